@@ -1,0 +1,25 @@
+"""Similar-image recommendations for Django.
+
+Importing this package loads neither models nor NumPy, OpenCV or onnxruntime.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .registry import register
+
+if TYPE_CHECKING:
+    from .search import Match, similar_to
+
+__all__ = ["Match", "register", "similar_to"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # search.py needs the models, which exist only after the app registry is ready.
+    if name in ("Match", "similar_to"):
+        from . import search
+
+        return getattr(search, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,121 @@
+"""The admin of records, and a mixin that shows similar objects on the change page of a host's model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from . import dispatch, registry, search
+from .models import IndexedImage
+
+
+class SimilarImagesMixin:
+    """Mix into a ModelAdmin, first: the change page then ends with the objects that look alike.
+
+    Shown are those that the model's admin itself lists, whatever the source's `visible` says.
+    """
+
+    similar_images_limit = 6
+    similar_images_template = "similar_images/admin_panel.html"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
+        fields: Sequence[str] = super().get_readonly_fields(request, obj)  # type: ignore[misc]
+        return (*fields, "similar_images") if obj else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        sections = [
+            (name, options | {"fields": [field for field in options["fields"] if field != "similar_images"]})
+            for name, options in super().get_fieldsets(request, obj)  # type: ignore[misc]
+        ]
+        return [*sections, (_("Similar images"), {"fields": ["similar_images"]})] if obj else sections
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> models.Model | None:
+        obj: models.Model | None = super().get_object(request, *args, **kwargs)  # type: ignore[misc]
+        if obj is not None:
+            obj.__dict__["_similar_images_request"] = request
+        return obj
+
+    @admin.display(description=_("Look alike"))
+    def similar_images(self, obj: models.Model) -> SafeString:
+        request = obj.__dict__["_similar_images_request"]
+        objects = self.get_queryset(request)  # type: ignore[attr-defined]
+        sources = [
+            {
+                "source": source,
+                "status": search.status_of(source, obj.pk),
+                "matches": [
+                    {"match": match, "url": _change_url(match.object)}
+                    for match in search.similar_among(source, obj.pk, objects, limit=self.similar_images_limit)
+                ],
+            }
+            for source in registry.of(type(obj))
+        ]
+        return render_to_string(self.similar_images_template, {"sources": sources}, request)
+
+
+def _change_url(obj: models.Model) -> str:
+    meta = obj._meta
+    try:
+        return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+    except NoReverseMatch:
+        return ""
+
+
+@admin.register(IndexedImage)
+class IndexedImageAdmin(admin.ModelAdmin):
+    list_display = [
+        "object_link",
+        "source",
+        "status",
+        "error",
+        "size",
+        "attempts",
+        "requested_at",
+        "indexed_at",
+    ]
+    list_filter = ["status", "source"]
+    list_select_related = ["source"]
+    search_fields = ["object_id", "file_name", "sha256"]
+    actions = ["index_again"]
+    ordering = ["-requested_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: IndexedImage | None = None) -> bool:
+        return False  # a record goes with its object; the sweep would make it anew
+
+    def get_readonly_fields(self, request: HttpRequest, obj: IndexedImage | None = None) -> list[str]:
+        return [field.name for field in IndexedImage._meta.fields]
+
+    @admin.display(description=_("object"), ordering="object_id")
+    def object_link(self, record: IndexedImage) -> SafeString | str:
+        source = record.source
+        try:
+            url = reverse(f"admin:{source.app_label}_{source.model}_change", args=[record.object_id])
+        except NoReverseMatch:
+            return record.object_id
+        return format_html('<a href="{}">{} {}</a>', url, source.model, record.object_id)
+
+    @admin.display(description=_("size"))
+    def size(self, record: IndexedImage) -> str:
+        return f"{record.width} × {record.height}" if record.width else ""
+
+    @admin.action(description=_("Index again"), permissions=["change"])
+    def index_again(self, request: HttpRequest, queryset: models.QuerySet[IndexedImage]) -> None:
+        count = IndexedImage.objects.filter(pk__in=queryset.values("pk")).reset()
+        transaction.on_commit(dispatch.wake)
+        message = ngettext(
+            "%(count)d picture will be indexed again.", "%(count)d pictures will be indexed again.", count
+        )
+        self.message_user(request, message % {"count": count})

@@ -1,0 +1,70 @@
+"""The JSON that goes over the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ..search import Match
+
+
+class MatchSerializer(serializers.Serializer[Match]):
+    model = serializers.CharField(source="object._meta.label_lower", help_text="app_label.model")
+    pk = serializers.CharField(source="object.pk")
+    title = serializers.CharField()
+    url = serializers.CharField(help_text="The object's own page; empty where it has none.")
+    image = serializers.SerializerMethodField(help_text="Absolute address of the picture.")
+    similarity = serializers.FloatField(help_text="0 to 100 percent, one decimal.")
+    scores = serializers.DictField(child=serializers.FloatField(), help_text="The similarity by method.")
+
+    def get_image(self, match: Match) -> str:
+        return str(self.context["request"].build_absolute_uri(match.image.url))
+
+
+class QuerySerializer(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    pk = serializers.CharField(required=False, help_text="Left out for an uploaded picture.")
+    status = serializers.ChoiceField(
+        ["pending", "indexed", "failed", "missing"], help_text="There are results only for what is indexed."
+    )
+
+
+class MatchesSerializer(serializers.Serializer[Any]):
+    query = QuerySerializer()
+    results = MatchSerializer(many=True)
+
+
+class SearchSerializer(serializers.Serializer[Any]):
+    """The fields of an upload, for the schema; forms.SearchForm checks them."""
+
+    image = serializers.FileField()
+    model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
+    field = serializers.CharField(required=False)
+    limit = serializers.IntegerField(required=False)
+    min_similarity = serializers.FloatField(required=False)
+    method = serializers.CharField(required=False)
+    ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
+
+
+class SourceStatusSerializer(serializers.Serializer[Any]):
+    source = serializers.CharField(help_text="app_label.Model.field")
+    records = serializers.DictField(
+        child=serializers.IntegerField(), help_text="How many records are pending, indexed and failed."
+    )
+
+
+class MethodStatusSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    dimensions = serializers.IntegerField()
+    metric = serializers.CharField()
+    weight = serializers.FloatField(help_text="In the default ranking.")
+
+
+class StatusSerializer(serializers.Serializer[Any]):
+    sources = SourceStatusSerializer(many=True)
+    methods = MethodStatusSerializer(many=True)
+    indexes = serializers.ListField(
+        child=serializers.CharField(), help_text="Approximate indexes; what has none is searched exactly."
+    )

@@ -1,0 +1,21 @@
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from . import views
+
+app_name = "similar_images_api"
+
+schema = SpectacularJSONAPIView.as_view(
+    custom_settings={
+        "TITLE": "Similar images",
+        "VERSION": "1",
+        "PREPROCESSING_HOOKS": ["similar_images.api.schema.only_ours"],
+    }
+)
+
+urlpatterns = [
+    path("search/", views.SearchView.as_view(), name="search"),
+    path("status/", views.StatusView.as_view(), name="status"),
+    path("schema/", schema, name="schema"),
+    path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
+]

@@ -1,0 +1,104 @@
+"""REST: matches of an object or of an upload, and what is indexed.
+
+Who may call is the project's own REST_FRAMEWORK setting; what comes back is each source's `visible`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.http import HttpRequest
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from .. import registry, search
+from ..forms import OptionsForm, SearchForm
+from ..images import UnreadableImage
+from .serializers import MatchesSerializer, SearchSerializer, StatusSerializer
+
+OPTIONS = [
+    OpenApiParameter("field", str, description="The image field, where the model has several."),
+    OpenApiParameter("limit", int),
+    OpenApiParameter("min_similarity", float, description="0 to 100 percent"),
+    OpenApiParameter("method", str, description="Rank by this method alone."),
+    OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
+]
+
+SomeForm = TypeVar("SomeForm", bound=OptionsForm)
+
+
+class SearchTimedOut(APIException):
+    status_code = 503
+    default_code = "timeout"
+
+
+class View(APIView):
+    schema = AutoSchema()
+
+
+class SimilarView(View):
+    @extend_schema(operation_id="similar", parameters=OPTIONS, responses=MatchesSerializer)
+    def get(self, request: Request, model: str, pk: str) -> Response:
+        """The objects that look like one object, best first."""
+        options = _checked(OptionsForm(request.query_params)).options()
+        try:
+            source = registry.get(model, options["field"])
+        except registry.NotRegistered:
+            raise NotFound from None
+        item = search.visible_object(source, pk, django_request(request))
+        if item is None:
+            raise NotFound
+        query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
+        return _answer(request, source, query, search.similar_to(item, request=django_request(request), **options))
+
+
+class SearchView(View):
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
+    def post(self, request: Request) -> Response:
+        """The objects that look like an uploaded picture, best first; nothing of the upload is kept."""
+        form = _checked(SearchForm(request.data, request.FILES))
+        options = form.options()
+        try:
+            source = registry.get(options["model"], options["field"])
+            image = form.cleaned_data["image"]
+            matches = search.similar_to(image, request=django_request(request), **options)
+        except registry.NotRegistered as error:
+            raise ValidationError({"field": [str(error)]}) from None
+        except UnreadableImage as error:
+            raise ValidationError({"image": [str(error)]}) from None
+        except search.SearchTimeout as error:
+            raise SearchTimedOut(str(error)) from None
+        return _answer(request, source, {"status": "indexed"}, matches)
+
+
+class StatusView(View):
+    @extend_schema(operation_id="status", responses=StatusSerializer)
+    def get(self, request: Request) -> Response:
+        """How many images of every source are indexed, and how; staff counts all, others what they may see."""
+        return Response(StatusSerializer(search.status(django_request(request))).data)
+
+
+def django_request(request: Request) -> HttpRequest:
+    """Django's own request, with the user whom the REST framework made out."""
+    request._request.user = request.user
+    return request._request
+
+
+def _checked(form: SomeForm) -> SomeForm:
+    if not form.is_valid():
+        raise ValidationError({name: [str(error) for error in errors] for name, errors in form.errors.items()})
+    return form
+
+
+def _answer(
+    request: Request, source: registry.ImageSource, query: dict[str, str], matches: list[search.Match]
+) -> Response:
+    data: dict[str, Any] = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches}
+    return Response(MatchesSerializer(data, context={"request": request}).data)

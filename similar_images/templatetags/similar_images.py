@@ -1,0 +1,32 @@
+"""Template tags: `{% similar_items product limit=6 as matches %}` and `{% similar_items_widget product %}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.db import models
+
+from ..search import Match, similar_to
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def similar_items(context: template.Context, item: models.Model | None, **options: Any) -> list[Match]:
+    """The matches of an object, best first; takes the keyword arguments of `similar_to`.
+
+    What the visitor may not see is left out. Nothing comes back for an object that is not saved or not
+    indexed yet.
+    """
+    if not isinstance(item, models.Model):
+        return []
+    return similar_to(item, request=context.get("request"), **options)
+
+
+@register.inclusion_tag("similar_images/widget.html", takes_context=True)
+def similar_items_widget(
+    context: template.Context, item: models.Model | None, title: str = "", **options: Any
+) -> dict[str, Any]:
+    """The matches of an object as a titled list of pictures; nothing at all where there are none."""
+    return {"matches": similar_items(context, item, **options), "title": title, "object": item}

@@ -1,0 +1,62 @@
+"""The pages: similar items of an object, and search by a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views import View
+
+from . import registry, search
+from .forms import OptionsForm, SearchForm
+from .images import UnreadableImage
+from .models import IndexedImage
+
+
+class SimilarView(View):
+    """The page of the objects that look like one object."""
+
+    template_name = "similar_images/similar.html"
+
+    def get(self, request: HttpRequest, model: str, pk: str) -> HttpResponse:
+        form = OptionsForm(request.GET)
+        form.is_valid()
+        try:
+            source = registry.get(model, form.options()["field"])
+        except registry.NotRegistered as error:
+            raise Http404 from error
+        item = search.visible_object(source, pk, request)
+        if item is None:
+            raise Http404
+        context = {
+            "object": item,
+            "image": getattr(item, source.field_name),
+            "form": form,
+            "status": search.status_of(source, item.pk),
+            "Status": IndexedImage.Status,
+            "matches": search.similar_to(item, request=request, **form.options()),
+        }
+        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+
+
+class SearchView(View):
+    """Search by a picture that a visitor chooses, drops or pastes; nothing of it is kept."""
+
+    template_name = "similar_images/search.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return render(request, self.template_name, {"form": SearchForm()})
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = SearchForm(request.POST, request.FILES)
+        context: dict[str, Any] = {"form": form}
+        if form.is_valid():
+            try:
+                image = form.cleaned_data["image"]
+                context["matches"] = search.similar_to(image, request=request, **form.options())
+            except (UnreadableImage, search.SearchTimeout) as error:
+                form.add_error("image", str(error))
+            except registry.NotRegistered as error:
+                form.add_error("field", str(error))
+        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)

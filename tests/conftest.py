@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from similar_images import indexing
+from similar_images.models import IndexedImage, Source
+from tests import drawing
+from tests.testapp.models import Picture
+
+
+@pytest.fixture(autouse=True)
+def _media(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_source_ids() -> Any:
+    """Every test starts with an empty database, so with no remembered ids either."""
+    Source.objects.clear_cache()
+    yield
+    Source.objects.clear_cache()
+
+
+@pytest.fixture
+def configure(settings: Any) -> Any:
+    """Set keys of SIMILAR_IMAGES."""
+
+    def configure(**keys: Any) -> None:
+        settings.SIMILAR_IMAGES = {**settings.SIMILAR_IMAGES, **keys}
+
+    return configure
+
+
+@pytest.fixture
+def make_picture(db: None) -> Any:
+    """Save a Picture with a scene drawn from a seed."""
+
+    def make_picture(seed: int = 0, **fields: Any) -> Picture:
+        return Picture.objects.create(**{"image": drawing.file(seed), "title": f"Scene {seed}", **fields})
+
+    return make_picture
+
+
+@pytest.fixture
+def index_now(db: None) -> Any:
+    """Do the work of a worker until nothing is due; return the records that were taken."""
+
+    def index_now() -> list[IndexedImage]:
+        taken = []
+        while records := indexing.claim():
+            indexing.index(records)
+            taken += records
+        return taken
+
+    return index_now

@@ -1,0 +1,37 @@
+"""Pictures drawn in code."""
+
+from __future__ import annotations
+
+import io
+import random
+from typing import Any
+
+from django.core.files.base import ContentFile
+from PIL import Image, ImageDraw
+
+
+def scene(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """A picture of colored shapes, another one for every seed."""
+    rng = random.Random(seed)
+
+    def color() -> tuple[int, int, int]:
+        return rng.randrange(256), rng.randrange(256), rng.randrange(256)
+
+    image = Image.new("RGB", size, color())
+    draw = ImageDraw.Draw(image)
+    for _ in range(12):
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        box = (x, y, x + rng.randrange(10, 80), y + rng.randrange(10, 80))
+        getattr(draw, rng.choice(["ellipse", "rectangle"]))(box, fill=color(), outline=color(), width=3)
+    return image
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def file(seed: int = 0, name: str = "", **options: Any) -> ContentFile[bytes]:
+    """A file as an upload would bring it."""
+    return ContentFile(encoded(scene(seed, **options)), name=name or f"scene{seed}.png")

@@ -1,0 +1,101 @@
+"""What every signature method must do, whatever it looks at; a method's test class inherits it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from similar_images.signatures.base import Method
+
+HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch")
+
+
+def draw(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Blurred noise in all colors."""
+    cells = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
+    return np.ascontiguousarray(cells.repeat(8, axis=0).repeat(8, axis=1)[:height, :width])
+
+
+def read_only(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    pixels.setflags(write=False)
+    return pixels
+
+
+PICTURES = {
+    "photo-sized": draw(300, 400),
+    "mirrored view": draw(300, 400)[:, ::-1],
+    "read-only": read_only(draw(30, 40)),
+    "gray": np.repeat(draw(50, 40)[..., :1], 3, axis=2),
+    "black": np.zeros((60, 80, 3), np.uint8),
+    "white": np.full((60, 80, 3), 255, np.uint8),
+    "one pixel": np.full((1, 1, 3), (200, 30, 90), np.uint8),
+    "a line": draw(1, 5000),
+    "a column": draw(20000, 2),
+}
+
+
+def stored(signature: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A signature as it comes back from a halfvec column."""
+    return signature.astype(np.float16).astype(np.float32)
+
+
+def distance(method: Method, a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """What pgvector tells for two stored signatures."""
+    if method.metric == "l1":
+        return float(np.abs(a - b).sum())
+    return float(1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+class MethodContract:
+    """Needs a fixture `method`."""
+
+    @pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
+    def test_any_picture_gets_a_finite_signature_like_itself(
+        self, method: Method, pixels: NDArray[np.uint8]
+    ) -> None:
+        before = pixels.copy()
+        signature = method.compute(pixels)
+        assert signature.shape == (method.dimensions,)
+        assert signature.dtype == np.float32
+        assert np.isfinite(stored(signature)).all()
+        assert stored(signature).any()
+        assert method.similarity(distance(method, stored(signature), stored(signature))) > 99.9
+        assert (pixels == before).all()
+
+    def test_same_picture_same_signature(self, method: Method) -> None:
+        pixels = draw(200, 300)
+        again = type(method)().compute(pixels.copy())
+        assert (method.compute(pixels) == again).all()
+
+    def test_other_picture_other_signature(self, method: Method) -> None:
+        red, blue = np.zeros((2, 50, 50, 3), np.uint8)
+        red[10:40, 10:40, 0] = blue[20:30, :, 2] = 200
+        assert method.similarity(distance(method, method.compute(red), method.compute(blue))) < 90
+
+    def test_curve_falls_from_100_to_0(self, method: Method) -> None:
+        distances, similarities = zip(*method.curve, strict=True)
+        assert method.curve[0] == (0, 100)
+        assert similarities[-1] == 0
+        assert all(np.diff(distances) > 0)
+        assert all(np.diff(similarities) <= 0)
+        assert method.similarity(0) == 100
+        assert method.similarity(distances[-1] + 1) == 0
+
+    def test_name_and_version_fit_their_columns(self, method: Method) -> None:
+        assert 0 < len(method.name) <= 64
+        assert 0 < len(method.version) <= 64
+        assert 0 < method.dimensions <= 4000
+
+    def test_describing_itself_loads_nothing_heavy(self, method: Method) -> None:
+        module, name = type(method).__module__, type(method).__name__
+        code = (
+            f"import sys; from {module} import {name}; method = {name}()\n"
+            "method.version, method.dimensions, method.similarity(0.5)\n"
+            f"print(*sys.modules.keys() & {set(HEAVY)})"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert result.stdout.split() == []
