@@ -45,9 +45,9 @@ def wake() -> None:
 
 def send(connection: Any = None) -> None:
     """Queue the task that indexes due records; raises what the broker raises."""
-    from . import conf
+    from . import conf, tasks
 
-    task = celery_app().tasks["similar_images.tasks.index_due"]
+    task = celery_app().tasks[tasks.index_due.name]
     task.apply_async(queue=conf.get().queue, connection=connection, retry=False, ignore_result=True)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import Storage
 from django.utils.translation import gettext as _
-from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,12 +91,13 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
     try:
         image = _open(data, max_pixels)
         width, height = image.size
-        turn = _TURNS.get(_orientation(image))
-        image = _over_white(_reduced(_eight_bit(_loaded(image, data))))
+        image = _loaded(image, data)
+        turn = _TURNS.get(_orientation(image))  # after loading, which already turns a TIFF
+        image = _over_white(_reduced(_eight_bit(image)))
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds for broken bytes
-        reason = str(error).rstrip(".") or type(error).__name__
+        reason = str(error).rstrip(". ") or type(error).__name__
         raise UnreadableImage(_("The picture is broken: %(reason)s.") % {"reason": reason}) from error
     if turn is not None:
         image = image.transpose(turn)
@@ -156,10 +157,10 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
     except OSError as error:
         if "truncated" not in str(error):
             raise
-    # An end marker lets the decoder finish; it paints what is missing in even gray.
+    # An end marker lets the decoder finish; it paints what is missing in even gray, inverted in CMYK.
     image = Image.open(io.BytesIO(data + b"\xff\xd9" * 64), formats=FORMATS)
     image.draft(mode, side)
-    box = ImageChops.difference(image.convert("RGB"), Image.new("RGB", image.size, (128, 128, 128))).getbbox()
+    box = image.point(lambda value: 0 if value in (127, 128) else 255).getbbox()
     if box is None or box[3] < image.height / 2:
         raise UnreadableImage(_("The file was cut off: more than half of the picture is missing."))
     return image.crop((0, 0, image.width, box[3]))
@@ -168,7 +169,7 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """A mode with 8 bits a channel, which can be reduced: L, LA, RGB, RGBA or CMYK."""
     if image.mode.startswith("I;16"):
-        return image.point(lambda value: value / 256).convert("L")
+        return _sixteen_bit(image)
     if image.mode in ("I", "F"):
         low, high = cast("tuple[float, float]", image.getextrema())
         scale = 255 / (high - low) if high > low else 0
@@ -176,6 +177,16 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("1", "P", "PA") or image.info.get("transparency") is not None:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image
+
+
+def _sixteen_bit(image: Image.Image) -> Image.Image:
+    import numpy as np
+
+    values = np.asarray(image)
+    gray = Image.fromarray((values >> 8).astype(np.uint8))
+    if (transparent := image.info.get("transparency")) is not None:
+        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return gray
 
 
 def _reduced(image: Image.Image) -> Image.Image:

@@ -193,10 +193,10 @@ class _Seen:
 
     width: int | None = None
     height: int | None = None
-    values: dict[str, HalfVector] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
-def _index_one(record: IndexedImage, made: dict[str, _Seen]) -> dict[str, HalfVector]:
+def _index_one(record: IndexedImage, made: dict[str, _Seen]) -> dict[str, Any]:
     """Set the record's new state; return its signatures. `made` remembers the batch by digest."""
     record.started_at = record.retry_at = record.indexed_at = record.width = record.height = None
     record.sha256 = record.error = ""
@@ -263,7 +263,7 @@ def _postpone(record: IndexedImage, error: Exception) -> None:
     record.retry_at = timezone.now() + wait
 
 
-def _write(results: Collection[tuple[IndexedImage, dict[str, HalfVector]]]) -> None:
+def _write(results: Collection[tuple[IndexedImage, dict[str, Any]]]) -> None:
     """Write new states and signatures, of records only that are still the order that was claimed."""
     methods = signatures.enabled()
     with transaction.atomic():

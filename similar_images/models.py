@@ -26,13 +26,13 @@ class SourceManager(models.Manager["Source"]):
     def id_of(self, source: ImageSource) -> int:
         """The id of a source's row, which is made when it is missing."""
         key = (self.db, source.label)
-        if key not in self._ids:
-            meta = source.model._meta
-            row, created = self.get_or_create(app_label=meta.app_label, model=meta.model_name, field=source.field_name)
-            if created and transaction.get_connection(self.db).in_atomic_block:
-                return row.pk  # a rollback would take the row away
-            self._ids[key] = row.pk
-        return self._ids[key]
+        if key in self._ids:
+            return self._ids[key]
+        meta = source.model._meta
+        row, _created = self.get_or_create(app_label=meta.app_label, model=meta.model_name, field=source.field_name)
+        # Not sooner: the row may be of this transaction, and go with it.
+        transaction.on_commit(lambda: self._ids.update({key: row.pk}), using=self.db)
+        return row.pk
 
     def clear_cache(self) -> None:
         self._ids.clear()

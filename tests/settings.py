@@ -1,7 +1,16 @@
-"""The demo's settings and an app of odd models."""
+"""The demo's settings, an app of odd models, and room for tests that start a worker of their own."""
+
+import json
+import os
 
 from project.settings import *  # noqa: F403
-from project.settings import INSTALLED_APPS
+from project.settings import INSTALLED_APPS, REDIS_URL
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Parallel test processes share one Valkey server, but no queue.
+_number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+CELERY_BROKER_URL = f"{REDIS_URL.rpartition('/')[0]}/{_number}"
+
+SIMILAR_IMAGES = json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}"))

@@ -1,0 +1,58 @@
+"""Signature methods that misbehave, or that count."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from similar_images.signatures.base import Method
+
+
+class Mean(Method):
+    """The mean color: quick, and counts its pictures."""
+
+    name = "mean"
+    metric = "l1"
+    version = "1"
+    dimensions = 3
+    curve = ((0.0, 100.0), (1.0, 50.0), (3.0, 0.0))
+    computed = 0
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        type(self).computed += 1
+        return pixels.mean((0, 1), dtype=np.float32) / 255
+
+
+class Failing(Mean):
+    """Can't describe a picture whose first pixel is pure red."""
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if tuple(pixels[0, 0]) == (255, 0, 0):
+            raise RuntimeError("this method dislikes red")
+        return super().compute(pixels)
+
+
+class Deadly(Mean):
+    """Brings the process down at a picture whose first pixel is pure red."""
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if tuple(pixels[0, 0]) == (255, 0, 0):
+            os._exit(1)
+        return super().compute(pixels)
+
+
+class Slow(Mean):
+    """Leaves a mark and takes its time, as long as the file `hold` is there."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        (self.folder / "started").touch()
+        while (self.folder / "hold").exists():
+            time.sleep(0.02)
+        return super().compute(pixels)

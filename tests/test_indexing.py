@@ -1,0 +1,447 @@
+"""The work of a worker, step by step: what it claims, what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import connection, connections, transaction
+from django.utils import timezone
+from PIL import Image
+
+from similar_images import indexing, signatures
+from similar_images.models import IndexedImage, Signature
+from tests import drawing
+from tests.methods import Mean
+from tests.testapp.models import Picture
+
+pytestmark = pytest.mark.django_db
+
+RED = drawing.encoded(Image.new("RGB", (20, 20), (255, 0, 0)))
+
+
+@pytest.fixture(autouse=True)
+def _quick(configure: Any) -> None:
+    """One quick method, which counts."""
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    Mean.computed = 0
+
+
+class DownStorage(FileSystemStorage):
+    """A storage that can't be reached."""
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        raise ConnectionError("the storage is down")
+
+
+def put_storage(monkeypatch: pytest.MonkeyPatch, storage: FileSystemStorage) -> None:
+    monkeypatch.setattr(Picture._meta.get_field("image"), "storage", storage)
+
+
+def later(**kwargs: float) -> None:
+    """Let time pass for all records."""
+    delta = timedelta(**kwargs)
+    for record in IndexedImage.objects.all():
+        for name in ("started_at", "retry_at", "requested_at"):
+            if moment := getattr(record, name):
+                setattr(record, name, moment - delta)
+        record.save()
+
+
+def test_index__writes_signatures_and_state(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    record = IndexedImage.objects.get()
+    assert (record.status, record.error, record.attempts) == ("indexed", "", 1)
+    assert (record.width, record.height, len(record.sha256)) == (160, 120, 64)
+    assert record.requested_at <= record.indexed_at <= timezone.now()
+    signature = Signature.objects.get()
+    assert (signature.record, signature.source_id) == (record, record.source_id)
+    assert (signature.method, signature.version) == ("mean", "1")
+    with item.image.open() as file:
+        expected = Mean().compute(np.asarray(Image.open(file).convert("RGB")))
+    assert list(signature.value) == pytest.approx(expected.tolist(), abs=1e-3)
+
+
+def test_claim__gives_each_record_to_one_worker(make_picture: Any, configure: Any) -> None:
+    for seed in range(5):
+        make_picture(seed)
+    configure(BATCH_SIZE=3)
+    first, second, third = indexing.claim(), indexing.claim(), indexing.claim()
+    assert (len(first), len(second), third) == (3, 2, [])
+    assert not {record.pk for record in first} & {record.pk for record in second}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claim__does_not_wait_for_a_locked_record(make_picture: Any) -> None:
+    """A host's long transaction keeps its own record only."""
+    locked, free = make_picture(1), make_picture(2)
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM similar_images_indexedimage WHERE object_key = %s FOR UPDATE", [locked.pk])
+        assert [record.object_id for record in indexing.claim()] == [str(free.pk)]
+    finally:
+        other.rollback()
+        other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_index__does_not_wait_for_a_locked_record(make_picture: Any) -> None:
+    locked, free = make_picture(1), make_picture(2)
+    records = indexing.claim()
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM similar_images_indexedimage WHERE object_key = %s FOR UPDATE", [locked.pk])
+        indexing.index(records)
+    finally:
+        other.rollback()
+        other.close()
+    assert IndexedImage.objects.get(status="indexed").object_id == str(free.pk)
+
+
+def test_claim__newest_first(make_picture: Any, configure: Any) -> None:
+    make_picture(1)
+    later(minutes=1)
+    new = make_picture(2)
+    configure(BATCH_SIZE=1)
+    assert [record.object_id for record in indexing.claim()] == [str(new.pk)]
+
+
+def test_lease__a_record_whose_worker_died_comes_back(make_picture: Any, configure: Any) -> None:
+    make_picture()
+    configure(LEASE=60)
+    (record,) = indexing.claim()
+    later(seconds=50)
+    assert indexing.sweep() == 0
+    assert indexing.claim() == []
+    later(seconds=20)
+    assert indexing.sweep() == 1
+    (again,) = indexing.claim()
+    assert again.pk == record.pk
+    indexing.index([again])
+    assert IndexedImage.objects.get().status == "indexed"
+
+
+def test_lease__records_tried_before_come_alone_and_last(make_picture: Any) -> None:
+    """So that a picture that kills its worker takes no others with it more than once."""
+    for seed in range(3):
+        make_picture(seed)
+    indexing.claim()  # by a worker that dies
+    later(hours=1)
+    fresh = make_picture(9)
+    assert [record.object_id for record in indexing.claim()] == [str(fresh.pk)]
+    assert [len(indexing.claim()) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_lease__a_picture_that_kills_every_worker_is_given_up(make_picture: Any, configure: Any) -> None:
+    make_picture()
+    configure(MAX_ATTEMPTS=3)
+    for _ in range(3):
+        assert len(indexing.claim()) == 1
+        later(hours=1)
+    assert indexing.claim() == []
+    record = IndexedImage.objects.get()
+    assert (record.status, record.attempts) == ("failed", 3)
+    assert "stopped" in record.error
+
+
+def test_twice__a_task_that_runs_again_or_late_does_no_harm(make_picture: Any, index_now: Any) -> None:
+    make_picture()
+    records = indexing.claim()
+    indexing.index(records)
+    before = list(Signature.objects.values_list("value", flat=True))
+    indexing.index(records)
+    assert list(Signature.objects.values_list("value", flat=True)) == before
+    assert index_now() == []
+
+
+def test_twice__two_workers_with_the_same_record_agree(make_picture: Any) -> None:
+    make_picture()
+    (first,) = indexing.claim()
+    later(hours=1)
+    (second,) = indexing.claim()
+    indexing.index([second])
+    indexing.index([first])
+    assert IndexedImage.objects.get().status == "indexed"
+    assert Signature.objects.count() == 1
+
+
+def test_gone__a_record_deleted_while_it_was_worked_on_stays_deleted(make_picture: Any) -> None:
+    item, other = make_picture(1), make_picture(2)
+    records = indexing.claim()
+    item.delete()
+    indexing.index(records)
+    assert IndexedImage.objects.get().object_id == str(other.pk)
+    assert Signature.objects.count() == 1
+
+
+def test_replaced__while_it_was_worked_on_the_newest_wins(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    stale = indexing.claim()
+    item.image.save("new.png", drawing.file(2))
+    indexing.index(stale)
+    assert IndexedImage.objects.get().status == "pending"
+    assert not Signature.objects.exists()
+    index_now()
+    new = IndexedImage.objects.get()
+    indexing.index(stale)
+    assert IndexedImage.objects.get() == new
+    assert IndexedImage.objects.get().sha256 == indexing.images.digest(drawing.encoded(drawing.scene(2)))
+
+
+def test_same_bytes__are_described_once(make_picture: Any, index_now: Any) -> None:
+    make_picture(1), make_picture(1)
+    index_now()
+    assert Mean.computed == 1
+    make_picture(1)
+    index_now()
+    assert Mean.computed == 1
+    assert Signature.objects.count() == 3
+    assert IndexedImage.objects.filter(width=160, height=120).count() == 3
+    make_picture(2)
+    index_now()
+    assert Mean.computed == 2
+
+
+def test_again__unchanged_bytes_keep_their_signatures_and_stay_searchable(make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    assert IndexedImage.objects.all().reset() == 1
+    assert Signature.objects.count() == 1
+    index_now()
+    assert Mean.computed == 1
+    assert IndexedImage.objects.get().status == "indexed"
+
+
+def test_again__bytes_changed_behind_our_back_are_described_anew(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    with item.image.storage.open(item.image.name, "wb") as file:
+        file.write(drawing.encoded(drawing.scene(2)))
+    IndexedImage.objects.all().reset()
+    index_now()
+    assert Mean.computed == 2
+    assert Signature.objects.count() == 1
+
+
+def test_again__a_picture_that_broke_loses_its_signatures(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    with item.image.storage.open(item.image.name, "wb") as file:
+        file.write(b"no longer a picture")
+    IndexedImage.objects.all().reset()
+    index_now()
+    assert IndexedImage.objects.get().status == "failed"
+    assert not Signature.objects.exists()
+
+
+def test_version__what_lacks_a_current_signature_is_outdated(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
+) -> None:
+    make_picture(1)
+    index_now()
+    assert indexing.sweep() == 0
+    monkeypatch.setattr(Mean, "version", "2")
+    assert indexing.sweep() == 1
+    index_now()
+    assert Signature.objects.get().version == "2"
+    configure(METHODS={"tests.methods.Mean": {}, "color": {}})
+    assert indexing.sweep() == 1
+    index_now()
+    assert Mean.computed == 2
+    assert set(Signature.objects.values_list("method", flat=True)) == {"mean", "color"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (drawing.encoded(drawing.scene(1), "JPEG")[:900], "cut off"),
+        (drawing.encoded(Image.new("1", (600, 500))), "pixels"),
+        (drawing.encoded(drawing.scene(1), "BMP") * 5, "bytes"),
+        (None, "missing"),
+    ],
+)
+def test_refused__the_record_says_why_and_the_others_go_on(
+    content: bytes | None, reason: str, index_now: Any, make_picture: Any, configure: Any
+) -> None:
+    configure(MAX_PIXELS=200_000, MAX_BYTES=100_000)
+    bad = Picture.objects.create(image=ContentFile(b"x" if content is None else content, name="bad.png"))
+    if content is None:
+        bad.image.storage.delete(bad.image.name)
+    good = make_picture(1)
+    index_now()
+    record = IndexedImage.objects.get(object_id=bad.pk)
+    assert record.status == "failed"
+    assert reason in record.error
+    assert IndexedImage.objects.get(object_id=good.pk).status == "indexed"
+    later(days=1)
+    assert indexing.sweep() == 0, "a broken picture is not tried again"
+
+
+def test_storage_down__is_tried_again_after_growing_waits(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
+) -> None:
+    make_picture(1)
+    configure(MAX_ATTEMPTS=2)
+    put_storage(monkeypatch, DownStorage())
+    waits = []
+    for _ in range(10):
+        assert len(index_now()) == 1
+        record = IndexedImage.objects.get()
+        assert (record.status, record.started_at) == ("pending", None)
+        assert "the storage is down" in record.error
+        waits.append((record.retry_at - timezone.now()).total_seconds())
+        assert indexing.sweep() == 0
+        later(seconds=waits[-1] + 1)
+        assert indexing.sweep() == 1
+    assert [round(wait, -1) for wait in waits] == sorted(round(wait, -1) for wait in waits)
+    assert waits[:3] == pytest.approx([30, 60, 120], abs=2)
+    assert waits[-1] == pytest.approx(3600, abs=2)
+    put_storage(monkeypatch, FileSystemStorage())
+    index_now()
+    record = IndexedImage.objects.get()
+    assert (record.status, record.error, record.retry_at) == ("indexed", "", None)
+
+
+def test_storage_down__keeps_what_was_known(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_picture(1)
+    index_now()
+    IndexedImage.objects.all().reset()
+    put_storage(monkeypatch, DownStorage())
+    index_now()
+    assert Signature.objects.count() == 1
+
+
+def test_storage__without_local_paths(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Remote(FileSystemStorage):
+        def _open(self, name: str, mode: str = "rb") -> Any:
+            return ContentFile((shelf / name).read_bytes(), name=name)
+
+        def path(self, name: str) -> str:
+            raise NotImplementedError("This backend doesn't support absolute paths.")
+
+    item = make_picture(1)
+    shelf = Path(item.image.storage.location)
+    put_storage(monkeypatch, Remote())
+    index_now()
+    assert IndexedImage.objects.get().status == "indexed"
+
+
+def test_unforeseen__an_error_of_a_method_is_tried_again_and_then_given_up(
+    index_now: Any, make_picture: Any, configure: Any, caplog: Any
+) -> None:
+    configure(METHODS={"tests.methods.Failing": {}}, MAX_ATTEMPTS=2)
+    bad = Picture.objects.create(image=ContentFile(RED, name="red.png"))
+    make_picture(1)
+    index_now()
+    record = IndexedImage.objects.get(object_id=bad.pk)
+    assert (record.status, record.error) == ("pending", "this method dislikes red")
+    assert IndexedImage.objects.filter(status="indexed").count() == 1
+    later(hours=2)
+    index_now()
+    assert IndexedImage.objects.get(object_id=bad.pk).status == "failed"
+    assert "could not be indexed" in caplog.text
+
+
+def test_unregistered__a_record_of_a_former_source_fails_with_a_reason(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_picture(1)
+    monkeypatch.setattr("similar_images.registry._sources", {})
+    index_now()
+    assert "no longer registered" in IndexedImage.objects.get().error
+
+
+def test_queries__of_a_batch_do_not_grow_with_its_size(
+    make_picture: Any, django_assert_max_num_queries: Any, configure: Any
+) -> None:
+    """Besides one look-up per picture for signatures of the same bytes."""
+    for seed in range(12):
+        make_picture(seed)
+    with django_assert_max_num_queries(12 + 14):
+        indexing.index(indexing.claim())
+
+
+def test_sweep__drops_records_of_objects_that_are_gone_or_have_no_file(make_picture: Any, index_now: Any) -> None:
+    gone, emptied, stays = make_picture(1), make_picture(2), make_picture(3)
+    index_now()
+    Picture.objects.filter(pk=gone.pk)._raw_delete("default")
+    Picture.objects.filter(pk=emptied.pk).update(image="")
+    indexing.sweep()
+    assert IndexedImage.objects.get().object_id == str(stays.pk)
+    assert Signature.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweep__leaves_objects_that_are_being_saved_to_their_transaction(make_picture: Any) -> None:
+    Picture.objects.bulk_create([Picture(image="pictures/a.png")])
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("UPDATE testapp_picture SET image = 'pictures/b.png'")
+        indexing.sweep()
+        assert not IndexedImage.objects.exists()
+        other.commit()
+    finally:
+        other.close()
+    indexing.sweep()
+    assert IndexedImage.objects.get().file_name == "pictures/b.png"
+
+
+def test_storage__signatures_are_kept_in_line() -> None:
+    """A value of 2.5 kB moved out of line would cost every exact search another page."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attstorage FROM pg_attribute WHERE attrelid = 'similar_images_signature'::regclass "
+            "AND attname = 'value'"
+        )
+        assert cursor.fetchone() in [("m",), (b"m",)]
+
+
+def test_methods__real_ones_make_both_signatures(make_picture: Any, index_now: Any, configure: Any) -> None:
+    configure(METHODS={"embedding": {}, "color": {}}, RANKING={"embedding": 1})
+    make_picture(1)
+    index_now()
+    methods = signatures.enabled()
+    for signature in Signature.objects.all():
+        method = methods[signature.method]
+        assert signature.version == method.version
+        assert len(list(signature.value)) == method.dimensions
+
+
+def test_media_folder_gone__every_record_says_so(make_picture: Any, index_now: Any, settings: Any) -> None:
+    make_picture(1)
+    shutil.rmtree(settings.MEDIA_ROOT)
+    index_now()
+    assert "missing" in IndexedImage.objects.get().error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_atomic__signatures_and_state_come_together(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_picture(1)
+    records = indexing.claim()
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(IndexedImage.objects.__class__, "bulk_create", broken)
+    with pytest.raises(ZeroDivisionError):
+        indexing.index(records)
+    assert not transaction.get_connection().in_atomic_block
+    assert not Signature.objects.exists()
