@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ class Conf:
     methods: dict[str, dict[str, Any]] = field(default_factory=lambda: {"embedding": {}, "color": {}})
     """Signatures to make of every picture: built-in name or dotted path → options."""
 
-    ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.9, "color": 0.1})
+    ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.95, "color": 0.05})
     """Weights of the methods in a similarity; only their ratio counts."""
 
     limit: int = 12
@@ -91,13 +92,14 @@ def _problem(key: Any, value: Any) -> str | None:
 
 
 def is_methods(methods: Any) -> bool:
-    return bool(methods) and all(isinstance(options, dict) for options in methods.values())
+    """Whether these are methods with their options, and at least one."""
+    return bool(methods) and all(isinstance(name, str) and isinstance(methods[name], dict) for name in methods)
 
 
 def is_ranking(weights: Any) -> bool:
-    """Whether these are weights: none negative, and one above 0."""
-    numbers = all(isinstance(weight, (int, float)) and weight >= 0 for weight in weights.values())
-    return numbers and any(weights.values())
+    """Whether these are weights: none negative or infinite, and one above 0."""
+    numbers = all(isinstance(weight, (int, float)) and 0 <= weight < inf for weight in weights.values())
+    return numbers and any(weights.values()) and all(isinstance(name, str) for name in weights)
 
 
 @lru_cache(maxsize=1)

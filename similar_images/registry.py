@@ -119,6 +119,8 @@ def _add(model: type[models.Model], name: str, visible: Visible | None) -> None:
         raise ImproperlyConfigured(f"{model._meta.label} has no image or file field named {name!r}.")
     if type(model._meta.pk).__name__ == "CompositePrimaryKey":
         raise ImproperlyConfigured(f"{model._meta.label} has a composite primary key, which is not supported.")
+    if visible is not None and not callable(visible):
+        raise ImproperlyConfigured(f"{model._meta.label}.{name}: visible must be a callable, not {visible!r}.")
     source = _sources[model, name] = ImageSource(model, name, visible)
     for listen in _listeners:
         listen(source)

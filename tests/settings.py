@@ -14,3 +14,6 @@ _number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 CELERY_BROKER_URL = f"{REDIS_URL.rpartition('/')[0]}/{_number}"
 
 SIMILAR_IMAGES = json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}"))
+
+if _sweep := os.environ.get("TEST_SWEEP"):
+    CELERY_BEAT_SCHEDULE = {"sweep": {"task": "similar_images.tasks.sweep", "schedule": float(_sweep)}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from similar_images.signatures.base import Method, Metric
+from .base import Method, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,8 @@ class Color(Method):
 
     name = "color"
     metric: ClassVar[Metric] = "l1"
-    curve = ((0.0, 100.0), (2.0, 0.0))
+    # 300 photos: re-encoded at JPEG quality 60 the median is 0.076; of random pairs 1 in 10,000 is below 0.49.
+    curve = ((0, 100), (0.08, 96), (0.16, 91), (0.49, 70), (0.86, 30), (1.5, 2), (2, 0.0))
     dimensions = HUES * LEVELS * LEVELS
 
     def __init__(self, white_tolerance: int = 12) -> None:
@@ -44,16 +45,18 @@ class Color(Method):
         import cv2
         import numpy as np
 
-        scale = LONG_SIDE / max(pixels.shape)
-        if scale < 1:
-            size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        colored = cv2.bitwise_not(cv2.inRange(pixels, (255 - self.white_tolerance,) * 3, (255,) * 3))
+        height, width = pixels.shape[:2]
+        scale = min(1, LONG_SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        colored = cv2.bitwise_not(cv2.inRange(small, (255 - self.white_tolerance,) * 3, (255,) * 3))
         mask = colored if colored.any() else None
-        hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+        hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
         fine = cv2.calcHist([hsv], [0, 1, 2], mask, FINE_BINS, (0, 180, 0, 256, 0, 256))
+        histogram: NDArray[np.float32]
         histogram = np.einsum("hsv,ha,sb,vc->abc", fine, *_weights(), optimize=True).ravel()
-        return histogram / histogram.sum()
+        histogram /= histogram.sum()
+        return histogram
 
 
 @cache
@@ -61,7 +64,8 @@ def _weights() -> tuple[NDArray[np.float32], ...]:
     """How much each fine bin of hue, saturation and value counts for each of the few that are kept."""
     import numpy as np
 
-    hue = np.arange(1, 180, 3)[:, None] / (180 / HUES) - np.arange(HUES)
+    # Hues around 30, 90, ... degrees: measured, they find a little more than hues around red, yellow, ...
+    hue = (np.arange(FINE_BINS[0])[:, None] + 0.5) * HUES / FINE_BINS[0] - 0.5 - np.arange(HUES)
     hue = (hue + HUES / 2) % HUES - HUES / 2  # the last hue is next to the first
-    level = np.arange(3.5, 256, 8)[:, None] / (255 / (LEVELS - 1)) - np.arange(LEVELS)
+    level = np.linspace(0, LEVELS - 1, FINE_BINS[1])[:, None] - np.arange(LEVELS)
     return tuple(np.maximum(0, 1 - np.abs(offset)).astype(np.float32) for offset in (hue, level, level))

