@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -28,8 +27,8 @@ class SimilarImagesMixin:
     similar_images_limit = 6
     similar_images_template = "similar_images/admin_panel.html"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Sequence[str]:
-        fields: Sequence[str] = super().get_readonly_fields(request, obj)  # type: ignore[misc]
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)  # type: ignore[misc]
         return (*fields, "similar_images") if obj else fields
 
     def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:

