@@ -14,6 +14,8 @@ from . import conf, registry, search, signatures
 class OptionsForm(forms.Form):
     """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
 
+    field_order = ("limit", "min_similarity", "method")
+
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
     field = forms.CharField(required=False)
@@ -30,12 +32,15 @@ class OptionsForm(forms.Form):
             min_value=0,
             max_value=100,
         )
+        self.fields["limit"].widget.attrs["placeholder"] = settings.limit
+        self.fields["min_similarity"].widget.attrs["placeholder"] = 0
         choices: list[tuple[str, Any]] = [
             ("", gettext_lazy("everything")),
             *((name, name) for name in signatures.enabled()),
         ]
         self.fields["method"].widget = forms.Select(choices=choices)
         self.fields["method"].label = gettext_lazy("By")
+        self.order_fields(self.field_order)
 
     def clean_ranking(self) -> dict[str, float] | None:
         text = self.cleaned_data["ranking"]

@@ -1,0 +1,75 @@
+"""Make the screenshots of the documentation anew: `make screenshots`.
+
+Runs the demo on its embedded servers, waits until every picture is indexed, and lets Chromium look at it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+SIZE = {"width": 1200, "height": 1080}
+FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "manage.py", "demo"]
+    demo = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"DEMO_PORT": str(port)}, stdout=subprocess.PIPE, text=True
+    )
+    assert demo.stdout
+    try:
+        for line in demo.stdout:
+            if "pictures indexed" in line:
+                break
+        else:
+            sys.exit("The demo did not start.")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=FLAGS, chromium_sandbox=os.geteuid() != 0
+            )
+            shoot(browser.new_page(viewport=SIZE), f"http://127.0.0.1:{port}")
+            browser.close()
+    finally:
+        demo.terminate()
+        demo.wait()
+
+
+def shoot(page: Page, site: str) -> None:
+    def save(name: str) -> None:
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=IMAGES / f"{name}.png")
+
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Tank+blue")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", "admin")
+    page.click("[type=submit]")
+    page.locator("#result_list a[href*='/change/']").first.click()
+    page.locator(".similar-images-admin").scroll_into_view_if_needed()
+    save("admin")
+    key = page.url.split("/")[-3]
+    page.goto(f"{site}/similar-images/catalog.product/{key}/")
+    save("similar")
+    results = page.request.get(f"{site}/api/similar-images/catalog.product/{key}/similar/?limit=1").json()["results"]
+    page.goto(site + results[0]["url"])
+    save("product")
+    data = page.request.get(results[0]["image"]).body()
+    page.goto(f"{site}/similar-images/search/")
+    page.set_input_files("input[type=file]", {"name": "picture.png", "mimeType": "image/png", "buffer": data})
+    page.click("form[data-similar-images-search] button")
+    save("search")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""The demo as a person uses it: the real command, a real browser."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import drawing
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-quic"]
+PRODUCTS = 12
+
+if not CHROMIUM and os.environ.get("REQUIRE_BROWSER"):
+    raise RuntimeError("REQUIRE_BROWSER is set, but there is no Chromium.")
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+@dataclass
+class Demo:
+    url: str
+    process: subprocess.Popen[str]
+    data: Path
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(40)
+
+    def processes(self) -> list[str]:
+        """The command lines of what the demo started and still runs."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            environment = process.info["environ"] or {}
+            command = process.info["cmdline"] or []
+            if environment.get("DEMO_DATA") == str(self.data) or any(str(self.data) in part for part in command):
+                found.append(" ".join(command))
+        return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    pictures = folder / "pictures" / "scenes"
+    pictures.mkdir(parents=True)
+    for seed in range(PRODUCTS):
+        (pictures / f"scene-{seed}.png").write_bytes(drawing.encoded(drawing.scene(seed, size=(320, 240))))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    data = folder / "data"
+    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    env |= {"DEMO_DATA": str(data), "DEMO_PORT": str(port), "IMAGES": str(pictures.parent)}
+    env |= {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "demo"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
+    )
+    running = Demo(f"http://127.0.0.1:{port}", process, data)
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            if "pictures indexed" in line:
+                assert f"All {PRODUCTS} pictures indexed" in line
+                break
+        else:
+            pytest.fail("The demo stopped before its pictures were indexed.")
+        yield running
+    finally:
+        if process.poll() is None:
+            assert running.stop() == 0
+        assert running.processes() == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, chromium_sandbox=os.geteuid() != 0
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Demo) -> Iterator[Page]:
+    """A page whose scripts, styles and requests must all be its own site's."""
+    context = browser.new_context(base_url=demo.url)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda r: None if r.url.startswith((demo.url, "blob:", "data:")) else trouble.append(r.url))
+
+    def strict(route: Any) -> None:
+        answer = route.fetch()
+        policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; form-action 'self'"
+        route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": policy})
+
+    page.route("**/similar-images/**", strict)
+    yield page
+    context.close()
+    assert trouble == []
+
+
+def open_product(page: Page, name: str) -> None:
+    page.goto("/")
+    page.get_by_role("link", name=name, exact=False).first.click()
+
+
+def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(page: Page, tmp_path: Path) -> None:
+    twin = tmp_path / "twin.jpg"
+    twin.write_bytes(drawing.encoded(drawing.scene(3, size=(320, 240)), "JPEG", quality=60))
+    page.goto("/admin/login/?next=/admin/catalog/product/add/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", "admin")
+    page.click("[type=submit]")
+    page.fill("#id_name", "The twin")
+    page.fill("#id_slug", "the-twin")
+    page.fill("#id_price", "9.99")
+    page.select_option("#id_category", index=1)
+    page.set_input_files("#id_photo", twin)
+    page.click("[name=_continue]")
+    assert "was added successfully" in page.inner_text(".messagelist")
+    saved = time.monotonic()
+    open_product(page, "Scene 3")
+    widget = page.get_by_role("region", name="You may also like")
+    while not widget.get_by_role("link", name="The twin").count():
+        assert time.monotonic() - saved < 10, "the twin was not found within 10 s"
+        time.sleep(0.3)
+        page.reload()
+    first = widget.get_by_role("listitem").first
+    assert "The twin" in first.inner_text()
+    assert int(first.inner_text().split("%")[0].split()[-1]) >= 90
+    page.goto("/admin/catalog/product/?q=twin")
+    page.locator("#result_list a[href*='/change/']").first.click()
+    assert "Scene 3" in page.locator(".similar-images-admin li").first.inner_text()
+
+
+def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
+    open_product(page, "Scene 5")
+    page.get_by_role("link", name="All similar items").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Similar to Scene 5"
+    page.get_by_label("How many").fill("2")
+    page.get_by_role("button", name="Show").click()
+    matches = page.locator(".similar-images-matches li")
+    assert matches.count() == 2
+    shown = page.locator(".similar-images-matches img").first
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    name = matches.first.locator(".similar-images-title").inner_text()
+    matches.first.get_by_role("link").click()
+    assert page.get_by_role("heading", level=1).inner_text() == name
+
+
+def found(page: Page) -> str:
+    page.wait_for_selector(".similar-images-matches li")
+    return page.locator(".similar-images-matches li").first.inner_text()
+
+
+def test_search__by_a_chosen_file(page: Page) -> None:
+    page.goto("/similar-images/search/")
+    data = drawing.encoded(drawing.scene(7, size=(320, 240)))
+    page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
+    assert page.locator(".similar-images-preview").is_visible()
+    page.locator("main").get_by_role("button", name="Search").click()
+    assert "Scene 7" in found(page)
+    assert "100 % similar" in found(page)
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_search__by_a_picture_dropped_or_pasted(page: Page, way: str) -> None:
+    page.goto("/similar-images/search/")
+    data = base64.b64encode(drawing.encoded(drawing.scene(8, size=(320, 240)))).decode()
+    page.evaluate(
+        """([data, way]) => {
+            const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], "dropped.png", {type: "image/png"}));
+            const zone = document.querySelector(".similar-images-drop");
+            const event = way === "drop"
+                ? new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true})
+                : new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true});
+            zone.dispatchEvent(event);
+        }""",
+        [data, way],
+    )
+    assert "Scene 8" in found(page)
+
+
+def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
+    context = browser.new_context(base_url=demo.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/similar-images/search/")
+    assert not page.locator(".similar-images-drop").is_visible()
+    page.set_input_files(
+        "input[type=file]", {"name": "no.png", "mimeType": "image/png", "buffer": b"this is no picture"}
+    )
+    page.locator("main").get_by_role("button", name="Search").click()
+    assert "This is not a picture" in page.inner_text("main")
+    data = drawing.encoded(drawing.scene(9, size=(320, 240)))
+    page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
+    page.locator("main").get_by_role("button", name="Search").click()
+    assert "Scene 9" in found(page)
+    context.close()
+
+
+def test_zz_stop__leaves_no_process(demo: Demo) -> None:
+    assert any("celery" in command for command in demo.processes())
+    assert demo.stop() == 0
+    assert demo.processes() == []
