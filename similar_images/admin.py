@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -53,8 +54,8 @@ class SimilarImagesMixin:
                 "source": source,
                 "status": search.status_of(source, obj.pk),
                 "matches": [
-                    {"match": match, "url": _change_url(match.object)}
-                    for match in search.similar_among(source, obj.pk, objects, limit=self.similar_images_limit)
+                    {"match": match, "url": _change_url(self, match.object._meta, match.object.pk)}
+                    for match in search.similar_among(source, obj, objects, limit=self.similar_images_limit)
                 ],
             }
             for source in registry.of(type(obj))
@@ -62,10 +63,11 @@ class SimilarImagesMixin:
         return render_to_string(self.similar_images_template, {"sources": sources}, request)
 
 
-def _change_url(obj: models.Model) -> str:
-    meta = obj._meta
+def _change_url(model_admin: Any, meta: Any, pk: Any) -> str:
+    """The change page of an object on the same admin site, empty where its model has none."""
+    name = f"admin:{meta.app_label}_{meta.model_name}_change"
     try:
-        return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+        return reverse(name, args=[quote(pk)], current_app=model_admin.admin_site.name)
     except NoReverseMatch:
         return ""
 
@@ -73,8 +75,8 @@ def _change_url(obj: models.Model) -> str:
 @admin.register(IndexedImage)
 class IndexedImageAdmin(admin.ModelAdmin):
     list_display = [
+        "__str__",
         "object_link",
-        "source",
         "status",
         "error",
         "size",
@@ -99,12 +101,9 @@ class IndexedImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("object"), ordering="object_id")
     def object_link(self, record: IndexedImage) -> SafeString | str:
-        source = record.source
-        try:
-            url = reverse(f"admin:{source.app_label}_{source.model}_change", args=[record.object_id])
-        except NoReverseMatch:
-            return record.object_id
-        return format_html('<a href="{}">{} {}</a>', url, source.model, record.object_id)
+        source = record.source.registered
+        url = _change_url(self, source.model._meta, record.object_id) if source else ""
+        return format_html('<a href="{}">{}</a>', url, record.object_id) if url else record.object_id
 
     @admin.display(description=_("size"))
     def size(self, record: IndexedImage) -> str:

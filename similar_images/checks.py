@@ -56,8 +56,8 @@ def check_celery(**kwargs: Any) -> list[CheckMessage]:
         return [
             checks.Warning(
                 "No Celery app is set up, so nothing is indexed when a picture is saved.",
-                hint="Make one in your project's celery.py and import it in its __init__.py (see Celery's \"First steps "
-                'with Django"). Without a worker, run "manage.py index_images --sync" from time to time.',
+                hint="Make one in celery.py and import it in __init__.py of your project, as “First steps with Django” "
+                "in Celery's docs shows. Without a worker, run “manage.py index_images --sync” from time to time.",
                 id="similar_images.W001",
             )
         ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -14,7 +15,7 @@ from . import conf, registry, search, signatures
 class OptionsForm(forms.Form):
     """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
 
-    field_order = ("limit", "min_similarity", "method")
+    field_order: Sequence[str] = ("limit", "min_similarity", "method")
 
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)

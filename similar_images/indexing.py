@@ -183,8 +183,13 @@ def index(records: Collection[IndexedImage]) -> None:
     Never raises for a picture or a storage: the record then says what was wrong.
     """
     made: dict[str, _Seen] = {}
-    values = [(record, _index_one(record, made)) for record in records]
-    _write(values)
+    try:
+        results = [(record, _index_one(record, made)) for record in records]
+    except BaseException:  # stopped from outside: others need not wait for the lease to end
+        claimed = IndexedImage.objects.filter(pk__in=[record.pk for record in records], status=Status.PENDING)
+        claimed.update(started_at=None, attempts=models.F("attempts") - 1)
+        raise
+    _write(results)
 
 
 @dataclass

@@ -121,7 +121,7 @@ def similar_to(
     if isinstance(query, models.Model):
         if query.pk is None or not visible.filter(pk=query.pk).exists():
             return []
-        operands = _stored(source, query.pk, weights)
+        operands = _stored(source, query, weights)
         excluded.append(query.pk)
     else:
         operands = _described(images.read_bounded(query, max_bytes=conf.get().search_max_bytes), list(weights))
@@ -129,10 +129,10 @@ def similar_to(
     return _matches(source, ranked, visible if queryset is None else queryset)
 
 
-def similar_among(source: ImageSource, pk: Any, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
+def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
     """The matches of an object among these objects, for callers that say themselves who may see what."""
     weights = weights_of()
-    ranked = _nearest(source, _stored(source, pk, weights), weights, objects, [pk], limit, 0)
+    ranked = _nearest(source, _stored(source, item, weights), weights, objects, [item.pk], limit, 0)
     return _matches(source, ranked, objects)
 
 
@@ -194,9 +194,13 @@ def _describers() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_describers.cache_clear)  # threads do not live on in a forked process
 
 
-def _stored(source: ImageSource, pk: Any, names: Iterable[str]) -> dict[str, Operand]:
+def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> dict[str, Operand]:
     """For every method that described the object's image, a queryset of that one signature."""
-    own = Signature.objects.filter(record__source_id=Source.objects.id_of(source), record__object_id=str(pk))
+    own = Signature.objects.filter(
+        record__source_id=Source.objects.id_of(source),
+        record__object_id=str(item.pk),
+        record__file_name=source.file_name(item),
+    )
     enabled = signatures.enabled()
     found = set(own.values_list("method", "version", "record_id"))
     return {
@@ -207,7 +211,8 @@ def _stored(source: ImageSource, pk: Any, names: Iterable[str]) -> dict[str, Ope
     }
 
 
-_Ranked = tuple[float, str, dict[str, float]]
+_Ranked = tuple[float, str, str, dict[str, float]]
+"""Similarity, object id, file name and scores."""
 
 
 def _nearest(
@@ -219,7 +224,7 @@ def _nearest(
     limit: int,
     min_similarity: float,
 ) -> list[_Ranked]:
-    """Similarity, object id and scores of the allowed objects nearest to the signatures, in one query.
+    """The allowed objects nearest to the signatures, best first, in one query.
 
     Every method puts its nearest forward; all of them are then scored by every method.
     """
@@ -248,7 +253,9 @@ def _nearest(
         }
     )
     ranked: list[_Ranked] = []
-    for object_id, *distances in scored.values_list("object_id", *(f"distance_{name}" for name in methods)):
+    for object_id, file_name, *distances in scored.values_list(
+        "object_id", "file_name", *(f"distance_{name}" for name in methods)
+    ):
         scores = {
             name: method.similarity(distance)
             for (name, method), distance in zip(methods.items(), distances, strict=True)
@@ -257,7 +264,7 @@ def _nearest(
         total = sum(weights[name] for name in scores)
         similarity = sum(weights[name] * score for name, score in scores.items()) / total
         if round(similarity, 1) >= min_similarity:
-            ranked.append((similarity, object_id, scores))
+            ranked.append((similarity, object_id, file_name, scores))
     ranked.sort(key=lambda row: (-row[0], len(row[1]), row[1]))
     return ranked[:limit]
 
@@ -281,11 +288,14 @@ def _distance(method: Method, operand: Operand) -> Any:
 
 
 def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySet[Any]) -> list[Match]:
-    """Fetch the ranked objects from a queryset, with its select_related and annotations, in one query."""
+    """Fetch the ranked objects from a queryset, with its select_related and annotations, in one query.
+
+    An object whose file was changed past the hooks is left out until the sweep has seen it.
+    """
     if objects.query.is_sliced:
         objects = source.objects
     found = {
-        str(item.pk): item for item in objects.filter(pk__in=[object_id for _similarity, object_id, _scores in ranked])
+        str(item.pk): item for item in objects.filter(pk__in=[object_id for _similarity, object_id, *_rest in ranked])
     }
     return [
         Match(
@@ -294,8 +304,8 @@ def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySe
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
         )
-        for similarity, object_id, scores in ranked
-        if object_id in found
+        for similarity, object_id, file_name, scores in ranked
+        if object_id in found and source.file_name(found[object_id]) == file_name
     ]
 
 

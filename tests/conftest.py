@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,19 @@ from similar_images import indexing
 from similar_images.models import IndexedImage, Source
 from tests import drawing
 from tests.testapp.models import Picture
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Callable[[], Path]]:
+    """Make folders that a server's own user can enter; pytest closes those of tmp_path to others."""
+    with ExitStack() as stack:
+
+        def make() -> Path:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="similar_images_")))
+            folder.chmod(0o755)
+            return folder
+
+        yield make
 
 
 @pytest.fixture(autouse=True)

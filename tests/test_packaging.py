@@ -1,4 +1,4 @@
-"""The package as a stranger gets it: installed into a new environment, with the lines of the README in a new project."""
+"""The package as a stranger gets it: in a new environment, with the lines of the README in a new project."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,9 @@ assert "site-packages" in similar_images.__file__, similar_images.__file__
 """
 
 
-def test_readme__its_lines_work_in_a_new_project(wheel: Path, tmp_path: Path) -> None:
+def test_readme__its_lines_work_in_a_new_project(
+    wheel: Path, tmp_path: Path, open_folder: Callable[[], Path]
+) -> None:
     """A new environment with the wheel and what it depends on; no other line than the README's touches the app."""
     run(sys.executable, "-m", "venv", "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
@@ -149,10 +152,7 @@ def test_readme__its_lines_work_in_a_new_project(wheel: Path, tmp_path: Path) ->
         if name == "mysite/settings.py":
             before = "import os\n" + before
         path.write_text(before + PREAMBLE.get(name, "") + lines.get(name, ""))
-    data = tmp_path / "data"
-    data.mkdir()
-    tmp_path.chmod(0o755)
-    with services.postgres(data) as server:
+    with services.postgres(open_folder()) as server:
         host = server.url.partition("host=")[2].replace("%2F", "/")
         manage = [python, "-W", "error::DeprecationWarning:similar_images", "manage.py"]
         run(*manage, "check", cwd=tmp_path, PGHOST=host)

@@ -224,7 +224,7 @@ def test_file__refusals_are_clear(configure: Any) -> None:
     configure(SEARCH_MAX_BYTES=10)
     with pytest.raises(UnreadableImage, match="10 bytes"):
         similar_images.similar_to(io.BytesIO(b"x" * 11), model=Picture)
-    with pytest.raises(registry.NotRegistered, match="similar_images.register"):
+    with pytest.raises(registry.NotRegistered, match=r"similar_images\.register"):
         similar_images.similar_to(Unregistered())
 
 

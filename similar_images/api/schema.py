@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 PACKAGE = __name__.rpartition(".")[0]
 
 
-class Generator(SchemaGenerator):  # type: ignore[no-untyped-call]
+class Generator(SchemaGenerator):
     def coerce_path(self, path: str, method: str, view: Any) -> str:
         return path  # the key is called pk here, as in the answers
 

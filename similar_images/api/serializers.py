@@ -48,7 +48,7 @@ class SearchSerializer(serializers.Serializer[Any]):
 
 
 class SourceStatusSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(help_text="app_label.Model.field")
+    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
     records = serializers.DictField(
         child=serializers.IntegerField(), help_text="How many records are pending, indexed and failed."
     )

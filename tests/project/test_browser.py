@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,9 @@ PRODUCTS = 12
 if not CHROMIUM and os.environ.get("REQUIRE_BROWSER"):
     raise RuntimeError("REQUIRE_BROWSER is set, but there is no Chromium.")
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"
+)
 
 
 @dataclass
@@ -57,8 +56,8 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
+def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
+    folder = open_folder()
     pictures = folder / "pictures" / "scenes"
     pictures.mkdir(parents=True)
     for seed in range(PRODUCTS):
@@ -85,15 +84,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     finally:
         if process.poll() is None:
             assert running.stop() == 0
+        if process.stdout:
+            process.stdout.close()
         assert running.processes() == []
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, chromium_sandbox=os.geteuid() != 0
-        )
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, chromium_sandbox=os.geteuid() != 0)
         yield chromium
         chromium.close()
 
@@ -221,7 +220,7 @@ def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
     context.close()
 
 
-def test_zz_stop__leaves_no_process(demo: Demo) -> None:
+def test_stop__leaves_no_process(demo: Demo) -> None:
     assert any("celery" in command for command in demo.processes())
     assert demo.stop() == 0
     assert demo.processes() == []
