@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from pgvector import HalfVector
 from . import conf, images, registry, signatures
 from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from .registry import ImageSource
+from .signatures.base import Method
 
 logger = logging.getLogger("similar_images")
 
@@ -182,9 +184,12 @@ def index(records: Collection[IndexedImage]) -> None:
 
     Never raises for a picture or a storage: the record then says what was wrong.
     """
-    made: dict[str, _Seen] = {}
+    made: dict[str, Future[_Seen]] = {}
     try:
-        results = [(record, _index_one(record, made)) for record in records]
+        # While the models look at one picture, the next is read and decoded.
+        with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as models_at_work:
+            begun = [(record, _begin(record, made, models_at_work)) for record in records]
+            results = [(record, _settle(record, seen)) for record, seen in begun]
     except BaseException:  # stopped from outside: others need not wait for the lease to end
         claimed = IndexedImage.objects.filter(pk__in=[record.pk for record in records], status=Status.PENDING)
         claimed.update(started_at=None, attempts=models.F("attempts") - 1)
@@ -201,22 +206,44 @@ class _Seen:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def _index_one(record: IndexedImage, made: dict[str, _Seen]) -> dict[str, Any]:
-    """Set the record's new state; return its signatures. `made` remembers the batch by digest."""
-    record.started_at = record.retry_at = record.indexed_at = record.width = record.height = None
-    record.sha256 = record.error = ""
+def _begin(record: IndexedImage, made: dict[str, Future[_Seen]], executor: Executor) -> Future[_Seen]:
+    """Read the record's picture and hand it over to be described. `made` remembers the batch by digest."""
+    record.sha256 = ""
     try:
         data = _read(record)
         record.sha256 = images.digest(data)
         if record.sha256 not in made:
-            made[record.sha256] = _describe(data, _known(record.sha256))
+            seen = _known(record.sha256)
+            missing = [method for name, method in signatures.enabled().items() if name not in seen.values]
+            picture = images.decode(data, max_pixels=conf.get().max_pixels) if missing else None
+            made[record.sha256] = executor.submit(_describe, seen, picture, missing)
+        return made[record.sha256]
+    except Exception as error:  # told by _settle
+        failed: Future[_Seen] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]) -> _Seen:
+    """Add the signatures that are missing. Runs in a thread of its own, without a database."""
+    if picture:
+        seen.width, seen.height = picture.width, picture.height
+        seen.values |= {method.name: HalfVector(method.compute(picture.pixels)) for method in missing}
+    return seen
+
+
+def _settle(record: IndexedImage, future: Future[_Seen]) -> dict[str, Any]:
+    """Set the record's new state; return its signatures."""
+    record.started_at = record.retry_at = record.indexed_at = record.width = record.height = None
+    record.error = ""
+    try:
+        seen = future.result()
     except images.UnreadableImage as error:
         record.status, record.error = Status.FAILED, str(error)
         return {}
     except Exception as error:  # storages, codecs and models raise what they like; the others go on
         _postpone(record, error)
         return {}
-    seen = made[record.sha256]
     record.width, record.height = seen.width, seen.height
     record.status, record.indexed_at = Status.INDEXED, timezone.now()
     return seen.values
@@ -243,16 +270,6 @@ def _known(sha256: str) -> _Seen:
         if method and method.version == signature.version:
             seen.values[method.name] = signature.value
             seen.width, seen.height = signature.record.width, signature.record.height
-    return seen
-
-
-def _describe(data: bytes, seen: _Seen) -> _Seen:
-    """Add the signatures that are missing."""
-    missing = [method for name, method in signatures.enabled().items() if name not in seen.values]
-    if missing:
-        picture = images.decode(data, max_pixels=conf.get().max_pixels)
-        seen.width, seen.height = picture.width, picture.height
-        seen.values |= {method.name: HalfVector(method.compute(picture.pixels)) for method in missing}
     return seen
 
 

@@ -316,9 +316,7 @@ def test_storage_down__is_tried_again_after_growing_waits(
     assert (record.status, record.error, record.retry_at) == ("indexed", "", None)
 
 
-def test_storage_down__keeps_what_was_known(
-    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storage_down__keeps_what_was_known(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_picture(1)
     index_now()
     IndexedImage.objects.all().reset()

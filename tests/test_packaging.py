@@ -128,9 +128,7 @@ assert "site-packages" in similar_images.__file__, similar_images.__file__
 """
 
 
-def test_readme__its_lines_work_in_a_new_project(
-    wheel: Path, tmp_path: Path, open_folder: Callable[[], Path]
-) -> None:
+def test_readme__its_lines_work_in_a_new_project(wheel: Path, tmp_path: Path, open_folder: Callable[[], Path]) -> None:
     """A new environment with the wheel and what it depends on; no other line than the README's touches the app."""
     run(sys.executable, "-m", "venv", "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"

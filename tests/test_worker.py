@@ -66,7 +66,17 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
                 "DJANGO_SETTINGS_MODULE": "tests.settings",
                 "TEST_SIMILAR_IMAGES": json.dumps(keys),
             }
-            command = [sys.executable, "-m", "celery", "-A", "project", "worker", "--loglevel=INFO", "--concurrency=1", *options]
+            command = [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "project",
+                "worker",
+                "--loglevel=INFO",
+                "--concurrency=1",
+                *options,
+            ]
             worker = stack.enter_context(services.process(command, cwd=ROOT, env=env, log=log))
             until(lambda: b" ready." in log.read_bytes(), "the worker is up")
             return worker

@@ -162,9 +162,9 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
     for _ in range(25):
         make_picture(2)
     index_now()
-    similar_images.search.Source.objects._ids[("default", "testapp.Picture.image")] = (
-        IndexedImage.objects.values_list("source_id", flat=True)[0]
-    )
+    similar_images.search.Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.values_list(
+        "source_id", flat=True
+    )[0]
     for limit in (1, 25):
         with django_assert_num_queries(6):
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
@@ -244,7 +244,9 @@ def test_status__tells_records_and_methods(admin_client: Any, make_picture: Any,
     index_now()
     make_picture(3)
     answer = admin_client.get(f"{API}/status/").json()
-    assert {"source": "testapp.Picture.image", "records": {"pending": 1, "indexed": 2, "failed": 0}} in answer["sources"]
+    assert {"source": "testapp.Picture.image", "records": {"pending": 1, "indexed": 2, "failed": 0}} in answer[
+        "sources"
+    ]
     embedding, color = answer["methods"]
     assert (embedding["name"], embedding["dimensions"], embedding["metric"]) == ("embedding", 1280, "cosine")
     assert (color["name"], color["metric"]) == ("color", "l1")

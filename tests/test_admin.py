@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+from django.db import models
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+from django.urls import include, path
+
+from similar_images import dispatch
+from similar_images.admin import IndexedImageAdmin, SimilarImagesMixin
+from similar_images.models import IndexedImage, Signature, Source
+from tests import drawing
+from tests.testapp.models import Couple, NamedPicture, Picture, Shelf, UuidPicture
+
+pytestmark = pytest.mark.django_db
+
+
+class SimilarAdmin(SimilarImagesMixin, admin.ModelAdmin):
+    pass
+
+
+site = admin.AdminSite()
+for _model in (Picture, NamedPicture, Couple):
+    site.register(_model, SimilarAdmin)
+site.register(IndexedImage, IndexedImageAdmin)
+back_office = admin.AdminSite("back_office")
+back_office.register(UuidPicture, SimilarAdmin)
+
+urlpatterns = [
+    path("admin/", site.urls),
+    path("back/", back_office.urls),
+    path("similar-images/", include("similar_images.urls")),
+]
+
+RECORDS = "/admin/similar_images/indexedimage/"
+
+
+@pytest.fixture(autouse=True)
+def _site(configure: Any, settings: Any) -> None:
+    settings.ROOT_URLCONF = __name__
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+
+
+@pytest.fixture
+def pictures(make_picture: Any, index_now: Any) -> list[Picture]:
+    """Two twins, one hidden, and one that looks different."""
+    made = [
+        make_picture(1),
+        make_picture(title="Twin", image=drawing.file(1, name="twin.png"), published=False),
+        make_picture(2, title="<b>Other</b>"),
+    ]
+    index_now()
+    return made
+
+
+@pytest.fixture
+def staff(client: Client) -> Any:
+    """A client of someone of the staff with these permissions."""
+
+    def staff(*codenames: str) -> Client:
+        user = User.objects.create(username="staff", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+        return client
+
+    return staff
+
+
+def change_url(obj: models.Model) -> str:
+    return f"/admin/testapp/{obj._meta.model_name}/{obj.pk}/change/"
+
+
+def page(client: Client, url: str, status: int = 200) -> str:
+    response = client.get(url)
+    assert response.status_code == status, url
+    return response.content.decode()
+
+
+def panel(html: str) -> str:
+    """The text of the panel, empty where there is none."""
+    found = re.search(r'<div class="similar-images similar-images-admin">(.*?)</div>', html, re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", found[1])).strip() if found else ""
+
+
+# --- the panel on the change page of a host's model --------------------------------------------------------------
+
+
+def test_panel__similar_objects_with_links_and_percent(pictures: list[Picture], admin_client: Client) -> None:
+    item, twin, other = pictures
+    html = page(admin_client, change_url(item))
+    assert "Similar images" in html
+    assert re.fullmatch(r"Twin 100 % similar &lt;b&gt;Other&lt;/b&gt; \d+ % similar", panel(html))
+    assert f'href="{change_url(twin)}"' in html
+    assert f'href="{change_url(other)}"' in html
+    assert f'<img src="{twin.image.url}"' in html
+    assert f'<img src="{item.image.url}"' not in html
+
+
+def test_panel__of_a_hidden_object(pictures: list[Picture], admin_client: Client) -> None:
+    assert panel(page(admin_client, change_url(pictures[1]))).startswith("Scene 1 100 % similar")
+
+
+def test_panel__limit(pictures: list[Picture], admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
+    assert panel(page(admin_client, change_url(pictures[0]))) == "Twin 100 % similar"
+
+
+def test_panel__not_on_the_add_page(admin_client: Client) -> None:
+    html = page(admin_client, "/admin/testapp/picture/add/")
+    assert "field-similar_images" not in html
+    assert panel(html) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("indexed", "Nothing looks like this picture."),
+        ("pending", "This picture is being looked at. Reload the page in a moment."),
+        ("failed", "This picture could not be compared; its image record says why."),
+        ("missing", "There is no picture yet."),
+    ],
+)
+def test_panel__says_where_the_picture_stands(
+    status: str, sentence: str, make_picture: Any, index_now: Any, admin_client: Client
+) -> None:
+    if status == "missing":
+        item = Picture.objects.create(title="bare")
+    elif status == "failed":
+        item = make_picture(image=ContentFile(b"text", name="text.png"))
+    else:
+        item = make_picture(1)
+    if status != "pending":
+        index_now()
+    assert panel(page(admin_client, change_url(item))) == sentence
+
+
+def test_panel__of_every_field(index_now: Any, admin_client: Client) -> None:
+    item = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    Couple.objects.create(front=drawing.file(1, name="twin.png"))
+    index_now()
+    html = page(admin_client, change_url(item))
+    assert html.count("similar-images-admin") == 2
+    assert re.search(r"<h3>Front</h3>.*100 % similar.*<h3>Back</h3>.*Nothing looks like", html, re.DOTALL)
+
+
+def test_panel__text_keys_lead_to_their_page(index_now: Any, admin_client: Client) -> None:
+    """The admin escapes keys in its addresses in a way of its own."""
+    NamedPicture.objects.create(name="plain", image=drawing.file(1))
+    odd = ["scan_5Fa", "a/b", 'say "x"?', "50%"]
+    for name in odd:
+        NamedPicture.objects.create(name=name, image=drawing.file(1))
+    index_now()
+    html = page(admin_client, "/admin/testapp/namedpicture/plain/change/")
+    links = re.findall(r'<a href="(/admin/testapp/namedpicture/[^"]+/change/)">\s*<img', html)
+    assert len(links) == len(odd)
+    pages = [admin_client.get(link) for link in links]
+    assert [response.status_code for response in pages] == [200] * len(odd)
+    assert {response.context["original"].pk for response in pages} == set(odd)
+
+
+def test_panel__links_stay_on_the_same_site(index_now: Any, admin_client: Client) -> None:
+    item, other = [UuidPicture.objects.create(image=drawing.file(1, name=f"{number}.png")) for number in range(2)]
+    index_now()
+    html = page(admin_client, f"/back/testapp/uuidpicture/{item.pk}/change/")
+    assert "100 % similar" in panel(html)
+    assert f'href="/back/testapp/uuidpicture/{other.pk}/change/"' in html
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"fields": ["title", "image"]},
+        {"fields": ("title", ("image", "published"))},
+        {"fieldsets": [("Shown", {"fields": ["title"]}), ("More", {"fields": ("image",), "classes": ["collapse"]})]},
+        {"fields": ["similar_images", "title"]},
+        {"fieldsets": [(None, {"fields": ["title", "similar_images"]})]},
+        {"exclude": ["shelf"], "readonly_fields": ["title"]},
+        {"readonly_fields": ["similar_images"]},
+    ],
+    ids=str,
+)
+def test_mixin__with_the_fields_of_the_host(
+    attributes: dict[str, Any], pictures: list[Picture], admin_user: User, rf: RequestFactory
+) -> None:
+    own_site = admin.AdminSite()
+    own_site.register(Picture, type("OwnAdmin", (SimilarImagesMixin, admin.ModelAdmin), attributes))
+    call_command("check", tags=["admin"])
+    own = own_site.get_model_admin(Picture)
+    request = rf.get("/")
+    request.user = admin_user
+    change = own.change_view(request, str(pictures[0].pk)).render().content.decode()
+    assert change.count("similar-images-admin") == 1
+    assert panel(change).startswith("Twin 100 % similar")
+    assert "Scene 1" in change
+    add = own.add_view(request).render().content.decode()
+    assert panel(add) == ""
+    assert "Similar images" not in add
+
+
+def test_mixin__only_what_the_admin_lists(pictures: list[Picture], admin_user: User, rf: RequestFactory) -> None:
+    class PublishedAdmin(SimilarImagesMixin, admin.ModelAdmin):
+        def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+            return super().get_queryset(request).filter(published=True)
+
+    request = rf.get("/")
+    request.user = admin_user
+    html = PublishedAdmin(Picture, site).change_view(request, str(pictures[0].pk)).render().content.decode()
+    assert "Other" in panel(html)
+    assert "Twin" not in panel(html)
+
+
+def test_mixin__saves_and_shows_errors(pictures: list[Picture], admin_client: Client) -> None:
+    item, shelf = pictures[0], Shelf.objects.create().pk
+    response = admin_client.post(change_url(item), {"title": "x" * 51, "shelf": shelf})
+    assert response.status_code == 200
+    assert panel(response.content.decode()).startswith("Twin")
+    response = admin_client.post(change_url(item), {"title": "New", "shelf": shelf})
+    assert response.status_code == 302
+    item.refresh_from_db()
+    assert item.title == "New"
+    assert item.image
+
+
+def test_mixin__view_only_users(pictures: list[Picture], staff: Any) -> None:
+    client = staff("view_picture")
+    html = page(client, change_url(pictures[0]))
+    assert panel(html).startswith("Twin 100 % similar")
+    assert 'name="_save"' not in html
+    assert client.post(change_url(pictures[0]), {"title": "New"}).status_code == 403
+
+
+def test_mixin__nothing_without_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
+    assert client.get(change_url(pictures[0])).status_code == 302
+    page(staff("view_shelf"), change_url(pictures[0]), status=403)
+
+
+def test_mixin__object_that_is_gone(admin_client: Client) -> None:
+    assert admin_client.get("/admin/testapp/picture/99/change/").status_code == 302
+
+
+# --- the list of records -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def records(make_picture: Any, index_now: Any) -> dict[str, IndexedImage]:
+    """A record of every status, and one of another source."""
+    objects: dict[str, models.Model] = {
+        "indexed": make_picture(1),
+        "failed": make_picture(image=ContentFile(b"text", name="text.png")),
+        "other": UuidPicture.objects.create(image=drawing.file(2, name="other.png")),
+    }
+    index_now()
+    objects["pending"] = make_picture(3)
+    return {name: IndexedImage.objects.get(object_id=str(item.pk)) for name, item in objects.items()}
+
+
+def listed(client: Client, query: str = "") -> set[int]:
+    response = client.get(f"{RECORDS}?{query}")
+    assert response.status_code == 200
+    return {record.pk for record in response.context["cl"].result_list}
+
+
+def test_records__list(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    html = page(admin_client, RECORDS)
+    assert listed(admin_client) == {record.pk for record in records.values()}
+    assert "This is not a picture of a known format" in html
+    assert "160 × 120" in html
+    item = Picture.objects.get(pk=records["indexed"].object_id)
+    assert f'<a href="{change_url(item)}">' in html
+    assert f">{records['other'].object_id}<" in html  # the model has no admin here
+    assert "testapp.uuidpicture.image" in html
+
+
+def test_records__list_leads_to_records_and_objects(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    """HTML knows no link in a link."""
+    record = records["indexed"]
+    html = page(admin_client, RECORDS)
+    assert re.search(rf'<a href="{RECORDS}{record.pk}/change/[^"]*">[^<]+</a>', html)
+    assert re.search(rf'<t[dh][^>]*><a href="/admin/testapp/picture/{record.object_id}/change/">[^<]+</a></t', html)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("status__exact=failed", {"failed"}),
+        ("status__exact=pending", {"pending"}),
+        ("status__exact=indexed", {"indexed", "other"}),
+        ("source__id__exact={source}", {"other"}),
+        ("q=scene1", {"indexed"}),
+        ("q={sha256}", {"indexed"}),
+        ("q={object_id}", {"other"}),
+        ("q=nothing", set()),
+    ],
+)
+def test_records__filters_and_search(
+    query: str, names: set[str], records: dict[str, IndexedImage], admin_client: Client
+) -> None:
+    query = query.format(
+        source=records["other"].source_id, sha256=records["indexed"].sha256, object_id=records["other"].object_id
+    )
+    assert listed(admin_client, query) == {records[name].pk for name in names}
+
+
+def test_records__one_says_all_and_can_not_be_changed(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    record = records["failed"]
+    html = page(admin_client, f"{RECORDS}{record.pk}/change/")
+    assert record.error.split(" (")[0] in html
+    assert record.file_name in html
+    assert not re.search(r"<(input|select|textarea)[^>]* name=\"(status|error|file_name|source|object_id)\"", html)
+    admin_client.post(f"{RECORDS}{record.pk}/change/", {"status": "indexed", "error": ""})
+    record.refresh_from_db()
+    assert record.status == "failed"
+
+
+def test_records__no_add_no_delete(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    page(admin_client, f"{RECORDS}add/", status=403)
+    page(admin_client, f"{RECORDS}{records['failed'].pk}/delete/", status=403)
+    html = page(admin_client, RECORDS)
+    assert "delete_selected" not in html
+    assert f"{RECORDS}add/" not in html
+    admin_client.post(RECORDS, {"action": "delete_selected", "_selected_action": [records["failed"].pk], "post": "yes"})
+    assert IndexedImage.objects.count() == len(records)
+
+
+def test_records__index_again(
+    records: dict[str, IndexedImage],
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    wakes: list[int] = []
+    monkeypatch.setattr(dispatch, "wake", lambda: wakes.append(1))
+    again = [records["indexed"], records["failed"]]
+    before = list(Signature.objects.filter(record__in=again).values_list("pk", flat=True))
+    assert before
+    with django_capture_on_commit_callbacks(execute=True):
+        response = admin_client.post(
+            RECORDS, {"action": "index_again", "_selected_action": [record.pk for record in again]}, follow=True
+        )
+    assert "2 pictures will be indexed again." in response.content.decode()
+    assert wakes == [1]
+    for record in again:
+        record.refresh_from_db()
+        assert (record.status, record.error, record.attempts) == ("pending", "", 0)
+    assert list(Signature.objects.filter(record__in=again).values_list("pk", flat=True)) == before
+    records["other"].refresh_from_db()
+    assert records["other"].status == "indexed"
+    response = admin_client.post(
+        RECORDS, {"action": "index_again", "_selected_action": [records["other"].pk]}, follow=True
+    )
+    assert "1 picture will be indexed again." in response.content.decode()
+
+
+def test_records__index_again_all_of_a_filtered_list(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    data = {"action": "index_again", "_selected_action": [records["failed"].pk], "select_across": "1"}
+    admin_client.post(f"{RECORDS}?status__exact=failed&q=text", data)
+    assert set(IndexedImage.objects.filter(status="pending")) == {records["failed"], records["pending"]}
+
+
+def test_records__view_only_users(records: dict[str, IndexedImage], staff: Any) -> None:
+    client = staff("view_indexedimage")
+    html = page(client, RECORDS)
+    assert "index_again" not in html
+    client.post(RECORDS, {"action": "index_again", "_selected_action": [records["failed"].pk]})
+    records["failed"].refresh_from_db()
+    assert records["failed"].status == "failed"
+
+
+def test_records__of_a_source_that_is_gone(admin_client: Client) -> None:
+    source = Source.objects.create(app_label="gone", model="thing", field="photo")
+    IndexedImage.objects.create(source=source, object_id="77", file_name="a.png")
+    html = page(admin_client, RECORDS)
+    assert "gone.thing.photo" in html
+    assert ">77<" in html
+
+
+def test_records__links_of_text_keys(index_now: Any, admin_client: Client) -> None:
+    NamedPicture.objects.create(name="scan_5Fa", image=drawing.file(1))
+    index_now()
+    (link,) = re.findall(r'<a href="(/admin/testapp/[^"]+)">[^<]*scan_5Fa<', page(admin_client, RECORDS))
+    assert "scan_5Fa" in page(admin_client, link)
+
+
+def test_records__as_many_queries_for_many(
+    make_picture: Any, admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    for seed in range(12):
+        make_picture(seed)
+    with django_assert_max_num_queries(8):
+        page(admin_client, RECORDS)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core import checks as django_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import ConnectionHandler
+
+from project.celery import app as celery_app
+from similar_images import checks
+
+
+def ids(messages: list[django_checks.CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages if str(message.id).startswith("similar_images.")]
+
+
+def test_check__the_demo_is_right() -> None:
+    assert ids(django_checks.run_checks()) == []
+
+
+# --- methods and ranking ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("methods", "reason"),
+    [
+        ({"colour": {}}, r"\['colour'\]: neither a built-in method \(embedding, color.*\) nor importable"),
+        ({"nope.Method": {}}, r"\['nope\.Method'\]: neither a built-in method .* No module named 'nope'"),
+        ({"tests.methods.Nope": {}}, r"\['tests\.methods\.Nope'\]: neither a built-in"),
+        ({"": {}}, r"\[''\]: neither a built-in"),
+        ({"pathlib.Path": {}}, r"\['pathlib\.Path'\] is not a subclass of similar_images\.signatures\.base\.Method"),
+        ({"os.getcwd": {}}, r"\['os\.getcwd'\] is not a subclass"),
+        ({"similar_images.signatures.base.Method": {}}, r".*base\.Method'\] has a wrong option: .*abstract"),
+        ({"color": {"shade": 3}}, r"\['color'\] has a wrong option: .*'shade'"),
+        ({"color": {1: 2}}, r"\['color'\] has a wrong option: .*string"),
+    ],
+)
+def test_check__wrong_methods(methods: dict[str, Any], reason: str, configure: Any) -> None:
+    configure(METHODS=methods)
+    with pytest.raises(SystemCheckError, match=rf"\(similar_images\.E003\) SIMILAR_IMAGES\['METHODS'\]{reason}"):
+        call_command("check")
+
+
+def test_check__ranking_by_a_method_that_is_not_enabled(configure: Any) -> None:
+    configure(METHODS={"color": {}}, RANKING={"phash": 1, "color": 1, "embedding": 0})
+    with pytest.raises(SystemCheckError) as failed:
+        call_command("check")
+    report = str(failed.value)
+    assert report.count("(similar_images.E004)") == 2
+    assert "SIMILAR_IMAGES['RANKING'] weighs 'phash', which is not among the methods." in report
+    assert "SIMILAR_IMAGES['RANKING'] weighs 'embedding'" in report
+    assert "HINT: Add it to SIMILAR_IMAGES['METHODS'], or weigh only color." in report
+
+
+def test_check__method_by_path_is_ranked_by_its_name(configure: Any) -> None:
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    call_command("check")
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"tests.methods.Mean": 1})
+    with pytest.raises(SystemCheckError, match=r"E004.* weighs 'tests\.methods\.Mean'"):
+        call_command("check")
+
+
+def test_check__wrong_models_and_ranking_at_once(configure: Any) -> None:
+    configure(MODELS=["nope"], RANKING={"phash": 1})
+    assert ids(checks.check_setting()) == ["similar_images.E002", "similar_images.E004"]
+
+
+# --- database --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_check_database__real() -> None:
+    call_command("check", databases=["default"])
+    assert checks.check_database(databases=["default"]) == []
+
+
+def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "connections", None)
+    assert checks.check_database() == checks.check_database(databases=["other"]) == []
+
+
+def test_check_database__not_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    monkeypatch.setattr(checks, "connections", sqlite)
+    (error,) = checks.check_database(databases=["default"])
+    assert error.id == "similar_images.E005"
+    assert "the database 'default' is not PostgreSQL" in error.msg
+    assert error.level == django_checks.ERROR
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        (None, "similar_images.E006"),
+        (("0.6.2", None), "similar_images.E007"),
+        (("0.8.5", "0.5.1"), "similar_images.E007"),
+        (("0.7.0", None), None),
+        (("0.8", "0.7.4"), None),
+        (("0.10.0", "0.10.0"), None),
+        (("1.0.0", "1.0.0"), None),
+    ],
+)
+def test_check_database__pgvector(versions: Any, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the server says of pgvector: (available, installed)."""
+    cursor = SimpleNamespace(execute=lambda sql: None, fetchone=lambda: versions)
+    connection = SimpleNamespace(vendor="postgresql", cursor=lambda: nullcontext(cursor))
+    monkeypatch.setattr(checks, "connections", {"default": connection})
+    messages = checks.check_database(databases=["default"])
+    assert [message.id for message in messages] == ([expected] if expected else [])
+    if expected == "similar_images.E007":
+        assert f"pgvector {versions[1] or versions[0]} is too old" in messages[0].msg
+
+
+# --- Celery ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def celery_conf() -> Iterator[Any]:
+    """The Celery app's configuration; what a test sets is undone after it."""
+    names = ("beat_schedule", "beat_scheduler")
+    before = {name: celery_app.conf[name] for name in names}
+    yield celery_app.conf
+    celery_app.conf.update(before)
+
+
+@pytest.mark.parametrize(
+    "schedule", [{}, None, {"other": {"task": "shop.tasks.sweep", "schedule": 30}}, {"odd": {"schedule": 30}}]
+)
+def test_check_celery__no_sweep(schedule: Any, celery_conf: Any) -> None:
+    celery_conf.beat_schedule = schedule
+    (message,) = checks.check_celery()
+    assert message.id == "similar_images.W002"
+    assert '"task": "similar_images.tasks.sweep"' in str(message.hint)
+    call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("beat_schedule", {"whatever": {"task": "similar_images.tasks.sweep", "schedule": 30}}),
+        ("beat_scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
+    ],
+)
+def test_check_celery__sweep_is_scheduled(name: str, value: Any, celery_conf: Any) -> None:
+    celery_conf.beat_schedule = {}
+    assert checks.check_celery() != []
+    celery_conf[name] = value
+    assert checks.check_celery() == []
+
+
+# --- a host of its own -----------------------------------------------------------------------------------------
+
+HOST = """
+import sys
+import django
+from django.conf import settings
+from django.core import checks
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "similar_images", "tests.testapp"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "none"}},
+    SIMILAR_IMAGES=eval(sys.argv[1]),
+)
+django.setup()
+from similar_images import registry
+from tests.testapp.models import Unregistered
+print(*[source.label for source in registry.of(Unregistered)])
+print(*sorted(message.id for message in checks.run_checks() if message.id.startswith("similar")))
+"""
+
+
+def host(setting: dict[str, Any]) -> list[str]:
+    """Start a project without Celery; return the sources of Unregistered and the ids of the check's messages."""
+    environment = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    command = [sys.executable, "-c", HOST, repr(setting)]
+    folder = Path(django_settings.BASE_DIR)
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_host__without_celery_registers_by_the_setting() -> None:
+    assert host({"MODELS": ["testapp.Unregistered.image"]}) == ["testapp.Unregistered.image", "similar_images.W001"]
+
+
+def test_host__starts_with_a_wrong_setting() -> None:
+    """So that `manage.py check` can say what is wrong, and the other commands run."""
+    assert host({"MODELS": ["nope"]}) == ["", "similar_images.E002 similar_images.W001"]
+    assert host({"LIMIT": 0}) == ["", "similar_images.E001 similar_images.W001"]
+
+
+# --- deploy ----------------------------------------------------------------------------------------------------
+
+
+def test_check_visible__only_before_a_deploy() -> None:
+    messages = django_checks.run_checks(include_deployment_checks=True)
+    public = [message.msg for message in messages if message.id == "similar_images.W003"]
+    assert "Every object of testapp.UuidPicture.image may be seen by every visitor." in public
+    assert any("testapp.Couple.back" in message for message in public)
+    assert not any("testapp.Picture.image" in message or "testapp.Private" in message for message in public)
+    (hint,) = [message.hint for message in messages if "testapp.Couple.back" in message.msg]
+    assert 'similar_images.register(Couple, "back", visible=lambda request: …)' in str(hint)
+    assert "similar_images.W003" not in ids(django_checks.run_checks())

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from similar_images import conf, signatures
+
+WRONG_KEYS: list[tuple[Any, list[Any]]] = [
+    ("MODELS", ["catalog.Product.photo", None, 1, {"testapp.Picture.image"}]),
+    ("METHODS", [None, [], ["embedding"], "embedding", {}, {"embedding": None}, {"color": []}, {1: {}}]),
+    (
+        "RANKING",
+        [
+            None,
+            ["embedding"],
+            0.5,
+            {},
+            {"embedding": 0},
+            {"embedding": 1, "color": -0.1},
+            {"color": "1"},
+            {"color": None},
+            {"color": float("nan")},
+            {"color": float("inf")},
+            {1: 1},
+        ],
+    ),
+    *(
+        (key, [None, "12", 1.5, 0, -1, True, []])
+        for key in [
+            "LIMIT",
+            "MAX_LIMIT",
+            "MAX_BYTES",
+            "MAX_PIXELS",
+            "SEARCH_MAX_BYTES",
+            "BATCH_SIZE",
+            "MAX_ATTEMPTS",
+        ]
+    ),
+    *((key, [None, "12", 0, -0.5, False, []]) for key in ["SEARCH_TIMEOUT", "LEASE"]),
+    ("QUEUE", [1, True, ["images"], b"images"]),
+    ("LIMITS", [12]),
+    ("limit", [12]),
+    (5, [12]),
+]
+
+
+def test_wrong_keys__cover_every_key() -> None:
+    assert conf.KEYS.keys() <= {key for key, _values in WRONG_KEYS}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG_KEYS for value in values], ids=repr)
+def test_check__names_the_wrong_key(key: Any, value: Any) -> None:
+    """`manage.py check` fails, and whatever needs the setting says the same."""
+    with override_settings(SIMILAR_IMAGES={key: value}):
+        with pytest.raises(SystemCheckError) as failed:
+            call_command("check")
+        assert f"(similar_images.E001) SIMILAR_IMAGES[{key!r}] " in str(failed.value)
+        assert "docs/settings.md" in str(failed.value)
+        with pytest.raises(ImproperlyConfigured) as raised:
+            conf.get()
+        assert f"SIMILAR_IMAGES[{key!r}] " in str(raised.value)
+
+
+def test_check__every_wrong_key_at_once() -> None:
+    with (
+        override_settings(SIMILAR_IMAGES={"LIMIT": 0, "LEASE": "x", "COLOUR": 1, "QUEUE": "fine"}),
+        pytest.raises(SystemCheckError) as failed,
+    ):
+        call_command("check")
+    assert str(failed.value).count("similar_images.E001") == 3
+    assert "SIMILAR_IMAGES['LIMIT'] must be above 0, not 0." in str(failed.value)
+    assert "SIMILAR_IMAGES['LEASE'] must be int or float, not 'x'." in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, LEASE," in str(failed.value)
+
+
+@pytest.mark.parametrize("value", [None, [], "LIMIT", 5, [("LIMIT", 5)]])
+def test_check__the_setting_is_no_dict(value: Any) -> None:
+    with (
+        override_settings(SIMILAR_IMAGES=value),
+        pytest.raises(SystemCheckError, match=r"E001\) SIMILAR_IMAGES must be"),
+    ):
+        call_command("check")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"MODELS": []},
+        {"MODELS": ()},
+        {"MODELS": {}},
+        {"METHODS": {"color": {"white_tolerance": 3}}, "RANKING": {"color": 1}},
+        {"RANKING": {"embedding": 0, "color": 0.5}},
+        {"SEARCH_TIMEOUT": 0.5, "LEASE": 10},
+        {"QUEUE": None},
+        {"QUEUE": "images"},
+        dict.fromkeys(["LIMIT", "MAX_LIMIT", "MAX_BYTES", "MAX_PIXELS", "SEARCH_MAX_BYTES", "BATCH_SIZE"], 1),
+    ],
+    ids=repr,
+)
+def test_check__right_values(setting: dict[str, Any]) -> None:
+    with override_settings(SIMILAR_IMAGES=setting):
+        call_command("check")
+        for key, value in setting.items():
+            assert getattr(conf.get(), key.lower()) == value
+
+
+def test_defaults__are_valid() -> None:
+    assert conf.problems({name: getattr(conf.Conf(), name.lower()) for name in conf.KEYS}) == []
+
+
+def test_get__without_the_setting(settings: Any) -> None:
+    del settings.SIMILAR_IMAGES
+    assert conf.get() == conf.Conf()
+    assert conf.get().limit == 12
+
+
+def test_get__override_takes_effect_at_once(configure: Any) -> None:
+    before = conf.get()
+    with override_settings(SIMILAR_IMAGES={"LIMIT": 3}):
+        assert conf.get().limit == 3
+        assert conf.get() is conf.get()
+        with override_settings(SIMILAR_IMAGES={"LIMIT": "x"}), pytest.raises(ImproperlyConfigured, match="'LIMIT'"):
+            conf.get()
+        assert conf.get().limit == 3
+    assert conf.get() == before
+    configure(MAX_LIMIT=7)
+    assert conf.get().max_limit == 7
+
+
+def test_enabled__override_takes_effect_at_once() -> None:
+    assert list(signatures.enabled()) == ["embedding", "color"]
+    with override_settings(SIMILAR_IMAGES={"METHODS": {"color": {"white_tolerance": 3}}}):
+        assert list(signatures.enabled()) == ["color"]
+        narrow = signatures.enabled()["color"].version
+    assert list(signatures.enabled()) == ["embedding", "color"]
+    assert signatures.enabled()["color"].version != narrow
