@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -43,7 +44,7 @@ class Conf:
     search_timeout: float | int = 10
     """Seconds after which a search by an uploaded picture is given up."""
 
-    batch_size: int = 16
+    batch_size: int = 32
     """Pictures that one task takes."""
 
     lease: float | int = 300
@@ -82,7 +83,7 @@ def _problem(key: Any, value: Any) -> str | None:
     if not isinstance(value, types) or isinstance(value, bool):
         expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
         return f"{name} must be {expected}, not {value!r}."
-    if isinstance(value, (int, float)) and value <= 0:
+    if isinstance(value, (int, float)) and not 0 < value < math.inf:
         return f"{name} must be above 0, not {value!r}."
     if key == "METHODS" and not is_methods(value):
         return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."

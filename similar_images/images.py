@@ -5,6 +5,7 @@ Every bound is checked before the costly step that it guards. Knows no Django mo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import re
@@ -57,6 +58,10 @@ def read(storage: Storage, name: str, *, max_bytes: int) -> bytes:
             return read_bounded(file, max_bytes=max_bytes)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousFileOperation) as error:
         raise UnreadableImage(_("The file is missing in the storage.")) from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UnreadableImage(_("The file is missing in the storage.")) from error
+        raise
 
 
 def read_bounded(file: Readable, *, max_bytes: int) -> bytes:

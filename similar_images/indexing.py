@@ -30,6 +30,9 @@ logger = logging.getLogger("similar_images")
 CHUNK = 200
 """Rows that the backfill locks, reads and writes at a time: some 20 ms."""
 
+IN_FLIGHT = 4
+"""Pictures that are decoded and written at a time; twice as many may be held in memory."""
+
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 
@@ -180,21 +183,24 @@ def claim(within: models.QuerySet[IndexedImage] | None = None) -> list[IndexedIm
 
 
 def index(records: Collection[IndexedImage]) -> None:
-    """Describe the pictures of claimed records, and write what came out in one transaction.
+    """Describe the pictures of claimed records, and write what came out, some at a time.
 
     Never raises for a picture or a storage: the record then says what was wrong.
     """
     made: dict[str, Future[_Seen]] = {}
+    rest = list(records)
+    at_work: list[tuple[IndexedImage, Future[_Seen]]] = []
     try:
-        # While the models look at one picture, the next is read and decoded.
-        with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as models_at_work:
-            begun = [(record, _begin(record, made, models_at_work)) for record in records]
-            results = [(record, _settle(record, seen)) for record, seen in begun]
+        # While the models look at some pictures, the ones before are written and the ones after are read.
+        with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as executor:
+            while rest or at_work:
+                begun = [(record, _begin(record, made, executor)) for record in rest[:IN_FLIGHT]]
+                _write([(record, _settle(record, seen)) for record, seen in at_work])
+                rest, at_work = rest[IN_FLIGHT:], begun
     except BaseException:  # stopped from outside: others need not wait for the lease to end
         claimed = IndexedImage.objects.filter(pk__in=[record.pk for record in records], status=Status.PENDING)
         claimed.update(started_at=None, attempts=models.F("attempts") - 1)
         raise
-    _write(results)
 
 
 @dataclass
@@ -286,7 +292,9 @@ def _postpone(record: IndexedImage, error: Exception) -> None:
 
 
 def _write(results: Collection[tuple[IndexedImage, dict[str, Any]]]) -> None:
-    """Write new states and signatures, of records only that are still the order that was claimed."""
+    """Write new states and signatures in one transaction, of records only that are still the order claimed."""
+    if not results:
+        return
     methods = signatures.enabled()
     with transaction.atomic():
         # A record that its object's transaction has locked is about to change: not worth waiting for.

@@ -170,7 +170,7 @@ def get(model: type[models.Model] | str, field: str | None = None) -> ImageSourc
     for source in of(model):
         if field is None or source.field_name == field:
             return source
-    what = f'{model._meta.label}, "{field or "…"}"'
+    what = f'{model.__name__}, "{field or "…"}"'
     raise NotRegistered(f"{what} is not a source; call similar_images.register({what}).")
 
 

@@ -41,7 +41,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "MAX_ATTEMPTS",
         ]
     ),
-    *((key, [None, "12", 0, -0.5, False, []]) for key in ["SEARCH_TIMEOUT", "LEASE"]),
+    *((key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []]) for key in ["SEARCH_TIMEOUT", "LEASE"]),
     ("QUEUE", [1, True, ["images"], b"images"]),
     ("LIMITS", [12]),
     ("limit", [12]),

@@ -521,7 +521,9 @@ def test_read__storage_without_paths() -> None:
         images.read(storage, "other", max_bytes=10**6)
 
 
-@pytest.mark.parametrize("name", ["gone.png", "inner", "", ".", "../x", "/etc/hostname", "inner/../../x", "a.png/b"])
+@pytest.mark.parametrize(
+    "name", ["gone.png", "inner", "", ".", "../x", "/etc/hostname", "inner/../../x", "a.png/b", "x" * 300]
+)
 def test_read__missing_or_out_of_bounds(folder: FileSystemStorage, name: str) -> None:
     folder.save("a.png", ContentFile(b"12345"))
     with pytest.raises(UnreadableImage, match="missing in the storage"):

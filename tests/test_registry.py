@@ -231,10 +231,10 @@ def test_of__own_source_before_that_of_the_parent() -> None:
 @pytest.mark.parametrize(
     ("model", "field", "message"),
     [
-        (Unregistered, None, r'testapp\.Unregistered, "…" is not a source; call similar_images\.register\(.*, "…"\)'),
+        (Unregistered, None, r'Unregistered, "…" is not a source; call similar_images\.register\(.*, "…"\)'),
         (Unregistered, "image", r'similar_images\.register\(.*Unregistered, "image"\)'),
         ("testapp.unregistered", "image", r'similar_images\.register\(.*Unregistered, "image"\)'),
-        (Couple, "side", r'testapp\.Couple, "side" is not a source'),
+        (Couple, "side", r'Couple, "side" is not a source'),
         (Couple, "", r"is not a source"),
         ("testapp.Nope", None, "There is no model 'testapp.Nope'"),
         ("nope", None, "There is no model 'nope'"),
