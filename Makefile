@@ -9,7 +9,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python manage.py demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -1,4 +1,6 @@
-"""A pytest plugin: PostgreSQL and Valkey for the test run, unless DATABASE_URL and REDIS_URL name others.
+"""A pytest plugin: servers for the tests, and a summary of what they measured.
+
+PostgreSQL and Valkey run unless DATABASE_URL and REDIS_URL name others.
 
 It is loaded by `-p tests.servers`, before pytest-django reads the settings. Workers of pytest-xdist
 inherit the addresses.
@@ -11,6 +13,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from project import services
 
@@ -24,6 +27,16 @@ def _start() -> None:
         data.chmod(0o755)
         for name in missing:
             os.environ[name] = _running.enter_context(wanted[name](data)).url
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests recorded with `record_property("figure", …)`, also from other processes."""
+    reports = [report for group in ("passed", "failed") for report in terminalreporter.getreports(group)]
+    figures = [value for report in reports for name, value in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in dict.fromkeys(figures):
+            terminalreporter.line(figure)
 
 
 _start()

@@ -90,7 +90,9 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def test_saved_one_after_another__become_findable(start_worker: StartWorker, capsys: Any) -> None:
+def test_saved_one_after_another__become_findable(
+    start_worker: StartWorker, record_property: Callable[[str, object], None]
+) -> None:
     """With the real methods; prints the time from commit to findable."""
     start_worker()
     Picture.objects.create(image=drawing.file(0))
@@ -102,11 +104,8 @@ def test_saved_one_after_another__become_findable(start_worker: StartWorker, cap
     until(lambda: indexed() == 101, "all are indexed", 120)
     times = dict(IndexedImage.objects.values_list("object_id", "indexed_at"))
     waits = sorted(times[pk].timestamp() - moment for pk, moment in saved.items())
-    with capsys.disabled():
-        print(
-            f"\nfrom commit to findable, 100 saves in a row: median {statistics.median(waits):.2f} s, "
-            f"95th percentile {waits[94]:.2f} s"
-        )
+    figure = f"median {statistics.median(waits):.2f} s, 95th percentile {waits[94]:.2f} s"
+    record_property("figure", f"from commit to findable, 100 saves in a row: {figure}")
     assert len(similar_images.similar_to(item, limit=100)) == 100
 
 
