@@ -18,9 +18,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from pgvector import HalfVector
 
-from . import conf, images, registry, signatures
+from . import conf, images, registry, signatures, vectors
 from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Method
@@ -234,7 +233,7 @@ def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]
     """Add the signatures that are missing. Runs in a thread of its own, without a database."""
     if picture:
         seen.width, seen.height = picture.width, picture.height
-        seen.values |= {method.name: HalfVector(method.compute(picture.pixels)) for method in missing}
+        seen.values |= {method.name: vectors.pack(method, method.compute(picture.pixels)) for method in missing}
     return seen
 
 
@@ -274,7 +273,7 @@ def _known(sha256: str) -> _Seen:
     for signature in Signature.objects.filter(record__sha256=sha256).select_related("record"):
         method = methods.get(signature.method)
         if method and method.version == signature.version:
-            seen.values[method.name] = signature.value
+            seen.values[method.name] = getattr(signature, vectors.column(method))
             seen.width, seen.height = signature.record.width, signature.record.height
     return seen
 
@@ -309,7 +308,7 @@ def _write(results: Collection[tuple[IndexedImage, dict[str, Any]]]) -> None:
                 source_id=record.source_id,
                 method=name,
                 version=methods[name].version,
-                value=value,
+                **{vectors.column(methods[name]): value},
             )
             for record, values in results
             for name, value in values.items()

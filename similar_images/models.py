@@ -10,9 +10,10 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from pgvector.django import HalfVectorField
+from pgvector.django import HalfVectorField, SparseVectorField
 
 from . import conf, registry
+from .vectors import BitsField
 
 if TYPE_CHECKING:
     from .registry import ImageSource
@@ -152,7 +153,8 @@ class IndexedImage(models.Model):
 class Signature(models.Model):
     """What one version of one method saw in one image.
 
-    The column has no fixed dimension, so that a method is added without a migration. The database
+    The value is in one of three columns, by the storage of its method (see vectors.py). None has a fixed
+    dimension, so that a method is added without a migration. The database
     itself deletes signatures with their record (see the migration): deleting an object costs one query.
     """
 
@@ -162,7 +164,9 @@ class Signature(models.Model):
     source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+")
     method = models.CharField(max_length=64)
     version = models.CharField(max_length=64)
-    value = HalfVectorField()
+    dense = HalfVectorField(null=True)
+    bits = BitsField(null=True)
+    sparse = SparseVectorField(null=True)
 
     class Meta:
         verbose_name = _("signature")

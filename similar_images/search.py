@@ -17,10 +17,8 @@ from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from pgvector import HalfVector
-from pgvector.django import CosineDistance, HalfVectorField, L1Distance
 
-from . import conf, images, registry, signatures
+from . import conf, images, registry, signatures, vectors
 from .models import IndexedImage, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Method
@@ -28,10 +26,9 @@ from .signatures.base import Method
 POOL = 100
 """Candidates that every method puts forward, at least; four times the limit where that is more."""
 
-DISTANCES: dict[str, Any] = {"cosine": CosineDistance, "l1": L1Distance}
-
 Ranking = Mapping[str, float]
-Operand = HalfVector | models.QuerySet[Signature]
+Operand = Value | Subquery
+"""The query's signature by one method: a value, or where it is stored."""
 
 
 class SearchTimeout(Exception):
@@ -183,7 +180,11 @@ def _described(data: bytes, names: list[str]) -> dict[str, Operand]:
 def _describe(data: bytes, names: list[str]) -> dict[str, Operand]:
     picture = images.decode(data, max_pixels=conf.get().max_pixels)
     methods = signatures.enabled()
-    return {name: HalfVector(methods[name].compute(picture.pixels)) for name in names}
+    return {name: _literal(vectors.pack(methods[name], methods[name].compute(picture.pixels))) for name in names}
+
+
+def _literal(value: Any) -> Value:
+    return Value(value if isinstance(value, str) else value.to_text())
 
 
 @lru_cache(maxsize=1)
@@ -195,18 +196,18 @@ os.register_at_fork(after_in_child=_describers.cache_clear)  # threads do not li
 
 
 def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> dict[str, Operand]:
-    """For every method that described the object's image, a queryset of that one signature."""
+    """For every method that described the object's image, where its signature is."""
     own = Signature.objects.filter(
         record__source_id=Source.objects.id_of(source),
         record__object_id=str(item.pk),
         record__file_name=source.file_name(item),
     )
     enabled = signatures.enabled()
-    found = set(own.values_list("method", "version", "record_id"))
+    found = set(own.values_list("method", "version"))
     return {
-        name: Signature.objects.filter(record_id=record_id, method=name, version=version)
+        name: Subquery(own.filter(method=name, version=version).values(vectors.column(enabled[name]))[:1])
         for name in names
-        for method, version, record_id in found
+        for method, version in found
         if (method, version) == (name, enabled[name].version)
     }
 
@@ -238,7 +239,7 @@ def _nearest(
         _signatures(source, method)
         .filter(record__in=records)
         .exclude(record__object_id__in=excluded)
-        .order_by(_distance(method, operands[name]), "record_id")
+        .order_by(vectors.distance(method, operands[name]), "record_id")
         .values("record_id")[:pool]
         for name, method in methods.items()
     ]
@@ -247,7 +248,7 @@ def _nearest(
             f"distance_{name}": Subquery(
                 _signatures(source, method)
                 .filter(record=OuterRef("pk"))
-                .values(distance=_distance(method, operands[name]))
+                .values(distance=vectors.distance(method, operands[name]))
             )
             for name, method in methods.items()
         }
@@ -279,12 +280,6 @@ def _of_objects(source: ImageSource, objects: models.QuerySet[Any]) -> models.Qu
     if source.has_integer_key:
         return records.filter(object_key__in=objects.values("pk"))
     return records.filter(object_id__in=objects.annotate(text_key=Cast("pk", models.CharField())).values("text_key"))
-
-
-def _distance(method: Method, operand: Operand) -> Any:
-    if isinstance(operand, models.QuerySet):
-        return DISTANCES[method.metric]("value", Subquery(operand.values("value")[:1]))
-    return DISTANCES[method.metric]("value", Cast(Value(operand.to_text()), HalfVectorField()))
 
 
 def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySet[Any]) -> list[Match]:

@@ -56,3 +56,33 @@ class Slow(Mean):
         while (self.folder / "hold").exists():
             time.sleep(0.02)
         return super().compute(pixels)
+
+
+class Bits(Method):
+    """Which of 8 × 8 cells are bright: a string of bits."""
+
+    name = "bits"
+    storage = "bit"
+    metric = "hamming"
+    version = "1"
+    dimensions = 64
+    curve = ((0.0, 100.0), (64.0, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        rows, columns = (np.linspace(0, side - 1, 8).astype(int) for side in pixels.shape[:2])
+        return pixels[np.ix_(rows, columns)].mean(2).ravel() > 127
+
+
+class Sparse(Method):
+    """How often each level of red occurs: a long vector that is mostly 0."""
+
+    name = "sparse"
+    storage = "sparsevec"
+    metric = "cosine"
+    version = "1"
+    dimensions = 50_000
+    curve = ((0.0, 100.0), (1.0, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> dict[int, float]:
+        levels, counts = np.unique(pixels[..., 0], return_counts=True)
+        return {int(level) * 100: float(count) for level, count in zip(levels, counts, strict=True)}

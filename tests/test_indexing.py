@@ -66,7 +66,7 @@ def test_index__writes_signatures_and_state(make_picture: Any, index_now: Any) -
     assert (signature.method, signature.version) == ("mean", "1")
     with item.image.open() as file:
         expected = Mean().compute(np.asarray(Image.open(file).convert("RGB")))
-    assert list(signature.value) == pytest.approx(expected.tolist(), abs=1e-3)
+    assert list(signature.dense) == pytest.approx(expected.tolist(), abs=1e-3)
 
 
 def test_claim__gives_each_record_to_one_worker(make_picture: Any, configure: Any) -> None:
@@ -159,9 +159,9 @@ def test_twice__a_task_that_runs_again_or_late_does_no_harm(make_picture: Any, i
     make_picture()
     records = indexing.claim()
     indexing.index(records)
-    before = list(Signature.objects.values_list("value", flat=True))
+    before = list(Signature.objects.values_list("dense", flat=True))
     indexing.index(records)
-    assert list(Signature.objects.values_list("value", flat=True)) == before
+    assert list(Signature.objects.values_list("dense", flat=True)) == before
     assert index_now() == []
 
 
@@ -405,7 +405,7 @@ def test_storage__signatures_are_kept_in_line() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT attstorage FROM pg_attribute WHERE attrelid = 'similar_images_signature'::regclass "
-            "AND attname = 'value'"
+            "AND attname = 'dense'"
         )
         assert cursor.fetchone() in [("m",), (b"m",)]
 
@@ -418,7 +418,7 @@ def test_methods__real_ones_make_both_signatures(make_picture: Any, index_now: A
     for signature in Signature.objects.all():
         method = methods[signature.method]
         assert signature.version == method.version
-        assert len(list(signature.value)) == method.dimensions
+        assert len(list(signature.dense)) == method.dimensions
 
 
 def test_media_folder_gone__every_record_says_so(make_picture: Any, index_now: Any, settings: Any) -> None:

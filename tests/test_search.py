@@ -62,7 +62,7 @@ def test_similar_to__best_first_and_itself_left_out(index_now: Any) -> None:
 def test_similar_to__equals_the_distances_computed_in_python(index_now: Any) -> None:
     items = [gray(level) for level in range(0, 250, 12)]
     index_now()
-    values = {s.record.object_id: s.value for s in Signature.objects.select_related("record")}
+    values = {s.record.object_id: s.dense for s in Signature.objects.select_related("record")}
     query = values[str(items[3].pk)]
     for match in similar_images.similar_to(items[3], limit=100):
         distance = sum(abs(a - b) for a, b in zip(query, values[str(match.object.pk)], strict=True))

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Metric = Literal["cosine", "l1"]
+    Value = NDArray[np.float32] | NDArray[np.bool_] | dict[int, float]
+
+Storage = Literal["halfvec", "bit", "sparsevec"]
+Metric = Literal["cosine", "l1", "hamming", "jaccard"]
 
 
 class Method(ABC):
@@ -23,8 +26,12 @@ class Method(ABC):
     name: ClassVar[str]
     """Stored with every signature, and what `method=` and `ranking=` call it."""
 
+    storage: ClassVar[Storage] = "halfvec"
+    """pgvector's type for a signature."""
+
     metric: ClassVar[Metric]
-    """pgvector's distance between two signatures: cosine (0 to 2) or l1 (0 and up)."""
+    """pgvector's distance between two signatures: cosine (0 to 2), l1 (0 and up), or for bits hamming
+    (0 to `dimensions`) or jaccard (0 to 1)."""
 
     curve: ClassVar[tuple[tuple[float, float], ...]]
     """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
@@ -37,11 +44,15 @@ class Method(ABC):
     @property
     @abstractmethod
     def dimensions(self) -> int:
-        """Length of a signature, at most 4,000."""
+        """Length of a signature; to be indexed, at most 4,000 as halfvec and 64,000 as bit."""
 
     @abstractmethod
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe an upright RGB picture of shape (height, width, 3) by `dimensions` finite numbers."""
+    def compute(self, pixels: NDArray[np.uint8]) -> Value:
+        """Describe an upright RGB picture of shape (height, width, 3).
+
+        Returns, by `storage`: halfvec, `dimensions` finite numbers; bit, as many booleans; sparsevec, the numbers
+        that are not 0 by their place, from 0 (at most 1,000 to be indexed).
+        """
 
     def similarity(self, distance: float) -> float:
         """Map a distance to percent, linearly between the points of `curve`; never rises with distance."""
