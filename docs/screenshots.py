@@ -51,7 +51,7 @@ def shoot(page: Page, site: str) -> None:
         page.screenshot(path=IMAGES / f"{name}.png")
 
     IMAGES.mkdir(parents=True, exist_ok=True)
-    page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Tank+blue")
+    page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Gem+blue")
     page.fill("#id_username", "admin")
     page.fill("#id_password", "admin")
     page.click("[type=submit]")
