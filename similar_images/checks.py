@@ -14,7 +14,7 @@ from django.db import connections, router
 from . import conf, dispatch, registry, signatures
 
 SWEEP = "similar_images.tasks.sweep"
-MINIMUM_PGVECTOR = (0, 7)
+MINIMUM_PGVECTOR = (0, 8)
 
 
 def register() -> None:
@@ -105,7 +105,7 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     if tuple(map(int, version.split(".")[:2])) < MINIMUM_PGVECTOR:
         return [
             Error(
-                f"pgvector {version} is too old; half-precision vectors came with 0.7.",
+                f"pgvector {version} is too old; scans that go on behind a filter came with 0.8.",
                 hint="Upgrade pgvector on the server, then run ALTER EXTENSION vector UPDATE.",
                 id="similar_images.E007",
             )

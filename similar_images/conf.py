@@ -44,6 +44,9 @@ class Conf:
     search_timeout: float | int = 10
     """Seconds after which a search by an uploaded picture is given up."""
 
+    index_from: int = 5_000
+    """Signatures of a source from which on it is searched by an approximate index (HNSW)."""
+
     batch_size: int = 32
     """Pictures that one task takes."""
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, registry, signatures, vectors
+from . import conf, images, indexes, registry, signatures, vectors
 from .models import IndexedImage, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Method
@@ -239,7 +239,7 @@ def _nearest(
         _signatures(source, method)
         .filter(record__in=records)
         .exclude(record__object_id__in=excluded)
-        .order_by(vectors.distance(method, operands[name]), "record_id")
+        .order_by(vectors.distance(method, operands[name]))
         .values("record_id")[:pool]
         for name, method in methods.items()
     ]
@@ -253,10 +253,10 @@ def _nearest(
             for name, method in methods.items()
         }
     )
+    with indexes.scanning(pool):
+        rows = list(scored.values_list("object_id", "file_name", *(f"distance_{name}" for name in methods)))
     ranked: list[_Ranked] = []
-    for object_id, file_name, *distances in scored.values_list(
-        "object_id", "file_name", *(f"distance_{name}" for name in methods)
-    ):
+    for object_id, file_name, *distances in rows:
         scores = {
             name: method.similarity(distance)
             for (name, method), distance in zip(methods.items(), distances, strict=True)
@@ -311,6 +311,7 @@ def status(request: HttpRequest) -> dict[str, Any]:
     """
     staff = getattr(getattr(request, "user", None), "is_staff", False)
     ranking = conf.get().ranking
+    complete = indexes.existing()
     return {
         "sources": [
             {
@@ -334,5 +335,13 @@ def status(request: HttpRequest) -> dict[str, Any]:
             }
             for method in signatures.enabled().values()
         ],
-        "indexes": [],
+        "indexes": [
+            {
+                "source": source.label,
+                "method": method.name,
+                "search": "hnsw" if complete.get(indexes.name_of(source, method)) else "exact",
+            }
+            for source in registry.sources()
+            for method in signatures.enabled().values()
+        ],
     }

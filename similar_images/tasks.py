@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from . import dispatch, indexing
+from . import dispatch, indexes, indexing
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -27,4 +27,5 @@ def sweep() -> int:
     due = indexing.sweep()
     if due:
         dispatch.wake()
+    indexes.sync()
     return due

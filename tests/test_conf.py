@@ -38,6 +38,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "MAX_PIXELS",
             "SEARCH_MAX_BYTES",
             "BATCH_SIZE",
+            "INDEX_FROM",
             "MAX_ATTEMPTS",
         ]
     ),
@@ -75,7 +76,7 @@ def test_check__every_wrong_key_at_once() -> None:
     assert str(failed.value).count("similar_images.E001") == 3
     assert "SIMILAR_IMAGES['LIMIT'] must be above 0, not 0." in str(failed.value)
     assert "SIMILAR_IMAGES['LEASE'] must be int or float, not 'x'." in str(failed.value)
-    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, LEASE," in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, INDEX_FROM, LEASE," in str(failed.value)
 
 
 @pytest.mark.parametrize("value", [None, [], "LIMIT", 5, [("LIMIT", 5)]])

@@ -91,7 +91,7 @@ def test_blend__of_all_storages_in_one_query(
     index_now()
     source_id = Signature.objects.values_list("source_id", flat=True)[0]
     similar_images.search.Source.objects._ids[("default", "testapp.Picture.image")] = source_id
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         matches = similar_images.similar_to(pictures[0])
     assert len(matches) == 3
     assert all(set(match.scores) == {"mean", "bits", "sparse"} for match in matches)

@@ -62,9 +62,13 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
     weight = serializers.FloatField(help_text="In the default ranking.")
 
 
+class IndexStatusSerializer(serializers.Serializer[Any]):
+    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
+    method = serializers.CharField()
+    search = serializers.ChoiceField(["hnsw", "exact"], help_text="By an approximate index, or by a scan.")
+
+
 class StatusSerializer(serializers.Serializer[Any]):
     sources = SourceStatusSerializer(many=True)
     methods = MethodStatusSerializer(many=True)
-    indexes = serializers.ListField(
-        child=serializers.CharField(), help_text="Approximate indexes; what has none is searched exactly."
-    )
+    indexes = IndexStatusSerializer(many=True)

@@ -166,7 +166,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
         "source_id", flat=True
     )[0]
     for limit in (1, 25):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
 
 

@@ -1,0 +1,177 @@
+"""Approximate indexes: built when there are enough signatures, used by the planner, dropped when nothing uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+import similar_images
+from similar_images import indexes, registry, vectors
+from similar_images.models import IndexedImage, Signature, Source
+from tests import drawing, methods
+from tests.testapp.models import Picture
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNT = 3000
+CLUSTERS = 60
+
+
+@pytest.fixture(autouse=True)
+def _no_index_left() -> Iterator[None]:
+    """Indexes outlive the rows that the test takes away."""
+    yield
+    with connection.cursor() as cursor:
+        for name in indexes.existing():
+            cursor.execute(f'DROP INDEX "{name}"')
+
+
+@pytest.fixture
+def crowd(configure: Any) -> list[Picture]:
+    """Pictures with made-up signatures by a dense and a bit method, in clusters."""
+    configure(
+        METHODS={"tests.methods.Wide": {}, "tests.methods.Bits": {}}, RANKING={"wide": 1, "bits": 1}, INDEX_FROM=COUNT
+    )
+    rng = np.random.default_rng(7)
+    source = registry.get(Picture)
+    source_id = Source.objects.id_of(source)
+    pictures = Picture.objects.bulk_create(
+        [Picture(title=str(i), image=f"made/{i}.png", published=i % 250 == 0 or i % 2 == 0) for i in range(COUNT)]
+    )
+    records = IndexedImage.objects.bulk_create(
+        IndexedImage(
+            source_id=source_id, object_id=str(p.pk), object_key=p.pk, file_name=p.image.name, status="indexed"
+        )
+        for p in pictures
+    )
+    wide, bits = methods.Wide(), methods.Bits()
+    centers = rng.normal(size=(CLUSTERS, wide.dimensions))
+    for method, make in (
+        (wide, lambda i: centers[i % CLUSTERS] + rng.normal(size=wide.dimensions)),
+        (bits, lambda i: (centers[i % CLUSTERS][:64] + rng.normal(size=64) / 2) > 0),
+    ):
+        Signature.objects.bulk_create(
+            (
+                Signature(
+                    record=record,
+                    source_id=source_id,
+                    method=method.name,
+                    version=method.version,
+                    **{vectors.column(method): vectors.pack(method, make(i))},
+                )
+                for i, record in enumerate(records)
+            ),
+            batch_size=500,
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return pictures
+
+
+def plan(action: Any) -> str:
+    """How Postgres would run the ranking query of an action."""
+    with CaptureQueriesContext(connection) as queries:
+        action()
+    (sql,) = [query["sql"] for query in queries if "UNION" in query["sql"] or "distance_" in query["sql"]]
+    with indexes.scanning(100), connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + sql)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def titles(matches: list[Any]) -> list[str]:
+    return [match.title for match in matches]
+
+
+def test_sync__builds_uses_and_drops(crowd: list[Picture], configure: Any, client: Any) -> None:
+    query = crowd[0]
+    exact = {name: similar_images.similar_to(query, method=name, limit=10) for name in ("wide", "bits")}
+    assert "hnsw" not in plan(lambda: similar_images.similar_to(query))
+    built = indexes.sync()
+    assert len(built) == 2
+    assert indexes.existing() == dict.fromkeys(built, True)
+    assert indexes.sync() == []
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for name in ("wide", "bits"):
+        assert indexes.PREFIX in plan(lambda name=name: similar_images.similar_to(query, method=name)), name
+        found = similar_images.similar_to(query, method=name, limit=10)
+        assert len(found) == 10
+        assert [m.similarity for m in found] == sorted((m.similarity for m in found), reverse=True)
+    wide = set(titles(exact["wide"])) & set(titles(similar_images.similar_to(query, method="wide", limit=10)))
+    assert len(wide) >= 9
+    rows = client.get("/api/similar-images/status/").json()["indexes"]
+    assert {"source": "testapp.Picture.image", "method": "wide", "search": "hnsw"} in rows
+    assert {"source": "testapp.Couple.front", "method": "wide", "search": "exact"} in rows
+    configure(METHODS={"tests.methods.Bits": {}}, RANKING={"bits": 1}, INDEX_FROM=COUNT)
+    assert len(indexes.sync()) == 1
+    assert len(indexes.existing()) == 1
+    Signature.objects.filter(record__object_key__lt=crowd[10].pk).delete()
+    assert len(indexes.sync()) == 1
+    assert indexes.existing() == {}
+
+
+def test_filters__fill_the_page_whatever_they_leave(crowd: list[Picture]) -> None:
+    """What is visible, and a queryset, are part of the scan and not of what comes out of it."""
+    indexes.sync()
+    query = crowd[0]
+    for queryset, expected in (
+        (Picture.objects.all(), 12),
+        (Picture.objects.filter(pk__lt=crowd[600].pk), 12),
+        (Picture.objects.filter(pk__in=[picture.pk for picture in crowd[::250]]), 11),
+        (Picture.objects.filter(pk=crowd[500].pk), 1),
+    ):
+        matches = similar_images.similar_to(query, queryset=queryset, limit=12)
+        assert len(matches) == expected
+        assert all(match.object.published for match in matches)
+
+
+def test_sync__leaves_no_ruin(crowd: list[Picture]) -> None:
+    """An index whose building was interrupted is built anew."""
+    (name, *_rest) = indexes.wanted()
+    indexes.sync()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
+    assert indexes.existing()[name] is False
+    assert indexes.sync() == [name, name]
+    assert indexes.existing()[name] is True
+
+
+def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None:
+    from django.db import connections
+
+    with transaction.atomic():
+        assert indexes.sync() == []
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [indexes.LOCK])
+        assert indexes.sync() == []
+    finally:
+        other.close()
+    assert len(indexes.sync()) == 2
+
+
+def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
+    configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
+    source, method = registry.get(Picture), methods.Wide()
+    sql = indexes.definition("x", source, method)
+    assert "CONCURRENTLY" in sql
+    assert "((dense::halfvec(256)) halfvec_cosine_ops)" in sql
+    assert "method = 'wide' AND version = '1'" in sql
+
+
+def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:
+    indexes.sync()
+    item = Picture.objects.create(image=drawing.file(1))
+    from similar_images import indexing
+
+    while records := indexing.claim():
+        indexing.index(records)
+    assert len(similar_images.similar_to(item)) == 12
+    item.delete()
+    assert not IndexedImage.objects.filter(object_key=item.pk or 0).exists()
