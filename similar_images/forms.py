@@ -103,5 +103,14 @@ class SearchForm(OptionsForm):
             raise forms.ValidationError(message)
         return image
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if "model" in data and data.get("field"):
+            try:
+                registry.get(data["model"], data["field"])
+            except registry.NotRegistered:
+                self.add_error("field", _("There is no image field of this name."))
+        return data
+
     def options(self) -> dict[str, Any]:
         return super().options() | {"model": self.cleaned_data["model"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -143,11 +143,6 @@ class IndexedImage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.object_id}"
-
-    def get_object(self) -> Any:
-        """The object whose image this is, None when it or its source is gone."""
-        source = self.source.registered
-        return source.objects.filter(pk=self.object_id).first() if source else None
 
 
 class Signature(models.Model):

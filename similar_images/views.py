@@ -57,6 +57,4 @@ class SearchView(View):
                 context["matches"] = search.similar_to(image, request=request, **form.options())
             except (UnreadableImage, search.SearchTimeout) as error:
                 form.add_error("image", str(error))
-            except registry.NotRegistered as error:
-                form.add_error("field", str(error))
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)

@@ -103,7 +103,7 @@ def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, 
         ({"image": b"x"}, "not a picture"),
         ({"image": b""}, "empty"),
         ({"model": "auth.user"}, "valid choice"),
-        ({"field": "nonsense"}, "not a source"),
+        ({"field": "nonsense"}, "no image field"),
     ],
 )
 def test_search__bad_input_is_told(client: Any, fields: Any, words: str) -> None:

@@ -65,12 +65,9 @@ class SearchView(View):
         """The objects that look like an uploaded picture, best first; nothing of the upload is kept."""
         form = _checked(SearchForm(request.data, request.FILES))
         options = form.options()
+        source = registry.get(options["model"], options["field"])
         try:
-            source = registry.get(options["model"], options["field"])
-            image = form.cleaned_data["image"]
-            matches = search.similar_to(image, request=django_request(request), **options)
-        except registry.NotRegistered as error:
-            raise ValidationError({"field": [str(error)]}) from None
+            matches = search.similar_to(form.cleaned_data["image"], request=django_request(request), **options)
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
         except search.SearchTimeout as error:

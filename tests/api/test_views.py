@@ -196,7 +196,7 @@ def test_search__finds_by_upload_and_keeps_nothing(
         ({"model": "testapp.unregistered"}, "model", "Select a valid choice"),
         ({"model": ""}, "model", "required"),
         ({"method": "nonsense"}, "method", "embedding"),
-        ({"field": "nonsense"}, "field", "not a source"),
+        ({"field": "nonsense"}, "field", "no image field"),
     ],
 )
 def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, field: str, words: str) -> None:
