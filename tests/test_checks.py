@@ -40,9 +40,9 @@ def test_check__the_demo_is_right() -> None:
         ({"": {}}, r"\[''\]: neither a built-in"),
         ({"pathlib.Path": {}}, r"\['pathlib\.Path'\] is not a subclass of similar_images\.signatures\.base\.Method"),
         ({"os.getcwd": {}}, r"\['os\.getcwd'\] is not a subclass"),
-        ({"similar_images.signatures.base.Method": {}}, r".*base\.Method'\] has a wrong option: .*abstract"),
-        ({"color": {"shade": 3}}, r"\['color'\] has a wrong option: .*'shade'"),
-        ({"color": {1: 2}}, r"\['color'\] has a wrong option: .*string"),
+        ({"similar_images.signatures.base.Method": {}}, r".*base\.Method'\] can't be used: .*abstract"),
+        ({"color": {"shade": 3}}, r"\['color'\] can't be used: .*'shade'"),
+        ({"color": {1: 2}}, r"\['color'\] can't be used: .*string"),
     ],
 )
 def test_check__wrong_methods(methods: dict[str, Any], reason: str, configure: Any) -> None:

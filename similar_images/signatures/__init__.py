@@ -16,8 +16,18 @@ from .. import conf
 from .base import Method
 
 BUILT_IN = {
-    "embedding": "similar_images.signatures.embedding.Embedding",
-    "color": "similar_images.signatures.color.Color",
+    "embedding": f"{__name__}.embedding.Embedding",
+    "color": f"{__name__}.color.Color",
+    "color-emd": f"{__name__}.color.ColorEmd",
+    "palette": f"{__name__}.color.Palette",
+    "tiny": f"{__name__}.layout.Tiny",
+    "blocks": f"{__name__}.layout.Blocks",
+    "wavelet": f"{__name__}.layout.Wavelet",
+    "phash": f"{__name__}.hashes.PHash",
+    "dhash": f"{__name__}.hashes.DHash",
+    "ahash": f"{__name__}.hashes.AHash",
+    "blockmean": f"{__name__}.hashes.BlockMean",
+    "kaze": f"{__name__}.local.Kaze",
 }
 
 
@@ -49,7 +59,7 @@ def load(name: str, options: dict[str, Any]) -> Method:
     try:
         return kind(**options)
     except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"{key} has a wrong option: {error}.") from error
+        raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
 
 
 @receiver(setting_changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +16,11 @@ HUES = 6
 LEVELS = 6
 FINE_BINS = (60, 32, 32)
 LONG_SIDE = 256
+EMD_HUES = 60
+EMD_LEVELS = 64
+GRAY = 0.05  # mean chroma, 0 to 1, below which a picture's hues mean little
+PALETTE_LONG_SIDE = 64
+LAB_SPACINGS = (20, 40, 80)
 
 
 class Color(Method):
@@ -45,18 +51,193 @@ class Color(Method):
         import cv2
         import numpy as np
 
-        height, width = pixels.shape[:2]
-        scale = min(1, LONG_SIDE / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        colored = cv2.bitwise_not(cv2.inRange(small, (255 - self.white_tolerance,) * 3, (255,) * 3))
-        mask = colored if colored.any() else None
+        small, mask = _without_white(pixels, LONG_SIDE, self.white_tolerance)
         hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
         fine = cv2.calcHist([hsv], [0, 1, 2], mask, FINE_BINS, (0, 180, 0, 256, 0, 256))
         histogram: NDArray[np.float32]
         histogram = np.einsum("hsv,ha,sb,vc->abc", fine, *_weights(), optimize=True).ravel()
         histogram /= histogram.sum()
         return histogram
+
+
+class ColorEmd(Method):
+    """Earth mover's distance of the hues, of the saturations and of the values of two pictures, without their white.
+
+    The distance, 0 to 1, is the mean of three: how far, in shares of the whole range, the saturations of one picture
+    must move to become the other's; the same of the values; and of the hues, where half the circle is the whole range.
+    The earth mover's distance on a line is the L1 distance of the cumulative histograms, which is what is stored.
+    A pixel counts for its hue by its chroma, saturation times value: gray has no hue. A picture that is hardly
+    colored at all counts partly, a gray one wholly, for all hues alike.
+
+    On a circle, the earth mover's distance is the least over all numbers that may be added to one of the cumulative
+    histograms (Rabin, Delon and Gousseau, "Transportation Distances on the Circle", 2011). For stored vectors it must
+    be added beforehand: the one that makes the mean 0. The distance of hues so told is from one to two times the
+    true one: for two single hues t of the circle apart, 2 t (1 - t) instead of min(t, 1 - t).
+
+    `white_tolerance`: as of `Color`.
+    """
+
+    name = "color-emd"
+    metric: ClassVar[Metric] = "l1"
+    # 300 photos: re-encoded at JPEG quality 60 the median is 0.004; of random pairs 1 in 10,000 is below 0.029.
+    curve = ((0, 100), (0.029, 70), (0.08, 30), (0.23, 2), (0.49, 0.0))
+    dimensions = EMD_HUES + 2 * EMD_LEVELS
+
+    def __init__(self, white_tolerance: int = 12) -> None:
+        self.white_tolerance = white_tolerance
+
+    @property
+    def version(self) -> str:
+        return f"hsv-cdf{EMD_HUES}+{EMD_LEVELS}+{EMD_LEVELS}-white{self.white_tolerance}-1"
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Cumulate the shares of 60 hues, 64 saturations and 64 values, each divided by three times their number.
+
+        Hues are told in excess of all hues alike, from -2/180 to 2/180 around a mean of 0; the others up to 1/192.
+        """
+        import cv2
+        import numpy as np
+
+        small, mask = _without_white(pixels, LONG_SIDE, self.white_tolerance)
+        hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
+        hue, saturation, value = (hsv.reshape(-1, 3) if mask is None else hsv[mask > 0]).T
+        chroma = saturation * value.astype(np.float64) / 255**2
+        hues = np.bincount(hue // (180 // EMD_HUES), chroma, EMD_HUES) / max(chroma.sum(), GRAY * len(chroma))
+        excess = np.cumsum(hues - hues.mean())
+        levels = [
+            np.bincount(level // (256 // EMD_LEVELS), minlength=EMD_LEVELS).cumsum() / (len(level) * EMD_LEVELS)
+            for level in (saturation, value)
+        ]
+        signature = np.concatenate([2 * (excess - excess.mean()) / EMD_HUES, *levels]) / 3
+        return signature.astype(np.float32)
+
+
+def _grid(spacing: int) -> tuple[int, int, int]:
+    """How many points, so far apart, span L from 0 to 100, and a and b from -100 to 100."""
+    light, hue = math.ceil(100 / spacing) + 1, math.ceil(200 / spacing) + 1
+    return light, hue, hue
+
+
+class Palette(Method):
+    """The few main colors of a picture and how much of it each covers, without its white.
+
+    The earth mover's distance of two palettes, `palette_distance`, can't be indexed; the distance of the stored
+    vectors stands in for it. Colors are shared among the points of three grids in Lab, a fine, a middle and a coarse
+    one, each weighted by its spacing (Indyk and Thaper, "Fast Image Retrieval via Embeddings", 2003). It is in units
+    of Lab: of random pairs of photos, on the median 0.6 of the true one, with a rank correlation of 0.95; at most 46.7.
+
+    `colors`: how many. `white_tolerance`: as of `Color`.
+    """
+
+    name = "palette"
+    metric: ClassVar[Metric] = "l1"
+    # 300 photos: re-encoded at JPEG quality 60 the median is 0.30; of random pairs 1 in 10,000 is below 2.8.
+    curve = ((0, 100), (2.8, 70), (6.2, 30), (17.4, 2), (35, 0.0))
+    dimensions = sum(math.prod(_grid(spacing)) for spacing in LAB_SPACINGS)
+
+    def __init__(self, colors: int = 5, white_tolerance: int = 12) -> None:
+        if not 1 <= colors <= 64:
+            raise ValueError("colors must be from 1 to 64")
+        self.colors = colors
+        self.white_tolerance = white_tolerance
+
+    @property
+    def version(self) -> str:
+        return f"lab-palette{self.colors}-grids20:40:80-white{self.white_tolerance}-1"
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Share out the main colors among the points of the grids: 918 numbers from 0 to 80 / 6."""
+        import numpy as np
+
+        colors, weights = palette(pixels, self.colors, self.white_tolerance)
+        parts = []
+        for spacing in LAB_SPACINGS:
+            grid = np.zeros(_grid(spacing), np.float32)
+            position = np.clip(colors - (0, -100, -100), 0, (100, 200, 200)) / spacing
+            low = np.minimum(position.astype(int), np.array(grid.shape) - 2)
+            for corner in np.ndindex(2, 2, 2):
+                share = np.abs(1 - np.array(corner) - (position - low)).prod(axis=1)
+                np.add.at(grid, tuple((low + corner).T), share * weights)
+            parts.append(grid.ravel() * (spacing / 2 / len(LAB_SPACINGS)))
+        return np.concatenate(parts)
+
+
+def palette(
+    pixels: NDArray[np.uint8], count: int = 5, white_tolerance: int = 12
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find the main colors of an RGB picture by k-means, the largest first.
+
+    Returns:
+        At most `count` colors in CIE Lab, (k, 3): L from 0 to 100, a and b from about -128 to 127; and the share of
+        the picture that each stands for, (k,), together 1. A picture of fewer colors has fewer.
+    """
+    import cv2
+    import numpy as np
+
+    small, mask = _without_white(pixels, LONG_SIDE, white_tolerance)
+    share = np.ones(small.shape[:2], np.float32) if mask is None else (mask > 0).astype(np.float32)
+    size = _fit(small, PALETTE_LONG_SIDE)
+    # Averaged without the white, which would blend with what it surrounds into colors that are not there.
+    sums, shares = (
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (small * share[..., None], share)
+    )
+    full = shares >= shares.max() / 2
+    colors = (sums[full] / shares[full][:, None]).astype(np.float32)
+    lab = cv2.cvtColor(colors[None] / np.float32(255), cv2.COLOR_RGB2LAB)[0]
+    # Started from colors chosen here, and not by chance: the same picture always gets the same palette.
+    centers = _spread(colors, lab, count)
+    labels = ((lab[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1).astype(np.int32)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.5)
+    _, found, means = cv2.kmeans(lab, len(centers), labels, stop, 1, cv2.KMEANS_USE_INITIAL_LABELS)
+    weights = np.bincount(np.ravel(found), minlength=len(centers)) / len(lab)
+    order = np.argsort(-weights, kind="stable")
+    return np.asarray(means, np.float32)[order], weights[order].astype(np.float32)
+
+
+def palette_distance(
+    a: tuple[NDArray[np.float32], NDArray[np.float32]], b: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> float:
+    """Earth mover's distance of two palettes: how far in Lab colors move, on the mean."""
+    import cv2
+    import numpy as np
+
+    first, second = (np.column_stack([weights, colors]).astype(np.float32) for colors, weights in (a, b))
+    return float(cv2.EMD(first, second, cv2.DIST_L2)[0])
+
+
+def _spread(colors: NDArray[np.float32], lab: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Choose frequent colors that are far from each other, at most `count`: the means of cells 32 wide in RGB."""
+    import numpy as np
+
+    _, cells, shares = np.unique(
+        (colors.astype(int) >> 5) @ np.array([64, 8, 1]), return_inverse=True, return_counts=True
+    )
+    means = np.stack([np.bincount(cells, channel) / shares for channel in lab.T], axis=1)
+    chosen = [int(shares.argmax())]
+    gap = np.full(len(shares), np.inf)
+    for _ in range(min(count, len(shares)) - 1):
+        gap = np.minimum(gap, ((means - means[chosen[-1]]) ** 2).sum(axis=1))
+        chosen.append(int((shares * gap).argmax()))
+    return means[chosen].astype(np.float32)
+
+
+def _without_white(
+    pixels: NDArray[np.uint8], long_side: int, tolerance: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """The picture reduced, and a mask of what is not near-white; None where all of it is."""
+    import cv2
+    import numpy as np
+
+    small = np.asarray(cv2.resize(pixels, _fit(pixels, long_side), interpolation=cv2.INTER_AREA), np.uint8)
+    colored = np.asarray(cv2.bitwise_not(cv2.inRange(small, (255 - tolerance,) * 3, (255,) * 3)), np.uint8)
+    return small, colored if colored.any() else None
+
+
+def _fit(pixels: NDArray[np.uint8], long_side: int) -> tuple[int, int]:
+    """Width and height of a picture whose long side is at most that."""
+    height, width = pixels.shape[:2]
+    scale = min(1, long_side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests import drawing
 
@@ -28,6 +28,9 @@ PRODUCTS = 12
 
 if not CHROMIUM and os.environ.get("REQUIRE_BROWSER"):
     raise RuntimeError("REQUIRE_BROWSER is set, but there is no Chromium.")
+
+# Pages appear when they like: what should be on one is waited for.
+expect.set_options(timeout=15_000)
 
 pytestmark = pytest.mark.skipif(
     not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"
@@ -122,6 +125,7 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
 def open_product(page: Page, name: str) -> None:
     page.goto("/")
     page.get_by_role("link", name=name, exact=False).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
 def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(page: Page, tmp_path: Path) -> None:
@@ -137,7 +141,7 @@ def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(
     page.select_option("#id_category", index=1)
     page.set_input_files("#id_photo", twin)
     page.click("[name=_continue]")
-    assert "was added successfully" in page.inner_text(".messagelist")
+    expect(page.locator(".messagelist")).to_contain_text("was added successfully")
     saved = time.monotonic()
     open_product(page, "Scene 3")
     widget = page.get_by_role("region", name="You may also like")
@@ -150,37 +154,36 @@ def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(
     assert int(first.inner_text().split("%")[0].split()[-1]) >= 90
     page.goto("/admin/catalog/product/?q=twin")
     page.locator("#result_list a[href*='/change/']").first.click()
-    assert "Scene 3" in page.locator(".similar-images-admin li").first.inner_text()
+    expect(page.locator(".similar-images-admin li").first).to_contain_text("Scene 3")
 
 
 def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
     open_product(page, "Scene 5")
     page.get_by_role("link", name="All similar items").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Similar to Scene 5"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Similar to Scene 5")
     page.get_by_label("How many").fill("2")
     page.get_by_role("button", name="Show").click()
     matches = page.locator(".similar-images-matches li")
-    assert matches.count() == 2
+    expect(matches).to_have_count(2)
     shown = page.locator(".similar-images-matches img").first
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
     name = matches.first.locator(".similar-images-title").inner_text()
     matches.first.get_by_role("link").click()
-    assert page.get_by_role("heading", level=1).inner_text() == name
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def found(page: Page) -> str:
-    page.wait_for_selector(".similar-images-matches li")
-    return page.locator(".similar-images-matches li").first.inner_text()
+def first_match(page: Page) -> Locator:
+    return page.locator(".similar-images-matches li").first
 
 
 def test_search__by_a_chosen_file(page: Page) -> None:
     page.goto("/similar-images/search/")
     data = drawing.encoded(drawing.scene(7, size=(320, 240)))
     page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
-    assert page.locator(".similar-images-preview").is_visible()
+    expect(page.locator(".similar-images-preview")).to_be_visible()
     page.locator("main").get_by_role("button", name="Search").click()
-    assert "Scene 7" in found(page)
-    assert "100 % similar" in found(page)
+    expect(first_match(page)).to_contain_text("Scene 7")
+    expect(first_match(page)).to_contain_text("100 % similar")
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -200,23 +203,23 @@ def test_search__by_a_picture_dropped_or_pasted(page: Page, way: str) -> None:
         }""",
         [data, way],
     )
-    assert "Scene 8" in found(page)
+    expect(first_match(page)).to_contain_text("Scene 8")
 
 
 def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
     context = browser.new_context(base_url=demo.url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/similar-images/search/")
-    assert not page.locator(".similar-images-drop").is_visible()
+    expect(page.locator(".similar-images-drop")).to_be_hidden()
     page.set_input_files(
         "input[type=file]", {"name": "no.png", "mimeType": "image/png", "buffer": b"this is no picture"}
     )
     page.locator("main").get_by_role("button", name="Search").click()
-    assert "This is not a picture" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("This is not a picture")
     data = drawing.encoded(drawing.scene(9, size=(320, 240)))
     page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Search").click()
-    assert "Scene 9" in found(page)
+    expect(first_match(page)).to_contain_text("Scene 9")
     context.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 
 from similar_images.signatures.base import Method
 
+if TYPE_CHECKING:
+    from similar_images.signatures.base import Value
+
+LONGEST = {"halfvec": 4000, "bit": 64_000, "sparsevec": 1_000_000}
 HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch")
 
 
@@ -38,16 +43,45 @@ PICTURES = {
 }
 
 
-def stored(signature: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A signature as it comes back from a halfvec column."""
-    return signature.astype(np.float16).astype(np.float32)
+def stored(signature: Value) -> Value:
+    """A signature as it comes back from its column: bits as they are, sparse numbers in float32, dense in float16."""
+    if isinstance(signature, dict):
+        return {place: float(np.float32(number)) for place, number in signature.items()}
+    return signature if signature.dtype == bool else signature.astype(np.float16).astype(np.float32)
 
 
-def distance(method: Method, a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def distance(method: Method, a: Value, b: Value) -> float:
     """What pgvector tells for two stored signatures."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        places = sorted(a.keys() | b.keys())
+        a, b = (np.array([signature.get(place, 0) for place in places]) for signature in (a, b))
     if method.metric == "l1":
         return float(np.abs(a - b).sum())
+    if method.metric == "hamming":
+        return float((a != b).sum())
+    if method.metric == "jaccard":
+        return float(1 - (a & b).sum() / (a | b).sum()) if (a & b).any() else 1.0
     return float(1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def assert_valid(method: Method, signature: Value) -> None:
+    """It is what `storage` says, and `metric` is defined for it."""
+    if method.storage == "sparsevec":
+        assert isinstance(signature, dict)
+        assert len(signature) <= 1000
+        assert all(type(place) is int and 0 <= place < method.dimensions for place in signature)
+        numbers = np.array(list(stored(signature).values()))
+        assert numbers.all()
+    else:
+        assert signature.shape == (method.dimensions,)
+        assert signature.dtype == (np.bool_ if method.storage == "bit" else np.float32)
+        numbers = stored(signature)
+    assert np.isfinite(numbers).all()
+    assert method.metric in ("l1", "hamming") or numbers.any()  # the others are undefined for nothing but zeros
+
+
+def same(a: Value, b: Value) -> bool:
+    return a == b if isinstance(a, dict) else np.array_equal(a, b)
 
 
 class MethodContract:
@@ -57,17 +91,14 @@ class MethodContract:
     def test_any_picture_gets_a_finite_signature_like_itself(self, method: Method, pixels: NDArray[np.uint8]) -> None:
         before = pixels.copy()
         signature = method.compute(pixels)
-        assert signature.shape == (method.dimensions,)
-        assert signature.dtype == np.float32
-        assert np.isfinite(stored(signature)).all()
-        assert stored(signature).any()
+        assert_valid(method, signature)
         assert method.similarity(distance(method, stored(signature), stored(signature))) > 99.9
         assert (pixels == before).all()
 
     def test_same_picture_same_signature(self, method: Method) -> None:
         pixels = draw(200, 300)
         again = type(method)().compute(pixels.copy())
-        assert (method.compute(pixels) == again).all()
+        assert same(method.compute(pixels), again)
 
     def test_other_picture_other_signature(self, method: Method) -> None:
         red, blue = np.zeros((2, 50, 50, 3), np.uint8)
@@ -86,7 +117,7 @@ class MethodContract:
     def test_name_and_version_fit_their_columns(self, method: Method) -> None:
         assert 0 < len(method.name) <= 64
         assert 0 < len(method.version) <= 64
-        assert 0 < method.dimensions <= 4000
+        assert 0 < method.dimensions <= LONGEST[method.storage]
 
     def test_describing_itself_loads_nothing_heavy(self, method: Method) -> None:
         module, name = type(method).__module__, type(method).__name__

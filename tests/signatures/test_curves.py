@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from similar_images.signatures.base import Method
-from similar_images.signatures.color import Color
+from similar_images.signatures.color import Color, ColorEmd, Palette
 from similar_images.signatures.embedding import Embedding
+from similar_images.signatures.layout import Blocks, Tiny, Wavelet
 
 from .contract import distance, stored
 
@@ -32,7 +33,7 @@ def similarities() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
     photos = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in sorted(PHOTOS.glob("*.jpg"))[:COUNT]]
     assert len(photos) == COUNT
     result = {}
-    methods: list[Method] = [Embedding(), Color()]
+    methods: list[Method] = [Embedding(), Color(), ColorEmd(), Palette(), Tiny(), Blocks(), Wavelet()]
     for method in methods:
         originals = [stored(method.compute(photo)) for photo in photos]
         copies = [stored(method.compute(recompressed(photo))) for photo in photos]
@@ -46,7 +47,7 @@ def similarities() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
     return {**result, "blend": (0.9 * e + 0.1 * c, 0.9 * e_random + 0.1 * c_random)}
 
 
-@pytest.mark.parametrize("name", ["embedding", "color", "blend"])
+@pytest.mark.parametrize("name", ["embedding", "color", "color-emd", "palette", "tiny", "blocks", "wavelet", "blend"])
 def test_copies_are_near_100_and_strangers_near_0(
     similarities: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]], name: str
 ) -> None:

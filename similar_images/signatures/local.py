@@ -1,0 +1,96 @@
+"""What the most striking points of a picture look like, wherever they are."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .base import Method, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+POINTS = 32
+LENGTH = 64
+LONG_SIDE = 160
+OCTAVES = 2
+MISSING = (
+    "this build of OpenCV has no KAZE: install opencv-contrib-python-headless, and no other opencv-python beside it"
+)
+
+
+class Kaze(Method):
+    """The KAZE descriptors of the 32 strongest keypoints, strongest first, with zeros where there are fewer.
+
+    Alcantarilla, Bartoli and Davison, "KAZE Features" (2012). A descriptor meets the one of the same rank, so this
+    finds the same picture, also turned, but not the same thing in another picture.
+
+    The picture is reduced to 160 pixels on its longer side, where a copy's points keep their ranks best: about
+    10 ms on one core, against 120 at 320 pixels and four octaves.
+
+    A picture without keypoints, such as a blank one, gets 2048 times the same negative number: it is like others
+    without keypoints, and further from any other picture than those are from each other. In a descriptor, sums of
+    steps alternate with sums of their sizes, which are no smaller. So the cosine of two pictures with keypoints
+    is never below 0, and with a blank one never above.
+    """
+
+    name = "kaze"
+    metric: ClassVar[Metric] = "cosine"
+    # 300 photos: re-encoded at JPEG quality 60 the median is 0.082, at half the size too 0.143; of random pairs
+    # 1 in 10,000 is below 0.216.
+    curve = ((0, 100), (0.085, 95), (0.145, 88), (0.216, 70), (0.26, 30), (0.37, 2), (0.75, 0))
+    version = f"kaze-opencv-{LONG_SIDE}px-o{OCTAVES}-top{POINTS}-1"
+    dimensions = POINTS * LENGTH
+
+    def __init__(self) -> None:
+        """Raises:
+        ValueError: the installed OpenCV lacks KAZE.
+        """
+        # Loading OpenCV would tell for sure, but takes long and a web process never needs it.
+        if not _declares_kaze():
+            raise ValueError(MISSING)
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe a picture by 32 x 64 numbers from -1 to 1, each 64 of length 1 or all 0.
+
+        Raises:
+            RuntimeError: the installed OpenCV lacks KAZE.
+        """
+        import cv2
+        import numpy as np
+
+        height, width = pixels.shape[:2]
+        scale = min(1, LONG_SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        points, descriptors = _create().detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), None)
+        ranks = sorted(range(len(points)), key=lambda i: (-points[i].response, points[i].pt, points[i].size))
+        signature = np.zeros((POINTS, LENGTH), np.float32)
+        if ranks:
+            strongest = np.nan_to_num(descriptors[ranks[:POINTS]])
+            signature[: len(strongest)] = strongest
+        if not signature.any():
+            signature[:] = -1 / np.sqrt(signature.size)
+        return signature.ravel()
+
+
+def _create() -> Any:
+    """OpenCV's detector: OpenCV 5 moved it to the contrib modules."""
+    import cv2
+
+    create = getattr(cv2, "KAZE_create", None) or getattr(getattr(cv2, "xfeatures2d", None), "KAZE_create", None)
+    if create is None:
+        raise RuntimeError(MISSING)
+    return create(nOctaves=OCTAVES)
+
+
+def _declares_kaze() -> bool:
+    """Whether OpenCV's type declarations name KAZE; a build without declarations gets the benefit of the doubt."""
+    spec = find_spec("cv2")
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    if spec is not None and not any((folder / "__init__.pyi").is_file() for folder in folders):
+        return True
+    declarations = [folder / name for folder in folders for name in ("__init__.pyi", "xfeatures2d/__init__.pyi")]
+    return any("class KAZE(" in file.read_text(encoding="utf-8") for file in declarations if file.is_file())
