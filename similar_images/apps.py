@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -20,3 +21,4 @@ class SimilarImagesConfig(AppConfig):
         with suppress(ImproperlyConfigured):  # checks.py says what is wrong, and lets the other commands run
             registry.register_from_setting(conf.get().models)
         registry.listen(signals.connect)
+        post_migrate.connect(signals.migrated, sender=self)

@@ -31,7 +31,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         return [Error(problem, hint=hint, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
     try:
-        registry.register_from_setting(conf.get().models)
+        registry.resolve(conf.get().models)
     except ImproperlyConfigured as error:
         hint = 'Write "app_label.Model.field", e.g. "catalog.Product.photo".'
         messages.append(Error(str(error), hint=hint, id="similar_images.E002"))

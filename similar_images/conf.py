@@ -41,6 +41,9 @@ class Conf:
     search_max_bytes: int = 10 * 2**20
     """The same bound as max_bytes, for a picture that a visitor searches with."""
 
+    search_max_pixels: int = 25_000_000
+    """The same bound as max_pixels, for a picture that a visitor searches with."""
+
     search_timeout: float | int = 10
     """Seconds after which a search by an uploaded picture is given up."""
 

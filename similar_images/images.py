@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import Storage
 from django.utils.translation import gettext as _
@@ -25,6 +26,10 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
 
 WORKING_SIDE = 640
 """Pictures are decoded so that their long side keeps at least this many pixels, and less than twice as many."""
+
+
+INTERRUPTIONS = (MemoryError, SoftTimeLimitExceeded)
+"""What stops the process at a picture, and says nothing about the picture."""
 
 
 class Readable(Protocol):
@@ -99,7 +104,7 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
         image = _loaded(image, data)
         turn = _TURNS.get(_orientation(image))  # after loading, which already turns a TIFF
         image = _over_white(_reduced(_eight_bit(image)))
-    except UnreadableImage:
+    except (UnreadableImage, *INTERRUPTIONS):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds for broken bytes
         reason = str(error).rstrip(". ") or type(error).__name__
@@ -143,6 +148,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except INTERRUPTIONS:
+        raise
     except Exception:  # metadata that can't be parsed takes nothing from the picture
         return 1
 

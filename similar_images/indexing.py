@@ -1,33 +1,25 @@
-"""From record to bytes to signatures to rows: every change of state, and the only writer of signatures.
-
-The records are an outbox. `note` and `forget` run in the transaction that saves or deletes the object;
-`claim` and `index` run in a worker; `sweep` finds what neither saw.
-"""
+"""From record to bytes to signatures to rows: what a worker does, and the only place where signatures are made."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db import DatabaseError, DataError, IntegrityError, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import conf, images, registry, signatures, vectors
-from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
-from .registry import ImageSource
+from . import conf, images, signatures, vectors
+from .models import IndexedImage, Signature
 from .signatures.base import Method
 
 logger = logging.getLogger("similar_images")
-
-CHUNK = 200
-"""Rows that the backfill locks, reads and writes at a time: some 20 ms."""
 
 IN_FLIGHT = 4
 """Pictures that are decoded and written at a time; twice as many may be held in memory."""
@@ -35,123 +27,10 @@ IN_FLIGHT = 4
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 
+STATE = ["sha256", "width", "height", "status", "error", "attempts", "started_at", "retry_at", "indexed_at"]
+"""What a worker writes of a record."""
+
 Status = IndexedImage.Status
-
-
-# --- noting what is to be done ---------------------------------------------------------------------------------
-
-
-def note(source: ImageSource, pk: Any, file_name: str, *, replaced: bool = False) -> bool:
-    """Write down that an object was saved with this file; tell whether there is anything to index.
-
-    `replaced` says that the file may have new bytes even under the name it had. Signatures of the old
-    file are gone with this transaction.
-    """
-    if not file_name:
-        forget(source, [pk])
-        return False
-    known = IndexedImage.objects.of(source).filter(object_id=str(pk)).values_list("file_name", flat=True).first()
-    if known == file_name and not replaced:
-        return False
-    order(source, [(pk, file_name)], existing=known is not None)
-    return True
-
-
-def order(source: ImageSource, files: Iterable[tuple[Any, str]], *, existing: bool = True) -> int:
-    """Order the indexing of these (primary key, file name) pairs as new pictures; return how many they are."""
-    source_id = Source.objects.id_of(source)
-    records = [
-        IndexedImage(
-            source_id=source_id,
-            object_id=str(pk),
-            object_key=pk if source.has_integer_key else None,
-            file_name=name,
-        )
-        for pk, name in files
-    ]
-    if existing:
-        Signature.objects.filter(
-            record__source_id=source_id, record__object_id__in=[record.object_id for record in records]
-        ).delete()
-    IndexedImage.objects.bulk_create(
-        records,
-        update_conflicts=True,
-        unique_fields=["source", "object_id"],
-        update_fields=[
-            f.name for f in IndexedImage._meta.fields if f.name not in ("id", "source", "object_id", "object_key")
-        ],
-    )
-    return len(records)
-
-
-def forget(source: ImageSource, pks: Collection[Any]) -> None:
-    """Delete the records of these objects, and with them their signatures."""
-    IndexedImage.objects.of(source).filter(object_id__in=[str(pk) for pk in pks]).delete()
-
-
-# --- finding what was missed -----------------------------------------------------------------------------------
-
-
-def unnoted(source: ImageSource) -> models.QuerySet[Any]:
-    """The source's objects whose file has no record, or one of another name."""
-    noted = records_of(source).filter(file_name=OuterRef(source.field_name))
-    return source.with_file().filter(~Exists(noted))
-
-
-def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
-    """In a subquery over the source's model: the record of the outer row."""
-    records = IndexedImage.objects.of(source)
-    if source.has_integer_key:
-        return records.filter(object_key=OuterRef("pk"))
-    return records.filter(object_id=Cast(OuterRef("pk"), models.CharField()))
-
-
-def orphans(source: ImageSource) -> models.QuerySet[IndexedImage]:
-    """The records whose object, or its file, is gone."""
-    if source.has_integer_key:
-        objects = source.with_file().filter(pk=OuterRef("object_key"))
-    else:
-        objects = source.with_file().annotate(key=Cast("pk", models.CharField())).filter(key=OuterRef("object_id"))
-    return IndexedImage.objects.of(source).filter(~Exists(objects))
-
-
-def outdated(source: ImageSource, methods: Collection[str] = ()) -> IndexedImageQuerySet:
-    """The indexed records that lack a current signature by one of these methods; by any, where none is named."""
-    enabled = signatures.enabled()
-    lacking = Q()
-    for name in methods or enabled:
-        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=enabled[name].version)
-        lacking |= ~Q(Exists(current))
-    return IndexedImage.objects.of(source).filter(lacking, status=Status.INDEXED)
-
-
-def order_unnoted(source: ImageSource) -> Iterator[int]:
-    """Order all of `unnoted`; yield the size of every chunk as it is written.
-
-    A chunk is read under a row lock, so that an object that is being saved or deleted meanwhile wins.
-    """
-    rows = unnoted(source).order_by("pk").select_for_update(of=("self",), skip_locked=True, no_key=True)
-    while True:
-        with transaction.atomic():
-            files = list(rows.values_list("pk", source.field_name)[:CHUNK])
-            order(source, files)
-        if not files:
-            return
-        rows = rows.filter(pk__gt=files[-1][0])
-        yield len(files)
-
-
-def sweep() -> int:
-    """Note what escaped the hooks, drop what is gone, and return how many records are due."""
-    for source in registry.sources():
-        for _size in order_unnoted(source):
-            pass
-        orphans(source).delete()
-        outdated(source).reset()
-    return IndexedImage.objects.due().count()
-
-
-# --- indexing --------------------------------------------------------------------------------------------------
 
 
 class StorageDown(Exception):
@@ -164,41 +43,57 @@ def claim(within: models.QuerySet[IndexedImage] | None = None) -> list[IndexedIm
     A record that was tried before comes alone: if its picture brings the worker down, no other suffers.
     """
     settings = conf.get()
-    due = IndexedImage.objects.due()
-    if within is not None:
-        due = due.filter(pk__in=within.values("pk"))
-    with transaction.atomic():
-        due.filter(started_at__isnull=False, attempts__gte=settings.max_attempts).update(
-            status=Status.FAILED, error=_("The worker was stopped every time it looked at this picture.")
-        )
+    while True:
+        due = IndexedImage.objects.due()
+        if within is not None:
+            due = due.filter(pk__in=within.values("pk"))
         rows = due.order_by("attempts", "-requested_at").select_related("source")
-        records = list(rows.select_for_update(skip_locked=True, of=("self",))[: settings.batch_size])
-        records = [record for record in records if not record.attempts] or records[:1]
-        started = {"started_at": timezone.now(), "attempts": models.F("attempts") + 1}
-        IndexedImage.objects.filter(pk__in=[record.pk for record in records]).update(**started)
+        with transaction.atomic():
+            found = list(rows.select_for_update(skip_locked=True, of=("self",))[: settings.batch_size])
+            lost = [record for record in found if record.started_at and record.attempts >= settings.max_attempts]
+            records = [record for record in found if record not in lost]
+            records = [record for record in records if not record.attempts] or records[:1]
+            if lost:
+                reason = _("The worker was stopped every time it looked at this picture.")
+                _these(lost).update(status=Status.FAILED, error=reason)
+            if records:
+                now = timezone.now()
+                _these(records).update(started_at=now, attempts=models.F("attempts") + 1)
+        if records or not lost:
+            break
     for record in records:
+        record.started_at = now
         record.attempts += 1
     return records
+
+
+def _these(records: Collection[IndexedImage]) -> models.QuerySet[IndexedImage]:
+    return IndexedImage.objects.filter(pk__in=[record.pk for record in records])
 
 
 def index(records: Collection[IndexedImage]) -> None:
     """Describe the pictures of claimed records, and write what came out, some at a time.
 
     Never raises for a picture or a storage: the record then says what was wrong.
+
+    Raises:
+        MemoryError, SoftTimeLimitExceeded: the records that are left are handed back, to be tried one by one.
+        DatabaseError: nothing can be written; the lease of the records ends by itself.
     """
     made: dict[str, Future[_Seen]] = {}
     rest = list(records)
-    at_work: list[tuple[IndexedImage, Future[_Seen]]] = []
+    at_work: list[_Job] = []
     try:
         # While the models look at some pictures, the ones before are written and the ones after are read.
         with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as executor:
             while rest or at_work:
-                begun = [(record, _begin(record, made, executor)) for record in rest[:IN_FLIGHT]]
-                _write([(record, _settle(record, seen)) for record, seen in at_work])
+                _renew(rest)
+                begun = [_begin(record, made, executor) for record in rest[:IN_FLIGHT]]
+                _write([_settle(job) for job in at_work])
                 rest, at_work = rest[IN_FLIGHT:], begun
-    except BaseException:  # stopped from outside: others need not wait for the lease to end
-        claimed = IndexedImage.objects.filter(pk__in=[record.pk for record in records], status=Status.PENDING)
-        claimed.update(started_at=None, attempts=models.F("attempts") - 1)
+    except BaseException as error:
+        # Others need not wait for the lease to end. Whoever is stopped from outside is not to blame.
+        _hand_back(records, blameless=not isinstance(error, Exception))
         raise
 
 
@@ -211,22 +106,43 @@ class _Seen:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def _begin(record: IndexedImage, made: dict[str, Future[_Seen]], executor: Executor) -> Future[_Seen]:
+@dataclass
+class _Job:
+    """A record at work: the digest of the bytes that were read for it, and what will be seen in them."""
+
+    record: IndexedImage
+    sha256: str
+    seen: Future[_Seen]
+
+
+@dataclass
+class _Result:
+    """The new state of a record, by field; its signatures, by method; and whether those it has are out of date."""
+
+    record: IndexedImage
+    state: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+    is_new_picture: bool = False
+
+
+def _begin(record: IndexedImage, made: dict[str, Future[_Seen]], executor: Executor) -> _Job:
     """Read the record's picture and hand it over to be described. `made` remembers the batch by digest."""
-    record.sha256 = ""
+    sha256 = ""
     try:
         data = _read(record)
-        record.sha256 = images.digest(data)
-        if record.sha256 not in made:
-            seen = _known(record.sha256)
+        sha256 = images.digest(data)
+        if sha256 not in made:
+            seen = _known(sha256)
             missing = [method for name, method in signatures.enabled().items() if name not in seen.values]
             picture = images.decode(data, max_pixels=conf.get().max_pixels) if missing else None
-            made[record.sha256] = executor.submit(_describe, seen, picture, missing)
-        return made[record.sha256]
+            made[sha256] = executor.submit(_describe, seen, picture, missing)
+        return _Job(record, sha256, made[sha256])
+    except images.INTERRUPTIONS:
+        raise
     except Exception as error:  # told by _settle
         failed: Future[_Seen] = Future()
         failed.set_exception(error)
-        return failed
+        return _Job(record, sha256, failed)
 
 
 def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]) -> _Seen:
@@ -237,21 +153,50 @@ def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]
     return seen
 
 
-def _settle(record: IndexedImage, future: Future[_Seen]) -> dict[str, Any]:
-    """Set the record's new state; return its signatures."""
-    record.started_at = record.retry_at = record.indexed_at = record.width = record.height = None
-    record.error = ""
+def _settle(job: _Job) -> _Result:
+    """Wait until the picture is described, and say what is to be written."""
+    record = job.record
     try:
-        seen = future.result()
+        seen = job.seen.result()
+    except images.INTERRUPTIONS:
+        raise
     except images.UnreadableImage as error:
-        record.status, record.error = Status.FAILED, str(error)
-        return {}
-    except Exception as error:  # storages, codecs and models raise what they like; the others go on
-        _postpone(record, error)
-        return {}
-    record.width, record.height = seen.width, seen.height
-    record.status, record.indexed_at = Status.INDEXED, timezone.now()
-    return seen.values
+        return _failed(record, str(error))
+    except StorageDown as error:  # not the picture's fault: no attempt of it, and tried for as long as it takes
+        return _later(record, str(error), attempts=record.attempts - 1)
+    except Exception as error:  # codecs and models raise what they like; the others go on
+        return _unforeseen(record, error)
+    state = {
+        "sha256": job.sha256,
+        "width": seen.width,
+        "height": seen.height,
+        "status": Status.INDEXED,
+        "error": "",
+        "indexed_at": timezone.now(),
+    }
+    return _Result(record, state, seen.values, is_new_picture=job.sha256 != record.sha256)
+
+
+def _failed(record: IndexedImage, reason: str) -> _Result:
+    state = {"sha256": "", "width": None, "height": None, "status": Status.FAILED, "error": _printable(reason)}
+    return _Result(record, state | {"indexed_at": None}, is_new_picture=True)
+
+
+def _later(record: IndexedImage, reason: str, **state: Any) -> _Result:
+    """Another try, after as much time as has passed already. What is known of the picture stays in service."""
+    now = timezone.now()
+    wait = min(max(now - record.requested_at, FIRST_RETRY), LONGEST_RETRY)
+    return _Result(record, {"error": _printable(reason), "retry_at": now + wait, **state})
+
+
+def _unforeseen(record: IndexedImage, error: Exception) -> _Result:
+    logger.error("Image record %s could not be indexed.", record.pk, exc_info=error)
+    reason = str(error) or repr(error)
+    return _failed(record, reason) if record.attempts >= conf.get().max_attempts else _later(record, reason)
+
+
+def _printable(reason: str) -> str:
+    return reason.replace("\0", "\N{REPLACEMENT CHARACTER}")  # Postgres keeps no NUL in texts
 
 
 def _read(record: IndexedImage) -> bytes:
@@ -260,7 +205,7 @@ def _read(record: IndexedImage) -> bytes:
         raise images.UnreadableImage(_("The image field is no longer registered."))
     try:
         return images.read(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
-    except images.UnreadableImage:
+    except (images.UnreadableImage, *images.INTERRUPTIONS):
         raise
     except Exception as error:
         raise StorageDown(_("The storage gave an error: %(error)r.") % {"error": error}) from error
@@ -269,55 +214,93 @@ def _read(record: IndexedImage) -> bytes:
 def _known(sha256: str) -> _Seen:
     """What was already made of the same bytes, for this or another record."""
     methods = signatures.enabled()
+    current = Q()
+    for method in methods.values():
+        current |= Q(method=method.name, version=method.version)
+    rows = Signature.objects.filter(current, record__sha256=sha256).select_related("record")
     seen = _Seen()
-    for signature in Signature.objects.filter(record__sha256=sha256).select_related("record"):
-        method = methods.get(signature.method)
-        if method and method.version == signature.version:
-            seen.values[method.name] = getattr(signature, vectors.column(method))
-            seen.width, seen.height = signature.record.width, signature.record.height
+    for signature in rows.order_by("method").distinct("method"):
+        seen.values[signature.method] = getattr(signature, vectors.column(methods[signature.method]))
+        seen.width, seen.height = signature.record.width, signature.record.height
     return seen
 
 
-def _postpone(record: IndexedImage, error: Exception) -> None:
-    """Leave the record for a later try, after growing waits; give up on what only this picture can cause."""
-    record.error = str(error) or repr(error)
-    if not isinstance(error, StorageDown):
-        logger.exception("Image record %s could not be indexed.", record.pk)
-        if record.attempts >= conf.get().max_attempts:
-            record.status = Status.FAILED
-            return
-    wait = min(FIRST_RETRY * 2 ** min(record.attempts - 1, 16), LONGEST_RETRY)
-    record.retry_at = timezone.now() + wait
+def _ours(records: Collection[IndexedImage]) -> models.QuerySet[IndexedImage]:
+    """Those of the records that are still the order that was claimed, and in this worker's hands."""
+    ours = Q(pk__in=[])
+    for record in records:
+        ours |= Q(pk=record.pk, revision=record.revision, started_at=record.started_at)
+    return IndexedImage.objects.filter(ours, status=Status.PENDING)
 
 
-def _write(results: Collection[tuple[IndexedImage, dict[str, Any]]]) -> None:
+def _renew(records: Collection[IndexedImage]) -> None:
+    """Ask for more time for what is not begun yet, when a good part of the lease is over."""
+    now = timezone.now()
+    begun = now - timedelta(seconds=conf.get().lease / 3)
+    late = [record for record in records if record.started_at and record.started_at < begun]
+    if late:
+        _ours(late).update(started_at=now)
+        for record in late:
+            record.started_at = now
+
+
+def _hand_back(records: Collection[IndexedImage], *, blameless: bool) -> None:
+    state: dict[str, Any] = {"started_at": None}
+    if blameless:
+        state["attempts"] = Greatest(models.F("attempts") - 1, 0)
+    try:
+        _ours(records).update(**state)
+    except DatabaseError:
+        logger.exception("Image records could not be handed back; their lease ends by itself.")
+
+
+def _write(results: list[_Result]) -> None:
     """Write new states and signatures in one transaction, of records only that are still the order claimed."""
+    try:
+        _write_all(results)
+    except (DataError, IntegrityError) as error:
+        if len(results) > 1:
+            for result in results:
+                _write([result])
+        elif results[0].values:
+            _write_all([_unforeseen(results[0].record, error)])
+        else:
+            raise
+
+
+def _write_all(results: list[_Result]) -> None:
     if not results:
         return
     methods = signatures.enabled()
     with transaction.atomic():
         # A record that its object's transaction has locked is about to change: not worth waiting for.
-        rows = IndexedImage.objects.filter(pk__in=[record.pk for record, _values in results])
-        current = dict(rows.select_for_update(skip_locked=True).values_list("pk", "revision"))
-        results = [(record, values) for record, values in results if current.get(record.pk) == record.revision]
-        settled = [record.pk for record, _values in results if record.status != Status.PENDING]
-        Signature.objects.filter(record__in=settled).delete()
+        rows = _ours([result.record for result in results])
+        ours = set(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
+        results = [result for result in results if result.record.pk in ours]
+        Signature.objects.filter(record__in=[r.record.pk for r in results if r.is_new_picture]).delete()
         Signature.objects.bulk_create(
-            Signature(
-                record=record,
-                source_id=record.source_id,
-                method=name,
-                version=methods[name].version,
-                **{vectors.column(methods[name]): value},
-            )
-            for record, values in results
-            for name, value in values.items()
+            (
+                Signature(
+                    record=result.record,
+                    source_id=result.record.source_id,
+                    method=name,
+                    version=methods[name].version,
+                    **{vectors.column(methods[name]): value},
+                )
+                for result in results
+                for name, value in result.values.items()
+            ),
+            update_conflicts=True,
+            unique_fields=["record", "method", "version"],
+            update_fields=["dense", "bits", "sparse"],
         )
+        idle = {"started_at": None, "retry_at": None}
+        for result in results:
+            for name, value in (idle | result.state).items():
+                setattr(result.record, name, value)
         IndexedImage.objects.bulk_create(
-            [record for record, _values in results],
+            [result.record for result in results],
             update_conflicts=True,
             unique_fields=["id"],
-            update_fields=[
-                "sha256", "width", "height", "status", "error", "started_at", "retry_at", "indexed_at"
-            ],
-        )  # fmt: skip
+            update_fields=STATE,
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -25,18 +26,30 @@ class SourceManager(models.Manager["Source"]):
     _ids: ClassVar[dict[tuple[str, str], int]] = {}
 
     def id_of(self, source: ImageSource) -> int:
-        """The id of a source's row, which is made when it is missing."""
+        """The id of a source's row; 0, which no row has, until `make` was called by migrate or by the first sweep.
+
+        Nobody who saves an object makes the row: until that transaction ended, others who save would have to wait.
+        """
         key = (self.db, source.label)
-        if key in self._ids:
-            return self._ids[key]
-        meta = source.model._meta
-        row, _created = self.get_or_create(app_label=meta.app_label, model=meta.model_name, field=source.field_name)
-        # Not sooner: the row may be of this transaction, and go with it.
-        transaction.on_commit(lambda: self._ids.update({key: row.pk}), using=self.db)
-        return row.pk
+        if key not in self._ids:
+            found = self.filter(**self._names(source)).values_list("pk", flat=True).first()
+            if found is None:
+                return 0
+            self._ids[key] = found
+        return self._ids[key]
+
+    def make(self, sources: Iterable[ImageSource], using: str | None = None) -> None:
+        """Make the rows that are missing."""
+        for source in sources:
+            self.using(using or self.db).get_or_create(**self._names(source))
 
     def clear_cache(self) -> None:
         self._ids.clear()
+
+    @staticmethod
+    def _names(source: ImageSource) -> dict[str, Any]:
+        meta = source.model._meta
+        return {"app_label": meta.app_label, "model": meta.model_name, "field": source.field_name}
 
 
 class Source(models.Model):
@@ -67,6 +80,10 @@ class Source(models.Model):
             return None
 
 
+CHUNK = 200
+"""Rows that are locked and written at a time: some 20 ms."""
+
+
 class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def of(self, source: ImageSource) -> Self:
         return self.filter(source_id=Source.objects.id_of(source))
@@ -83,15 +100,37 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
 
     def reset(self) -> int:
         """Make every record pending again; what is known of it stays in service until it is replaced."""
-        return self.update(
-            status=IndexedImage.Status.PENDING,
-            revision=models.Func(function="gen_random_uuid", output_field=models.UUIDField()),
-            error="",
-            attempts=0,
-            requested_at=timezone.now(),
-            started_at=None,
-            retry_at=None,
-        )
+        pending = {
+            "status": IndexedImage.Status.PENDING,
+            "revision": models.Func(function="gen_random_uuid", output_field=models.UUIDField()),
+            "error": "",
+            "attempts": 0,
+            "requested_at": timezone.now(),
+            "started_at": None,
+            "retry_at": None,
+        }
+        return self._in_chunks(lambda chunk: chunk.update(**pending))
+
+    def remove(self) -> int:
+        """Delete every record, and with them their signatures."""
+        return self._in_chunks(lambda chunk: chunk.delete()[0])
+
+    def _in_chunks(self, write: Callable[[IndexedImageQuerySet], int]) -> int:
+        """Write to the records some at a time, each time in a transaction of its own; return how many they were.
+
+        Records that another transaction has locked are left out: its object is being saved, or a worker writes.
+        Waiting for it while others wait for us is how deadlocks come about.
+        """
+        count = 0
+        using = router.db_for_write(IndexedImage)
+        rest = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
+        while True:
+            with transaction.atomic(using=using):
+                pks = list(rest.values_list("pk", flat=True)[:CHUNK])
+                if not pks:
+                    return count
+                count += write(IndexedImage.objects.using(using).filter(pk__in=pks))
+            rest = rest.filter(pk__gt=pks[-1])
 
 
 class IndexedImage(models.Model):
@@ -103,7 +142,7 @@ class IndexedImage(models.Model):
         FAILED = "failed", _("failed")
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="records", verbose_name=_("source"))
-    object_id = models.CharField(_("object id"), max_length=255)
+    object_id = models.TextField(_("object id"))
     object_key = models.BigIntegerField(
         null=True, editable=False, help_text=_("The object id as a number, where it is one, for joins.")
     )

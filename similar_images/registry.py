@@ -41,10 +41,23 @@ class ImageSource:
     @property
     def has_integer_key(self) -> bool:
         """Whether the model's primary key is an integer, so that records join to it by `object_key`."""
+        return isinstance(self._key, models.IntegerField)
+
+    def object_id(self, pk: Any) -> str:
+        """A primary key as records hold it: the text that the database makes of it.
+
+        Raises:
+            ValidationError: it is no key of this model.
+        """
+        return str(self._key.to_python(pk))
+
+    @property
+    def _key(self) -> models.Field[Any, Any]:
         key: Any = self.model._meta.pk
         while key.remote_field:
             key = key.target_field
-        return isinstance(key, models.IntegerField)
+        found: models.Field[Any, Any] = key
+        return found
 
     @property
     def objects(self) -> models.QuerySet[Any]:
@@ -109,6 +122,16 @@ def register(
 
 
 def _add(model: type[models.Model], name: str, visible: Visible | None) -> None:
+    _refuse(model, name, visible)
+    source = _sources[model, name] = ImageSource(model, name, visible)
+    for listen in _listeners:
+        listen(source)
+
+
+def _refuse(model: type[models.Model], name: str, visible: Any) -> None:
+    """Raises:
+    ImproperlyConfigured: this can't be a source; the message says why.
+    """
     if model._meta.abstract or model._meta.proxy:
         raise ImproperlyConfigured(f"{model.__name__} is abstract or a proxy; register a concrete model.")
     try:
@@ -121,17 +144,26 @@ def _add(model: type[models.Model], name: str, visible: Visible | None) -> None:
         raise ImproperlyConfigured(f"{model._meta.label} has a composite primary key, which is not supported.")
     if visible is not None and not callable(visible):
         raise ImproperlyConfigured(f"{model._meta.label}.{name}: visible must be a callable, not {visible!r}.")
-    source = _sources[model, name] = ImageSource(model, name, visible)
-    for listen in _listeners:
-        listen(source)
 
 
 def register_from_setting(entries: Any) -> None:
-    """Register what the key MODELS of the setting names.
+    """Register what the key MODELS of the setting names; an entry without `visible` leaves that of the code alone.
 
     Raises:
         ImproperlyConfigured: an entry names no file field of an installed model, or no callable.
     """
+    for model, field, visible in resolve(entries):
+        if visible is not None or (model, field) not in _sources:
+            register(model, field, visible=visible)
+
+
+def resolve(entries: Any) -> list[tuple[type[models.Model], str, Visible | None]]:
+    """The model, field and `visible` of every entry of the key MODELS.
+
+    Raises:
+        ImproperlyConfigured: an entry names no file field of an installed model, or no callable.
+    """
+    found = []
     for label in entries:
         visible = entries[label] if isinstance(entries, dict) else None
         try:
@@ -142,7 +174,9 @@ def register_from_setting(entries: Any) -> None:
             raise ImproperlyConfigured(
                 f"SIMILAR_IMAGES['MODELS']: {label!r} is not \"app.Model.field\" of an installed app ({error})."
             ) from error
-        register(model, field, visible=visible)
+        _refuse(model, field, visible)
+        found.append((model, field, visible))
+    return found
 
 
 def listen(listener: Callable[[ImageSource], None]) -> None:

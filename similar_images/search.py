@@ -100,7 +100,7 @@ def similar_to(
         ValueError: method, ranking or limit make no sense; the message says why.
     """
     if isinstance(query, models.Model):
-        source = registry.get(type(query), field)
+        source = registry.get(query.__class__, field)  # not type(): request.user is a lazy object of another
     elif model is None:
         raise ValueError("To search by a picture, say where: similar_to(file, model=Product).")
     else:
@@ -110,26 +110,24 @@ def similar_to(
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
     visible = source.visible_to(request)
-    allowed = visible
-    if queryset is not None:
-        allowed = source.objects.filter(pk__in=visible.values("pk")).filter(pk__in=queryset.values("pk"))
+    allowed = [visible] if queryset is None else [visible, queryset]
     excluded = [item.pk for item in exclude]
     operands: Mapping[str, Operand]
     if isinstance(query, models.Model):
-        if query.pk is None or not visible.filter(pk=query.pk).exists():
+        if query.pk is None or not _plain(source, visible).filter(pk=query.pk).exists():
             return []
         operands = _stored(source, query, weights)
         excluded.append(query.pk)
     else:
         operands = _described(images.read_bounded(query, max_bytes=conf.get().search_max_bytes), list(weights))
     ranked = _nearest(source, operands, weights, allowed, excluded, limit, min_similarity)
-    return _matches(source, ranked, visible if queryset is None else queryset)
+    return _matches(source, ranked, allowed[-1])
 
 
 def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
     """The matches of an object among these objects, for callers that say themselves who may see what."""
     weights = weights_of()
-    ranked = _nearest(source, _stored(source, item, weights), weights, objects, [item.pk], limit, 0)
+    ranked = _nearest(source, _stored(source, item, weights), weights, [objects], [item.pk], limit, 0)
     return _matches(source, ranked, objects)
 
 
@@ -154,16 +152,18 @@ def weights_of(method: str | None = None, ranking: Ranking | None = None) -> dic
 
 def visible_object(source: ImageSource, pk: str, request: HttpRequest | None) -> Any:
     """The object with this primary key, None where there is none that the visitor may see."""
+    if "\0" in pk:  # Postgres has no such texts
+        return None
     try:
-        return source.visible_to(request).filter(pk=pk).first()
+        return _plain(source, source.visible_to(request)).filter(pk=pk).first()
     except (ValueError, ValidationError):  # no key of this model looks like that
         return None
 
 
 def status_of(source: ImageSource, pk: Any) -> str:
     """Where the image of an object stands: a status of its record; "missing" where it has none."""
-    status = IndexedImage.objects.of(source).filter(object_id=str(pk)).values_list("status", flat=True).first()
-    return status or "missing"
+    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(pk))
+    return record.values_list("status", flat=True).first() or "missing"
 
 
 def _described(data: bytes, names: list[str]) -> dict[str, Operand]:
@@ -178,7 +178,7 @@ def _described(data: bytes, names: list[str]) -> dict[str, Operand]:
 
 
 def _describe(data: bytes, names: list[str]) -> dict[str, Operand]:
-    picture = images.decode(data, max_pixels=conf.get().max_pixels)
+    picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
     methods = signatures.enabled()
     return {name: _literal(vectors.pack(methods[name], methods[name].compute(picture.pixels))) for name in names}
 
@@ -199,7 +199,7 @@ def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> di
     """For every method that described the object's image, where its signature is."""
     own = Signature.objects.filter(
         record__source_id=Source.objects.id_of(source),
-        record__object_id=str(item.pk),
+        record__object_id=source.object_id(item.pk),
         record__file_name=source.file_name(item),
     )
     enabled = signatures.enabled()
@@ -220,12 +220,12 @@ def _nearest(
     source: ImageSource,
     operands: Mapping[str, Operand],
     weights: Ranking,
-    allowed: models.QuerySet[Any],
+    allowed: Iterable[models.QuerySet[Any]],
     excluded: Iterable[Any],
     limit: int,
     min_similarity: float,
 ) -> list[_Ranked]:
-    """The allowed objects nearest to the signatures, best first, in one query.
+    """The objects of all these querysets that are nearest to the signatures, best first, in one query.
 
     Every method puts its nearest forward; all of them are then scored by every method.
     """
@@ -233,8 +233,8 @@ def _nearest(
         return []
     pool = max(POOL, 4 * limit)
     methods = {name: signatures.enabled()[name] for name in operands}
-    excluded = [str(pk) for pk in excluded]
-    records = _of_objects(source, allowed)
+    excluded = [source.object_id(pk) for pk in excluded]
+    records = _of_objects(source, *allowed)
     candidates = [
         _signatures(source, method)
         .filter(record__in=records)
@@ -274,12 +274,23 @@ def _signatures(source: ImageSource, method: Method) -> models.QuerySet[Signatur
     return Signature.objects.filter(source_id=Source.objects.id_of(source), method=method.name, version=method.version)
 
 
-def _of_objects(source: ImageSource, objects: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:
-    """The records of these objects, joined by a typed and indexed key where there is one."""
+def _of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:
+    """The records of the objects of all these querysets, joined by a typed and indexed key where there is one."""
     records = IndexedImage.objects.of(source)
-    if source.has_integer_key:
-        return records.filter(object_key__in=objects.values("pk"))
-    return records.filter(object_id__in=objects.annotate(text_key=Cast("pk", models.CharField())).values("text_key"))
+    for objects in (_plain(source, queryset) for queryset in querysets):
+        if source.has_integer_key:
+            records = records.filter(object_key__in=objects.values("pk"))
+        else:
+            keys = objects.annotate(text_key=Cast("pk", models.CharField())).values("text_key")
+            records = records.filter(object_id__in=keys)
+    return records
+
+
+def _plain(source: ImageSource, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """A queryset of whole objects that can be filtered: slices, unions and `values()` become a condition."""
+    if objects.query.is_sliced or objects.query.combinator or not objects.query.default_cols:
+        objects = source.objects.filter(pk__in=objects.values("pk"))
+    return objects.defer(None)
 
 
 def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySet[Any]) -> list[Match]:
@@ -287,11 +298,8 @@ def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySe
 
     An object whose file was changed past the hooks is left out until the sweep has seen it.
     """
-    if objects.query.is_sliced:
-        objects = source.objects
-    found = {
-        str(item.pk): item for item in objects.filter(pk__in=[object_id for _similarity, object_id, *_rest in ranked])
-    }
+    pks = [object_id for _similarity, object_id, *_rest in ranked]
+    found = {source.object_id(item.pk): item for item in _plain(source, objects).filter(pk__in=pks)}
     return [
         Match(
             source=source,

@@ -8,55 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
-from django.core.files import File
+from django.apps import apps as global_apps
+from django.apps.registry import Apps
 from django.db import models, router, transaction
-from django.db.models.fields.files import FieldFile
-from django.db.models.signals import post_delete, post_migrate, post_save
+from django.db.models.signals import post_delete, post_save
 
-from . import dispatch, indexing, registry
+from . import dispatch, outbox, registry
 from .models import IndexedImage, Source
 from .registry import ImageSource
 
-_ASSIGNED = "_similar_images_assigned"
+_WRITTEN = "_similar_images_written"
 
 
 def connect(source: ImageSource) -> None:
     """Listen to the source's model, and to its children and proxies: Django signals only exact classes."""
     for model in _family(source.model):
-        post_save.connect(_saved, sender=model, dispatch_uid=f"{__name__}.saved.{model._meta.label}")
-        post_delete.connect(_deleted, sender=model, dispatch_uid=f"{__name__}.deleted.{model._meta.label}")
-    _watch(source.field)
-    post_migrate.connect(_forget_source_ids, dispatch_uid=f"{__name__}.migrated")
+        label = model._meta.label
+        post_save.connect(_saved, sender=model, dispatch_uid=f"{__name__}.saved.{label}")
+        if model._meta.concrete_model is source.model:  # a child's row may go alone, and signals its parent's too
+            post_delete.connect(_deleted, sender=model, dispatch_uid=f"{__name__}.deleted.{label}")
+    if not isinstance(source.field.generate_filename, _Watch):
+        vars(source.field)["generate_filename"] = _Watch(source.field)
 
 
 def _family(model: type[models.Model]) -> set[type[models.Model]]:
     return {model}.union(*(_family(child) for child in model.__subclasses__() if not child._meta.abstract))
 
 
-def _watch(field: models.FileField) -> None:
-    """Let the field's descriptor note when a file is assigned.
+class _Watch:
+    """Stands in for a field's `generate_filename`, which is called whenever a file is written, and notes that.
 
-    That note is the only sign of new bytes under an old name: storages may overwrite, and a deleted
+    The object then knows the name of the field, and the order that was given for it, None until it is saved.
+
+    The note is the only sign of new bytes under an old name: storages may overwrite, and a deleted
     file's name is given out again.
     """
-    descriptor = vars(field.model)[field.attname]
-    kind = type(descriptor)
-    if not hasattr(kind, "watches_similar_images"):
-        namespace = {"watches_similar_images": True, "__set__": _noting(kind.__set__)}
-        setattr(field.model, field.attname, type(kind.__name__, (kind,), namespace)(field))
 
+    def __init__(self, field: models.FileField) -> None:
+        self.name = field.name
+        self.generate = field.generate_filename
 
-def _noting(set_file: Any) -> Any:
-    def __set__(descriptor: Any, instance: models.Model, value: Any) -> None:  # noqa: N807
-        name = descriptor.field.attname
-        is_new_file = isinstance(value, File) and not isinstance(value, FieldFile)
-        # photo.save() assigns the stored name, as a string; loading an object does so only once
-        if is_new_file or (isinstance(value, str) and name in instance.__dict__):
-            instance.__dict__.setdefault(_ASSIGNED, set()).add(name)
-        set_file(descriptor, instance, value)
-
-    return __set__
+    def __call__(self, instance: models.Model, filename: str) -> str:
+        instance.__dict__.setdefault(_WRITTEN, {})[self.name] = None
+        return self.generate(instance, filename)
 
 
 def _saved(
@@ -70,19 +66,24 @@ def _saved(
 ) -> None:
     if raw or not _has_records(using):
         return
-    assigned: set[str] = instance.__dict__.get(_ASSIGNED, set())
+    written: dict[str, UUID | None] = instance.__dict__.get(_WRITTEN, {})
     for source in registry.of(sender):
         name = source.field_name
         if update_fields is None or name in update_fields:
-            if indexing.note(source, instance.pk, source.file_name(instance), replaced=name in assigned):
+            is_replaced = name in written
+            order = outbox.note(
+                source, instance.pk, source.file_name(instance), replaced=is_replaced, ordered=written.get(name)
+            )
+            if order:
                 transaction.on_commit(dispatch.wake, using=using, robust=True)
-            assigned.discard(name)
+                if is_replaced:  # remembered, not forgotten: a rollback would take the order back
+                    written[name] = order
 
 
 def _deleted(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if _has_records(using):
         for source in registry.of(sender):
-            indexing.forget(source, [instance.pk])
+            outbox.forget(source, [instance.pk])
 
 
 def _has_records(using: str) -> bool:
@@ -90,5 +91,8 @@ def _has_records(using: str) -> bool:
     return using == router.db_for_write(IndexedImage)
 
 
-def _forget_source_ids(**kwargs: Any) -> None:
+def migrated(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
+    """Make the rows of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
+    if _has_records(using) and Source._meta.model_name in apps.all_models[Source._meta.app_label]:
+        Source.objects.make(registry.sources(), using)

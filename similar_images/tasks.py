@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from . import dispatch, indexes, indexing
+from . import dispatch, indexes, indexing, outbox
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -13,18 +13,22 @@ def index_due(self: Task) -> int:
 
     A task that found some first queues the next one, so that one message sets all free workers to work.
     """
-    records = indexing.claim()
-    if records:
-        if not self.request.is_eager:  # there it would run inside this one, again and again
+    taken = 0
+    while records := indexing.claim():
+        taken += len(records)
+        if self.request.is_eager:  # a task queued here would run inside this one, before it
+            indexing.index(records)
+        else:
             dispatch.wake()
-        indexing.index(records)
-    return len(records)
+            indexing.index(records)
+            break
+    return taken
 
 
 @shared_task(ignore_result=True)
 def sweep() -> int:
     """Find what was lost and have it indexed; returns how many records are due. To be run every minute or so."""
-    due = indexing.sweep()
+    due = outbox.sweep()
     if due:
         dispatch.wake()
     indexes.sync()

@@ -39,6 +39,9 @@ class Storage:
     distances: dict[str, type[Func]]
 
 
+LARGEST = 65_504
+"""The largest number that pgvector keeps in half precision."""
+
 STORAGES = {
     "halfvec": Storage(
         "dense",
@@ -67,7 +70,25 @@ def column(method: Method) -> str:
 
 
 def pack(method: Method, value: Any) -> Any:
-    """What `compute()` returned, as the value of that column."""
+    """What `compute()` returned, as the value of that column.
+
+    Raises:
+        ValueError: it is not what the method promises: so many numbers, none of them infinite or NaN.
+    """
+    import numpy as np
+
+    if method.storage == "sparsevec":
+        places, numbers = np.array(list(value), int), np.array(list(value.values()), float)
+        fits = len(places) == 0 or (places.min() >= 0 and places.max() < method.dimensions)
+    else:
+        numbers = np.asarray(value)
+        fits = numbers.shape == (method.dimensions,)
+    if not fits:
+        raise ValueError(f"The method {method.name} gave no signature of {method.dimensions} values.")
+    if not (np.abs(numbers.astype(float)) <= LARGEST).all():
+        raise ValueError(f"The method {method.name} gave a signature with an infinite value, or NaN.")
+    if method.metric == "cosine" and not numbers.any():
+        raise ValueError(f"The method {method.name} gave a signature of zeros, which has no direction to compare.")
     return STORAGES[method.storage].pack(value, method.dimensions)
 
 

@@ -37,6 +37,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "MAX_BYTES",
             "MAX_PIXELS",
             "SEARCH_MAX_BYTES",
+            "SEARCH_MAX_PIXELS",
             "BATCH_SIZE",
             "INDEX_FROM",
             "MAX_ATTEMPTS",

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import models
 from numpy.typing import NDArray
 
-from similar_images import dispatch, indexing, registry
+from similar_images import dispatch, outbox, registry
 from similar_images.management.commands.index_images import FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
@@ -130,7 +130,7 @@ def test_sync__again_does_nothing(wakes: list[int]) -> None:
 
 
 def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, configure: Any) -> None:
-    monkeypatch.setattr(indexing, "CHUNK", 3)
+    monkeypatch.setattr(outbox, "CHUNK", 3)
     configure(METHODS=MEAN, BATCH_SIZE=2)
     unseen(7)
     UuidPicture.objects.bulk_create(UuidPicture(image=store(seed)) for seed in range(20, 27))
@@ -139,7 +139,7 @@ def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, co
 
 
 def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexing, "CHUNK", 2)
+    monkeypatch.setattr(outbox, "CHUNK", 2)
     unseen(5)
     assert run() == ("5 pictures are due and queued for the workers.", "")
     assert set(statuses().values()) == {"pending"}
@@ -274,9 +274,9 @@ def test_sync__interrupted_and_started_again(configure: Any) -> None:
 
 
 def test_queue__interrupted_while_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexing, "CHUNK", 2)
+    monkeypatch.setattr(outbox, "CHUNK", 2)
     unseen(5)
-    chunks = indexing.order_unnoted(registry.get(Picture))
+    chunks = outbox.order_unnoted(registry.get(Picture))
     assert next(chunks) == 2
     chunks.close()
     assert len(statuses()) == 2

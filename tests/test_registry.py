@@ -149,18 +149,32 @@ def test_register__bare_decorator_says_what_to_type() -> None:
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_setting__list(kind: type, configure: Any) -> None:
-    configure(MODELS=kind(["testapp.Unregistered.image", "testapp.Couple.back"]))
-    call_command("check")
+def test_setting__list(kind: type) -> None:
+    registry.register_from_setting(kind(["testapp.Unregistered.image", "testapp.Couple.back"]))
     assert label(Unregistered) == "testapp.Unregistered.image"
     assert registry.get(Unregistered).visible is None
 
 
 @pytest.mark.parametrize("visible", [nothing, "tests.test_registry.nothing", None])
-def test_setting__dict(visible: Any, configure: Any) -> None:
-    configure(MODELS={"testapp.Unregistered.image": visible})
-    call_command("check")
+def test_setting__dict(visible: Any) -> None:
+    registry.register_from_setting({"testapp.Unregistered.image": visible})
     assert registry.get(Unregistered).visible is (nothing if visible else None)
+
+
+@pytest.mark.parametrize("entries", [["testapp.Private.image"], {"testapp.Private.image": None}])
+def test_setting__an_entry_without_visible_leaves_that_of_the_code(entries: Any, configure: Any) -> None:
+    before = registry.get(Private)
+    registry.register_from_setting(entries)
+    assert registry.get(Private) is before
+    registry.register_from_setting({"testapp.Private.image": nothing})
+    assert registry.get(Private).visible is nothing
+
+
+def test_setting__the_check_registers_nothing(configure: Any) -> None:
+    before = registry.sources()
+    configure(MODELS={"testapp.Unregistered.image": nothing, "testapp.Private.image": nothing})
+    call_command("check")
+    assert registry.sources() == before
 
 
 @pytest.mark.parametrize(

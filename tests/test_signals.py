@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage
 from django.db import transaction
 
 import similar_images
-from similar_images import dispatch, indexing
+from similar_images import dispatch, outbox
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
 from tests.testapp.models import (
@@ -295,14 +295,14 @@ def test_past_the_hooks__what_happened_is_found(way: str, finder: str, make_pict
         expected = 0
     assert IndexedImage.objects.filter(status="indexed").count() == 1
     if finder == "sweep":
-        assert indexing.sweep() == (0 if way == "sql_delete" else 1)
+        assert outbox.sweep() == (0 if way == "sql_delete" else 1)
         index_now()
     else:
         from django.core.management import call_command
 
         call_command("index_images", sync=True, stdout=io.StringIO())
         if way == "sql_delete":
-            indexing.sweep()
+            outbox.sweep()
     indexed = IndexedImage.objects.filter(status="indexed")
     assert indexed.count() == expected
     if expected:

@@ -225,7 +225,7 @@ def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tm
 
 
 def test_search__too_many_pixels_are_refused(client: Any, configure: Any) -> None:
-    configure(MAX_PIXELS=100)
+    configure(SEARCH_MAX_PIXELS=100)
     answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
     assert answer.status_code == 400
     assert "pixels" in answer.json()["image"][0]

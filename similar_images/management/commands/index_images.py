@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similar_images import dispatch, indexing, registry, signatures
+from similar_images import dispatch, indexing, outbox, registry, signatures
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
 
@@ -46,9 +46,10 @@ class Command(BaseCommand):
         methods = options["method"] or []
         if unknown := set(methods) - signatures.enabled().keys():
             raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
+        Source.objects.make(sources)
         with _bar(options, unit="picture", desc="finding") as bar:
             for source in sources:
-                for size in indexing.order_unnoted(source):
+                for size in outbox.order_unnoted(source):
                     bar.update(size)
         records = IndexedImage.objects.filter(source__in=[Source.objects.id_of(source) for source in sources])
         if options["failed"]:
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         if options["again"]:
             records.filter(status=Status.INDEXED).reset()
         for source in sources:
-            indexing.outdated(source, methods).reset()
+            outbox.outdated(source, methods).reset()
         if options["sync"]:
             self._index(records, options)
         else:
