@@ -13,37 +13,29 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import Count
+from django.db.models import Q, Value
 
-from . import conf, registry, signatures, vectors
-from .models import Signature, Source
-from .registry import ImageSource
-from .signatures.base import Method
+from . import conf, registry, signatures, vectors, versions
+from .models import MethodVersion, Signature, Source
 
 PREFIX = "similar_images_hnsw_"
 LOCK = 5_117_344_026
 """Key of the advisory lock that keeps two processes from building at a time; any number nobody else uses."""
 
 
-def name_of(source: ImageSource, method: Method) -> str:
-    digest = hashlib.sha256(f"{method.name} {method.version}".encode()).hexdigest()[:12]
-    return f"{PREFIX}{Source.objects.id_of(source)}_{digest}"
+def name_of(version: MethodVersion) -> str:
+    digest = hashlib.sha256(f"{version.name} {version.version}".encode()).hexdigest()[:12]
+    return f"{PREFIX}{version.source_id}_{digest}"
 
 
-def wanted() -> dict[str, tuple[ImageSource, Method]]:
-    """The indexes that there should be, by name."""
-    counts = {
-        (source_id, method, version): count
-        for source_id, method, version, count in Signature.objects.values_list("source_id", "method", "version")
-        .annotate(count=Count("pk"))
-        .order_by()
-    }
-    return {
-        name_of(source, method): (source, method)
-        for source in registry.sources()
-        for method in signatures.enabled().values()
-        if counts.get((Source.objects.id_of(source), method.name, method.version), 0) >= conf.get().index_from
-    }
+def wanted() -> list[MethodVersion]:
+    """The versions that there should be an index for: they serve or soon will, and have many signatures."""
+    current = Q()
+    for method in signatures.enabled().values():
+        current |= Q(name=method.name) & (Q(version=method.version) | Q(is_serving=True))
+    at_least = conf.get().index_from
+    rows = MethodVersion.objects.filter(current, source__in=[Source.objects.id_of(s) for s in registry.sources()])
+    return [row for row in rows if versions.of(row).order_by()[at_least - 1 : at_least].exists()]
 
 
 def existing() -> dict[str, bool]:
@@ -70,32 +62,42 @@ def sync() -> list[str]:
         if not cursor.fetchone()[0]:
             return []
         try:
-            target, there = wanted(), existing()
+            target, there = {name_of(version): version for version in wanted()}, existing()
             changed = [name for name, valid in there.items() if name not in target or not valid]
+            usable = [version.pk for name, version in target.items() if there.get(name)]
+            MethodVersion.objects.exclude(pk__in=usable).filter(has_index=True).update(has_index=False)
             for name in changed:  # one that is not valid was interrupted while it was built
                 cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
-            for name, (source, method) in target.items():
+            for name, version in target.items():
                 if not there.get(name):
-                    cursor.execute(definition(name, source, method))
+                    cursor.execute(definition(version))
                     changed.append(name)
+                MethodVersion.objects.filter(pk=version.pk, has_index=False).update(has_index=True)
             return changed
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
-def definition(name: str, source: ImageSource, method: Method) -> str:
-    """The statement that builds an index.
-
-    Its condition has to be literal: a partial index on a parameter is never used under a generic plan.
-    """
-    storage = vectors.STORAGES[method.storage]
-    condition = {"source_id": Source.objects.id_of(source), "method": method.name, "version": method.version}
-    literals = " AND ".join(f"{column} = {_literal(value)}" for column, value in condition.items())
-    cast = f"{storage.column}::{method.storage}({method.dimensions})"
+def definition(version: MethodVersion) -> str:
+    """The statement that builds an index."""
+    column = vectors.column(version)
+    condition = {"source_id": version.source_id, "method": version.name, "version": version.version}
+    literals = " AND ".join(f"{column} = {_quoted(value)}" for column, value in condition.items())
     return (
-        f'CREATE INDEX CONCURRENTLY "{name}" ON {Signature._meta.db_table} '
-        f"USING hnsw (({cast}) {method.storage}_{method.metric}_ops) WHERE {literals}"
+        f'CREATE INDEX CONCURRENTLY "{name_of(version)}" ON {Signature._meta.db_table} USING hnsw '
+        f"(({column}::{version.storage}({version.dimensions})) {version.storage}_{version.metric}_ops) WHERE {literals}"
     )
+
+
+class Literal(Value):
+    """A value written out in the statement.
+
+    The condition of a partial index has to be met at planning time: on a parameter, under a generic plan, the index
+    would never be used.
+    """
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return _quoted(self.value).replace("%", "%%"), ()
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def scanning(candidates: int) -> Iterator[None]:
         yield
 
 
-def _literal(value: Any) -> str:
+def _quoted(value: Any) -> str:
     return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, models, transaction
@@ -15,8 +16,8 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import conf, images, signatures, vectors
-from .models import IndexedImage, Signature
+from . import conf, images, vectors, versions
+from .models import IndexedImage, Signature, Source
 from .signatures.base import Method
 
 logger = logging.getLogger("similar_images")
@@ -80,7 +81,8 @@ def index(records: Collection[IndexedImage]) -> None:
         MemoryError, SoftTimeLimitExceeded: the records that are left are handed back, to be tried one by one.
         DatabaseError: nothing can be written; the lease of the records ends by itself.
     """
-    made: dict[str, Future[_Seen]] = {}
+    made: _Made = {}
+    methods_of = cache(_methods_of)
     rest = list(records)
     at_work: list[_Job] = []
     try:
@@ -88,7 +90,7 @@ def index(records: Collection[IndexedImage]) -> None:
         with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as executor:
             while rest or at_work:
                 _renew(rest)
-                begun = [_begin(record, made, executor) for record in rest[:IN_FLIGHT]]
+                begun = [_begin(record, made, methods_of, executor) for record in rest[:IN_FLIGHT]]
                 _write([_settle(job) for job in at_work])
                 rest, at_work = rest[IN_FLIGHT:], begun
     except BaseException as error:
@@ -97,13 +99,21 @@ def index(records: Collection[IndexedImage]) -> None:
         raise
 
 
+_Values = dict[tuple[str, str], tuple[str, Any]]
+"""Signatures as (column, value), by (method, version)."""
+
+
 @dataclass
 class _Seen:
-    """What is known of some bytes: the size of their picture, and its signatures by method."""
+    """What is known of some bytes: the size of their picture, and its signatures."""
 
     width: int | None = None
     height: int | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    values: _Values = field(default_factory=dict)
+
+
+_Made = dict[tuple[str, int], Future[_Seen]]
+"""What is seen in the pictures of a batch, by digest and source."""
 
 
 @dataclass
@@ -117,26 +127,28 @@ class _Job:
 
 @dataclass
 class _Result:
-    """The new state of a record, by field; its signatures, by method; and whether those it has are out of date."""
+    """The new state of a record, by field; its signatures; and whether those it has are out of date."""
 
     record: IndexedImage
     state: dict[str, Any]
-    values: dict[str, Any] = field(default_factory=dict)
+    values: _Values = field(default_factory=dict)
     is_new_picture: bool = False
 
 
-def _begin(record: IndexedImage, made: dict[str, Future[_Seen]], executor: Executor) -> _Job:
-    """Read the record's picture and hand it over to be described. `made` remembers the batch by digest."""
+def _begin(record: IndexedImage, made: _Made, methods_of: Callable[[int], list[Method]], executor: Executor) -> _Job:
+    """Read the record's picture and hand it over to be described. `made` remembers the batch."""
     sha256 = ""
     try:
         data = _read(record)
         sha256 = images.digest(data)
-        if sha256 not in made:
-            seen = _known(sha256)
-            missing = [method for name, method in signatures.enabled().items() if name not in seen.values]
+        key = sha256, record.source_id
+        if key not in made:
+            methods = methods_of(record.source_id)
+            seen = _known(sha256, methods)
+            missing = [method for method in methods if (method.name, method.version) not in seen.values]
             picture = images.decode(data, max_pixels=conf.get().max_pixels) if missing else None
-            made[sha256] = executor.submit(_describe, seen, picture, missing)
-        return _Job(record, sha256, made[sha256])
+            made[key] = executor.submit(_describe, seen, picture, missing)
+        return _Job(record, sha256, made[key])
     except images.INTERRUPTIONS:
         raise
     except Exception as error:  # told by _settle
@@ -149,7 +161,9 @@ def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]
     """Add the signatures that are missing. Runs in a thread of its own, without a database."""
     if picture:
         seen.width, seen.height = picture.width, picture.height
-        seen.values |= {method.name: vectors.pack(method, method.compute(picture.pixels)) for method in missing}
+        for method in missing:
+            value = vectors.pack(method, method.compute(picture.pixels))
+            seen.values[method.name, method.version] = vectors.column(method), value
     return seen
 
 
@@ -211,16 +225,22 @@ def _read(record: IndexedImage) -> bytes:
         raise StorageDown(_("The storage gave an error: %(error)r.") % {"error": error}) from error
 
 
-def _known(sha256: str) -> _Seen:
+def _methods_of(source_id: int) -> list[Method]:
+    source = Source.objects.get(pk=source_id).registered
+    return versions.to_make(source) if source else []
+
+
+def _known(sha256: str, methods: list[Method]) -> _Seen:
     """What was already made of the same bytes, for this or another record."""
-    methods = signatures.enabled()
-    current = Q()
-    for method in methods.values():
-        current |= Q(method=method.name, version=method.version)
+    columns = {(method.name, method.version): vectors.column(method) for method in methods}
+    current = Q(pk__in=[])
+    for name, version in columns:
+        current |= Q(method=name, version=version)
     rows = Signature.objects.filter(current, record__sha256=sha256).select_related("record")
     seen = _Seen()
-    for signature in rows.order_by("method").distinct("method"):
-        seen.values[signature.method] = getattr(signature, vectors.column(methods[signature.method]))
+    for signature in rows.order_by("method", "version").distinct("method", "version"):
+        column = columns[signature.method, signature.version]
+        seen.values[signature.method, signature.version] = column, getattr(signature, column)
         seen.width, seen.height = signature.record.width, signature.record.height
     return seen
 
@@ -271,7 +291,6 @@ def _write(results: list[_Result]) -> None:
 def _write_all(results: list[_Result]) -> None:
     if not results:
         return
-    methods = signatures.enabled()
     with transaction.atomic():
         # A record that its object's transaction has locked is about to change: not worth waiting for.
         rows = _ours([result.record for result in results])
@@ -284,11 +303,11 @@ def _write_all(results: list[_Result]) -> None:
                     record=result.record,
                     source_id=result.record.source_id,
                     method=name,
-                    version=methods[name].version,
-                    **{vectors.column(methods[name]): value},
+                    version=version,
+                    **{column: value},
                 )
                 for result in results
-                for name, value in result.values.items()
+                for (name, version), (column, value) in result.values.items()
             ),
             update_conflicts=True,
             unique_fields=["record", "method", "version"],

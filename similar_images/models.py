@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
 
 from . import conf, registry
+from .signatures.base import percent
 from .vectors import BitsField
 
 if TYPE_CHECKING:
@@ -131,6 +132,42 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
                     return count
                 count += write(IndexedImage.objects.using(using).filter(pk__in=pks))
             rest = rest.filter(pk__gt=pks[-1])
+
+
+class MethodVersion(models.Model):
+    """One version of a method in one source, and what it takes to search by its signatures.
+
+    A search goes by the version that serves, whatever the setting names by now; see versions.py.
+    """
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="versions", verbose_name=_("source"))
+    name = models.CharField(_("method"), max_length=64)
+    version = models.CharField(_("version"), max_length=64)
+    storage = models.CharField(max_length=16)
+    metric = models.CharField(max_length=16)
+    dimensions = models.PositiveIntegerField()
+    curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
+    is_calibrated = models.BooleanField(default=False, help_text=_("The curve was measured on this site's pictures."))
+    recipe = models.JSONField(null=True, help_text=_("Key and options in the setting, to make the method again."))
+    is_serving = models.BooleanField(default=False)
+    has_index = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = _("version of a method")
+        verbose_name_plural = _("versions of methods")
+        constraints = [
+            models.UniqueConstraint(fields=["source", "name", "version"], name="similar_images_version_unique"),
+            models.UniqueConstraint(
+                fields=["source", "name"], condition=Q(is_serving=True), name="similar_images_version_serving"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+    def similarity(self, distance: float) -> float:
+        """Map a distance to percent."""
+        return percent(self.curve, distance)
 
 
 class IndexedImage(models.Model):

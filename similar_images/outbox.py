@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 
-from . import registry, signatures
+from . import registry, signatures, versions
 from .models import CHUNK, IndexedImage, IndexedImageQuerySet, Signature, Source
 from .registry import ImageSource
 
@@ -131,6 +131,7 @@ def sweep() -> int:
     A source that gives an error takes no other down.
     """
     Source.objects.make(registry.sources())
+    versions.sync()
     for source in registry.sources():
         try:
             for _size in order_unnoted(source):

@@ -18,17 +18,23 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, indexes, registry, signatures, vectors
-from .models import IndexedImage, Signature, Source
+from . import conf, images, indexes, registry, signatures, vectors, versions
+from .models import IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
-from .signatures.base import Method
+from .signatures.base import Form, Method
 
 POOL = 100
 """Candidates that every method puts forward, at least; four times the limit where that is more."""
 
 Ranking = Mapping[str, float]
-Operand = Value | Subquery
-"""The query's signature by one method: a value, or where it is stored."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """The query's signature by one version of a method: a value, or where it is stored."""
+
+    form: Form
+    value: Value | Subquery
 
 
 class SearchTimeout(Exception):
@@ -39,13 +45,15 @@ class SearchTimeout(Exception):
 class Match:
     """One object that looks like the query.
 
-    `similarity` is 0 to 100 percent with one decimal; `scores` the same by method.
+    `similarity` is 0 to 100 percent with one decimal; `scores` the same by method; `distances` are raw, in each
+    method's own metric, 0 for the same picture.
     """
 
     source: ImageSource
     object: Any
     similarity: float
     scores: dict[str, float]
+    distances: dict[str, float]
 
     @property
     def image(self) -> FieldFile:
@@ -112,14 +120,14 @@ def similar_to(
     visible = source.visible_to(request)
     allowed = [visible] if queryset is None else [visible, queryset]
     excluded = [item.pk for item in exclude]
-    operands: Mapping[str, Operand]
     if isinstance(query, models.Model):
         if query.pk is None or not _plain(source, visible).filter(pk=query.pk).exists():
             return []
         operands = _stored(source, query, weights)
         excluded.append(query.pk)
     else:
-        operands = _described(images.read_bounded(query, max_bytes=conf.get().search_max_bytes), list(weights))
+        data = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
+        operands = _described(data, source, weights)
     ranked = _nearest(source, operands, weights, allowed, excluded, limit, min_similarity)
     return _matches(source, ranked, allowed[-1])
 
@@ -166,10 +174,17 @@ def status_of(source: ImageSource, pk: Any) -> str:
     return record.values_list("status", flat=True).first() or "missing"
 
 
-def _described(data: bytes, names: list[str]) -> dict[str, Operand]:
+def _described(data: bytes, source: ImageSource, names: Iterable[str]) -> list[Operand]:
     """The signatures of a picture that is not stored, in bounded time and on few threads."""
+    forms = versions.serving(source)
+    enabled = signatures.enabled()
+    methods = []
+    for name in names:
+        method = versions.method_of(forms[name])
+        # A version that can't be made any more still serves the pictures it described; here the new one must do.
+        methods.append((forms[name] if method else enabled[name], method or enabled[name]))
     context = contextvars.copy_context()  # messages come in the caller's language
-    future = _describers().submit(context.run, _describe, data, names)
+    future = _describers().submit(context.run, _describe, data, methods)
     try:
         return future.result(conf.get().search_timeout)
     except TimeoutError:
@@ -177,10 +192,9 @@ def _described(data: bytes, names: list[str]) -> dict[str, Operand]:
         raise SearchTimeout(_("The search took too long; try again later, or with a smaller picture.")) from None
 
 
-def _describe(data: bytes, names: list[str]) -> dict[str, Operand]:
+def _describe(data: bytes, methods: list[tuple[Form, Method]]) -> list[Operand]:
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
-    methods = signatures.enabled()
-    return {name: _literal(vectors.pack(methods[name], methods[name].compute(picture.pixels))) for name in names}
+    return [Operand(form, _literal(vectors.pack(method, method.compute(picture.pixels)))) for form, method in methods]
 
 
 def _literal(value: Any) -> Value:
@@ -195,83 +209,96 @@ def _describers() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_describers.cache_clear)  # threads do not live on in a forked process
 
 
-def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> dict[str, Operand]:
-    """For every method that described the object's image, where its signature is."""
+def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> list[Operand]:
+    """Where the signatures of the object's image are, by every method that described it.
+
+    The version that serves goes before that of the setting, which a new picture may have alone.
+    """
     own = Signature.objects.filter(
         record__source_id=Source.objects.id_of(source),
         record__object_id=source.object_id(item.pk),
         record__file_name=source.file_name(item),
     )
-    enabled = signatures.enabled()
     found = set(own.values_list("method", "version"))
-    return {
-        name: Subquery(own.filter(method=name, version=version).values(vectors.column(enabled[name]))[:1])
-        for name in names
-        for method, version in found
-        if (method, version) == (name, enabled[name].version)
-    }
+    forms = versions.serving(source)
+    operands = []
+    for name in names:
+        for form in (forms[name], signatures.enabled()[name]):
+            if (name, form.version) in found:
+                value = own.filter(method=name, version=form.version).values(vectors.column(form))
+                operands.append(Operand(form, Subquery(value[:1])))
+                break
+    return operands
 
 
-_Ranked = tuple[float, str, str, dict[str, float]]
-"""Similarity, object id, file name and scores."""
+_Ranked = tuple[float, str, str, dict[str, float], dict[str, float]]
+"""Similarity, object id, file name, scores and distances."""
 
 
 def _nearest(
     source: ImageSource,
-    operands: Mapping[str, Operand],
+    operands: list[Operand],
     weights: Ranking,
     allowed: Iterable[models.QuerySet[Any]],
     excluded: Iterable[Any],
     limit: int,
     min_similarity: float,
 ) -> list[_Ranked]:
-    """The objects of all these querysets that are nearest to the signatures, best first, in one query.
+    """The objects of all these querysets that are nearest to the signatures, best first.
 
-    Every method puts its nearest forward; all of them are then scored by every method.
+    Every method puts its nearest forward; all of them are then scored by every method, in one query. Where an
+    approximate index gave up behind a filter that leaves little, what is left is searched exactly.
     """
     if not operands:
         return []
     pool = max(POOL, 4 * limit)
-    methods = {name: signatures.enabled()[name] for name in operands}
-    excluded = [source.object_id(pk) for pk in excluded]
-    records = _of_objects(source, *allowed)
-    candidates = [
-        _signatures(source, method)
-        .filter(record__in=records)
-        .exclude(record__object_id__in=excluded)
-        .order_by(vectors.distance(method, operands[name]))
-        .values("record_id")[:pool]
-        for name, method in methods.items()
-    ]
-    scored = IndexedImage.objects.filter(pk__in=candidates[0].union(*candidates[1:])).annotate(
-        **{
-            f"distance_{name}": Subquery(
-                _signatures(source, method)
-                .filter(record=OuterRef("pk"))
-                .values(distance=vectors.distance(method, operands[name]))
-            )
-            for name, method in methods.items()
-        }
-    )
-    with indexes.scanning(pool):
-        rows = list(scored.values_list("object_id", "file_name", *(f"distance_{name}" for name in methods)))
+    records = _of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    rows = _scored(source, operands, records, pool)
+    if len(rows) < pool and any(isinstance(o.form, MethodVersion) and o.form.has_index for o in operands):
+        rows = _scored(source, operands, records, pool, exact=True)
     ranked: list[_Ranked] = []
-    for object_id, file_name, *distances in rows:
-        scores = {
-            name: method.similarity(distance)
-            for (name, method), distance in zip(methods.items(), distances, strict=True)
-            if distance is not None
-        }
+    for object_id, file_name, *found in rows:
+        distances = {o.form.name: d for o, d in zip(operands, found, strict=True) if d is not None}
+        scores = {o.form.name: o.form.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
         total = sum(weights[name] for name in scores)
         similarity = sum(weights[name] * score for name, score in scores.items()) / total
         if round(similarity, 1) >= min_similarity:
-            ranked.append((similarity, object_id, file_name, scores))
+            ranked.append((similarity, object_id, file_name, scores, distances))
     ranked.sort(key=lambda row: (-row[0], len(row[1]), row[1]))
     return ranked[:limit]
 
 
-def _signatures(source: ImageSource, method: Method) -> models.QuerySet[Signature]:
-    return Signature.objects.filter(source_id=Source.objects.id_of(source), method=method.name, version=method.version)
+def _scored(
+    source: ImageSource,
+    operands: list[Operand],
+    records: models.QuerySet[IndexedImage],
+    pool: int,
+    *,
+    exact: bool = False,
+) -> list[tuple[Any, ...]]:
+    """Object id, file name and distances of the records nearest by any method."""
+    candidates = []
+    for operand in operands:
+        distance = vectors.distance(operand.form, operand.value)
+        order = distance + 0.0 if exact else distance  # no index is on a sum
+        of_records = _signatures(source, operand.form).filter(record__in=records)
+        candidates.append(of_records.order_by(order).values("record_id")[:pool])
+    distances = {
+        f"distance_{operand.form.name}": Subquery(
+            _signatures(source, operand.form)
+            .filter(record=OuterRef("pk"))
+            .values(distance=vectors.distance(operand.form, operand.value))
+        )
+        for operand in operands
+    }
+    rows = IndexedImage.objects.filter(pk__in=candidates[0].union(*candidates[1:])).annotate(**distances)
+    with indexes.scanning(pool):
+        return list(rows.values_list("object_id", "file_name", *distances))
+
+
+def _signatures(source: ImageSource, form: Form) -> models.QuerySet[Signature]:
+    condition = {"source_id": Source.objects.id_of(source), "method": form.name, "version": form.version}
+    return Signature.objects.filter(**{column: indexes.Literal(value) for column, value in condition.items()})
 
 
 def _of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:
@@ -306,8 +333,9 @@ def _matches(source: ImageSource, ranked: list[_Ranked], objects: models.QuerySe
             object=found[object_id],
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
+            distances=distances,
         )
-        for similarity, object_id, file_name, scores in ranked
+        for similarity, object_id, file_name, scores, distances in ranked
         if object_id in found and source.file_name(found[object_id]) == file_name
     ]
 
@@ -319,7 +347,7 @@ def status(request: HttpRequest) -> dict[str, Any]:
     """
     staff = getattr(getattr(request, "user", None), "is_staff", False)
     ranking = conf.get().ranking
-    complete = indexes.existing()
+    enabled = signatures.enabled()
     return {
         "sources": [
             {
@@ -341,15 +369,17 @@ def status(request: HttpRequest) -> dict[str, Any]:
                 "metric": method.metric,
                 "weight": ranking.get(method.name, 0),
             }
-            for method in signatures.enabled().values()
+            for method in enabled.values()
         ],
         "indexes": [
             {
                 "source": source.label,
-                "method": method.name,
-                "search": "hnsw" if complete.get(indexes.name_of(source, method)) else "exact",
+                "method": form.name,
+                "version": form.version,
+                "next_version": "" if form.version == enabled[form.name].version else enabled[form.name].version,
+                "search": "hnsw" if isinstance(form, MethodVersion) and form.has_index else "exact",
             }
             for source in registry.sources()
-            for method in signatures.enabled().values()
+            for form in versions.serving(source).values()
         ],
     }

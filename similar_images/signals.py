@@ -7,16 +7,18 @@ after the commit leads out of the database, and it neither waits nor fails.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps as global_apps
 from django.apps.registry import Apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models, router, transaction
 from django.db.models.signals import post_delete, post_save
 
-from . import dispatch, outbox, registry
-from .models import IndexedImage, Source
+from . import dispatch, outbox, registry, versions
+from .models import IndexedImage, MethodVersion, Source
 from .registry import ImageSource
 
 _WRITTEN = "_similar_images_written"
@@ -94,5 +96,7 @@ def _has_records(using: str) -> bool:
 def migrated(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
     """Make the rows of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
-    if _has_records(using) and Source._meta.model_name in apps.all_models[Source._meta.app_label]:
+    if _has_records(using) and MethodVersion._meta.model_name in apps.all_models[Source._meta.app_label]:
         Source.objects.make(registry.sources(), using)
+        with suppress(ImproperlyConfigured):  # the system check tells
+            versions.sync()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from . import dispatch, indexes, indexing, outbox
+from . import dispatch, indexes, indexing, outbox, versions
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -32,4 +32,5 @@ def sweep() -> int:
     if due:
         dispatch.wake()
     indexes.sync()
+    versions.switch()
     return due

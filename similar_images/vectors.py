@@ -19,7 +19,7 @@ from pgvector.django import (
     SparseVectorField,
 )
 
-from .signatures.base import Method
+from .signatures.base import Form
 
 
 class BitsField(BitField):
@@ -64,12 +64,12 @@ STORAGES = {
 }
 
 
-def column(method: Method) -> str:
+def column(method: Form) -> str:
     """The column of Signature that holds this method's values."""
     return STORAGES[method.storage].column
 
 
-def pack(method: Method, value: Any) -> Any:
+def pack(method: Form, value: Any) -> Any:
     """What `compute()` returned, as the value of that column.
 
     Raises:
@@ -92,12 +92,12 @@ def pack(method: Method, value: Any) -> Any:
     return STORAGES[method.storage].pack(value, method.dimensions)
 
 
-def typed(method: Method, expression: Any = None) -> Cast:
+def typed(method: Form, expression: Any = None) -> Cast:
     """The column, or another expression, as pgvector's type of this method's length: what indexes are made on."""
     storage = STORAGES[method.storage]
     return Cast(F(storage.column) if expression is None else expression, storage.field(method.dimensions))
 
 
-def distance(method: Method, operand: Any) -> Func:
+def distance(method: Form, operand: Any) -> Func:
     """The method's distance from the column to an expression."""
     return STORAGES[method.storage].distances[method.metric](typed(method), typed(method, operand))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from similar_images import indexing
-from similar_images.models import IndexedImage, Source
+from similar_images.models import IndexedImage
 from tests import drawing
 from tests.testapp.models import Picture
 
@@ -33,11 +34,10 @@ def _media(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_source_ids() -> Any:
-    """Every test starts with an empty database, so with no remembered ids either."""
-    Source.objects.clear_cache()
+def _own_language() -> Iterator[None]:
+    """The language of a test client's request stays on in its thread."""
     yield
-    Source.objects.clear_cache()
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -88,6 +88,29 @@ class Sparse(Method):
         return {int(level) * 100: float(count) for level, count in zip(levels, counts, strict=True)}
 
 
+class Grid(Method):
+    """The brightness of side × side points: its version and its length go by an option."""
+
+    name = "grid"
+    metric = "l1"
+    curve = ((0.0, 100.0), (100.0, 0.0))
+
+    def __init__(self, side: int = 2) -> None:
+        self.side = side
+
+    @property
+    def version(self) -> str:
+        return f"side{self.side}"
+
+    @property
+    def dimensions(self) -> int:
+        return self.side**2
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows, columns = (np.linspace(0, length - 1, self.side).astype(int) for length in pixels.shape[:2])
+        return pixels[np.ix_(rows, columns)].mean(2).ravel().astype(np.float32) / 255
+
+
 class Wide(Mean):
     """256 numbers, compared by their direction."""
 

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection, transaction
+from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
-from similar_images import indexes, registry, vectors
-from similar_images.models import IndexedImage, Signature, Source
+from similar_images import indexes, registry, search, vectors, versions
+from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import drawing, methods
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-COUNT = 3000
+COUNT = 5000
 CLUSTERS = 60
 
 
@@ -68,6 +69,7 @@ def crowd(configure: Any) -> list[Picture]:
             ),
             batch_size=500,
         )
+    versions.sync()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return pictures
@@ -105,8 +107,9 @@ def test_sync__builds_uses_and_drops(crowd: list[Picture], configure: Any, clien
     wide = set(titles(exact["wide"])) & set(titles(similar_images.similar_to(query, method="wide", limit=10)))
     assert len(wide) >= 9
     rows = client.get("/api/similar-images/status/").json()["indexes"]
-    assert {"source": "testapp.Picture.image", "method": "wide", "search": "hnsw"} in rows
-    assert {"source": "testapp.Couple.front", "method": "wide", "search": "exact"} in rows
+    row = {"method": "wide", "version": "1", "next_version": ""}
+    assert row | {"source": "testapp.Picture.image", "search": "hnsw"} in rows
+    assert row | {"source": "testapp.Couple.front", "search": "exact"} in rows
     configure(METHODS={"tests.methods.Bits": {}}, RANKING={"bits": 1}, INDEX_FROM=COUNT)
     assert len(indexes.sync()) == 1
     assert len(indexes.existing()) == 1
@@ -122,7 +125,7 @@ def test_filters__fill_the_page_whatever_they_leave(crowd: list[Picture]) -> Non
     for queryset, expected in (
         (Picture.objects.all(), 12),
         (Picture.objects.filter(pk__lt=crowd[600].pk), 12),
-        (Picture.objects.filter(pk__in=[picture.pk for picture in crowd[::250]]), 11),
+        (Picture.objects.filter(pk__in=[picture.pk for picture in crowd[::500]]), 9),
         (Picture.objects.filter(pk=crowd[500].pk), 1),
     ):
         matches = similar_images.similar_to(query, queryset=queryset, limit=12)
@@ -130,9 +133,56 @@ def test_filters__fill_the_page_whatever_they_leave(crowd: list[Picture]) -> Non
         assert all(match.object.published for match in matches)
 
 
+def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd: list[Picture]) -> None:
+    """The planner takes the index for a filter that leaves five of thousands, and the scan stops before it met them."""
+    query = crowd[0]
+    few = Picture.objects.filter(pk__in=[picture.pk for picture in crowd[30:330:60]])
+    expected = similar_images.similar_to(query, queryset=few, method="wide")
+    assert len(expected) == 5
+    indexes.sync()
+    with connection.cursor() as cursor:
+        for setting in ("enable_sort", "enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"):
+            cursor.execute(f"SET {setting} = off")
+        cursor.execute("SET hnsw.max_scan_tuples = 50")
+        try:
+            hasty = plan(lambda: list(search._scored(*hasty_arguments(query, few))))
+            assert indexes.PREFIX in hasty
+            assert len(search._scored(*hasty_arguments(query, few))) < 5
+            assert similar_images.similar_to(query, queryset=few, method="wide") == expected
+        finally:
+            cursor.execute("RESET ALL")
+
+
+def hasty_arguments(query: Picture, few: Any) -> tuple[Any, ...]:
+    source = registry.get(Picture)
+    return source, search._stored(source, query, ["wide"]), search._of_objects(source, few), search.POOL
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> None:
+    """The condition of the index is met whatever the parameters are, so that a plan made once can use it."""
+    indexes.sync()
+    source = registry.get(Picture)
+    form = versions.serving(source)["wide"]
+    nearest = search._signatures(source, form).order_by(vectors.distance(form, Value("[" + "1," * 255 + "1]")))
+    sql, parameters = nearest.values("record_id")[:10].query.sql_with_params()
+    numbered = sql
+    for number in range(1, len(parameters) + 1):
+        numbered = numbered.replace("%s", f"${number}", 1)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET plan_cache_mode = {mode}")
+        cursor.execute(f"PREPARE nearest AS {numbered}")
+        cursor.execute("EXPLAIN EXECUTE nearest" + (f"({', '.join(map(repr, parameters))})" if parameters else ""))
+        found = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("DEALLOCATE nearest")
+        cursor.execute("RESET plan_cache_mode")
+    assert len(parameters) == 1
+    assert indexes.PREFIX in found
+
+
 def test_sync__leaves_no_ruin(crowd: list[Picture]) -> None:
     """An index whose building was interrupted is built anew."""
-    (name, *_rest) = indexes.wanted()
+    name = indexes.name_of(indexes.wanted()[0])
     indexes.sync()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
@@ -160,8 +210,8 @@ def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None
 
 def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
     configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
-    source, method = registry.get(Picture), methods.Wide()
-    sql = indexes.definition("x", source, method)
+    versions.sync()
+    sql = indexes.definition(MethodVersion.objects.get(name="wide", source=Source.objects.get(model="private")))
     assert "CONCURRENTLY" in sql
     assert "((dense::halfvec(256)) halfvec_cosine_ops)" in sql
     assert "method = 'wide' AND version = '1'" in sql

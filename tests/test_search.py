@@ -245,7 +245,7 @@ def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django
     index_now()
     search.Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.first().source_id
     for limit in (1, 39):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             assert len(similar_images.similar_to(items[0], limit=limit)) == limit
 
 
@@ -255,7 +255,7 @@ def test_queries__are_as_many_for_two_methods(
     items = [make_picture(seed) for seed in range(3)]
     index_now()
     search.Source.objects._ids[("default", "testapp.Picture.image")] = IndexedImage.objects.first().source_id
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert len(similar_images.similar_to(items[0])) == 2
 
 

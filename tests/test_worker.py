@@ -24,7 +24,7 @@ import similar_images
 from project import services
 from project.celery import app
 from similar_images import dispatch
-from similar_images.models import IndexedImage, Signature
+from similar_images.models import IndexedImage, MethodVersion, Signature
 from tests import drawing
 from tests.testapp.models import Picture
 
@@ -50,6 +50,16 @@ def indexed() -> int:
     return IndexedImage.objects.filter(status="indexed").count()
 
 
+def environment(data: Path, keys: dict[str, Any]) -> dict[str, str]:
+    """What another process needs to work on this test's database."""
+    return {
+        "DATABASE_URL": os.environ["DATABASE_URL"].replace("/postgres?", f"/{connection.settings_dict['NAME']}?"),
+        "DEMO_DATA": str(data),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "TEST_SIMILAR_IMAGES": json.dumps(keys),
+    }
+
+
 @pytest.fixture
 def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
     """Start a worker on this test's database, queue, media and settings; it is stopped after the test."""
@@ -59,13 +69,7 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 
         def start_worker(*options: str, **keys: Any) -> subprocess.Popen[bytes]:
             log = tmp_path / f"worker{time.monotonic_ns()}.log"
-            database = os.environ["DATABASE_URL"].replace("/postgres?", f"/{connection.settings_dict['NAME']}?")
-            env = {
-                "DATABASE_URL": database,
-                "DEMO_DATA": str(tmp_path),
-                "DJANGO_SETTINGS_MODULE": "tests.settings",
-                "TEST_SIMILAR_IMAGES": json.dumps(keys),
-            }
+            env = environment(tmp_path, keys)
             command = [
                 sys.executable,
                 "-m",
@@ -182,6 +186,44 @@ def test_replaced_while_it_is_read__the_newest_wins(start_worker: StartWorker, t
     assert record.file_name == item.image.name
     with item.image.open() as file:
         assert record.sha256 == similar_images.search.images.digest(file.read())
+
+
+def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Two other processes search all the time, one with the setting of before and one with the new one."""
+    old, new = ({"METHODS": {"tests.methods.Grid": {"side": side}}, "RANKING": {"grid": 1}} for side in (4, 6))
+    worker = start_worker(**old)
+    pictures = [Picture.objects.create(image=drawing.file(seed)) for seed in range(60)]
+    app.send_task("similar_images.tasks.sweep")
+    until(lambda: indexed() == 60, "all are indexed")
+    kill(worker)
+    stop = tmp_path / "stop"
+    command = [sys.executable, "-m", "tests.searching", str(pictures[0].pk), str(stop)]
+    searchers = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | environment(tmp_path, keys), stdout=subprocess.PIPE)
+        for keys in (old, new)
+    ]
+    try:
+        for searcher in searchers:
+            assert searcher.stdout
+            assert searcher.stdout.readline() == b"searching\n"
+        start_worker(**new)
+        versions_serving = MethodVersion.objects.filter(source__model="picture", name="grid", is_serving=True)
+
+        def is_switched() -> bool:
+            app.send_task("similar_images.tasks.sweep")
+            time.sleep(0.3)
+            return versions_serving.get().version == "side6"
+
+        until(is_switched, "the new version serves", 60)
+        time.sleep(0.5)
+    finally:
+        stop.touch()
+        reports = [json.loads(searcher.communicate(timeout=30)[0]) for searcher in searchers]
+    for report in reports:
+        assert report["searches"] > 20
+        assert report["empty"] == 0
+        assert sorted(report["versions"]) == ["side4", "side6"]
+        assert report["wrong"] == 0
 
 
 def test_settings__are_those_of_this_test() -> None:

@@ -65,6 +65,8 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
 class IndexStatusSerializer(serializers.Serializer[Any]):
     source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
     method = serializers.CharField()
+    version = serializers.CharField(help_text="The one that is searched by.")
+    next_version = serializers.CharField(help_text="That of the setting, while it is filled in; else empty.")
     search = serializers.ChoiceField(["hnsw", "exact"], help_text="By an approximate index, or by a scan.")
 
 

@@ -57,9 +57,11 @@ def load(name: str, options: dict[str, Any]) -> Method:
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.signatures.base.Method.")
     try:
-        return kind(**options)
+        method = kind(**options)
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
+    method.recipe = name, options
+    return method
 
 
 @receiver(setting_changed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +15,38 @@ if TYPE_CHECKING:
 
 Storage = Literal["halfvec", "bit", "sparsevec"]
 Metric = Literal["cosine", "l1", "hamming", "jaccard"]
+
+
+Curve = Sequence[Sequence[float]]
+"""(distance, similarity) points, from (0, 100) down to 0 percent."""
+
+
+def percent(curve: Curve, distance: float) -> float:
+    """Map a distance to a similarity, linearly between the points of a curve; never rises with distance."""
+    right = bisect_right(curve, distance, key=lambda point: point[0])
+    if right == 0:
+        return 100.0
+    if right == len(curve):
+        return curve[-1][1]
+    (d0, s0), (d1, s1) = curve[right - 1], curve[right]
+    return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
+
+
+class Form(Protocol):
+    """What it takes to search by the signatures of a method: all but how they are computed."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def storage(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+
+    def similarity(self, distance: float) -> float: ...
 
 
 class Method(ABC):
@@ -33,7 +66,10 @@ class Method(ABC):
     """pgvector's distance between two signatures: cosine (0 to 2), l1 (0 and up), or for bits hamming
     (0 to `dimensions`) or jaccard (0 to 1)."""
 
-    curve: ClassVar[tuple[tuple[float, float], ...]]
+    recipe: tuple[str, dict[str, Any]] = ("", {})
+    """Key and options in the setting that the method was made from."""
+
+    curve: ClassVar[Curve]
     """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
 
     @property
@@ -55,11 +91,5 @@ class Method(ABC):
         """
 
     def similarity(self, distance: float) -> float:
-        """Map a distance to percent, linearly between the points of `curve`; never rises with distance."""
-        right = bisect_right(self.curve, distance, key=lambda point: point[0])
-        if right == 0:
-            return 100.0
-        if right == len(self.curve):
-            return self.curve[-1][1]
-        (d0, s0), (d1, s1) = self.curve[right - 1], self.curve[right]
-        return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
+        """Map a distance to percent."""
+        return percent(self.curve, distance)

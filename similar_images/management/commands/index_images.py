@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similar_images import dispatch, indexing, outbox, registry, signatures
+from similar_images import dispatch, indexes, indexing, outbox, registry, signatures, versions
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
 
@@ -40,13 +40,20 @@ class Command(BaseCommand):
         parser.add_argument("--failed", action="store_true", help="Also try again what failed.")
         parser.add_argument("--again", action="store_true", help="Also read again what is indexed already.")
         parser.add_argument("--sync", action="store_true", help="Index here and now, without Celery.")
+        parser.add_argument(
+            "--prune", action="store_true", help="Only delete the signatures of former versions and methods."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["prune"]:
+            self._prune(options)
+            return
         sources = self._sources(options["model"])
         methods = options["method"] or []
         if unknown := set(methods) - signatures.enabled().keys():
             raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
         Source.objects.make(sources)
+        versions.sync()
         with _bar(options, unit="picture", desc="finding") as bar:
             for source in sources:
                 for size in outbox.order_unnoted(source):
@@ -60,11 +67,22 @@ class Command(BaseCommand):
             outbox.outdated(source, methods).reset()
         if options["sync"]:
             self._index(records, options)
+            indexes.sync()
+            versions.switch()
         else:
             due = records.due().count()
             if due:
                 dispatch.wake()
             self.stdout.write(f"{due} pictures are due and queued for the workers.")
+
+    def _prune(self, options: dict[str, Any]) -> None:
+        count = 0
+        with _bar(options, unit="signature", desc="pruning") as bar:
+            for size in versions.prune():
+                count += size
+                bar.update(size)
+        indexes.sync()
+        self.stdout.write(f"{count} signatures of former versions deleted.")
 
     def _sources(self, labels: list[str] | None) -> list[ImageSource]:
         if not labels:

@@ -1,0 +1,41 @@
+"""A process that searches all the time, for the tests of what goes on meanwhile: python -m tests.searching PK STOP.
+
+It says "searching" after the first search, goes on until the file STOP is there, and then tells as JSON: how many
+searches there were, how many of them came back empty, the versions that they went by, and how many results were not
+those of a version.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from similar_images import registry, similar_to, versions  # noqa: E402 - there are no models before
+from tests.testapp.models import Picture  # noqa: E402
+
+
+def main(pk: str, stop: Path) -> None:
+    picture = Picture.objects.get(pk=pk)
+    source = registry.get(Picture)
+    results: dict[str, set[str]] = {}
+    searches = empty = 0
+    while not stop.exists():
+        before = versions.serving(source)["grid"].version
+        matches = similar_to(picture, limit=30)
+        after = versions.serving(source)["grid"].version
+        searches += 1
+        empty += not matches
+        if before == after:  # else it may have been either
+            results.setdefault(before, set()).add(str([(match.object.pk, match.distances) for match in matches]))
+        if searches == 1:
+            print("searching", flush=True)
+    wrong = sum(len(answers) - 1 for answers in results.values())
+    print(json.dumps({"searches": searches, "empty": empty, "versions": list(results), "wrong": wrong}))
+
+
+main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,235 @@
+"""A new version of a method: filled in beside the old one, switched to with no gap, pruned by command."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+import similar_images
+from similar_images import indexing, outbox, registry, versions
+from similar_images.models import IndexedImage, MethodVersion, Signature
+from tests import drawing
+from tests.testapp.models import NamedPicture, Picture
+
+pytestmark = pytest.mark.django_db
+
+Deploy = Callable[[int], None]
+
+
+@pytest.fixture
+def deploy(configure: Any) -> Deploy:
+    """Set the option that makes another version, as a new release of the site would."""
+
+    def deploy(side: int) -> None:
+        configure(METHODS={"tests.methods.Grid": {"side": side}}, RANKING={"grid": 1})
+
+    deploy(2)
+    versions.sync()
+    return deploy
+
+
+def serving(model: Any = Picture) -> dict[str, str]:
+    return {name: form.version for name, form in versions.serving(registry.get(model)).items()}
+
+
+def work(pictures: int) -> None:
+    """Index so many pictures."""
+    for _ in range(pictures):
+        indexing.index(indexing.claim()[:1])
+        IndexedImage.objects.filter(status="pending").update(started_at=None, attempts=0)
+
+
+def test_first_version__serves_at_once(deploy: Deploy) -> None:
+    assert serving() == serving(NamedPicture) == {"grid": "side2"}
+    row = MethodVersion.objects.get(source__model="picture", name="grid")
+    assert (row.storage, row.metric, row.dimensions, row.is_serving) == ("halfvec", "l1", 4, True)
+    assert row.recipe == ["tests.methods.Grid", {"side": 2}]
+    assert row.curve == [[0.0, 100.0], [100.0, 0.0]]
+
+
+def test_new_version__serves_when_it_covers_the_source(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    pictures = [make_picture(seed) for seed in range(3)]
+    index_now()
+    before = similar_images.similar_to(pictures[0])
+    deploy(3)
+    assert outbox.sweep() == 3
+    for done in range(3):
+        versions.switch()
+        assert serving() == {"grid": "side2"}
+        assert similar_images.similar_to(pictures[0]) == before, f"after {done}"
+        work(1)
+    assert [row.version for row in versions.switch() if row.source.model == "picture"] == ["side3"]
+    assert serving() == {"grid": "side3"}
+    after = similar_images.similar_to(pictures[0])
+    assert len(after) == 2
+    assert after != before
+    assert versions.switch() == []
+    assert Signature.objects.count() == 6, "the old ones stay until they are pruned"
+
+
+def test_new_version__each_source_switches_for_itself(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    deploy(3)
+    versions.sync()
+    versions.switch()
+    assert (serving(), serving(NamedPicture)) == ({"grid": "side2"}, {"grid": "side3"})
+
+
+def test_between__a_new_picture_is_found_before_and_after_the_switch(
+    deploy: Deploy, make_picture: Any, index_now: Any
+) -> None:
+    old = make_picture(1)
+    index_now()
+    deploy(3)
+    outbox.sweep()
+    new = make_picture(1)
+    indexing.index([record for record in indexing.claim() if record.object_id == str(new.pk)])
+    assert set(Signature.objects.filter(record__object_id=new.pk).values_list("version", flat=True)) == {
+        "side2",
+        "side3",
+    }
+    assert [match.object for match in similar_images.similar_to(old)] == [new]
+    assert [match.object for match in similar_images.similar_to(new)] == [old]
+    IndexedImage.objects.update(started_at=None)
+    index_now()
+    assert versions.switch()
+    assert [match.object for match in similar_images.similar_to(old)] == [new]
+
+
+def test_between__an_upload_is_described_by_the_version_that_serves(
+    deploy: Deploy, make_picture: Any, index_now: Any
+) -> None:
+    item = make_picture(1)
+    index_now()
+    deploy(3)
+    outbox.sweep()
+    (match,) = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
+    assert (match.object, match.similarity) == (item, 100.0)
+
+
+def test_between__an_old_version_that_can_not_be_made_any_more_still_serves(
+    deploy: Deploy, make_picture: Any, index_now: Any
+) -> None:
+    pictures = [make_picture(seed) for seed in range(2)]
+    index_now()
+    MethodVersion.objects.update(recipe=["tests.methods.Gone", {}])
+    deploy(3)
+    outbox.sweep()
+    assert len(similar_images.similar_to(pictures[0])) == 1
+    new = make_picture(1)
+    index_now()
+    assert similar_images.similar_to(new)[0].similarity == 100
+    (best, _other, _itself) = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
+    assert best.similarity == 100
+
+
+def test_between__a_picture_that_broke_holds_nothing_up(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    broken, _other = make_picture(1), make_picture(2)
+    index_now()
+    broken.image.storage.delete(broken.image.name)
+    deploy(3)
+    outbox.sweep()
+    index_now()
+    assert IndexedImage.objects.filter(status="failed").count() == 1
+    versions.switch()
+    assert serving() == {"grid": "side3"}
+
+
+def test_late_worker__harms_nothing(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    """It still has the old setting, and writes after the switch."""
+    pictures = [make_picture(seed) for seed in range(2)]
+    index_now()
+    deploy(3)
+    outbox.sweep()
+    index_now()
+    versions.switch()
+    deploy(2)
+    late = make_picture(5)
+    index_now()
+    deploy(3)
+    assert len(similar_images.similar_to(pictures[0])) >= 1
+    outbox.sweep()
+    index_now()
+    assert serving() == {"grid": "side3"}
+    assert late in [match.object for match in similar_images.similar_to(pictures[0])]
+
+
+def test_back__to_the_version_before(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    deploy(3)
+    outbox.sweep()
+    index_now()
+    versions.switch()
+    deploy(2)
+    versions.switch()
+    assert serving() == {"grid": "side2"}
+    assert MethodVersion.objects.filter(source__model="picture", name="grid", is_serving=True).count() == 1
+
+
+def test_prune__deletes_what_neither_serves_nor_is_wanted(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    for seed in range(3):
+        make_picture(seed)
+    index_now()
+    deploy(3)
+    outbox.sweep()
+    work(1)
+    assert list(versions.prune()) == []
+    index_now()
+    versions.switch()
+    out = io.StringIO()
+    call_command("index_images", prune=True, stdout=out)
+    assert "3 signatures of former versions deleted." in out.getvalue()
+    assert set(Signature.objects.values_list("version", flat=True)) == {"side3"}
+    assert not MethodVersion.objects.filter(version="side2").exists()
+
+
+def test_prune__a_method_that_went(deploy: Deploy, make_picture: Any, index_now: Any, configure: Any) -> None:
+    make_picture(1)
+    index_now()
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    outbox.sweep()
+    index_now()
+    assert sum(versions.prune()) == 1
+    assert set(MethodVersion.objects.values_list("name", flat=True)) == {"mean"}
+
+
+def test_added_method__is_blended_in_as_it_comes(
+    deploy: Deploy, make_picture: Any, index_now: Any, configure: Any
+) -> None:
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    configure(METHODS={"tests.methods.Grid": {"side": 2}, "tests.methods.Mean": {}}, RANKING={"grid": 1, "mean": 1})
+    outbox.sweep()
+    assert set(similar_images.similar_to(item)[0].scores) == {"grid"}
+    index_now()
+    assert set(similar_images.similar_to(item)[0].scores) == {"grid", "mean"}
+
+
+def test_curve__of_the_database_counts(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    before = similar_images.similar_to(item)[0]
+    MethodVersion.objects.update(curve=[[0, 100], [before.distances["grid"], 70], [1000, 0]], is_calibrated=True)
+    versions.sync()
+    assert similar_images.similar_to(item)[0].similarity == 70
+    MethodVersion.objects.update(is_calibrated=False)
+    versions.sync()
+    assert similar_images.similar_to(item)[0] == before
+
+
+def test_recipe__of_options_that_are_no_json_is_left_out(deploy: Deploy) -> None:
+    assert versions._plain(("x", {"a": {1, 2}})) is None
+
+
+def test_sync__index_images_switches_by_itself(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
+    make_picture(1)
+    index_now()
+    deploy(3)
+    call_command("index_images", sync=True, stdout=io.StringIO())
+    assert serving() == {"grid": "side3"}
