@@ -20,6 +20,7 @@ class OptionsForm(forms.Form):
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
     field = forms.CharField(required=False)
+    distances = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -17,6 +17,15 @@ class MatchSerializer(serializers.Serializer[Match]):
     image = serializers.SerializerMethodField(help_text="Absolute address of the picture.")
     similarity = serializers.FloatField(help_text="0 to 100 percent, one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="The similarity by method.")
+    distances = serializers.DictField(
+        child=serializers.FloatField(), required=False, help_text="The raw distance by method, where asked for."
+    )
+
+    def to_representation(self, match: Match) -> dict[str, Any]:
+        data = super().to_representation(match)
+        if not self.context["distances"]:
+            del data["distances"]
+        return data
 
     def get_image(self, match: Match) -> str:
         return str(self.context["request"].build_absolute_uri(match.image.url))
@@ -45,6 +54,7 @@ class SearchSerializer(serializers.Serializer[Any]):
     min_similarity = serializers.FloatField(required=False)
     method = serializers.CharField(required=False)
     ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
+    distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
 
 
 class SourceStatusSerializer(serializers.Serializer[Any]):

@@ -21,12 +21,17 @@ from ..forms import OptionsForm, SearchForm
 from ..images import UnreadableImage
 from .serializers import MatchesSerializer, SearchSerializer, StatusSerializer
 
+KEY = [
+    OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
+    OpenApiParameter("pk", str, OpenApiParameter.PATH),
+]
 OPTIONS = [
     OpenApiParameter("field", str, description="The image field, where the model has several."),
     OpenApiParameter("limit", int),
     OpenApiParameter("min_similarity", float, description="0 to 100 percent"),
     OpenApiParameter("method", str, description="Rank by this method alone."),
     OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
+    OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
 ]
 
 SomeForm = TypeVar("SomeForm", bound=OptionsForm)
@@ -42,10 +47,11 @@ class View(APIView):
 
 
 class SimilarView(View):
-    @extend_schema(operation_id="similar", parameters=OPTIONS, responses=MatchesSerializer)
+    @extend_schema(operation_id="similar", parameters=[*KEY, *OPTIONS], responses=MatchesSerializer)
     def get(self, request: Request, model: str, pk: str) -> Response:
         """The objects that look like one object, best first."""
-        options = _checked(OptionsForm(request.query_params)).options()
+        form = _checked(OptionsForm(request.query_params))
+        options = form.options()
         try:
             source = registry.get(model, options["field"])
         except registry.NotRegistered:
@@ -54,7 +60,8 @@ class SimilarView(View):
         if item is None:
             raise NotFound
         query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
-        return _answer(request, source, query, search.similar_to(item, request=django_request(request), **options))
+        matches = search.similar_to(item, request=django_request(request), **options)
+        return _answer(request, form, source, query, matches)
 
 
 class SearchView(View):
@@ -72,7 +79,7 @@ class SearchView(View):
             raise ValidationError({"image": [str(error)]}) from None
         except search.SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, source, {"status": "indexed"}, matches)
+        return _answer(request, form, source, {"status": "indexed"}, matches)
 
 
 class StatusView(View):
@@ -95,7 +102,12 @@ def _checked(form: SomeForm) -> SomeForm:
 
 
 def _answer(
-    request: Request, source: registry.ImageSource, query: dict[str, str], matches: list[search.Match]
+    request: Request,
+    form: OptionsForm,
+    source: registry.ImageSource,
+    query: dict[str, str],
+    matches: list[search.Match],
 ) -> Response:
     data: dict[str, Any] = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches}
-    return Response(MatchesSerializer(data, context={"request": request}).data)
+    context = {"request": request, "distances": form.cleaned_data["distances"]}
+    return Response(MatchesSerializer(data, context=context).data)

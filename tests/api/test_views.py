@@ -221,6 +221,20 @@ def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tm
     assert "smaller picture" in answer.json()["detail"]
 
 
+def test_distances__are_told_on_request(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    assert "distances" not in similar(client, item).json()["results"][0]
+    (match,) = similar_images.similar_to(item)
+    (told,) = similar(client, item, distances=1).json()["results"]
+    assert told["distances"] == match.distances
+    assert set(told["distances"]) == {"embedding", "color"}
+    (told,) = client.post(
+        f"{API}/search/", {"image": upload(), "model": "testapp.picture", "distances": "1", "limit": 1}
+    ).json()["results"]
+    assert set(told["distances"]) == {"embedding", "color"}
+
+
 def test_search__too_many_pixels_are_refused(client: Any, configure: Any) -> None:
     configure(SEARCH_MAX_PIXELS=100)
     answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
@@ -258,7 +272,7 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
         f"{API}/status/",
     }
     match = schema["components"]["schemas"]["Match"]["properties"]
-    assert set(match) == {"model", "pk", "title", "url", "image", "similarity", "scores"}
+    assert set(match) == {"model", "pk", "title", "url", "image", "similarity", "scores", "distances"}
 
 
 def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) -> None:
