@@ -21,6 +21,7 @@ def register() -> None:
     checks.register(check_setting)
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
+    checks.register(check_versions, Tags.database)
     checks.register(check_visible, Tags.security, deploy=True)
 
 
@@ -111,6 +112,38 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
             )
         ]
     return []
+
+
+def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    from . import indexes, outbox, versions
+    from .models import MethodVersion
+
+    alias = router.db_for_write(MethodVersion)
+    if (
+        alias not in (databases or ())
+        or MethodVersion._meta.db_table not in connections[alias].introspection.table_names()
+    ):
+        return []
+    messages: list[CheckMessage] = [
+        checks.Warning(
+            f"{version.source} is searched exactly by {version.name}: it has no index yet.",
+            hint="The next sweep builds it. Is celery beat running?",
+            id="similar_images.W004",
+        )
+        for version in indexes.wanted()
+        if not version.has_index
+    ]
+    for source, version in versions.waiting():
+        count = outbox.outdated(source, [version.name]).count()
+        messages.append(
+            checks.Info(
+                f"{source.label} is still searched by a former version of {version.name}; {count} pictures lack the "
+                f"new one, {version.version}.",
+                hint="The workers fill it in; “manage.py index_images” shows how far they are.",
+                id="similar_images.I001",
+            )
+        )
+    return messages
 
 
 def check_visible(**kwargs: Any) -> list[CheckMessage]:

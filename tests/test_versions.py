@@ -227,6 +227,28 @@ def test_recipe__of_options_that_are_no_json_is_left_out(deploy: Deploy) -> None
     assert versions._plain(("x", {"a": {1, 2}})) is None
 
 
+def test_check__tells_what_is_missing(
+    deploy: Deploy, make_picture: Any, index_now: Any, configure: Any, capsys: Any
+) -> None:
+    make_picture(1), make_picture(2)
+    index_now()
+
+    def check() -> str:
+        call_command("check", database=["default"])
+        return "".join(capsys.readouterr())
+
+    assert "I001" not in check()
+    deploy(3)
+    outbox.sweep()
+    IndexedImage.objects.update(status="indexed")
+    assert (
+        "testapp.Picture.image is still searched by a former version of grid; 2 pictures lack the new one, side3."
+        in check()
+    )
+    configure(INDEX_FROM=2)
+    assert "testapp.picture.image is searched exactly by grid: it has no index yet." in check()
+
+
 def test_sync__index_images_switches_by_itself(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()
