@@ -93,6 +93,9 @@ class IndexedImageAdmin(admin.ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: IndexedImage | None = None) -> bool:
+        return obj is None and super().has_change_permission(request)  # of the list, for its action
+
     def has_delete_permission(self, request: HttpRequest, obj: IndexedImage | None = None) -> bool:
         return False  # a record goes with its object; the sweep would make it anew
 

@@ -19,6 +19,7 @@ MINIMUM_PGVECTOR = (0, 8)
 
 def register() -> None:
     checks.register(check_setting)
+    checks.register(check_sources)
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
     checks.register(check_versions, Tags.database)
@@ -49,6 +50,22 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def check_sources(**kwargs: Any) -> list[CheckMessage]:
+    from .models import IndexedImage
+
+    alias = router.db_for_write(IndexedImage)
+    return [
+        Error(
+            f"{source.label} is in the database {other!r}, but the image records are in {alias!r}.",
+            hint="Records are written in the transaction that saves the object, and joined to it: let your database "
+            "router put both in the same database.",
+            id="similar_images.E008",
+        )
+        for source in registry.sources()
+        if (other := router.db_for_write(source.model)) != alias
+    ]
 
 
 def check_celery(**kwargs: Any) -> list[CheckMessage]:

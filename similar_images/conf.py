@@ -78,7 +78,10 @@ def problems(setting: Any) -> list[str]:
     """Say in a sentence each what is wrong with a value of SIMILAR_IMAGES."""
     if not isinstance(setting, Mapping):
         return ["SIMILAR_IMAGES must be a dict."]
-    return [problem for key, value in setting.items() if (problem := _problem(key, value))]
+    found = [problem for key, value in setting.items() if (problem := _problem(key, value))]
+    if not found and setting.get("LIMIT", Conf.limit) > setting.get("MAX_LIMIT", Conf.max_limit):
+        found.append("SIMILAR_IMAGES['LIMIT'] is above SIMILAR_IMAGES['MAX_LIMIT'].")
+    return found
 
 
 def _problem(key: Any, value: Any) -> str | None:

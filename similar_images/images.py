@@ -129,7 +129,7 @@ _SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
-    too_large = _("The picture has more than %(limit)d pixels; save it smaller.") % {"limit": max_pixels}
+    too_large = _("The picture has more than %(limit)d pixels; save it smaller.")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -139,9 +139,11 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
             reason = _("This is not a picture of a known format (%(formats)s).") % {"formats": ", ".join(FORMATS)}
         raise UnreadableImage(reason) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImage(too_large) from error
+        # Pillow has a limit of its own, at which it warns, and raises at twice as much.
+        own = (Image.MAX_IMAGE_PIXELS or 0) * (2 if isinstance(error, Image.DecompressionBombError) else 1)
+        raise UnreadableImage(too_large % {"limit": min(max_pixels, own)}) from error
     if image.width * image.height > max_pixels:
-        raise UnreadableImage(too_large)
+        raise UnreadableImage(too_large % {"limit": max_pixels})
     return image
 
 

@@ -51,7 +51,7 @@ def claim(within: models.QuerySet[IndexedImage] | None = None) -> list[IndexedIm
         rows = due.order_by("attempts", "-requested_at").select_related("source")
         with transaction.atomic():
             found = list(rows.select_for_update(skip_locked=True, of=("self",))[: settings.batch_size])
-            lost = [record for record in found if record.started_at and record.attempts >= settings.max_attempts]
+            lost = [record for record in found if record.attempts >= settings.max_attempts]
             records = [record for record in found if record not in lost]
             records = [record for record in records if not record.attempts] or records[:1]
             if lost:
@@ -269,7 +269,7 @@ def _hand_back(records: Collection[IndexedImage], *, blameless: bool) -> None:
     if blameless:
         state["attempts"] = Greatest(models.F("attempts") - 1, 0)
     try:
-        _ours(records).update(**state)
+        _ours([record for record in records if record.started_at]).update(**state)
     except DatabaseError:
         logger.exception("Image records could not be handed back; their lease ends by itself.")
 

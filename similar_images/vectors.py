@@ -87,7 +87,8 @@ def pack(method: Form, value: Any) -> Any:
         raise ValueError(f"The method {method.name} gave no signature of {method.dimensions} values.")
     if not (np.abs(numbers.astype(float)) <= LARGEST).all():
         raise ValueError(f"The method {method.name} gave a signature with an infinite value, or NaN.")
-    if method.metric == "cosine" and not numbers.any():
+    kept = np.half if method.storage == "halfvec" else np.single
+    if method.metric == "cosine" and not numbers.astype(kept).any():
         raise ValueError(f"The method {method.name} gave a signature of zeros, which has no direction to compare.")
     return STORAGES[method.storage].pack(value, method.dimensions)
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection, connections
 from django.utils import translation
 
 from similar_images import indexing
@@ -72,3 +74,35 @@ def index_now(db: None) -> Any:
         return taken
 
     return index_now
+
+
+@pytest.fixture
+def locked(transactional_db: None) -> Any:
+    """Lock the records of objects in another transaction; whoever waits for them gets an error soon."""
+
+    @contextmanager
+    def locked(*items: Any) -> Iterator[None]:
+        other = connections.create_connection("default")
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                ids = [str(item.pk) for item in items]
+                cursor.execute("SELECT 1 FROM similar_images_indexedimage WHERE object_id = ANY(%s) FOR UPDATE", [ids])
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '1s'")
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+            other.rollback()
+            other.close()
+
+    return locked
+
+
+@pytest.fixture
+def elsewhere(transactional_db: None) -> Iterator[Any]:
+    """Call functions in another thread, which has a connection of its own; each call gives a future."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor.submit
+        executor.submit(connections.close_all).result()

@@ -315,7 +315,10 @@ def test_records__one_says_all_and_can_not_be_changed(records: dict[str, Indexed
     assert record.error.split(" (")[0] in html
     assert record.file_name in html
     assert not re.search(r"<(input|select|textarea)[^>]* name=\"(status|error|file_name|source|object_id)\"", html)
-    admin_client.post(f"{RECORDS}{record.pk}/change/", {"status": "indexed", "error": ""})
+    assert 'name="_save"' not in html
+    page(admin_client, RECORDS)
+    answer = admin_client.post(f"{RECORDS}{record.pk}/change/", {"status": "indexed", "error": ""})
+    assert answer.status_code == 403
     record.refresh_from_db()
     assert record.status == "failed"
 
@@ -357,6 +360,26 @@ def test_records__index_again(
         RECORDS, {"action": "index_again", "_selected_action": [records["other"].pk]}, follow=True
     )
     assert "1 picture will be indexed again." in response.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_records__index_again_waits_for_no_locked_record(make_picture: Any, admin_client: Client, locked: Any) -> None:
+    busy, free = make_picture(1), make_picture(2)
+    IndexedImage.objects.update(status="failed")
+    pks = list(IndexedImage.objects.values_list("pk", flat=True))
+    with locked(busy):
+        answer = admin_client.post(RECORDS, {"action": "index_again", "_selected_action": pks}, follow=True)
+    assert "1 picture will be indexed again." in answer.content.decode()
+    assert IndexedImage.objects.get(status="pending").object_id == str(free.pk)
+
+
+def test_records__index_again_for_those_who_may_change(records: dict[str, IndexedImage], staff: Any) -> None:
+    client = staff("change_indexedimage")
+    assert "index_again" in page(client, RECORDS)
+    client.post(RECORDS, {"action": "index_again", "_selected_action": [records["failed"].pk]})
+    records["failed"].refresh_from_db()
+    assert records["failed"].status == "pending"
+    page(client, f"{RECORDS}{records['failed'].pk}/change/")
 
 
 def test_records__index_again_all_of_a_filtered_list(records: dict[str, IndexedImage], admin_client: Client) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,12 @@ from django.conf import settings as django_settings
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import ConnectionHandler
+from django.db import ConnectionHandler, models
+from django.db.migrations.state import ProjectState
 
 from project.celery import app as celery_app
 from similar_images import checks
+from tests.testapp.models import Private
 
 
 def ids(messages: list[django_checks.CheckMessage]) -> list[str]:
@@ -119,6 +122,36 @@ def test_check_database__pgvector(versions: Any, expected: str | None, monkeypat
     assert [message.id for message in messages] == ([expected] if expected else [])
     if expected == "similar_images.E007":
         assert f"pgvector {versions[1] or versions[0]} is too old" in messages[0].msg
+
+
+class PrivateElsewhere:
+    """A router that keeps one model in a database of its own."""
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "other" if model is Private else None
+
+
+def test_check_sources__in_another_database_than_the_records(settings: Any) -> None:
+    assert checks.check_sources() == []
+    settings.DATABASE_ROUTERS = ["tests.test_checks.PrivateElsewhere"]
+    with pytest.raises(SystemCheckError) as failed:
+        call_command("check")
+    report = str(failed.value)
+    assert report.count("(similar_images.E008)") == 1
+    assert "testapp.Private.image is in the database 'other', but the image records are in 'default'." in report
+    assert "HINT: Records are written in the transaction that saves the object" in report
+
+
+@pytest.mark.django_db
+def test_migrate__passes_over_a_database_of_another_kind() -> None:
+    module = import_module("similar_images.migrations.0001_initial")
+    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
+    try:
+        with sqlite.schema_editor() as editor:
+            module.Migration("0001_initial", "similar_images").apply(ProjectState(), editor)
+        assert "similar_images_indexedimage" in sqlite.introspection.table_names()
+    finally:
+        sqlite.close()
 
 
 # --- Celery ----------------------------------------------------------------------------------------------------

@@ -80,6 +80,18 @@ def test_check__every_wrong_key_at_once() -> None:
     assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, INDEX_FROM, LEASE," in str(failed.value)
 
 
+@pytest.mark.parametrize("setting", [{"LIMIT": 101}, {"MAX_LIMIT": 11}, {"LIMIT": 8, "MAX_LIMIT": 7}], ids=repr)
+def test_check__more_matches_by_default_than_one_may_ask_for(setting: dict[str, Any]) -> None:
+    problem = "SIMILAR_IMAGES['LIMIT'] is above SIMILAR_IMAGES['MAX_LIMIT']."
+    with override_settings(SIMILAR_IMAGES=setting):
+        with pytest.raises(SystemCheckError) as failed:
+            call_command("check")
+        assert f"(similar_images.E001) {problem}" in str(failed.value)
+        with pytest.raises(ImproperlyConfigured) as raised:
+            conf.get()
+        assert str(raised.value) == problem
+
+
 @pytest.mark.parametrize("value", [None, [], "LIMIT", 5, [("LIMIT", 5)]])
 def test_check__the_setting_is_no_dict(value: Any) -> None:
     with (
@@ -101,6 +113,8 @@ def test_check__the_setting_is_no_dict(value: Any) -> None:
         {"SEARCH_TIMEOUT": 0.5, "LEASE": 10},
         {"QUEUE": None},
         {"QUEUE": "images"},
+        {"LIMIT": 100},
+        {"MAX_LIMIT": 12},
         dict.fromkeys(["LIMIT", "MAX_LIMIT", "MAX_BYTES", "MAX_PIXELS", "SEARCH_MAX_BYTES", "BATCH_SIZE"], 1),
     ],
     ids=repr,
@@ -131,8 +145,8 @@ def test_get__override_takes_effect_at_once(configure: Any) -> None:
             conf.get()
         assert conf.get().limit == 3
     assert conf.get() == before
-    configure(MAX_LIMIT=7)
-    assert conf.get().max_limit == 7
+    configure(MAX_LIMIT=70)
+    assert conf.get().max_limit == 70
 
 
 def test_enabled__override_takes_effect_at_once() -> None:

@@ -138,6 +138,19 @@ def test_eager__the_picture_is_indexed_at_once(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.django_db(transaction=True)
+def test_eager__one_wake_indexes_more_than_a_batch(
+    make_picture: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
+) -> None:
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, BATCH_SIZE=2)
+    for seed in range(5):
+        make_picture(seed)
+    assert dispatch._sender.wait(20)
+    monkeypatch.setitem(app.conf.maps[0], "task_always_eager", True)
+    dispatch.wake()
+    assert IndexedImage.objects.filter(status="indexed").count() == 5
+
+
+@pytest.mark.django_db(transaction=True)
 def test_eager__an_error_does_not_break_the_save(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     monkeypatch.setitem(app.conf.maps[0], "task_always_eager", True)
     monkeypatch.setitem(app.conf.maps[0], "task_eager_propagates", True)

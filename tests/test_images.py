@@ -432,6 +432,19 @@ def test_decode__too_many_pixels_where_warnings_are_just_shown() -> None:
         decode(bomb("PNG", 10_000, 10_000))
 
 
+@pytest.mark.parametrize(
+    ("side", "limit"),
+    [
+        (10_000, Image.MAX_IMAGE_PIXELS),  # as warnings are errors here
+        (60_000, 2 * Image.MAX_IMAGE_PIXELS),
+    ],
+)
+def test_decode__above_the_limit_of_pillow_itself(side: int, limit: int) -> None:
+    """Whatever the setting allows; the message tells the limit that holds."""
+    with pytest.raises(UnreadableImage, match=f"more than {limit} pixels; save it smaller"):
+        decode(bomb("PNG", side, side), max_pixels=10**10)
+
+
 def test_decode__as_many_pixels_as_allowed() -> None:
     data = encoded(Image.new("RGB", (100, 50)))
     assert decode(data, max_pixels=5000).width == 100

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
 
 from similar_images import indexing, outbox, signatures, versions
 from similar_images.models import IndexedImage, Signature
+from similar_images.signatures.base import Method
 from tests import drawing
-from tests.methods import Mean
+from tests.methods import Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
@@ -79,33 +85,32 @@ def test_claim__gives_each_record_to_one_worker(make_picture: Any, configure: An
 
 
 @pytest.mark.django_db(transaction=True)
-def test_claim__does_not_wait_for_a_locked_record(make_picture: Any) -> None:
+def test_claim__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any) -> None:
     """A host's long transaction keeps its own record only."""
-    locked, free = make_picture(1), make_picture(2)
-    other = connections.create_connection("default")
-    try:
-        other.set_autocommit(False)
-        with other.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM similar_images_indexedimage WHERE object_key = %s FOR UPDATE", [locked.pk])
+    busy, free = make_picture(1), make_picture(2)
+    with locked(busy):
         assert [record.object_id for record in indexing.claim()] == [str(free.pk)]
-    finally:
-        other.rollback()
-        other.close()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_index__does_not_wait_for_a_locked_record(make_picture: Any) -> None:
-    locked, free = make_picture(1), make_picture(2)
+def test_claim__gives_up_without_waiting_for_a_locked_record(make_picture: Any, locked: Any, configure: Any) -> None:
+    busy, free = make_picture(1), make_picture(2)
+    configure(MAX_ATTEMPTS=1)
+    assert len(indexing.claim()) == 2  # by a worker that dies
+    later(hours=1)
+    with locked(busy):
+        assert indexing.claim() == []
+        assert IndexedImage.objects.get(status="failed").object_id == str(free.pk)
+    assert indexing.claim() == []
+    assert IndexedImage.objects.filter(status="failed").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_index__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any) -> None:
+    busy, free = make_picture(1), make_picture(2)
     records = indexing.claim()
-    other = connections.create_connection("default")
-    try:
-        other.set_autocommit(False)
-        with other.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM similar_images_indexedimage WHERE object_key = %s FOR UPDATE", [locked.pk])
+    with locked(busy):
         indexing.index(records)
-    finally:
-        other.rollback()
-        other.close()
     assert IndexedImage.objects.get(status="indexed").object_id == str(free.pk)
 
 
@@ -176,6 +181,47 @@ def test_twice__two_workers_with_the_same_record_agree(make_picture: Any) -> Non
     assert Signature.objects.count() == 1
 
 
+def test_twice__results_of_a_worker_that_lost_its_record_are_thrown_away(make_picture: Any) -> None:
+    make_picture()
+    late = indexing.claim()
+    later(hours=1)
+    now = indexing.claim()
+    before = IndexedImage.objects.values().get()
+    indexing.index(late)
+    assert IndexedImage.objects.values().get() == before
+    assert not Signature.objects.exists()
+    indexing.index(now)
+    assert IndexedImage.objects.get().status == "indexed"
+
+
+def test_lease__a_slow_batch_keeps_what_it_has_not_begun(
+    make_picture: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file takes 10 s: the last of 16 is begun when the lease of the batch would have ended long ago."""
+    configure(LEASE=90)
+    begin = time.time()
+    taken_meanwhile: list[IndexedImage] = []
+    opened = 0
+
+    class SlowStorage(FileSystemStorage):
+        def _open(self, name: str, mode: str = "rb") -> Any:
+            nonlocal opened
+            opened += 1
+            taken_meanwhile.extend(indexing.claim())
+            return super()._open(name, mode)
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(begin + 10 * opened, UTC)
+
+    monkeypatch.setattr(timezone, "now", now)
+    for seed in range(16):
+        make_picture(seed)
+    put_storage(monkeypatch, SlowStorage())
+    indexing.index(indexing.claim())
+    assert (opened, taken_meanwhile) == (16, [])
+    assert IndexedImage.objects.filter(status="indexed", attempts=1).count() == 16
+
+
 def test_gone__a_record_deleted_while_it_was_worked_on_stays_deleted(make_picture: Any) -> None:
     item, other = make_picture(1), make_picture(2)
     records = indexing.claim()
@@ -213,6 +259,34 @@ def test_same_bytes__are_described_once(make_picture: Any, index_now: Any) -> No
     assert Mean.computed == 2
 
 
+def test_same_bytes__known_by_an_old_version_are_described_anew(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_picture(1)
+    index_now()
+    monkeypatch.setattr(Mean, "version", "2")
+    twin = make_picture(1)
+    index_now()
+    assert Mean.computed == 2
+    assert Signature.objects.get(record__object_id=twin.pk).version == "2"
+
+
+def test_same_bytes__of_many_records_cost_one_row_per_method(make_picture: Any, index_now: Any, configure: Any) -> None:
+    configure(METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}})
+    for _ in range(10):
+        make_picture(1)
+    index_now()
+    assert Signature.objects.count() == 20
+    make_picture(1)
+    with CaptureQueriesContext(connection) as queries:
+        index_now()
+    known = [query["sql"] for query in queries if "sha256" in query["sql"] and "SELECT DISTINCT" in query["sql"]]
+    assert len(known) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(known[0])
+        assert cursor.rowcount == 2
+
+
 def test_again__unchanged_bytes_keep_their_signatures_and_stay_searchable(make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()
@@ -243,23 +317,6 @@ def test_again__a_picture_that_broke_loses_its_signatures(make_picture: Any, ind
     index_now()
     assert IndexedImage.objects.get().status == "failed"
     assert not Signature.objects.exists()
-
-
-def test_version__what_lacks_a_current_signature_is_outdated(
-    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
-) -> None:
-    make_picture(1)
-    index_now()
-    assert outbox.sweep() == 0
-    monkeypatch.setattr(Mean, "version", "2")
-    assert outbox.sweep() == 1
-    index_now()
-    assert sorted(Signature.objects.values_list("version", flat=True)) == ["1", "2"]
-    configure(METHODS={"tests.methods.Mean": {}, "color": {}})
-    assert outbox.sweep() == 1
-    index_now()
-    assert Mean.computed == 2
-    assert set(Signature.objects.values_list("method", flat=True)) == {"mean", "color"}
 
 
 @pytest.mark.parametrize(
@@ -319,10 +376,32 @@ def test_storage_down__is_tried_again_after_growing_waits(
 def test_storage_down__keeps_what_was_known(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_picture(1)
     index_now()
+    known = IndexedImage.objects.values("sha256", "width", "height", "indexed_at").get()
+    assert None not in known.values()
     IndexedImage.objects.all().reset()
     put_storage(monkeypatch, DownStorage())
     index_now()
+    assert IndexedImage.objects.get().status == "pending"
+    assert IndexedImage.objects.values("sha256", "width", "height", "indexed_at").get() == known
     assert Signature.objects.count() == 1
+
+
+def test_storage_down__uses_up_no_attempts(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
+) -> None:
+    make_picture(1)
+    configure(MAX_ATTEMPTS=2)
+    put_storage(monkeypatch, DownStorage())
+    for _ in range(10):
+        index_now()
+        later(days=1)
+    assert IndexedImage.objects.get().attempts == 0
+    put_storage(monkeypatch, FileSystemStorage())
+    assert len(indexing.claim()) == 1  # by a worker that dies
+    later(days=1)
+    index_now()
+    record = IndexedImage.objects.get()
+    assert (record.status, record.attempts) == ("indexed", 2)
 
 
 def test_storage__without_local_paths(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +435,196 @@ def test_unforeseen__an_error_of_a_method_is_tried_again_and_then_given_up(
     assert "could not be indexed" in caplog.text
 
 
+def dislike_red(monkeypatch: pytest.MonkeyPatch, kind: type[Method], answer: Callable[[], Any]) -> None:
+    """Let the method answer so for a picture whose first pixel is pure red."""
+    compute = kind.compute
+
+    def picky(self: Method, pixels: Any) -> Any:
+        return answer() if tuple(pixels[0, 0]) == (255, 0, 0) else compute(self, pixels)
+
+    monkeypatch.setattr(kind, "compute", picky)
+
+
+def fails(error: BaseException) -> Callable[..., Any]:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (Mean, [np.nan, 0, 0], "The method mean gave a signature with an infinite value, or NaN."),
+        (Mean, [np.inf, 0, 0], "The method mean gave a signature with an infinite value, or NaN."),
+        (Mean, [1, 2], "The method mean gave no signature of 3 values."),
+        (Wide, np.zeros(256), "The method wide gave a signature of zeros, which has no direction to compare."),
+        (Bits, [True] * 63, "The method bits gave no signature of 64 values."),
+        (Sparse, {50_000: 1.0}, "The method sparse gave no signature of 50000 values."),
+        (Sparse, {-1: 1.0}, "The method sparse gave no signature of 50000 values."),
+        (Sparse, {1: 1.0, 2: 1e-50}, "out of range for type sparsevec"),  # which only the database sees
+    ],
+)
+def test_unforeseen__a_bad_signature_fails_its_picture_alone(
+    kind: type[Method],
+    value: Any,
+    reason: str,
+    make_picture: Any,
+    index_now: Any,
+    configure: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configure(METHODS={f"tests.methods.{kind.__name__}": {}}, MAX_ATTEMPTS=1)
+    dislike_red(monkeypatch, kind, lambda: value)
+    before, bad, after = make_picture(1), make_picture(image=ContentFile(RED, name="red.png")), make_picture(2)
+    assert len(index_now()) == 3
+    record = IndexedImage.objects.get(status="failed")
+    assert record.object_id == str(bad.pk)
+    assert reason in record.error
+    indexed = IndexedImage.objects.filter(status="indexed").values_list("object_id", flat=True)
+    assert set(indexed) == {str(before.pk), str(after.pk)}
+    assert Signature.objects.count() == 2
+
+
+def test_unforeseen__a_database_that_refuses_every_signature_ends_the_work(
+    make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(MAX_ATTEMPTS=2)
+    monkeypatch.setattr(Mean, "version", "1" * 65)
+    for seed in range(6):
+        make_picture(seed)
+    assert len(index_now()) == 6
+    assert set(IndexedImage.objects.values_list("status", "attempts")) == {("pending", 1)}
+    later(hours=2)
+    assert len(index_now()) == 6
+    assert set(IndexedImage.objects.values_list("status", "attempts")) == {("failed", 2)}
+    assert "too long" in IndexedImage.objects.first().error
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_unforeseen__an_error_with_a_nul_is_kept(
+    attempts: int, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
+) -> None:
+    configure(MAX_ATTEMPTS=attempts)
+    monkeypatch.setattr(Mean, "compute", fails(RuntimeError("a\0b")))
+    make_picture(1)
+    index_now()
+    record = IndexedImage.objects.get()
+    assert (record.status, record.error) == ("failed" if attempts == 1 else "pending", "a\ufffdb")
+
+
+# --- stopped in the middle ---------------------------------------------------------------------------------------
+
+PLACES = {
+    "reading": (FileSystemStorage, "_open"),
+    "opening": (PngImagePlugin.PngImageFile, "_open"),
+    "decoding": (ImageFile.ImageFile, "load"),
+    "metadata": (Image.Image, "getexif"),
+    "describing": (Mean, "compute"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("error", [MemoryError(), SoftTimeLimitExceeded()], ids=repr)
+def test_stopped__by_memory_or_time_the_batch_is_handed_back_and_comes_one_by_one(
+    place: str, error: Exception, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        make_picture(seed)
+    records = indexing.claim()
+    monkeypatch.setattr(*PLACES[place], fails(error))
+    with pytest.raises(type(error)):
+        indexing.index(records)
+    states = IndexedImage.objects.values_list("status", "started_at", "attempts", "error", "retry_at")
+    assert list(states) == [("pending", None, 1, "", None)] * 3
+    fresh = make_picture(9)
+    assert [record.object_id for record in indexing.claim()] == [str(fresh.pk)]
+    assert [len(indexing.claim()) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_stopped__a_picture_that_always_takes_too_much_is_given_up(
+    make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(MAX_ATTEMPTS=3)
+    dislike_red(monkeypatch, Mean, fails(MemoryError()))
+    make_picture(1)
+    bad = make_picture(image=ContentFile(RED, name="red.png"))
+    stopped = 0
+    for _ in range(10):
+        try:
+            index_now()
+        except MemoryError:
+            stopped += 1
+    assert stopped == 3
+    record = IndexedImage.objects.get(status="failed")
+    assert record.object_id == str(bad.pk)
+    assert "stopped" in record.error
+    assert IndexedImage.objects.filter(status="indexed").count() == 1
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()], ids=repr)
+def test_stopped__from_outside_costs_no_attempt(
+    error: BaseException, attempts: int, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        make_picture(seed)
+    records = indexing.claim()
+    IndexedImage.objects.update(attempts=attempts)
+    with monkeypatch.context() as patch, pytest.raises(type(error)):
+        patch.setattr(Mean, "compute", fails(error))
+        indexing.index(records)
+    assert set(IndexedImage.objects.values_list("status", "started_at", "attempts")) == {("pending", None, 0)}
+    assert len(indexing.claim()) == 3
+
+
+def test_stopped__what_was_settled_before_stays_so(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine are described, the newest of them to be tried again, when Ctrl-C is pressed at the tenth."""
+    for seed in range(11):
+        make_picture(seed)
+    bad = make_picture(image=ContentFile(RED, name="red.png"))
+    answers = iter([ZeroDivisionError("once more"), KeyboardInterrupt()])
+    dislike_red(monkeypatch, Mean, lambda: fails(next(answers))())
+    compute = Mean.compute
+    monkeypatch.setattr(
+        Mean, "compute", lambda self, pixels: compute(self, np.array([[[255, 0, 0]]]) if Mean.computed == 8 else pixels)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        indexing.index(indexing.claim())
+    record = IndexedImage.objects.get(object_id=str(bad.pk))
+    assert (record.status, record.error, record.attempts) == ("pending", "once more", 1)
+    assert record.retry_at is not None
+    assert IndexedImage.objects.filter(status="indexed").count() >= 3
+    others = IndexedImage.objects.filter(status="pending").exclude(pk=record.pk)
+    assert set(others.values_list("started_at", "attempts")) == {(None, 0)}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()], ids=repr)
+def test_stopped__what_another_worker_has_claimed_meanwhile_is_left_to_it(
+    error: BaseException, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_picture(1)
+    mine = indexing.claim()
+    later(hours=1)
+    indexing.claim()
+    before = IndexedImage.objects.values().get()
+    monkeypatch.setattr(Mean, "compute", fails(error))
+    with pytest.raises(type(error)):
+        indexing.index(mine)
+    assert IndexedImage.objects.values().get() == before
+
+
+def test_stopped__another_order_is_left_alone(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_picture(1)
+    mine = indexing.claim()
+    IndexedImage.objects.update(revision=uuid.uuid4())
+    before = IndexedImage.objects.values().get()
+    monkeypatch.setattr(Mean, "compute", fails(MemoryError()))
+    with pytest.raises(MemoryError):
+        indexing.index(mine)
+    assert IndexedImage.objects.values().get() == before
+
+
 def test_unregistered__a_record_of_a_former_source_fails_with_a_reason(
     make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,33 +641,6 @@ def test_queries__are_few_per_picture(make_picture: Any, django_assert_max_num_q
     versions.sync()
     with django_assert_max_num_queries(12 + 12 // indexing.IN_FLIGHT * 6 + 8):
         indexing.index(indexing.claim())
-
-
-def test_sweep__drops_records_of_objects_that_are_gone_or_have_no_file(make_picture: Any, index_now: Any) -> None:
-    gone, emptied, stays = make_picture(1), make_picture(2), make_picture(3)
-    index_now()
-    Picture.objects.filter(pk=gone.pk)._raw_delete("default")
-    Picture.objects.filter(pk=emptied.pk).update(image="")
-    outbox.sweep()
-    assert IndexedImage.objects.get().object_id == str(stays.pk)
-    assert Signature.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_sweep__leaves_objects_that_are_being_saved_to_their_transaction(make_picture: Any) -> None:
-    Picture.objects.bulk_create([Picture(image="pictures/a.png")])
-    other = connections.create_connection("default")
-    try:
-        other.set_autocommit(False)
-        with other.cursor() as cursor:
-            cursor.execute("UPDATE testapp_picture SET image = 'pictures/b.png'")
-        outbox.sweep()
-        assert not IndexedImage.objects.exists()
-        other.commit()
-    finally:
-        other.close()
-    outbox.sweep()
-    assert IndexedImage.objects.get().file_name == "pictures/b.png"
 
 
 def test_storage__signatures_are_kept_in_line() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, QuerySet
 from django.test import RequestFactory
+from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +148,56 @@ def test_queryset__gives_the_objects_as_it_would(index_now: Any, django_assert_n
         assert (match.object.shelf.name, match.object.extra) == ("here", "yes")
 
 
+FILTERS: dict[str, Callable[[QuerySet[Picture]], QuerySet[Any]]] = {
+    "slice": lambda chosen: Picture.objects.order_by("-pk")[:3],
+    "union": lambda chosen: chosen.filter(title="200").union(chosen.exclude(title="200")),
+    "values": lambda chosen: chosen.values("title"),
+    "values_list": lambda chosen: chosen.values_list("pk"),
+    "flat": lambda chosen: chosen.values_list("title", flat=True),
+    "only": lambda chosen: chosen.only("title"),
+    "defer": lambda chosen: chosen.defer("image", "title"),
+    "annotate": lambda chosen: chosen.annotate(neighbors=Count("shelf__picture")),
+    "select_related": lambda chosen: chosen.select_related("shelf"),
+    "distinct": lambda chosen: chosen.filter(shelf__picture__gt=0).distinct(),
+    "ordered": lambda chosen: chosen.order_by("-title"),
+    "a slice of values": lambda chosen: Picture.objects.order_by("-pk").values("title")[:3],
+}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("by", ["queryset", "visible"])
+@pytest.mark.parametrize("kind", FILTERS)
+def test_filters__querysets_of_every_kind(
+    kind: str, by: str, index_now: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    """The objects come whole, so that telling of them costs no query."""
+    shelf = Shelf.objects.create()
+    for level in (1, 2, 3):
+        gray(level)
+    query = gray(0, shelf=shelf)
+    wanted = [gray(level, shelf=shelf) for level in (200, 201)]
+    index_now()
+    chosen = FILTERS[kind](Picture.objects.filter(shelf=shelf))
+    source = registry.get(Picture)
+    visible = (lambda request: chosen) if by == "visible" else source.visible
+    monkeypatch.setitem(registry._sources, (Picture, "image"), replace(source, visible=visible))
+    search.Source.objects.id_of(source)
+    with django_assert_num_queries(5):
+        matches = similar_images.similar_to(query, queryset=chosen if by == "queryset" else None)
+        assert [(match.title, match.image.name) for match in matches] == [
+            (item.title, item.image.name) for item in wanted
+        ]
+    assert objects(matches) == wanted
+
+
+def test_query__may_be_a_lazy_object(make_picture: Any, index_now: Any) -> None:
+    """As request.user is one."""
+    item, other = make_picture(1), make_picture(1)
+    index_now()
+    assert objects(similar_images.similar_to(SimpleLazyObject(lambda: item))) == [other]
+    assert similar_images.similar_to(item, exclude=[SimpleLazyObject(lambda: other)]) == []
+
+
 @pytest.mark.usefixtures("quick")
 def test_visible__decides_what_comes_back(index_now: Any) -> None:
     shown, hidden, query = gray(1), gray(2, published=False), gray(3)
@@ -221,6 +275,12 @@ def test_file__refusals_are_clear(configure: Any) -> None:
         similar_images.similar_to(io.BytesIO(b"x"))
     with pytest.raises(UnreadableImage, match="not a picture"):
         similar_images.similar_to(io.BytesIO(b"x"), model=Picture)
+    picture = drawing.encoded(drawing.scene(1))
+    configure(SEARCH_MAX_PIXELS=100)
+    with pytest.raises(UnreadableImage, match="100 pixels"):
+        similar_images.similar_to(io.BytesIO(picture), model=Picture)
+    configure(SEARCH_MAX_PIXELS=1_000_000, MAX_PIXELS=100, SEARCH_MAX_BYTES=len(picture))
+    assert similar_images.similar_to(io.BytesIO(picture), model=Picture) == []
     configure(SEARCH_MAX_BYTES=10)
     with pytest.raises(UnreadableImage, match="10 bytes"):
         similar_images.similar_to(io.BytesIO(b"x" * 11), model=Picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from typing import Any
 
 import pytest
@@ -166,9 +167,47 @@ def test_replace__under_the_same_name_is_seen(
 def test_replace__is_noted_once(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     item.image.save("new.png", drawing.file(2))
+    revision = record_of(item).revision
+    item.save()
+    assert record_of(item).revision == revision
     index_now()
     item.save()
     assert record_of(item).status == "indexed"
+
+
+@pytest.mark.parametrize("way", ["update_or_create", "assign", "assign_fresh"])
+def test_replace__by_its_own_name_is_none(make_picture: Any, index_now: Any, way: str) -> None:
+    item = make_picture(1)
+    index_now()
+    before = IndexedImage.objects.values().get()
+    if way == "update_or_create":
+        Picture.objects.update_or_create(pk=item.pk, defaults={"image": item.image.name})
+    else:
+        item = Picture.objects.get(pk=item.pk) if way == "assign_fresh" else item
+        item.image = item.image.name
+        item.save()
+    assert IndexedImage.objects.values().get() == before
+    assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_replace__rolled_back_and_saved_again_is_ordered(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, wakes: list[None]
+) -> None:
+    """The file was overwritten for good: storages know no rollback."""
+    monkeypatch.setattr(Picture._meta.get_field("image"), "storage", FileSystemStorage(allow_overwrite=True))
+    item = make_picture(1)
+    index_now()
+    wakes.clear()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
+        raise ZeroDivisionError
+    assert (record_of(item).status, wakes) == ("indexed", [])
+    item.save()
+    assert (record_of(item).status, len(wakes)) == ("pending", 1)
+    assert not Signature.objects.exists()
+    item.save()
+    assert len(wakes) == 1
 
 
 def test_replace__waits_for_a_save_that_writes_the_field(make_picture: Any, index_now: Any) -> None:
@@ -243,6 +282,49 @@ def test_family__children_and_proxies_are_followed(index_now: Any) -> None:
     framed.delete()
     proxied.delete()
     assert not IndexedImage.objects.exists()
+
+
+def test_family__a_child_that_goes_alone_leaves_its_parent_s_record(index_now: Any) -> None:
+    framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
+    index_now()
+    framed.delete(keep_parents=True)
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(Picture.objects.get().pk)]
+    assert Signature.objects.count() == 2
+    again = FramedPicture(picture_ptr=Picture.objects.get(), frame="elm")
+    again.save_base(raw=True)
+    FramedPicture.objects.get().delete()
+    assert not Picture.objects.exists()
+    assert not IndexedImage.objects.exists()
+    assert not Signature.objects.exists()
+
+
+KEY = uuid.uuid4()
+
+
+@pytest.mark.parametrize("spelling", [str(KEY), str(KEY).upper(), KEY.hex, f"{{{KEY}}}", KEY.urn])
+def test_keys__are_one_however_they_are_spelled(spelling: str, index_now: Any) -> None:
+    item = UuidPicture.objects.create(pk=spelling, image=drawing.file(1))
+    other = UuidPicture.objects.create(image=drawing.file(1))
+    index_now()
+    assert set(IndexedImage.objects.values_list("object_id", "status")) == {
+        (str(KEY), "indexed"),
+        (str(other.pk), "indexed"),
+    }
+    assert [match.object for match in similar_images.similar_to(item)] == [other]
+    assert [match.object.pk for match in similar_images.similar_to(other)] == [KEY]
+    assert similar_images.similar_to(other, exclude=[item]) == []
+    item.delete()
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(other.pk)]
+    assert outbox.sweep() == 0
+
+
+def test_keys__may_be_long(index_now: Any) -> None:
+    first, second = (NamedPicture.objects.create(name=letter * 500, image=drawing.file(1)) for letter in "ab")
+    assert outbox.sweep() == 2
+    index_now()
+    assert [match.object for match in similar_images.similar_to(first)] == [second]
+    second.delete()
+    assert [record.object_id for record in IndexedImage.objects.all()] == [first.pk]
 
 
 def test_keys__of_every_kind_are_found(index_now: Any) -> None:

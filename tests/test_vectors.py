@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from PIL import Image
 
 import similar_images
@@ -93,3 +94,53 @@ def test_blend__of_all_storages_in_one_query(
         matches = similar_images.similar_to(pictures[0])
     assert len(matches) == 3
     assert all(set(match.scores) == {"mean", "bits", "sparse"} for match in matches)
+
+
+class Overlap(methods.Bits):
+    metric = "jaccard"
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "reason"),
+    [
+        (methods.Mean(), [1, 2], "no signature of 3 values"),
+        (methods.Mean(), [1, 2, 3, 4], "no signature of 3 values"),
+        (methods.Mean(), [[1, 2, 3]], "no signature of 3 values"),
+        (methods.Mean(), [], "no signature of 3 values"),
+        (methods.Mean(), None, "no signature of 3 values"),
+        (methods.Mean(), [0, np.nan, 0], "infinite value, or NaN"),
+        (methods.Mean(), [0, np.inf, 0], "infinite value, or NaN"),
+        (methods.Mean(), [0, -np.inf, 0], "infinite value, or NaN"),
+        (methods.Mean(), [0, -70_000, 0], "infinite value, or NaN"),  # so it would be, in half precision
+        (methods.Wide(), np.zeros(256), "zeros, which has no direction"),
+        (methods.Wide(), np.full(256, 1e-9), "zeros, which has no direction"),  # so they would be, in half precision
+        (methods.Bits(), np.ones(63, bool), "no signature of 64 values"),
+        (Overlap(), np.ones((8, 8), bool), "no signature of 64 values"),
+        (methods.Sparse(), {-1: 1.0}, "no signature of 50000 values"),
+        (methods.Sparse(), {50_000: 1.0}, "no signature of 50000 values"),
+        (methods.Sparse(), {1: np.nan}, "infinite value, or NaN"),
+        (methods.Sparse(), {1: 1.0, 2: np.inf}, "infinite value, or NaN"),
+        (methods.Sparse(), {}, "zeros, which has no direction"),
+        (methods.Sparse(), {1: 0.0}, "zeros, which has no direction"),
+    ],
+)
+def test_pack__refuses_what_the_method_does_not_promise(method: Method, value: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"The method {method.name} gave .*{reason}"):
+        vectors.pack(method, value)
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        (methods.Mean(), np.zeros(3)),
+        (methods.Mean(), [vectors.LARGEST, -vectors.LARGEST, 1e-9]),
+        (methods.Wide(), np.eye(1, 256)[0]),
+        (methods.Bits(), np.zeros(64, bool)),
+        (methods.Sparse(), {0: 1e-9, 49_999: vectors.LARGEST}),
+    ],
+)
+def test_pack__takes_what_can_be_compared(method: Method, value: Any) -> None:
+    operand = similar_images.search._literal(vectors.pack(method, value))
+    with connection.cursor() as cursor:
+        query = Signature.objects.values(distance=vectors.distance(method, operand)).query
+        cursor.execute(*query.sql_with_params())

@@ -69,7 +69,8 @@ def test_similar__says_why_it_is_empty(client: Any, make_picture: Any, index_now
 
 def test_similar__invisible_and_missing_are_not_found(client: Any, make_picture: Any) -> None:
     hidden = make_picture(1, published=False)
-    for path in (f"testapp.picture/{hidden.pk}", "testapp.picture/0", "testapp.picture/x", "auth.user/1", "x/1"):
+    nul = "testapp.namedpicture/a%00b"
+    for path in (f"testapp.picture/{hidden.pk}", "testapp.picture/0", "testapp.picture/x", nul, "auth.user/1", "x/1"):
         assert client.get(f"/similar-images/{path}/").status_code == 404
     assert client.get(f"/similar-images/testapp.picture/{hidden.pk}/?field=nonsense").status_code == 404
 
@@ -110,6 +111,13 @@ def test_search__bad_input_is_told(client: Any, fields: Any, words: str) -> None
     answer = client.post("/similar-images/search/", data)
     assert answer.status_code == 400
     assert words in answer.content.decode()
+
+
+def test_search__too_many_pixels_are_told(client: Any, configure: Any) -> None:
+    configure(SEARCH_MAX_PIXELS=100)
+    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"})
+    assert answer.status_code == 400
+    assert "more than 100 pixels" in answer.content.decode()
 
 
 def test_search__is_guarded_against_forged_requests() -> None:

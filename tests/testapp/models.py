@@ -55,9 +55,9 @@ class UuidPicture(WithImage):
 
 
 class NamedPicture(models.Model):
-    """Text for a key."""
+    """Text for a key, and room for much of it."""
 
-    name = models.CharField(max_length=50, primary_key=True)
+    name = models.CharField(max_length=500, primary_key=True)
     image = models.ImageField(upload_to="named/")
 
 
