@@ -12,7 +12,7 @@ from django.db import connection, connections
 from django.utils import translation
 
 from similar_images import indexing
-from similar_images.models import IndexedImage
+from similar_images.models import IndexedImage, Source
 from tests import drawing
 from tests.testapp.models import Picture
 
@@ -33,6 +33,14 @@ def open_folder() -> Iterator[Callable[[], Path]]:
 @pytest.fixture(autouse=True)
 def _media(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_source_ids() -> Iterator[None]:
+    """What a test wrote is taken back after it, and so are the ids of rows that it made."""
+    Source.objects.clear_cache()
+    yield
+    Source.objects.clear_cache()
 
 
 @pytest.fixture(autouse=True)

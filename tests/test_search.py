@@ -182,7 +182,7 @@ def test_filters__querysets_of_every_kind(
     visible = (lambda request: chosen) if by == "visible" else source.visible
     monkeypatch.setitem(registry._sources, (Picture, "image"), replace(source, visible=visible))
     search.Source.objects.id_of(source)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         matches = similar_images.similar_to(query, queryset=chosen if by == "queryset" else None)
         assert [(match.title, match.image.name) for match in matches] == [
             (item.title, item.image.name) for item in wanted
