@@ -41,6 +41,11 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         methods = signatures.enabled()
     except ImproperlyConfigured as error:
         return [*messages, Error(str(error), hint=hint, id="similar_images.E003")]
+    for key, method in zip(conf.get().methods, methods.values(), strict=True):
+        for problem in method.check():
+            messages.append(
+                Error(f"SIMILAR_IMAGES['METHODS'][{key!r}]: {problem}", hint=hint, id="similar_images.E003")
+            )
     for name in sorted(conf.get().ranking.keys() - methods.keys()):
         messages.append(
             Error(

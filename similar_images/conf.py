@@ -21,7 +21,8 @@ class Conf:
     """Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path."""
 
     methods: dict[str, dict[str, Any]] = field(default_factory=lambda: {"embedding": {}, "color": {}})
-    """Signatures to make of every picture: built-in name or dotted path → options."""
+    """Signatures to make of every picture: built-in name or dotted path → options; or any name → options with "class",
+    which is one of these."""
 
     ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.95, "color": 0.05})
     """Weights of the methods in a similarity; only their ratio counts."""

