@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .registry import register
 
 if TYPE_CHECKING:
+    from .labeling import Label, labels
     from .search import Match, similar_to
 
-__all__ = ["Match", "register", "similar_to"]
+__all__ = ["Label", "Match", "labels", "register", "similar_to"]
 __version__ = "0.1.0"
 
 
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from . import search
 
         return getattr(search, name)
+    if name in ("Label", "labels"):
+        from . import labeling
+
+        return getattr(labeling, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

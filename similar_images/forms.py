@@ -57,10 +57,13 @@ class OptionsForm(forms.Form):
         data = super().clean() or self.cleaned_data
         if "ranking" in data:
             try:
-                search.weights_of(data["method"] or None, data["ranking"])
+                self.check_ranking(data["method"] or None, data["ranking"])
             except ValueError as error:
                 self.add_error("ranking" if data["ranking"] else "method", str(error))
         return data
+
+    def check_ranking(self, method: str | None, ranking: search.Ranking | None) -> None:
+        search.weights_of(method, ranking)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments for `similar_to`; fields with errors are left to their defaults."""
@@ -74,10 +77,8 @@ class OptionsForm(forms.Form):
         }
 
 
-class SearchForm(OptionsForm):
-    """A picture to search with, and where."""
-
-    field_order = ("image", "model", "limit", "min_similarity", "method")
+class AmongForm(OptionsForm):
+    """What says where to search, when no object does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -87,22 +88,11 @@ class SearchForm(OptionsForm):
             required=len(models) != 1,
             choices=[(label, model._meta.verbose_name_plural) for label, model in models.items()],
         )
-        self.fields["image"] = forms.FileField(
-            label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"})
-        )
         self.order_fields(self.field_order)
 
     def clean_model(self) -> str:
         label: str = self.cleaned_data["model"]
         return label or registry.sources()[0].model._meta.label_lower
-
-    def clean_image(self) -> UploadedFile[bytes]:
-        image: UploadedFile[bytes] = self.cleaned_data["image"]
-        limit = conf.get().search_max_bytes
-        if image.size and image.size > limit:
-            message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
-            raise forms.ValidationError(message)
-        return image
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -115,3 +105,50 @@ class SearchForm(OptionsForm):
 
     def options(self) -> dict[str, Any]:
         return super().options() | {"model": self.cleaned_data["model"]}
+
+
+class SearchForm(AmongForm):
+    """A picture to search with, and where."""
+
+    field_order = ("image", "model", "limit", "min_similarity", "method")
+
+    image = forms.FileField(label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"}))
+    labels = forms.BooleanField(required=False)
+
+    def clean_image(self) -> UploadedFile[bytes]:
+        image: UploadedFile[bytes] = self.cleaned_data["image"]
+        limit = conf.get().search_max_bytes
+        if image.size and image.size > limit:
+            message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
+            raise forms.ValidationError(message)
+        return image
+
+
+class TextForm(AmongForm):
+    """A text to search with, and where."""
+
+    field_order = ("text", "model", "limit", "min_similarity", "method")
+
+    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=search.TEXT_LENGTH)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        methods = search.text_methods()
+        self.fields["method"].widget = forms.Select(choices=[(name, name) for name in methods])
+        if len(methods) == 1:
+            self.fields["method"].widget = forms.HiddenInput()
+
+    def clean_text(self) -> str:
+        try:
+            search.text_method()
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        text: str = self.cleaned_data["text"]
+        return text
+
+    def check_ranking(self, method: str | None, ranking: search.Ranking | None) -> None:
+        if search.text_methods():
+            search.text_method(method, ranking)
+
+    def options(self) -> dict[str, Any]:
+        return super().options() | {"text": self.cleaned_data["text"]}

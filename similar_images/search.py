@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -26,19 +26,24 @@ from .signatures.base import Form, Method
 POOL = 100
 """Candidates that every method puts forward, at least; four times the limit where that is more."""
 
+TEXT_LENGTH = 300
+"""The most characters of a text to search with."""
+
+Result = TypeVar("Result")
 Ranking = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Operand:
-    """The query's signature by one version of a method: a value, or where it is stored."""
+    """The query's signature by one version of a method: a value, or where it is stored; and its distances' percent."""
 
     form: Form
     value: Value | Subquery
+    similarity: Callable[[float], float]
 
 
 class SearchTimeout(Exception):
-    """A picture to search with could not be described in time."""
+    """A picture or text to search with could not be described in time."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,9 @@ class Match:
 
 
 def similar_to(
-    query: models.Model | images.Readable,
+    query: models.Model | images.Readable | None = None,
     *,
+    text: str | None = None,
     model: type[models.Model] | str | None = None,
     field: str | None = None,
     limit: int | None = None,
@@ -84,10 +90,12 @@ def similar_to(
     exclude: Iterable[models.Model] = (),
     request: HttpRequest | None = None,
 ) -> list[Match]:
-    """Find the objects that look most like an object, or like a picture in an open binary file.
+    """Find the objects that look most like an object, or like a picture in an open binary file, or that fit a text.
 
     Args:
         query: an object of a registered model; or a picture, with `model` saying where to look.
+        text: what to look for in place of a query, in at most 300 characters, with `model` too. Ranked by one
+            method that has a text encoder: the one of `method`, or the first.
         field: the image field, where the model has several.
         limit: how many matches at most; SIMILAR_IMAGES["LIMIT"] by default.
         min_similarity: matches below this percentage are left out.
@@ -105,15 +113,17 @@ def similar_to(
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
-        ValueError: method, ranking or limit make no sense; the message says why.
+        ValueError: text, method, ranking or limit make no sense; the message says why.
     """
+    if (query is None) == (text is None):
+        raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
     if isinstance(query, models.Model):
         source = registry.get(query.__class__, field)  # not type(): request.user is a lazy object of another
     elif model is None:
-        raise ValueError("To search by a picture, say where: similar_to(file, model=Product).")
+        raise ValueError("To search by a picture or text, say where: similar_to(file, model=Product).")
     else:
         source = registry.get(model, field)
-    weights = weights_of(method, ranking)
+    weights = weights_of(method, ranking) if text is None else {text_method(method, ranking): 1.0}
     limit = conf.get().limit if limit is None else limit
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
@@ -125,9 +135,11 @@ def similar_to(
             return []
         operands = _stored(source, query, weights)
         excluded.append(query.pk)
-    else:
+    elif query is not None:
         data = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
         operands = _described(data, source, weights)
+    else:
+        operands = _described(clean_text(text or ""), source, weights)
     ranked = _nearest(source, operands, weights, allowed, excluded, limit, min_similarity)
     return _matches(source, ranked, allowed[-1])
 
@@ -158,6 +170,43 @@ def weights_of(method: str | None = None, ranking: Ranking | None = None) -> dic
     return {name: float(weight) for name, weight in weights.items() if weight}
 
 
+def text_methods() -> list[str]:
+    """The names of the methods that a text can be searched by."""
+    return [name for name, method in signatures.enabled().items() if method.takes_text]
+
+
+def text_method(method: str | None = None, ranking: Ranking | None = None) -> str:
+    """The method by which a text is searched.
+
+    Raises:
+        ValueError: there is none, or not the one that is asked for; the message says what would.
+    """
+    known = text_methods()
+    if not known:
+        message = _("No method here understands text: set “text_file” and “tokenizer” of one in %(setting)s.")
+        raise ValueError(message % {"setting": "SIMILAR_IMAGES['METHODS']"})
+    if ranking is not None:
+        raise ValueError(_("A search by text has no ranking; it goes by one method."))
+    if method is not None and method not in known:
+        message = _("The method “%(name)s” does not understand text; these do: %(known)s.")
+        raise ValueError(message % {"name": method, "known": ", ".join(known)})
+    return method or known[0]
+
+
+def clean_text(text: str) -> str:
+    """The text without space around it.
+
+    Raises:
+        ValueError: it is empty or longer than TEXT_LENGTH.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError(_("Write what to look for."))
+    if len(text) > TEXT_LENGTH:
+        raise ValueError(_("Write at most %(limit)d characters.") % {"limit": TEXT_LENGTH})
+    return text
+
+
 def visible_object(source: ImageSource, pk: str, request: HttpRequest | None) -> Any:
     """The object with this primary key, None where there is none that the visitor may see."""
     if "\0" in pk:  # Postgres has no such texts
@@ -174,8 +223,8 @@ def status_of(source: ImageSource, pk: Any) -> str:
     return record.values_list("status", flat=True).first() or "missing"
 
 
-def _described(data: bytes, source: ImageSource, names: Iterable[str]) -> list[Operand]:
-    """The signatures of a picture that is not stored, in bounded time and on few threads."""
+def _described(data: bytes | str, source: ImageSource, names: Iterable[str]) -> list[Operand]:
+    """The signatures of a picture that is not stored, or of a text."""
     forms = versions.serving(source)
     enabled = signatures.enabled()
     methods = []
@@ -183,8 +232,17 @@ def _described(data: bytes, source: ImageSource, names: Iterable[str]) -> list[O
         method = versions.method_of(forms[name])
         # A version that can't be made any more still serves the pictures it described; here the new one must do.
         methods.append((forms[name] if method else enabled[name], method or enabled[name]))
+    return in_time(_describe, data, methods)
+
+
+def in_time(work: Callable[..., Result], *args: Any) -> Result:
+    """Do what loads models in bounded time and on few threads.
+
+    Raises:
+        SearchTimeout: it took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
+    """
     context = contextvars.copy_context()  # messages come in the caller's language
-    future = _describers().submit(context.run, _describe, data, methods)
+    future = _describers().submit(context.run, work, *args)
     try:
         return future.result(conf.get().search_timeout)
     except TimeoutError:
@@ -192,9 +250,17 @@ def _described(data: bytes, source: ImageSource, names: Iterable[str]) -> list[O
         raise SearchTimeout(_("The search took too long; try again later, or with a smaller picture.")) from None
 
 
-def _describe(data: bytes, methods: list[tuple[Form, Method]]) -> list[Operand]:
+def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Operand]:
+    if isinstance(data, str):
+        return [
+            Operand(form, _literal(vectors.pack(method, method.compute_text(data))), method.text_similarity)
+            for form, method in methods
+        ]
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
-    return [Operand(form, _literal(vectors.pack(method, method.compute(picture.pixels)))) for form, method in methods]
+    return [
+        Operand(form, _literal(vectors.pack(method, method.compute(picture.pixels))), form.similarity)
+        for form, method in methods
+    ]
 
 
 def _literal(value: Any) -> Value:
@@ -226,7 +292,7 @@ def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> li
         for form in (forms[name], signatures.enabled()[name]):
             if (name, form.version) in found:
                 value = own.filter(method=name, version=form.version).values(vectors.column(form))
-                operands.append(Operand(form, Subquery(value[:1])))
+                operands.append(Operand(form, Subquery(value[:1]), form.similarity))
                 break
     return operands
 
@@ -259,7 +325,7 @@ def _nearest(
     ranked: list[_Ranked] = []
     for object_id, file_name, *found in rows:
         distances = {o.form.name: d for o, d in zip(operands, found, strict=True) if d is not None}
-        scores = {o.form.name: o.form.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
+        scores = {o.form.name: o.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
         total = sum(weights[name] for name in scores)
         similarity = sum(weights[name] * score for name, score in scores.items()) / total
         if round(similarity, 1) >= min_similarity:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views import View
 
 from . import registry, search
-from .forms import OptionsForm, SearchForm
+from .forms import OptionsForm, SearchForm, TextForm
 from .images import UnreadableImage
 from .models import IndexedImage
 
@@ -41,16 +41,26 @@ class SimilarView(View):
 
 
 class SearchView(View):
-    """Search by a picture that a visitor chooses, drops or pastes; nothing of it is kept."""
+    """Search by a picture that a visitor chooses, drops or pastes, of which nothing is kept; or by text where a
+    method understands it."""
 
     template_name = "similar_images/search.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return render(request, self.template_name, {"form": SearchForm()})
+        context: dict[str, Any] = {"form": SearchForm(), "text_form": _text_form()}
+        if "text" not in request.GET or not context["text_form"]:
+            return render(request, self.template_name, context)
+        form = context["text_form"] = _text_form(request.GET)
+        if form.is_valid():
+            try:
+                context["matches"] = search.similar_to(request=request, **form.options())
+            except search.SearchTimeout as error:
+                form.add_error("text", str(error))
+        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = SearchForm(request.POST, request.FILES)
-        context: dict[str, Any] = {"form": form}
+        context: dict[str, Any] = {"form": form, "text_form": _text_form()}
         if form.is_valid():
             try:
                 image = form.cleaned_data["image"]
@@ -58,3 +68,8 @@ class SearchView(View):
             except (UnreadableImage, search.SearchTimeout) as error:
                 form.add_error("image", str(error))
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+
+
+def _text_form(data: Any = None) -> Any:
+    """The form to search by text; none where no method understands it."""
+    return TextForm(data, auto_id="text_%s") if search.text_methods() else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from ..labeling import Label
 from ..search import Match
 
 
@@ -31,9 +32,16 @@ class MatchSerializer(serializers.Serializer[Match]):
         return str(self.context["request"].build_absolute_uri(match.image.url))
 
 
+class LabelSerializer(serializers.Serializer[Label]):
+    name = serializers.CharField(help_text="A class of ImageNet.")
+    score = serializers.FloatField(help_text="Its probability, 0 to 1.")
+
+
 class QuerySerializer(serializers.Serializer[Any]):
     model = serializers.CharField()
-    pk = serializers.CharField(required=False, help_text="Left out for an uploaded picture.")
+    pk = serializers.CharField(required=False, help_text="Left out for an uploaded picture and for a text.")
+    text = serializers.CharField(required=False)
+    labels = LabelSerializer(many=True, required=False, help_text="What is in the uploaded picture, if asked for.")
     status = serializers.ChoiceField(
         ["pending", "indexed", "failed", "missing"], help_text="There are results only for what is indexed."
     )
@@ -55,6 +63,7 @@ class SearchSerializer(serializers.Serializer[Any]):
     method = serializers.CharField(required=False)
     ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
+    labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 
 
 class SourceStatusSerializer(serializers.Serializer[Any]):

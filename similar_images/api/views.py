@@ -17,8 +17,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .. import registry, search
-from ..forms import OptionsForm, SearchForm
+from ..forms import OptionsForm, SearchForm, TextForm
 from ..images import UnreadableImage
+from ..labeling import labels
 from .serializers import MatchesSerializer, SearchSerializer, StatusSerializer
 
 KEY = [
@@ -32,6 +33,11 @@ OPTIONS = [
     OpenApiParameter("method", str, description="Rank by this method alone."),
     OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
+]
+TEXT = [
+    OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
+    OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
+    *(option for option in OPTIONS if option.name != "ranking"),
 ]
 
 SomeForm = TypeVar("SomeForm", bound=OptionsForm)
@@ -67,19 +73,36 @@ class SimilarView(View):
 class SearchView(View):
     parser_classes = [MultiPartParser]
 
+    @extend_schema(operation_id="search_text", parameters=TEXT, responses=MatchesSerializer)
+    def get(self, request: Request) -> Response:
+        """The objects whose pictures fit a text, best first; where a method with a text encoder is configured."""
+        form = _checked(TextForm(request.query_params))
+        options = form.options()
+        source = registry.get(options["model"], options["field"])
+        try:
+            matches = search.similar_to(request=django_request(request), **options)
+        except search.SearchTimeout as error:
+            raise SearchTimedOut(str(error)) from None
+        return _answer(request, form, source, {"text": options["text"], "status": "indexed"}, matches)
+
     @extend_schema(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
     def post(self, request: Request) -> Response:
         """The objects that look like an uploaded picture, best first; nothing of the upload is kept."""
         form = _checked(SearchForm(request.data, request.FILES))
         options = form.options()
         source = registry.get(options["model"], options["field"])
+        query: dict[str, Any] = {"status": "indexed"}
+        image = form.cleaned_data["image"]
         try:
-            matches = search.similar_to(form.cleaned_data["image"], request=django_request(request), **options)
+            matches = search.similar_to(image, request=django_request(request), **options)
+            if form.cleaned_data["labels"]:
+                image.seek(0)
+                query["labels"] = labels(image)
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
         except search.SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, source, {"status": "indexed"}, matches)
+        return _answer(request, form, source, query, matches)
 
 
 class StatusView(View):
@@ -105,7 +128,7 @@ def _answer(
     request: Request,
     form: OptionsForm,
     source: registry.ImageSource,
-    query: dict[str, str],
+    query: dict[str, Any],
     matches: list[search.Match],
 ) -> Response:
     data: dict[str, Any] = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches}
