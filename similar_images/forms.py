@@ -113,7 +113,7 @@ class SearchForm(AmongForm):
     field_order = ("image", "model", "limit", "min_similarity", "method")
 
     image = forms.FileField(label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"}))
-    labels = forms.BooleanField(required=False)
+    labels = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
 
     def clean_image(self) -> UploadedFile[bytes]:
         image: UploadedFile[bytes] = self.cleaned_data["image"]

@@ -58,6 +58,16 @@ class Slow(Mean):
         return super().compute(pixels)
 
 
+class SlowReader(Mean):
+    """Understands a text, but takes its time."""
+
+    takes_text = True
+
+    def compute_text(self, text: str) -> NDArray[np.float32]:
+        time.sleep(0.3)
+        return np.ones(3, np.float32)
+
+
 class Bits(Method):
     """Which of 8 × 8 cells are bright: a string of bits."""
 

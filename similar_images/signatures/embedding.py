@@ -153,8 +153,8 @@ class Embedding(Method):
         problems = [*provider_problems(self.providers), *self._pictures.check()]
         if not problems and self.encoder.dimensions is None and self._length(self._pictures.graph()) is None:
             problems.append(f"{self._pictures.model} does not tell how long its output is: give dimensions.")
-        if self.takes_text:
-            problems += self._words.check()
+        if self.takes_text and not problems:
+            problems = self._words.check()
             try:
                 self._open_tokenizer()
             except RuntimeError as error:
@@ -202,27 +202,23 @@ class Embedding(Method):
     def _picture_problems(self, graph: Graph) -> list[str]:
         if len(graph.inputs) != 1:
             return [f"has the inputs {', '.join(graph.inputs)}: export the part that sees pictures, with one input"]
-        problems = []
         ((name, tensor),) = graph.inputs.items()
         size, layout = self.encoder.size, self.encoder.layout
         shape = (1, 3, size, size) if layout == "NCHW" else (1, size, size, 3)
         if tensor.dtype not in ("float32", "float16") or not _fits(tensor, shape):
-            problems.append(
-                f"takes as {name!r} {tensor}, not float32 {shape}: set size and layout, or export it for that"
-            )
+            return [f"takes as {name!r} {tensor}, not float32 {shape}: set size and layout, or export it for that"]
         try:
             length = self._length(graph)
         except ValueError as error:
-            return [*problems, str(error)]
+            return [str(error)]
         if length is not None and length > LONGEST:
-            problems.append(f"gives {length} numbers, above the {LONGEST} that can be indexed: choose another output")
-        elif length is not None and length != (self.encoder.dimensions or length):
-            output = graph.choose(self.encoder.output)
-            problems.append(
-                f"gives {length} numbers as {output!r}, not {self.encoder.dimensions}: set output (there are: "
-                f"{', '.join(graph.outputs)}), pooling or dimensions"
-            )
-        return problems
+            return [f"gives {length} numbers, above the {LONGEST} that can be indexed: choose another output"]
+        if length is not None and length != (self.encoder.dimensions or length):
+            return [
+                f"gives {length} numbers as {graph.choose(self.encoder.output)!r}, not {self.encoder.dimensions}: set "
+                f"output (there are: {', '.join(graph.outputs)}), pooling or dimensions"
+            ]
+        return []
 
     def _length(self, graph: Graph) -> int | None:
         """The length of the vector that the output makes; None where the graph does not tell.
@@ -247,22 +243,21 @@ class Embedding(Method):
         masks = [name for name in graph.inputs if "mask" in name]
         if len(graph.inputs) - len(masks) != 1 or len(masks) > 1:
             return [f"has the inputs {', '.join(graph.inputs)}: export the part that reads text, with tokens and mask"]
-        problems = [
-            f"takes as {name!r} {tensor}, not int64 {(1, self.encoder.context)}: set context, or export it for that"
-            for name, tensor in graph.inputs.items()
-            if tensor.dtype not in ("int64", "int32") or not _fits(tensor, (1, self.encoder.context))
-        ]
+        for name, tensor in graph.inputs.items():
+            shape = (1, self.encoder.context)
+            if tensor.dtype not in ("int64", "int32") or not _fits(tensor, shape):
+                return [f"takes as {name!r} {tensor}, not int64 {shape}: set context, or export it for that"]
         try:
-            output = graph.choose(self.encoder.text_output)
+            name = graph.choose(self.encoder.text_output)
         except ValueError as error:
-            return [*problems, str(error)]
-        shape = graph.outputs[output].shape
-        if shape and (len(shape) != 2 or shape[1] not in (None, self.encoder.dimensions or shape[1])):
-            problems.append(
-                f"gives as {output!r} {graph.outputs[output]}, not one vector of the pictures' length: set text_output "
-                f"(there are: {', '.join(graph.outputs)})"
-            )
-        return problems
+            return [str(error)]
+        output = graph.outputs[name]
+        if output.shape and (len(output.shape) != 2 or output.shape[1] not in (None, self.dimensions)):
+            return [
+                f"gives as {name!r} {output}, not one vector of {self.dimensions} numbers as the pictures': set "
+                f"text_output (there are: {', '.join(graph.outputs)})"
+            ]
+        return []
 
 
 def preprocess(pixels: NDArray[np.uint8], encoder: Encoder = PRESETS[DEFAULT]) -> NDArray[np.float32]:

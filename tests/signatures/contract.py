@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -85,7 +85,11 @@ def same(a: Value, b: Value) -> bool:
 
 
 class MethodContract:
-    """Needs a fixture `method`."""
+    """Needs a fixture `method`, and one of its `options` where it has some."""
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        return {}
 
     @pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
     def test_any_picture_gets_a_finite_signature_like_itself(self, method: Method, pixels: NDArray[np.uint8]) -> None:
@@ -95,9 +99,9 @@ class MethodContract:
         assert method.similarity(distance(method, stored(signature), stored(signature))) > 99.9
         assert (pixels == before).all()
 
-    def test_same_picture_same_signature(self, method: Method) -> None:
+    def test_same_picture_same_signature(self, method: Method, options: dict[str, Any]) -> None:
         pixels = draw(200, 300)
-        again = type(method)().compute(pixels.copy())
+        again = type(method)(**options).compute(pixels.copy())
         assert same(method.compute(pixels), again)
 
     def test_other_picture_other_signature(self, method: Method) -> None:
@@ -119,10 +123,10 @@ class MethodContract:
         assert 0 < len(method.version) <= 64
         assert 0 < method.dimensions <= LONGEST[method.storage]
 
-    def test_describing_itself_loads_nothing_heavy(self, method: Method) -> None:
+    def test_describing_itself_loads_nothing_heavy(self, method: Method, options: dict[str, Any]) -> None:
         module, name = type(method).__module__, type(method).__name__
         code = (
-            f"import sys; from {module} import {name}; method = {name}()\n"
+            f"import sys; from {module} import {name}; method = {name}(**{options!r})\n"
             "method.version, method.dimensions, method.similarity(0.5)\n"
             f"print(*sys.modules.keys() & {set(HEAVY)})"
         )
