@@ -89,6 +89,18 @@ def test_rest__errors_are_translated(client: Any, fields: dict[str, Any]) -> Non
     assert unmarked(" ".join(messages)) == []
 
 
+@pytest.mark.parametrize("text", ["", "x" * 301, "red"])
+def test_search_by_text__is_translated(client: Any, configure: Any, text: str) -> None:
+    fields = {"text": text, "model": "testapp.picture"}
+    url = "/api/similar-images/search/"
+    (without,) = client.get(url, fields).json().values()
+    configure(METHODS={"tests.methods.SlowReader": {}, "color": {}}, RANKING={"mean": 1})
+    wrong = client.get(url, {**fields, "method": "color", "text": "red"}).json()["method"]
+    ranked = client.get(url, {**fields, "ranking": "mean:1", "text": "red"}).json()["ranking"]
+    assert unmarked(" ".join([*without, *wrong, *ranked])) == []
+    assert words_of(client.get("/similar-images/search/", fields).content.decode()) == []
+
+
 @pytest.mark.parametrize("content", [b"x", b"<svg/>", b"", drawing.encoded(drawing.scene(1), "JPEG")[:700], None])
 def test_record__reasons_are_translated(content: bytes | None, index_now: Any) -> None:
     item = Picture.objects.create(image=drawing.ContentFile(b"x" if content is None else content, name="x.png"))
