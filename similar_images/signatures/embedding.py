@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 DEFAULT = "efficientnet-lite0"
+OUTPUTS = {"embedding": 1280, "logits": 1000}
 INSTALL_TOKENIZERS = 'the package tokenizers is not installed: pip install "similar_images[clip]"'
 
 
@@ -75,9 +76,12 @@ class Embedding(Method):
         self.curve = self.encoder.curve
         self.takes_text = text_file is not None
         self.providers = providers
-        model = _path("file", file) if file is not None else partial(_build, preset or DEFAULT, self.encoder.size)
         network = partial(Network, threads=threads, providers=providers)
-        self._pictures = network(model, self._picture_problems)
+        if file is not None:
+            self._pictures = network(_path("file", file), self._picture_problems)
+        else:
+            build = partial(_build, preset or DEFAULT, self.encoder.size)
+            self._pictures = network(build, self._picture_problems, known=_built(self.encoder.size))
         if text_file is not None and tokenizer is not None:
             self._words = network(_path("text_file", text_file), self._text_problems)
             self._tokenizer_file = _path("tokenizer", tokenizer)
@@ -328,6 +332,12 @@ def _are_providers(providers: Any) -> bool:
         and len(providers) > 0
         and all(isinstance(entry, str) or (isinstance(entry, (list, tuple)) and len(entry) == 2) for entry in providers)
     )
+
+
+def _built(size: int) -> Graph:
+    """What `_build` makes, without making it."""
+    image = Tensor("float32", (None, 3, size, size))
+    return Graph({"image": image}, {name: Tensor("float32", (None, n)) for name, n in OUTPUTS.items()})
 
 
 def _build(preset: str, size: int) -> bytes:

@@ -126,6 +126,7 @@ def _stamp(path: Path) -> Stamp:
 class Network:
     """A model, from a file or from bytes made on demand, that opens itself in every process on first use.
 
+    `known`: what goes in and comes out, of bytes.
     `problems`: says of the graph, in a sentence each, what keeps it from being used.
     `threads`: processor cores for one run. `providers`: as onnxruntime takes them; None is CUDA where there is, or
     the processor.
@@ -136,11 +137,14 @@ class Network:
         model: Path | Callable[[], bytes],
         problems: Callable[[Graph], list[str]],
         *,
+        known: Graph | None = None,
         threads: int = 1,
         providers: Sequence[Any] | None = None,
     ) -> None:
         self.model = model
         self.problems = problems
+        self.known = known
+        self.title = str(model) if isinstance(model, Path) else "the built-in model"
         self.threads = threads
         self.providers = providers
         self._lock = Lock()
@@ -155,19 +159,19 @@ class Network:
 
     def graph(self) -> Graph:
         """What the model declares, without its weights. Raises as `read_graph`."""
-        return read_graph(self.model) if isinstance(self.model, Path) else self.open()[1]
+        if isinstance(self.model, Path):
+            return read_graph(self.model)
+        return self.known or self.open()[1]
 
     def check(self) -> list[str]:
-        """What keeps the file from being used, in a sentence each, without opening a session."""
-        if not isinstance(self.model, Path):
-            return []
+        """What keeps the model from being used, in a sentence each, without opening a session."""
         try:
             graph = self.graph()
         except OSError as error:
-            return [f"{self.model} can't be read: {error.strerror}."]
+            return [f"{self.title} can't be read: {error.strerror}."]
         except ValueError as error:
             return [f"{error}."]
-        return [f"{self.model} {problem}." for problem in self.problems(graph)]
+        return [f"{self.title} {problem}." for problem in self.problems(graph)]
 
     def open(self) -> tuple[InferenceSession, Graph]:
         """This process's session.
@@ -205,7 +209,7 @@ class Network:
             {value.name: _declared(value) for value in session.get_outputs()},
         )
         if problems := self.problems(graph):
-            raise RuntimeError(f"{self.model} {'; '.join(problems)}")
+            raise RuntimeError(f"{self.title} {'; '.join(problems)}")
         return session, graph
 
 

@@ -440,6 +440,28 @@ def test_file_that_went_away(tmp_path: Path) -> None:
     assert problem == f"{path} can't be read: No such file or directory."
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"output": "nope"}, "the built-in model has no output 'nope': name one of embedding, logits"),
+        ({"output": "logits"}, "the built-in model gives 1000 numbers as 'logits', not 1280"),
+        ({"layout": "NHWC"}, "the built-in model takes as 'image' float32"),
+    ],
+)
+def test_wrong_options_of_the_default(options: dict[str, Any], reason: str) -> None:
+    method = Embedding(**options)
+    (problem,) = method.check()
+    assert problem.startswith(reason)
+    with pytest.raises(RuntimeError, match=reason):
+        method.compute(draw(40, 40))
+    assert Embedding(output="logits", dimensions=1000, size=192).compute(draw(40, 40)).shape == (1000,)
+
+
+def test_known_graph__is_the_one_that_is_built() -> None:
+    method = Embedding(size=192)
+    assert method._pictures.open()[1] == method._pictures.known
+
+
 def test_relative_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoders.image_encoder(tmp_path / "near.onnx")
     monkeypatch.chdir(tmp_path)
