@@ -229,9 +229,11 @@ def _described(data: bytes | str, source: ImageSource, names: Iterable[str]) -> 
     enabled = signatures.enabled()
     methods = []
     for name in names:
-        method = versions.method_of(forms[name])
-        # A version that can't be made any more still serves the pictures it described; here the new one must do.
-        methods.append((forms[name] if method else enabled[name], method or enabled[name]))
+        form, method = forms[name], versions.method_of(forms[name])
+        if method is None or (isinstance(data, str) and not method.takes_text):
+            # The version still serves the pictures that it described; here the new one must do.
+            form = method = enabled[name]
+        methods.append((form, method))
     return in_time(_describe, data, methods)
 
 

@@ -130,7 +130,7 @@ class Embedding(Method):
         import numpy as np
 
         if not self.takes_text:
-            raise NotImplementedError(f"{self.name} has no text_file to describe words with")
+            raise TypeError(f"{self.name} has no text_file to describe words with")
         encoding = self._tokenizer.encode(text)
         session, graph = self._words.open()
         feeds = {
