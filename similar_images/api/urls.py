@@ -1,5 +1,6 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.views import APIView
 
 from . import views
 from .schema import Generator
@@ -7,6 +8,8 @@ from .schema import Generator
 app_name = "similar_images_api"
 
 schema = SpectacularJSONAPIView.as_view(
+    permission_classes=APIView.permission_classes,
+    authentication_classes=APIView.authentication_classes,
     generator_class=Generator,
     custom_settings={
         "TITLE": "Similar images",
