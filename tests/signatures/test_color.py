@@ -59,6 +59,16 @@ def test_intersection_is_one_less_half_the_distance() -> None:
     assert cv2.compareHist(a, b, cv2.HISTCMP_INTERSECT) == pytest.approx(1 - distance(method, a, b) / 2, abs=1e-6)
 
 
+def test_small_patches_of_color_count() -> None:
+    """A twentieth of the picture has another color: that is 2 / (1 + sqrt(19)), not 2 / 20."""
+    plain = of_hue(15)
+    patched = plain.copy()
+    patched[0] = of_hue(105)[0]
+    method = Color()
+    told = distance(method, method.compute(plain), method.compute(patched))
+    assert told == pytest.approx(2 / (1 + np.sqrt(19)), abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("axis", "end", "centers", "steps"),
     [
@@ -68,18 +78,19 @@ def test_intersection_is_one_less_half_the_distance() -> None:
     ],
     ids=["hue", "saturation", "value"],
 )
-def test_shares_opencv_counts_among_neighbors(
+def test_shares_what_opencv_counts_among_neighbors(
     axis: int, end: int, centers: NDArray[np.float64], steps: NDArray[np.float64]
 ) -> None:
     pixels = draw(100, 140) // 2
-    signature = Color().compute(pixels).reshape(6, 6, 6)
+    shares = Color().compute(pixels).reshape(6, 6, 6) ** 2  # the square roots are stored, scaled
+    shares /= shares.sum()
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [axis], None, [len(centers)], [0, end]).ravel() / (100 * 140)
     expected = [counts @ np.interp(centers, steps[k - 1 : k + 2], [0, 1, 0]) for k in range(1, len(steps) - 1)]
     if axis == 0:  # the hue before the first is the last one, the hue after the last is the first
         expected = [expected[1] + expected[7], *expected[2:6], expected[6] + expected[0]]
     others = tuple({0, 1, 2} - {axis})
-    np.testing.assert_allclose(signature.sum(axis=others), expected, atol=1e-5)
+    np.testing.assert_allclose(shares.sum(axis=others), expected, atol=1e-5)
 
 
 @BY_COLOR
