@@ -1,0 +1,80 @@
+"""Signatures of pictures, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import cv2
+
+from .. import images
+from ..signatures.base import Method
+from .distances import Signatures
+from .pictures import Item
+from .transforms import Pixels
+
+if TYPE_CHECKING:
+    from ..signatures.base import Value
+
+
+@dataclass(frozen=True)
+class Described:
+    """Pictures that could be read, and what every method saw in them, in the same order.
+
+    `milliseconds`: the median time that a method took for one, on one core. `unreadable`: names and reasons.
+    """
+
+    items: list[Item]
+    signatures: dict[str, Signatures]
+    milliseconds: dict[str, float]
+    unreadable: dict[str, str]
+
+
+def decode(item: Item, max_pixels: int) -> Pixels:
+    """The picture's pixels.
+
+    Raises:
+        UnreadableImage, OSError: there is no picture that can be used.
+    """
+    return images.decode(item.read(), max_pixels=max_pixels).pixels
+
+
+def describe(items: Iterable[Item], methods: Mapping[str, Method], max_pixels: int) -> Described:
+    """Describe pictures by every method, one after the other; those that can't be read are left out."""
+    readable: list[Item] = []
+    unreadable: dict[str, str] = {}
+    values: dict[str, list[Value]] = {name: [] for name in methods}
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    with one_core():
+        for item in items:
+            try:
+                pixels = decode(item, max_pixels)
+            except (images.UnreadableImage, OSError) as error:
+                unreadable[item.name] = str(error)
+                continue
+            readable.append(item)
+            for name, method in methods.items():
+                start = perf_counter()
+                values[name].append(method.compute(pixels))
+                times[name].append(perf_counter() - start)
+    return Described(
+        readable,
+        {name: Signatures(method, values[name]) for name, method in methods.items()} if readable else {},
+        {name: 1000 * median(taken) for name, taken in times.items() if taken},
+        unreadable,
+    )
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """OpenCV uses one core meanwhile."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

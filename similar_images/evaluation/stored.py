@@ -1,0 +1,73 @@
+"""What is stored of a source, to evaluate on: the only file here that knows Django's models."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import conf, images, vectors
+from ..models import IndexedImage, Signature, Source
+from ..registry import ImageSource
+from ..signatures.base import Method
+from .describing import Described
+from .distances import Signatures
+from .pictures import Item, sample
+
+if TYPE_CHECKING:
+    from ..signatures.base import Value
+
+
+def of_source(
+    source: ImageSource, label: str | None, methods: dict[str, Method], limit: int | None
+) -> tuple[Described, dict[str, int]]:
+    """The indexed pictures of a source that have a signature by the current version of all these methods.
+
+    `label`: a field, or a path to one (`category__name`), whose value is the picture's label; of several values
+    the first, sorted. `limit`: how many pictures at most.
+
+    Returns:
+        The pictures, and how many of the chosen ones lack a signature, by method.
+
+    Raises:
+        FieldError: there is no such field.
+    """
+    objects = source.with_file()
+    labels: dict[str, str] = {}
+    if label:
+        for pk, value in objects.order_by(label).values_list("pk", label):
+            labels.setdefault(str(pk), "" if value is None else str(value))
+    records = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED).order_by("pk")
+    known = {str(pk) for pk in objects.values_list("pk", flat=True)}
+    rows = [row for row in records.values_list("pk", "object_id", "file_name") if row[1] in known]
+    rows = [rows[place] for place in sample(len(rows), limit)]
+    values = {name: _values(source, method) for name, method in methods.items()}
+    missing = {name: sum(pk not in found for pk, *_rest in rows) for name, found in values.items()}
+    rows = [row for row in rows if all(row[0] in found for found in values.values())]
+    storage, max_bytes = source.field.storage, conf.get().max_bytes
+    items = [
+        Item(
+            f"{object_id}: {name}",
+            partial(images.read, storage, name, max_bytes=max_bytes),
+            {label: labels.get(object_id, "")} if label else {},
+        )
+        for _pk, object_id, name in rows
+    ]
+    signatures = {name: Signatures(methods[name], [values[name][pk] for pk, *_rest in rows]) for name in values if rows}
+    return Described(items, signatures, {}, {}), missing
+
+
+def _values(source: ImageSource, method: Method) -> dict[int, Value]:
+    stored = Signature.objects.filter(
+        source_id=Source.objects.id_of(source), method=method.name, version=method.version
+    ).values_list("record_id", vectors.column(method))
+    return {record: _unpacked(value) for record, value in stored.iterator()}
+
+
+def _unpacked(value: Any) -> Value:
+    if isinstance(value, str):
+        return np.array([bit == "1" for bit in value])
+    if hasattr(value, "indices"):
+        return dict(zip(value.indices(), value.values(), strict=True))
+    return np.array(value if isinstance(value, list) else value.to_list(), np.float32)

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from similar_images import conf, registry, signatures
+from similar_images.evaluation import drawing, report
+from similar_images.evaluation.describing import Described, decode, describe, one_core
+from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
+from similar_images.evaluation.retrieval import METRICS, RANDOM, Retrieval, retrieve, searchable
+from similar_images.evaluation.robustness import COPY_METRICS, Robustness, withstand
+from similar_images.evaluation.stored import of_source
+from similar_images.evaluation.transforms import Pixels
+from similar_images.images import UnreadableImage
+from similar_images.signatures.base import Method
+
+TRANSFORMED = 100
+"""Pictures without labels that are changed, where the caller does not say."""
+
+UNREADABLE_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A mean that must not fall below a value."""
+
+    ranking: str
+    metric: str
+    least: float
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure how well the methods find what they should: over folders of pictures, or over the stored signatures "
+        "of a source. A folder may have a labels.csv with the columns path, group (the same thing) and class (the same "
+        "kind of thing): mAP, precision and recall say whether pictures with the same label come first. Pictures "
+        "without labels are changed in 15 ways at 3 strengths, and it is measured whether the original comes first. "
+        "Also tells milliseconds and bytes per picture. Reads and reports only: nothing is stored."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="Pictures, with or without labels.")
+        parser.add_argument("--source", metavar="app.Model.field", help="In place of folders: the indexed pictures.")
+        parser.add_argument("--label", metavar="FIELD", help="What groups a source, e.g. category or category__name.")
+        parser.add_argument(
+            "--method",
+            action="append",
+            metavar="NAME",
+            help="Only this method; may be repeated. Default: all built-in ones for folders, all enabled ones for a "
+            "source.",
+        )
+        parser.add_argument(
+            "--ranking",
+            action="append",
+            metavar="NAME:WEIGHT,NAME:WEIGHT",
+            help="A blend to measure beside the methods, e.g. embedding:0.9,color:0.1; may be repeated. Default: "
+            "SIMILAR_IMAGES['RANKING'].",
+        )
+        parser.add_argument(
+            "--by", choices=[*LABELS, "both"], default="both", help="Which labels of a folder count; default both."
+        )
+        parser.add_argument(
+            "--transforms",
+            type=_count,
+            metavar="N",
+            help=f"How many pictures of each set are changed; 0 for none. Default: {TRANSFORMED} where there are no "
+            "labels, otherwise none.",
+        )
+        parser.add_argument(
+            "--limit", type=_count, metavar="N", help="At most N pictures of each set, always the same."
+        )
+        parser.add_argument(
+            "--floor",
+            action="append",
+            default=[],
+            metavar="METHOD:METRIC:VALUE",
+            help="Fail when a mean is below the value, e.g. embedding:mAP:0.5; may be repeated. Metrics: "
+            f"{', '.join((*METRICS, *COPY_METRICS))}.",
+        )
+        parser.add_argument("--json", metavar="FILE", help="Write all figures as JSON; - for standard output.")
+        parser.add_argument(
+            "--markdown",
+            type=Path,
+            metavar="FILE",
+            help="Write the tables; where the file has the lines {} and {}, only between them.".format(*report.MARKS),
+        )
+        parser.add_argument("--plot", type=Path, metavar="FILE", help="Draw the figures, as PNG or SVG.")
+        parser.add_argument(
+            "--misses",
+            type=Path,
+            metavar="FILE",
+            help="Draw a contact sheet, as JPEG or PNG, of the worst misses: of the first --ranking, of the setting's, "
+            "or of the first method.",
+        )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self._command = shlex.join(["python", *argv])
+        super().run_from_argv(argv)
+
+    _command = ""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["folders"]) == bool(options["source"]):
+            raise CommandError("Name the folders to evaluate on, or a --source; see --help.")
+        if options["label"] and not options["source"]:
+            raise CommandError("--label is for a --source; the labels of a folder are in its labels.csv.")
+        if options["plot"] and find_spec("matplotlib") is None:
+            raise CommandError('--plot needs Matplotlib: pip install "similar_images[evaluate]".')
+        methods = self._methods(options)
+        rankings = {**self._blends(options, methods), **{name: {name: 1.0} for name in methods}}
+        floors = [_floor(text, rankings) for text in options["floor"]]
+        results = [self._evaluate(*found, rankings, options) for found in self._sets(methods, options)]
+        if not any(result.described.items for result in results):
+            raise CommandError("There was no picture to evaluate on.")
+        self._write(results, next(iter(rankings)), options)
+        self._check(floors, report.means(results))
+
+    def _methods(self, options: dict[str, Any]) -> dict[str, Method]:
+        """By name, those that are asked for: of the setting where it has them, otherwise with default options."""
+        enabled = signatures.enabled()
+        names = options["method"] or (enabled if options["source"] else dict.fromkeys([*enabled, *signatures.BUILT_IN]))
+        methods: dict[str, Method] = {}
+        for name in names:
+            try:
+                method = enabled[name] if name in enabled else signatures.load(name, {})
+            except ImproperlyConfigured as error:
+                if options["method"]:
+                    raise CommandError(str(error)) from error
+                self.stderr.write(f"{name} is left out: {error}")
+                continue
+            methods[method.name] = method
+        return methods
+
+    def _blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
+        """The rankings of several methods, by how they are written."""
+        if options["ranking"]:
+            rankings = [_ranking(text) for text in options["ranking"]]
+            if lacking := {name for weights in rankings for name in weights} - methods.keys():
+                raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
+        else:
+            rankings = [{name: weight for name, weight in conf.get().ranking.items() if weight}]
+            rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
+        return {
+            ",".join(f"{name}:{weight:g}" for name, weight in weights.items()): weights
+            for weights in rankings
+            if len(weights) > 1
+        }
+
+    def _sets(self, methods: dict[str, Method], options: dict[str, Any]) -> Iterator[tuple[str, Described]]:
+        if options["source"]:
+            yield options["source"], self._stored(methods, options)
+            return
+        try:
+            sets = [(folder, of_folder(folder)) for folder in options["folders"]]
+        except BadFolder as error:
+            raise CommandError(str(error)) from error
+        for (folder, items), name in zip(sets, _names(options["folders"]), strict=True):
+            chosen = [items[place] for place in sample(len(items), options["limit"])]
+            bar = _bar(options, chosen, unit="picture", desc=f"{name}: describing")
+            described = describe(bar, methods, conf.get().max_pixels)
+            self._tell_unreadable(folder, described.unreadable)
+            yield name, described
+
+    def _stored(self, methods: dict[str, Method], options: dict[str, Any]) -> Described:
+        model, _dot, field = options["source"].rpartition(".")
+        try:
+            source = registry.get(model, field)
+            described, missing = of_source(source, options["label"], methods, options["limit"])
+        except registry.NotRegistered as error:
+            raise CommandError(str(error)) from error
+        except FieldError as error:
+            raise CommandError(f"--label: {error}") from error
+        for name, count in missing.items():
+            if count:
+                self.stderr.write(f"{count} pictures are left out, for want of a current signature by {name}.")
+        return described
+
+    def _tell_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
+        for name, reason in list(unreadable.items())[:UNREADABLE_SHOWN]:
+            self.stderr.write(f"{folder / name}: {reason}")
+        if unreadable:
+            self.stderr.write(f"{len(unreadable)} pictures of {folder} can't be read and are left out.")
+
+    def _evaluate(
+        self, name: str, described: Described, rankings: dict[str, dict[str, float]], options: dict[str, Any]
+    ) -> report.Result:
+        retrieval: dict[str, dict[str, Retrieval]] = {}
+        for label, labels in _labels(described.items, options):
+            bar = _bar(options, {**rankings, RANDOM: {}}.items(), unit="method", desc=f"{name}: by {label}")
+            retrieval[label] = {ranking: retrieve(weights, described.signatures, labels) for ranking, weights in bar}
+        asked = options["transforms"]
+        count = asked if asked is not None else TRANSFORMED * (not retrieval)
+        robustness = self._withstand(name, described, rankings, count, options) if described.items and count else {}
+        return report.Result(name, described, retrieval, robustness)
+
+    def _withstand(
+        self,
+        name: str,
+        described: Described,
+        rankings: dict[str, dict[str, float]],
+        count: int,
+        options: dict[str, Any],
+    ) -> dict[str, Robustness]:
+        places = _bar(options, sample(len(described.items), count), unit="picture", desc=f"{name}: changing")
+        with one_core():
+            return withstand(rankings, described.signatures, self._pixels(described.items, places))
+
+    def _pixels(self, items: list[Item], places: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+        for place in places:
+            try:
+                yield place, decode(items[place], conf.get().max_pixels)
+            except (UnreadableImage, OSError) as error:
+                self.stderr.write(f"{items[place].name}: {error}")
+
+    def _write(self, results: list[report.Result], shown: str, options: dict[str, Any]) -> None:
+        about = {"date": date.today().isoformat(), "machine": report.machine(), "command": self._command}
+        text = "\n".join(map(str, report.tables(results)))
+        if options["json"] != "-":
+            self.stdout.write(text, ending="")
+        try:
+            if options["json"]:
+                document = json.dumps({**about, **report.as_json(results)}, indent=2)
+                if options["json"] == "-":
+                    self.stdout.write(document)
+                else:
+                    Path(options["json"]).write_text(document + "\n", encoding="utf-8")
+            if options["markdown"]:
+                made = f"Made on {about['date']}, on {about['machine']}, by\n\n```sh\n{about['command']}\n```\n"
+                report.write_markdown(options["markdown"], f"{made}\n{text}")
+            if options["plot"]:
+                drawing.plot(results, options["plot"])
+            if options["misses"]:
+                drawing.sheet(drawing.misses(results, shown), options["misses"], conf.get().max_pixels)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"A file can't be written: {error}") from error
+
+    def _check(self, floors: Iterable[Floor], means: dict[str, dict[str, float]]) -> None:
+        failed = []
+        for floor in floors:
+            value = means[floor.ranking].get(floor.metric)
+            if value is None:
+                failed.append(f"{floor.ranking} {floor.metric} was not measured on these pictures.")
+            elif value < floor.least:
+                failed.append(f"{floor.ranking} {floor.metric} is {value:.4f}, below the floor of {floor.least:g}.")
+        if failed:
+            raise CommandError("\n".join(failed))
+
+
+def _labels(items: list[Item], options: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """What tells pictures apart: labels that some pictures share, but not all."""
+    names = dict.fromkeys(name for item in items for name in item.labels)
+    for name in names:
+        if options["source"] or options["by"] in (name, "both"):
+            labels = [item.labels[name] for item in items]
+            if len(searchable(labels)) and len(set(labels)) > 1:
+                yield name, labels
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """Short names of folders: the last part, and the whole path where that is not enough."""
+    short = [Path(os.path.abspath(folder)).name for folder in folders]
+    return [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
+
+
+def _ranking(text: str) -> dict[str, float]:
+    pairs = [part.rpartition(":") for part in text.split(",")]
+    try:
+        weights = {name.strip(): float(weight) for name, _colon, weight in pairs}
+    except ValueError:
+        weights = {}
+    if not conf.is_ranking(weights) or len(weights) < len(pairs):
+        raise CommandError(f"--ranking {text!r} is not of the form embedding:0.9,color:0.1.")
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def _floor(text: str, rankings: Iterable[str]) -> Floor:
+    match = re.fullmatch(r"(.+):([^:]+):([0-9.]+)", text)
+    try:
+        floor = Floor(match[1], match[2], float(match[3])) if match else None
+    except ValueError:
+        floor = None
+    if floor is None:
+        raise CommandError(f"--floor {text!r} is not of the form embedding:mAP:0.5.")
+    if floor.ranking not in rankings:
+        raise CommandError(f"--floor {text!r}: {floor.ranking} is not evaluated; there are {', '.join(rankings)}.")
+    if floor.metric not in (*METRICS, *COPY_METRICS):
+        raise CommandError(f"--floor {text!r}: the metrics are {', '.join((*METRICS, *COPY_METRICS))}.")
+    return floor
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _bar(options: dict[str, Any], things: Iterable[Any], **kwargs: Any) -> tqdm[Any]:
+    """A progress bar on stderr; none where that is no terminal."""
+    return tqdm(things, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)
