@@ -35,7 +35,7 @@ from tests import drawing
 from tests.methods import Bits, Mean
 from tests.testapp.models import Picture
 
-PICTURES = 100
+PICTURES = 60
 """Of every labeled set, for the comparison of the methods."""
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
@@ -313,9 +313,10 @@ def test_no_method_is_worse_than_a_naive_version_of_itself() -> None:
     means: dict[str, list[float]] = {name: [] for name in (*methods, "random")}
     for name in ("clothing", "corel", "emoji", "furniture", "grocery"):
         items = of_folder(SETS / name)
-        # Whole groups, or else the first of every class: a sample by chance would tear groups apart.
-        items = sorted(items, key=lambda item: (item.labels["group"], item.name))
-        items = items[:PICTURES] if items[0].labels["group"] else items[:: -(-len(items) // PICTURES)]
+        step = -(-len(items) // PICTURES)
+        # Every so many groups, as whole ones, or else every so many pictures of every class.
+        groups = set(sorted({item.labels["group"] for item in items})[::step])
+        items = [item for item in items if item.labels["group"] in groups] if len(groups) > 1 else items[::step]
         signatures = describe(items, methods, max_pixels=10**7).signatures
         for label in ("group", "class"):
             labels = [item.labels[label] for item in items]
