@@ -254,7 +254,7 @@ def test_without_a_plot__matplotlib_is_not_imported(photos: Path, monkeypatch: p
 
 
 def test_machine__is_told() -> None:
-    assert "cores, " in report.machine()
+    assert " cores (" in report.machine()
 
 
 class TestSource:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import cv2
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Described:
     """Pictures that could be read, and what every method saw in them, in the same order.
 
-    `milliseconds`: the median time that a method took for one, on one core. `unreadable`: names and reasons.
+    `milliseconds`: the median processor time, of all cores together, that a method took for one, whatever else the
+    machine did meanwhile. `unreadable`: names and reasons.
     """
 
     items: list[Item]
@@ -58,9 +59,9 @@ def describe(items: Iterable[Item], methods: Mapping[str, Method], max_pixels: i
                 continue
             readable.append(item)
             for name, method in methods.items():
-                start = perf_counter()
+                start = process_time()
                 values[name].append(method.compute(pixels))
-                times[name].append(perf_counter() - start)
+                times[name].append(process_time() - start)
     return Described(
         readable,
         {name: Signatures(method, values[name]) for name, method in methods.items()} if readable else {},

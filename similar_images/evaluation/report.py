@@ -164,7 +164,7 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file() and (found := re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE)):
         model = found[1].strip()
-    return f"{os.cpu_count()} cores, {model}"
+    return f"{os.cpu_count()} cores ({model})"
 
 
 def write_markdown(path: Path, text: str) -> None:
