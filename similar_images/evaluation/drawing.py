@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,6 +18,11 @@ from .report import Result, means
 from .retrieval import RANDOM
 from .transforms import TRANSFORMS, Pixels
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PLOTS = (".png", ".svg", ".pdf")
+SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 TILE = 200
 LINE = 16
 CAPTION = 3 * LINE + 4
@@ -24,11 +30,12 @@ MISSES_SHOWN = 48
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Draw mAP by set and ranking as bars, and recall@1 by transform and ranking as a map; PNG or what the suffix says.
+    """Draw mAP by set and ranking as bars, and recall@1 by transform and ranking as a map, to one of PLOTS.
 
     Raises:
         ImportError: Matplotlib is not installed.
-        ValueError, OSError: the file can't be written; of an unknown suffix, too.
+        ValueError: there were neither labels nor changed copies.
+        OSError: the file can't be written.
     """
     from matplotlib.figure import Figure
 
@@ -39,34 +46,39 @@ def plot(results: Sequence[Result], path: Path) -> None:
         raise ValueError("there is nothing to draw, as there were neither labels nor changed copies.")
     figure = Figure(figsize=(14, 5.5 * parts), dpi=110, layout="constrained")
     axes = list(figure.subplots(parts, 1, squeeze=False)[:, 0])
-    mean = means(results)
     if tasks:
-        axis = axes.pop(0)
-        rankings = sorted(tasks[0][0].retrieval[tasks[0][1]], key=lambda name: -mean[name]["mAP"])
-        groups = [f"{result.name}\n{label}" for result, label in tasks] + ["mean"]
-        width = 0.88 / len(rankings)
-        for i, name in enumerate(rankings):
-            heights = [result.retrieval[label][name].means["mAP"] for result, label in tasks] + [mean[name]["mAP"]]
-            places = np.arange(len(groups)) + (i + 0.5) * width - 0.44
-            axis.bar(places, heights, width, label=name, color=_color(i, name))
-        axis.set_xticks(range(len(groups)), groups)
-        axis.set_ylim(0, 1)
-        axis.set_ylabel("mean average precision")
-        axis.set_title("Pictures with the same label, found: mAP by set and method")
-        axis.grid(axis="y", alpha=0.3)
-        axis.set_axisbelow(True)
-        axis.legend(ncols=7, fontsize="small", loc="upper right")
+        _draw_bars(axes.pop(0), tasks, {name: mean["mAP"] for name, mean in means(results).items() if "mAP" in mean})
     for axis, result in zip(axes, copies, strict=True):
-        rankings = sorted(result.robustness, key=lambda name: -result.robustness[name].means["copy-recall@1"])
-        shares = np.array([result.robustness[name].values[..., 1].mean(axis=(0, 2)) for name in rankings])
-        axis.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        axis.set_xticks(range(len(TRANSFORMS)), TRANSFORMS)
-        axis.set_yticks(range(len(rankings)), rankings)
-        for (row, column), share in np.ndenumerate(shares):
-            ink = "black" if share > 0.6 else "white"
-            axis.text(column, row, f"{share:.2f}", ha="center", va="center", color=ink, fontsize="small")
-        axis.set_title(f"Changed copies, found: recall@1 by transform and method ({result.name})")
+        _draw_map(axis, result)
     figure.savefig(path)
+
+
+def _draw_bars(axis: Axes, tasks: Sequence[tuple[Result, str]], mean: dict[str, float]) -> None:
+    rankings = sorted(mean, key=lambda name: -mean[name])
+    width = 0.88 / len(rankings)
+    for i, name in enumerate(rankings):
+        heights = [*(result.retrieval[label][name].means["mAP"] for result, label in tasks), mean[name]]
+        places = np.arange(len(heights)) + (i + 0.5) * width - 0.44
+        axis.bar(places, heights, width, label=name, color=_color(i, name))
+    axis.set_xticks(range(len(tasks) + 1), [*(f"{result.name}\n{label}" for result, label in tasks), "mean"])
+    axis.set_ylim(0, 1)
+    axis.set_ylabel("mean average precision")
+    axis.set_title("Pictures with the same label, found: mAP by set and method")
+    axis.grid(axis="y", alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.legend(ncols=7, fontsize="small", loc="upper right")
+
+
+def _draw_map(axis: Axes, result: Result) -> None:
+    rankings = sorted(result.robustness, key=lambda name: -result.robustness[name].means["copy-recall@1"])
+    shares = np.array([result.robustness[name].values[..., 1].mean(axis=(0, 2)) for name in rankings])
+    axis.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(TRANSFORMS)), TRANSFORMS)
+    axis.set_yticks(range(len(rankings)), rankings)
+    for (row, column), share in np.ndenumerate(shares):
+        ink = "black" if share > 0.6 else "white"
+        axis.text(column, row, f"{share:.2f}", ha="center", va="center", color=ink, fontsize="small")
+    axis.set_title(f"Changed copies, found: recall@1 by transform and method ({result.name})")
 
 
 def _color(place: int, name: str) -> str | tuple[float, ...]:
@@ -122,10 +134,10 @@ def _lowest(values: np.ndarray, ranks: np.ndarray, count: int) -> list[int]:
 
 
 def sheet(worst: Sequence[Miss], path: Path, max_pixels: int) -> None:
-    """Draw a miss a row, in two columns: what was searched with, what came first, the right one that came first.
+    """Draw what was searched with, what came first, and the right one that came first, to one of SHEETS.
 
     Raises:
-        ValueError, OSError: the file can't be written; of an unknown suffix, too.
+        OSError: the file can't be written.
     """
     columns, line = 2, TILE + CAPTION
     rows = -(-len(worst) // columns)

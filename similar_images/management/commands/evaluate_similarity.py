@@ -98,7 +98,7 @@ class Command(BaseCommand):
             metavar="FILE",
             help="Write the tables; where the file has the lines {} and {}, only between them.".format(*report.MARKS),
         )
-        parser.add_argument("--plot", type=Path, metavar="FILE", help="Draw the figures, as PNG or SVG.")
+        parser.add_argument("--plot", type=Path, metavar="FILE", help="Draw the figures, as PNG, SVG or PDF.")
         parser.add_argument(
             "--misses",
             type=Path,
@@ -118,8 +118,7 @@ class Command(BaseCommand):
             raise CommandError("Name the folders to evaluate on, or a --source; see --help.")
         if options["label"] and not options["source"]:
             raise CommandError("--label is for a --source; the labels of a folder are in its labels.csv.")
-        if options["plot"] and find_spec("matplotlib") is None:
-            raise CommandError('--plot needs Matplotlib: pip install "similar_images[evaluate]".')
+        self._check_files(options)
         methods = self._methods(options)
         rankings = {**self._blends(options, methods), **{name: {name: 1.0} for name in methods}}
         floors = [_floor(text, rankings) for text in options["floor"]]
@@ -128,6 +127,17 @@ class Command(BaseCommand):
             raise CommandError("There was no picture to evaluate on.")
         self._write(results, next(iter(rankings)), options)
         self._check(floors, report.means(results))
+
+    def _check_files(self, options: dict[str, Any]) -> None:
+        """Say at once, and not after all the work, that a file can't be written."""
+        for name, suffixes in {"json": (), "markdown": (), "plot": drawing.PLOTS, "misses": drawing.SHEETS}.items():
+            path = Path(options[name] or "-")
+            if not path.parent.is_dir():
+                raise CommandError(f"--{name}: there is no folder {path.parent}.")
+            if options[name] and suffixes and path.suffix.lower() not in suffixes:
+                raise CommandError(f"--{name}: the file's name must end in one of {', '.join(suffixes)}.")
+        if options["plot"] and find_spec("matplotlib") is None:
+            raise CommandError('--plot needs Matplotlib: pip install "similar_images[evaluate]".')
 
     def _methods(self, options: dict[str, Any]) -> dict[str, Method]:
         """By name, those that are asked for: of the setting where it has them, otherwise with default options."""
