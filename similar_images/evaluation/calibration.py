@@ -1,0 +1,78 @@
+"""What distances mean on pictures of one's own: the map from distance to percent, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import images
+from ..signatures.base import Method
+from .describing import decode
+from .distances import Signatures
+from .pictures import Item
+from .transforms import TRANSFORMS, Pixels
+
+FEWEST = 50
+"""Pictures below which chance would decide."""
+
+COPIES = {"JPEG": 1, "resize": 0, "crop": 0}
+"""How copies are made: by which transforms, at which of their strengths."""
+
+STRANGERS = ((0.0001, 70), (0.01, 30), (0.5, 2), (1.0, 0))
+"""What share of the pairs of different pictures may reach how many percent."""
+
+COPY = 90
+"""Percent that the copy in the middle gets."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Distances of pictures and their copies, and of any two pictures."""
+
+    copies: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+
+    @property
+    def curve(self) -> list[list[float]]:
+        """Points (distance, percent): a copy gets 90 at the median, one pair of strangers in 10,000 gets 70.
+
+        One in 100 gets 30, half of them 2. Pairs no farther apart than copies are taken for copies: sites have the
+        same picture twice. Where a method can't tell copies from strangers, the strangers decide.
+        """
+        near = float(np.median(self.copies))
+        apart = self.pairs[self.pairs > near]
+        quantiles = np.quantile(apart if len(apart) else self.pairs, [share for share, _percent in STRANGERS])
+        points = [(near, COPY), *((d, percent) for d, (_share, percent) in zip(quantiles, STRANGERS, strict=True))]
+        curve = [[0.0, 100.0]]
+        for distance, percent in ((round(float(d), 6), float(percent)) for d, percent in points):
+            if distance > curve[-1][0]:
+                curve.append([distance, percent])
+            elif len(curve) > 1:  # of points at one distance, the strictest
+                curve[-1][1] = percent
+        return curve if len(curve) > 1 else [*curve, [1.0, 0.0]]
+
+
+def measure(items: Iterable[Item], originals: Signatures, method: Method, max_pixels: int) -> Measured:
+    """Describe copies of the pictures, made as websites make them, and compare.
+
+    `originals`: the signatures of the items, in their order. Pictures that can't be read any more make no copies.
+    """
+    copies = []
+    for place, item in enumerate(items):
+        try:
+            pixels = decode(item, max_pixels)
+        except (images.UnreadableImage, OSError):
+            continue
+        made = Signatures(method, [method.compute(copy) for copy in _copies(pixels)])
+        copies += [block[:, 0] for block in originals.of(np.array([place])).distances(made)]
+    blocks = np.concatenate(list(originals.distances(originals)))
+    pairs = blocks[np.triu_indices(originals.count, 1)]
+    near = np.concatenate(copies) if copies else np.zeros(1)
+    return Measured(near.astype(float), pairs[np.isfinite(pairs)].astype(float))
+
+
+def _copies(pixels: Pixels) -> list[Pixels]:
+    return [list(TRANSFORMS[name](pixels))[strength] for name, strength in COPIES.items()]

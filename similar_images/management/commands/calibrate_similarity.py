@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from similar_images import conf, registry, signatures, versions
+from similar_images.evaluation.calibration import FEWEST, measure
+from similar_images.evaluation.describing import one_core
+from similar_images.evaluation.stored import of_source
+from similar_images.models import MethodVersion, Source
+from similar_images.registry import ImageSource
+from similar_images.signatures.base import percent
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure on the indexed pictures of a site what distances mean, and keep it: copies that it makes of them get "
+        "90 percent at the median, one pair of different pictures in 10,000 gets 70, half of them at most 2. The maps "
+        "that are shipped were measured on photos of all kinds of things; where all pictures are of one kind, their "
+        "own map tells them apart better. Similarities change at once, stored signatures do not."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--model", action="append", metavar="app.Model", help="Only this model's sources; may be repeated."
+        )
+        parser.add_argument("--method", action="append", metavar="NAME", help="Only this method; may be repeated.")
+        parser.add_argument("--pictures", type=int, default=300, metavar="N", help="How many to measure on (300).")
+        parser.add_argument("--dry-run", action="store_true", help="Only tell what would be kept.")
+        parser.add_argument("--reset", action="store_true", help="Go back to the maps that are shipped.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        enabled = signatures.enabled()
+        names = options["method"] or list(enabled)
+        if unknown := set(names) - enabled.keys():
+            raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(enabled)}.")
+        if options["pictures"] < FEWEST:
+            raise CommandError(f"--pictures must be at least {FEWEST}.")
+        Source.objects.make(registry.sources())
+        versions.sync()
+        measured = 0
+        for source in self._sources(options["model"]):
+            for row in self._rows(source, names):
+                if options["reset"]:
+                    self._keep(row, None, options)
+                    continue
+                measured += self._calibrate(source, row, options)
+        if not measured and not options["reset"]:
+            raise CommandError(
+                f"There is nothing to measure on: no source has {FEWEST} pictures indexed by the methods of the "
+                "setting. Run “manage.py index_images” first."
+            )
+
+    def _sources(self, labels: list[str] | None) -> list[ImageSource]:
+        if not labels:
+            return registry.sources()
+        try:
+            models = {registry.get(label).model for label in labels}
+        except registry.NotRegistered as error:
+            raise CommandError(str(error)) from error
+        return [source for source in registry.sources() if source.model in models]
+
+    def _rows(self, source: ImageSource, names: list[str]) -> Iterator[MethodVersion]:
+        """The versions of the setting."""
+        for name in names:
+            version = signatures.enabled()[name].version
+            yield MethodVersion.objects.get(source_id=Source.objects.id_of(source), name=name, version=version)
+
+    def _calibrate(self, source: ImageSource, row: MethodVersion, options: dict[str, Any]) -> bool:
+        method = signatures.enabled()[row.name]
+        described, _missing = of_source(source, None, {row.name: method}, options["pictures"])
+        count = len(described.items)
+        if count < FEWEST:
+            self.stderr.write(f"{source.label}, {row.name}: left alone, only {count} pictures of {FEWEST}.")
+            return False
+        bar = tqdm(
+            described.items,
+            desc=f"{source.label} {row.name}",
+            unit="picture",
+            file=sys.stderr,
+            disable=None if options["verbosity"] else True,
+        )
+        with one_core():
+            found = measure(bar, described.signatures[row.name], method, conf.get().max_pixels)
+        curve = found.curve
+        pairs = len(found.pairs)
+        self.stdout.write(f"{source.label}, {row.name}, {count} pictures, {pairs} pairs; percent before and after:")
+        for title, distance in (
+            ("a copy, at the median", float(np.median(found.copies))),
+            ("two pictures, the nearest of 1,000 pairs", float(np.quantile(found.pairs, 0.001))),
+            ("two pictures, the nearest of 100 pairs", float(np.quantile(found.pairs, 0.01))),
+            ("two pictures, at the median", float(np.median(found.pairs))),
+        ):
+            before, after = percent(row.curve, distance), percent(curve, distance)
+            self.stdout.write(f"  {title}: {before:.1f} → {after:.1f}")
+        self._keep(row, curve, options)
+        return True
+
+    def _keep(self, row: MethodVersion, curve: list[list[float]] | None, options: dict[str, Any]) -> None:
+        if options["dry_run"]:
+            return
+        shipped = [list(point) for point in signatures.enabled()[row.name].curve]
+        MethodVersion.objects.filter(pk=row.pk).update(curve=curve or shipped, is_calibrated=curve is not None)
