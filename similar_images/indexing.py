@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, DataError, IntegrityError, models, transaction
 from django.db.models import Q
@@ -19,6 +19,9 @@ from django.utils.translation import gettext as _
 from . import conf, images, vectors, versions
 from .models import IndexedImage, Signature, Source
 from .signatures.base import Method
+
+if TYPE_CHECKING:
+    from .signatures.base import Value
 
 logger = logging.getLogger("similar_images")
 
@@ -99,8 +102,8 @@ def index(records: Collection[IndexedImage]) -> None:
         raise
 
 
-_Values = dict[tuple[str, str], tuple[str, Any]]
-"""Signatures as (column, value), by (method, version)."""
+_Values = dict[tuple[str, str], dict[str, Any]]
+"""The columns of signatures, by (method, version)."""
 
 
 @dataclass
@@ -162,9 +165,12 @@ def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]
     if picture:
         seen.width, seen.height = picture.width, picture.height
         for method in missing:
-            value = vectors.pack(method, method.compute(picture.pixels))
-            seen.values[method.name, method.version] = vectors.column(method), value
+            seen.values[method.name, method.version] = _columns(method, method.compute(picture.pixels))
     return seen
+
+
+def _columns(method: Method, value: Value) -> dict[str, Any]:
+    return {vectors.column(method): vectors.pack(method, value), "low_detail": method.has_low_detail(value)}
 
 
 def _settle(job: _Job) -> _Result:
@@ -240,7 +246,8 @@ def _known(sha256: str, methods: list[Method]) -> _Seen:
     seen = _Seen()
     for signature in rows.order_by("method", "version").distinct("method", "version"):
         column = columns[signature.method, signature.version]
-        seen.values[signature.method, signature.version] = column, getattr(signature, column)
+        value = {column: getattr(signature, column), "low_detail": signature.low_detail}
+        seen.values[signature.method, signature.version] = value
         seen.width, seen.height = signature.record.width, signature.record.height
     return seen
 
@@ -304,14 +311,14 @@ def _write_all(results: list[_Result]) -> None:
                     source_id=result.record.source_id,
                     method=name,
                     version=version,
-                    **{column: value},
+                    **value,
                 )
                 for result in results
-                for (name, version), (column, value) in result.values.items()
+                for (name, version), value in result.values.items()
             ),
             update_conflicts=True,
             unique_fields=["record", "method", "version"],
-            update_fields=["dense", "bits", "sparse"],
+            update_fields=["dense", "bits", "sparse", "low_detail"],
         )
         idle = {"started_at": None, "retry_at": None}
         for result in results:

@@ -238,6 +238,9 @@ class Signature(models.Model):
     dense = HalfVectorField(null=True)
     bits = BitsField(null=True)
     sparse = SparseVectorField(null=True)
+    low_detail = models.BooleanField(
+        default=False, help_text=_("The method saw next to nothing in the picture: not searched by it.")
+    )
 
     class Meta:
         verbose_name = _("signature")

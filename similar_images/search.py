@@ -259,9 +259,11 @@ def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Ope
             for form, method in methods
         ]
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
+    values = [(form, method, method.compute(picture.pixels)) for form, method in methods]
     return [
-        Operand(form, _literal(vectors.pack(method, method.compute(picture.pixels))), form.similarity)
-        for form, method in methods
+        Operand(form, _literal(vectors.pack(method, value)), form.similarity)
+        for form, method, value in values
+        if not method.has_low_detail(value)
     ]
 
 
@@ -287,7 +289,7 @@ def _stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> li
         record__object_id=source.object_id(item.pk),
         record__file_name=source.file_name(item),
     )
-    found = set(own.values_list("method", "version"))
+    found = set(own.filter(low_detail=False).values_list("method", "version"))
     forms = versions.serving(source)
     operands = []
     for name in names:
@@ -366,7 +368,8 @@ def _scored(
 
 def _signatures(source: ImageSource, form: Form) -> models.QuerySet[Signature]:
     condition = {"source_id": Source.objects.id_of(source), "method": form.name, "version": form.version}
-    return Signature.objects.filter(**{column: indexes.Literal(value) for column, value in condition.items()})
+    literals = {column: indexes.Literal(value) for column, value in condition.items()}
+    return Signature.objects.filter(**literals, low_detail=False)
 
 
 def _of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:

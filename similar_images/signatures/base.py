@@ -93,6 +93,10 @@ class Method(ABC):
         that are not 0 by their place, from 0 (at most 1,000 to be indexed).
         """
 
+    def has_low_detail(self, value: Value) -> bool:
+        """Whether this result of `compute()` says next to nothing, as of a blank picture: it is not searched by."""
+        return False
+
     def similarity(self, distance: float) -> float:
         """Map a distance to percent."""
         return percent(self.curve, distance)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .base import Value
+
 POINTS = 32
 LENGTH = 64
 LONG_SIDE = 160
@@ -74,6 +76,10 @@ class Kaze(Method):
         if not signature.any():
             signature[:] = -1 / np.sqrt(signature.size)
         return signature.ravel()
+
+    def has_low_detail(self, value: Value) -> bool:
+        """Whether the picture has no keypoints."""
+        return not isinstance(value, dict) and bool((value < 0).all())
 
 
 def _create() -> Any:

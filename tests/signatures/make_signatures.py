@@ -1,0 +1,44 @@
+"""Write the signatures that test_stored.py guards: python -m tests.signatures.make_signatures
+
+To be run when the version of a method has changed, and never else.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from similar_images import signatures
+from tests import drawing
+
+if TYPE_CHECKING:
+    from similar_images.signatures.base import Value
+
+FILE = Path(__file__).with_name("signatures.json")
+SEEDS = (1, 2)
+
+
+def compute(name: str) -> list[Value]:
+    """The signatures of two drawn pictures."""
+    method = signatures.load(name, {})
+    return [method.compute(np.array(drawing.scene(seed, size=(320, 240)))) for seed in SEEDS]
+
+
+def text(value: Value) -> Any:
+    """A signature as it is stored, for JSON."""
+    if isinstance(value, dict):
+        return {str(place): round(number, 5) for place, number in value.items()}
+    if value.dtype == bool:
+        return np.packbits(value).tobytes().hex()
+    return value.astype(np.float16).tobytes().hex()
+
+
+if __name__ == "__main__":
+    made = {
+        name: {"version": signatures.load(name, {}).version, "values": [text(value) for value in compute(name)]}
+        for name in signatures.BUILT_IN
+    }
+    FILE.write_text(json.dumps(made, indent=0) + "\n")
