@@ -35,11 +35,15 @@ Ranking = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Operand:
-    """The query's signature by one version of a method: a value, or where it is stored; and its distances' percent."""
+    """The query's signature by one version of a method: a value, or where it is stored; and its distances' percent.
+
+    `described` is what the method saw, rounded as if it were stored, of a picture that is not.
+    """
 
     form: Form
     value: Value | Subquery
     similarity: Callable[[float], float]
+    described: Any = None
 
 
 class SearchTimeout(Exception):
@@ -259,12 +263,13 @@ def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Ope
             for form, method in methods
         ]
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
-    values = [(form, method, method.compute(picture.pixels)) for form, method in methods]
-    return [
-        Operand(form, _literal(vectors.pack(method, value)), form.similarity)
-        for form, method, value in values
-        if not method.has_low_detail(value)
-    ]
+    operands = []
+    for form, method in methods:
+        value = method.compute(picture.pixels)
+        if not method.has_low_detail(value):
+            packed = vectors.pack(method, value)
+            operands.append(Operand(form, _literal(packed), form.similarity, vectors.unpack(packed)))
+    return operands
 
 
 def _literal(value: Any) -> Value:
@@ -326,15 +331,21 @@ def _nearest(
     rows = _scored(source, operands, records, pool)
     if len(rows) < pool and any(isinstance(o.form, MethodVersion) and o.form.has_index for o in operands):
         rows = _scored(source, operands, records, pool, exact=True)
+    refined = {operand.form.name: _refined(source, operand, [row[0] for row in rows]) for operand in operands}
     ranked: list[_Ranked] = []
-    for object_id, file_name, *found in rows:
-        distances = {o.form.name: d for o, d in zip(operands, found, strict=True) if d is not None}
+    for record_id, object_id, file_name, *found in rows:
+        distances = {
+            o.form.name: refined[o.form.name].get(record_id, d)
+            for o, d in zip(operands, found, strict=True)
+            if d is not None
+        }
         scores = {o.form.name: o.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
         total = sum(weights[name] for name in scores)
         similarity = sum(weights[name] * score for name, score in scores.items()) / total
         if round(similarity, 1) >= min_similarity:
             ranked.append((similarity, object_id, file_name, scores, distances))
-    ranked.sort(key=lambda row: (-row[0], len(row[1]), row[1]))
+    # Far away, where percents end, distances still tell; at the same one, the oldest number comes first.
+    ranked.sort(key=lambda row: (-row[0], sum(row[4].values()), len(row[1]), row[1]))
     return ranked[:limit]
 
 
@@ -346,7 +357,7 @@ def _scored(
     *,
     exact: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Object id, file name and distances of the records nearest by any method."""
+    """Record id, object id, file name and distances of the records nearest by any method."""
     candidates = []
     for operand in operands:
         distance = vectors.distance(operand.form, operand.value)
@@ -363,7 +374,21 @@ def _scored(
     }
     rows = IndexedImage.objects.filter(pk__in=candidates[0].union(*candidates[1:])).annotate(**distances)
     with indexes.scanning(pool):
-        return list(rows.values_list("object_id", "file_name", *distances))
+        return list(rows.values_list("pk", "object_id", "file_name", *distances))
+
+
+def _refined(source: ImageSource, operand: Operand, record_ids: list[int]) -> dict[int, float]:
+    """The truer distances of these records, by methods that have one."""
+    method = versions.method_of(operand.form)
+    if not method or not method.refines:
+        return {}
+    column = vectors.column(operand.form)
+    values = dict(_signatures(source, operand.form).filter(record__in=record_ids).values_list("record_id", column))
+    query = operand.described
+    if query is None:
+        query = vectors.unpack(Source.objects.values_list(operand.value)[:1].get()[0])
+    others = [vectors.unpack(value) for value in values.values()]
+    return dict(zip(values, method.refine(query, others), strict=True))
 
 
 def _signatures(source: ImageSource, form: Form) -> models.QuerySet[Signature]:

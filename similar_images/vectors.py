@@ -93,6 +93,17 @@ def pack(method: Form, value: Any) -> Any:
     return STORAGES[method.storage].pack(value, method.dimensions)
 
 
+def unpack(value: Any) -> Any:
+    """The value of such a column, as `compute()` returns it: an array, or a dict of the numbers by place."""
+    import numpy as np
+
+    if isinstance(value, str):
+        return np.array([bit == "1" for bit in value])
+    if isinstance(value, SparseVector):
+        return dict(zip(value.indices(), value.values(), strict=True))
+    return np.array(value if isinstance(value, list) else value.to_list(), np.float32)
+
+
 def typed(method: Form, expression: Any = None) -> Cast:
     """The column, or another expression, as pgvector's type of this method's length: what indexes are made on."""
     storage = STORAGES[method.storage]

@@ -12,6 +12,7 @@ from PIL import Image
 import similar_images
 from similar_images import signatures, vectors
 from similar_images.models import IndexedImage, Signature
+from similar_images.signatures.color import palette, palette_distance
 from tests import drawing
 from tests.signatures.contract import distance, stored
 from tests.testapp.models import Picture
@@ -55,7 +56,8 @@ def test_every_method__is_stored_and_searched_as_it_was_computed(
         assert len(matches) == (7 if name != "kaze" else len(matches))
         by_object = {match.object.pk: match for match in matches}
         for seed, other in ((2, _others[0]), (3, _others[1])):
-            expected = distance(method, here, stored(method.compute(np.array(drawing.scene(seed)))))
+            there = stored(method.compute(np.array(drawing.scene(seed))))
+            expected = method.refine(here, [there])[0] if method.refines else distance(method, here, there)
             assert by_object[other.pk].distances[name] == pytest.approx(expected, abs=2e-3 * max(1, expected))
         uploaded = similar_images.similar_to(
             io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture, method=name, limit=2
@@ -91,3 +93,23 @@ def test_kaze__a_picture_without_detail_is_marked_and_nobody_s_match(make_pictur
     Picture.objects.create(image=drawing.ContentFile(drawing.encoded(ODD["blank"]), name="again.png"))
     index_now()
     assert Signature.objects.filter(low_detail=True).count() == 3, "signatures of the same bytes keep the mark"
+
+
+def test_palette__the_best_are_ranked_by_the_earth_mover_s_distance(
+    make_picture: Any, index_now: Any, configure: Any, django_assert_num_queries: Any
+) -> None:
+    configure(METHODS={"palette": {}}, RANKING={"palette": 1})
+    pictures = [make_picture(seed) for seed in range(12)]
+    index_now()
+    palettes = {picture.pk: palette(np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
+    expected = {pk: palette_distance(palettes[pictures[0].pk], other) for pk, other in palettes.items()}
+    with django_assert_num_queries(8):
+        matches = similar_images.similar_to(pictures[0])
+    assert [match.object.pk for match in matches] == sorted(expected, key=lambda pk: expected[pk])[1:]
+    for match in matches:
+        assert match.distances["palette"] == pytest.approx(expected[match.object.pk], abs=0.02)
+    uploaded = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(0))), model=Picture)
+    assert uploaded[0].object == pictures[0]
+    assert [match.distances["palette"] for match in uploaded[1:]] == pytest.approx(
+        [match.distances["palette"] for match in matches], abs=0.02
+    )

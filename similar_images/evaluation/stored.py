@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .. import conf, images, vectors
 from ..models import IndexedImage, Signature, Source
@@ -62,12 +60,4 @@ def _values(source: ImageSource, method: Method) -> dict[int, Value]:
     stored = Signature.objects.filter(
         source_id=Source.objects.id_of(source), method=method.name, version=method.version
     ).values_list("record_id", vectors.column(method))
-    return {record: _unpacked(value) for record, value in stored.iterator()}
-
-
-def _unpacked(value: Any) -> Value:
-    if isinstance(value, str):
-        return np.array([bit == "1" for bit in value])
-    if hasattr(value, "indices"):
-        return dict(zip(value.indices(), value.values(), strict=True))
-    return np.array(value if isinstance(value, list) else value.to_list(), np.float32)
+    return {record: vectors.unpack(value) for record, value in stored.iterator()}

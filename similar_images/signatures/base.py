@@ -72,6 +72,9 @@ class Method(ABC):
     curve: Curve
     """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
 
+    refines: ClassVar[bool] = False
+    """Whether the best candidates are ranked by `refine()`, a distance that no index can tell, on the same scale."""
+
     takes_text: bool = False
     """Whether `compute_text()` describes words so that they are near the pictures they fit."""
 
@@ -92,6 +95,10 @@ class Method(ABC):
         Returns, by `storage`: halfvec, `dimensions` finite numbers; bit, as many booleans; sparsevec, the numbers
         that are not 0 by their place, from 0 (at most 1,000 to be indexed).
         """
+
+    def refine(self, query: Value, candidates: Sequence[Value]) -> list[float]:
+        """Truer distances of the candidates that the stored ones put forward; only where `refines`."""
+        raise TypeError(f"{self.name} has no truer distance.")
 
     def has_low_detail(self, value: Value) -> bool:
         """Whether this result of `compute()` says next to nothing, as of a blank picture: it is not searched by."""
