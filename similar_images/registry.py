@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -206,6 +206,18 @@ def get(model: type[models.Model] | str, field: str | None = None) -> ImageSourc
             return source
     what = f'{model.__name__}, "{field or "…"}"'
     raise NotRegistered(f"{what} is not a source; call similar_images.register({what}).")
+
+
+def named(labels: Iterable[str] | None) -> list[ImageSource]:
+    """The sources of these models ("app.Model"); all of them, where no label is given.
+
+    Raises:
+        NotRegistered: a label names none.
+    """
+    if not labels:
+        return sources()
+    models_of = {get(label).model for label in labels}
+    return [source for source in sources() if source.model in models_of]
 
 
 def of(model: type[models.Model]) -> Iterator[ImageSource]:

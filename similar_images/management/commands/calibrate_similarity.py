@@ -42,10 +42,14 @@ class Command(BaseCommand):
             raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(enabled)}.")
         if options["pictures"] < FEWEST:
             raise CommandError(f"--pictures must be at least {FEWEST}.")
+        try:
+            sources = registry.named(options["model"])
+        except registry.NotRegistered as error:
+            raise CommandError(str(error)) from error
         Source.objects.make(registry.sources())
         versions.sync()
         measured = 0
-        for source in self._sources(options["model"]):
+        for source in sources:
             for row in self._rows(source, names):
                 if options["reset"]:
                     self._keep(row, None, options)
@@ -56,15 +60,6 @@ class Command(BaseCommand):
                 f"There is nothing to measure on: no source has {FEWEST} pictures indexed by the methods of the "
                 "setting. Run “manage.py index_images” first."
             )
-
-    def _sources(self, labels: list[str] | None) -> list[ImageSource]:
-        if not labels:
-            return registry.sources()
-        try:
-            models = {registry.get(label).model for label in labels}
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
-        return [source for source in registry.sources() if source.model in models]
 
     def _rows(self, source: ImageSource, names: list[str]) -> Iterator[MethodVersion]:
         """The versions of the setting."""

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from similar_images import dispatch, indexes, indexing, outbox, registry, signatures, versions
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
-from similar_images.registry import ImageSource
 
 Status = IndexedImage.Status
 
@@ -48,7 +47,10 @@ class Command(BaseCommand):
         if options["prune"]:
             self._prune(options)
             return
-        sources = self._sources(options["model"])
+        try:
+            sources = registry.named(options["model"])
+        except registry.NotRegistered as error:
+            raise CommandError(str(error)) from error
         methods = options["method"] or []
         if unknown := set(methods) - signatures.enabled().keys():
             raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
@@ -83,15 +85,6 @@ class Command(BaseCommand):
                 bar.update(size)
         indexes.sync()
         self.stdout.write(f"{count} signatures of former versions deleted.")
-
-    def _sources(self, labels: list[str] | None) -> list[ImageSource]:
-        if not labels:
-            return registry.sources()
-        try:
-            models = {registry.get(label).model for label in labels}
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
-        return [source for source in registry.sources() if source.model in models]
 
     def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
         done: Counter[str] = Counter()
