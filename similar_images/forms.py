@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import conf, registry, search, signatures
+from .nearest import Ranking
 
 
 class OptionsForm(forms.Form):
@@ -62,7 +63,7 @@ class OptionsForm(forms.Form):
                 self.add_error("ranking" if data["ranking"] else "method", str(error))
         return data
 
-    def check_ranking(self, method: str | None, ranking: search.Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
         search.weights_of(method, ranking)
 
     def options(self) -> dict[str, Any]:
@@ -146,7 +147,7 @@ class TextForm(AmongForm):
         text: str = self.cleaned_data["text"]
         return text
 
-    def check_ranking(self, method: str | None, ranking: search.Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
         if search.text_methods():
             search.text_method(method, ranking)
 

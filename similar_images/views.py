@@ -12,6 +12,7 @@ from . import registry, search
 from .forms import OptionsForm, SearchForm, TextForm
 from .images import UnreadableImage
 from .models import IndexedImage
+from .nearest import SearchTimeout
 
 
 class SimilarView(View):
@@ -54,7 +55,7 @@ class SearchView(View):
         if form.is_valid():
             try:
                 context["matches"] = search.similar_to(request=request, **form.options())
-            except search.SearchTimeout as error:
+            except SearchTimeout as error:
                 form.add_error("text", str(error))
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
 
@@ -65,7 +66,7 @@ class SearchView(View):
             try:
                 image = form.cleaned_data["image"]
                 context["matches"] = search.similar_to(image, request=request, **form.options())
-            except (UnreadableImage, search.SearchTimeout) as error:
+            except (UnreadableImage, SearchTimeout) as error:
                 form.add_error("image", str(error))
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
 

@@ -107,7 +107,7 @@ def measure(pictures: list[Any], name: str) -> tuple[list[list[Any]], float, flo
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from similar_images import indexes, search, similar_to
+    from similar_images import indexes, nearest, similar_to
 
     found, calls, statements = [], [], []
     plan = ""
@@ -119,7 +119,7 @@ def measure(pictures: list[Any], name: str) -> tuple[list[list[Any]], float, flo
         with CaptureQueriesContext(connection) as queries:
             similar_to(picture, method=name, limit=10)
         (sql,) = [query["sql"] for query in queries if "distance_" in query["sql"]]
-        with indexes.scanning(search.POOL), connection.cursor() as cursor:
+        with indexes.scanning(nearest.POOL), connection.cursor() as cursor:
             start = time.perf_counter()
             cursor.execute(sql)
             cursor.fetchall()

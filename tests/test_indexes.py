@@ -12,7 +12,7 @@ from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
-from similar_images import indexes, registry, search, vectors, versions
+from similar_images import indexes, nearest, registry, vectors, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import drawing, methods
 from tests.testapp.models import Picture
@@ -145,9 +145,9 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
         try:
-            hasty = plan(lambda: list(search._scored(*hasty_arguments(query, few))))
+            hasty = plan(lambda: list(nearest.scored(*hasty_arguments(query, few))))
             assert indexes.PREFIX in hasty
-            assert len(search._scored(*hasty_arguments(query, few))) < 5
+            assert len(nearest.scored(*hasty_arguments(query, few))) < 5
             assert similar_images.similar_to(query, queryset=few, method="wide") == expected
         finally:
             cursor.execute("RESET ALL")
@@ -155,7 +155,7 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
 
 def hasty_arguments(query: Picture, few: Any) -> tuple[Any, ...]:
     source = registry.get(Picture)
-    return source, search._stored(source, query, ["wide"]), search._of_objects(source, few), search.POOL
+    return source, nearest.stored(source, query, ["wide"]), nearest.of_objects(source, few), nearest.POOL
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
@@ -164,8 +164,8 @@ def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> 
     indexes.sync()
     source = registry.get(Picture)
     form = versions.serving(source)["wide"]
-    nearest = search._signatures(source, form).order_by(vectors.distance(form, Value("[" + "1," * 255 + "1]")))
-    sql, parameters = nearest.values("record_id")[:10].query.sql_with_params()
+    rows = nearest.signatures_of(source, form).order_by(vectors.distance(form, Value("[" + "1," * 255 + "1]")))
+    sql, parameters = rows.values("record_id")[:10].query.sql_with_params()
     numbered = sql
     for number in range(1, len(parameters) + 1):
         numbered = numbered.replace("%s", f"${number}", 1)

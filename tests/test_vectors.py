@@ -11,7 +11,7 @@ from django.db import connection
 from PIL import Image
 
 import similar_images
-from similar_images import vectors
+from similar_images import nearest, vectors
 from similar_images.models import Signature
 from similar_images.signatures.base import Method
 from tests import drawing, methods
@@ -140,7 +140,7 @@ def test_pack__refuses_what_the_method_does_not_promise(method: Method, value: A
     ],
 )
 def test_pack__takes_what_can_be_compared(method: Method, value: Any) -> None:
-    operand = similar_images.search._literal(vectors.pack(method, value))
+    operand = nearest._literal(vectors.pack(method, value))
     with connection.cursor() as cursor:
         query = Signature.objects.values(distance=vectors.distance(method, operand)).query
         cursor.execute(*query.sql_with_params())

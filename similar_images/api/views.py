@@ -20,6 +20,7 @@ from .. import registry, search
 from ..forms import OptionsForm, SearchForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
+from ..nearest import SearchTimeout
 from .serializers import MatchesSerializer, SearchSerializer, StatusSerializer
 
 KEY = [
@@ -81,7 +82,7 @@ class SearchView(View):
         source = registry.get(options["model"], options["field"])
         try:
             matches = search.similar_to(request=django_request(request), **options)
-        except search.SearchTimeout as error:
+        except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
         return _answer(request, form, source, {"text": options["text"], "status": "indexed"}, matches)
 
@@ -100,7 +101,7 @@ class SearchView(View):
                 query["labels"] = labels(image)
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
-        except search.SearchTimeout as error:
+        except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
         return _answer(request, form, source, query, matches)
 
