@@ -138,7 +138,7 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     from . import indexes, outbox, versions
-    from .models import MethodVersion
+    from .models import IndexedImage, MethodVersion
 
     alias = router.db_for_write(MethodVersion)
     if (
@@ -157,11 +157,13 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     ]
     for source, version in versions.waiting():
         count = outbox.outdated(source, [version.name]).count()
+        failed = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.FAILED).count()
         messages.append(
             checks.Info(
                 f"{source.label} is still searched by a former version of {version.name}; {count} pictures lack the "
-                f"new one, {version.version}.",
-                hint="The workers fill it in; “manage.py index_images” shows how far they are.",
+                f"new one, {version.version}, and {failed} failed.",
+                hint="The workers fill it in. Where many failed, the records in the admin say why; "
+                "“manage.py index_images --failed” has them tried again.",
                 id="similar_images.I001",
             )
         )

@@ -56,7 +56,7 @@ class OptionsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        if "ranking" in data:
+        if "ranking" in data and "method" in data:
             try:
                 self.check_ranking(data["method"] or None, data["ranking"])
             except ValueError as error:

@@ -42,6 +42,10 @@ class UnreadableImage(Exception):
     """The bytes are no picture that can be used, now or later; the message says why, for people."""
 
 
+class MissingFile(UnreadableImage):
+    """There is no such file, or the storage of this machine does not show it."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """An upright picture: its size in the file, and its pixels, maybe fewer, as (height, width, 3) RGB."""
@@ -55,17 +59,18 @@ def read(storage: Storage, name: str, *, max_bytes: int) -> bytes:
     """The bytes of a stored file.
 
     Raises:
-        UnreadableImage: the file is missing, empty or above `max_bytes`.
+        MissingFile: there is none.
+        UnreadableImage: the file is empty or above `max_bytes`.
         Exception: whatever a storage that is down raises; worth another try.
     """
     try:
         with storage.open(name, "rb") as file:
             return read_bounded(file, max_bytes=max_bytes)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousFileOperation) as error:
-        raise UnreadableImage(_("The file is missing in the storage.")) from error
+        raise MissingFile(_("The file is missing in the storage.")) from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise UnreadableImage(_("The file is missing in the storage.")) from error
+            raise MissingFile(_("The file is missing in the storage.")) from error
         raise
 
 

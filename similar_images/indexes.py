@@ -8,17 +8,23 @@ rows is still answered exactly.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Q, Value
 
 from . import conf, registry, signatures, vectors, versions
 from .models import MethodVersion, Signature, Source
 
+logger = logging.getLogger("similar_images")
+
 PREFIX = "similar_images_hnsw_"
+LONGEST = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
+"""Dimensions that HNSW holds; sparse ones may have 1,000 numbers that are not 0."""
+
 LOCK = 5_117_344_026
 """Key of the advisory lock that keeps two processes from building at a time; any number nobody else uses."""
 
@@ -35,7 +41,11 @@ def wanted() -> list[MethodVersion]:
         current |= Q(name=method.name) & (Q(version=method.version) | Q(is_serving=True))
     at_least = conf.get().index_from
     rows = MethodVersion.objects.filter(current, source__in=[Source.objects.id_of(s) for s in registry.sources()])
-    return [row for row in rows if versions.of(row).order_by()[at_least - 1 : at_least].exists()]
+    return [
+        row
+        for row in rows
+        if row.dimensions <= LONGEST[row.storage] and versions.of(row).order_by()[at_least - 1 : at_least].exists()
+    ]
 
 
 def existing() -> dict[str, bool]:
@@ -62,6 +72,7 @@ def sync() -> list[str]:
         if not cursor.fetchone()[0]:
             return []
         try:
+            cursor.execute("SET statement_timeout = 0")
             target, there = {name_of(version): version for version in wanted()}, existing()
             changed = [name for name, valid in there.items() if name not in target or not valid]
             usable = [version.pk for name, version in target.items() if there.get(name)]
@@ -70,11 +81,16 @@ def sync() -> list[str]:
                 cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
             for name, version in target.items():
                 if not there.get(name):
-                    cursor.execute(definition(version))
+                    try:
+                        cursor.execute(definition(version))
+                    except DatabaseError:  # others can be built, and the search goes on without
+                        logger.exception("The index %s of %s could not be built.", name, version)
+                        continue
                     changed.append(name)
                 MethodVersion.objects.filter(pk=version.pk, has_index=False).update(has_index=True)
             return changed
         finally:
+            cursor.execute("RESET statement_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 

@@ -176,16 +176,17 @@ def _columns(method: Method, value: Value) -> dict[str, Any]:
 def _settle(job: _Job) -> _Result:
     """Wait until the picture is described, and say what is to be written."""
     record = job.record
+    is_known = bool(job.sha256) and job.sha256 == record.sha256
     try:
         seen = job.seen.result()
     except images.INTERRUPTIONS:
         raise
     except images.UnreadableImage as error:
-        return _failed(record, str(error))
+        return _failed(record, str(error), keep=is_known or isinstance(error, images.MissingFile))
     except StorageDown as error:  # not the picture's fault: no attempt of it, and tried for as long as it takes
         return _later(record, str(error), attempts=record.attempts - 1)
     except Exception as error:  # codecs and models raise what they like; the others go on
-        return _unforeseen(record, error)
+        return _unforeseen(record, error, keep=is_known)
     state = {
         "sha256": job.sha256,
         "width": seen.width,
@@ -194,12 +195,18 @@ def _settle(job: _Job) -> _Result:
         "error": "",
         "indexed_at": timezone.now(),
     }
-    return _Result(record, state, seen.values, is_new_picture=job.sha256 != record.sha256)
+    return _Result(record, state, seen.values, is_new_picture=not is_known)
 
 
-def _failed(record: IndexedImage, reason: str) -> _Result:
-    state = {"sha256": "", "width": None, "height": None, "status": Status.FAILED, "error": _printable(reason)}
-    return _Result(record, state | {"indexed_at": None}, is_new_picture=True)
+def _failed(record: IndexedImage, reason: str, *, keep: bool) -> _Result:
+    """Nothing came of it. To `keep` what is known of the picture leaves it in service.
+
+    A new model that does not run, or a worker that does not see the files, must not empty the site.
+    """
+    state: dict[str, Any] = {"status": Status.FAILED, "error": _printable(reason)}
+    if not keep:
+        state |= {"sha256": "", "width": None, "height": None, "indexed_at": None}
+    return _Result(record, state, is_new_picture=not keep)
 
 
 def _later(record: IndexedImage, reason: str, **state: Any) -> _Result:
@@ -209,10 +216,11 @@ def _later(record: IndexedImage, reason: str, **state: Any) -> _Result:
     return _Result(record, {"error": _printable(reason), "retry_at": now + wait, **state})
 
 
-def _unforeseen(record: IndexedImage, error: Exception) -> _Result:
+def _unforeseen(record: IndexedImage, error: Exception, *, keep: bool) -> _Result:
     logger.error("Image record %s could not be indexed.", record.pk, exc_info=error)
     reason = str(error) or repr(error)
-    return _failed(record, reason) if record.attempts >= conf.get().max_attempts else _later(record, reason)
+    given_up = record.attempts >= conf.get().max_attempts
+    return _failed(record, reason, keep=keep) if given_up else _later(record, reason)
 
 
 def _printable(reason: str) -> str:
@@ -260,15 +268,23 @@ def _ours(records: Collection[IndexedImage]) -> models.QuerySet[IndexedImage]:
     return IndexedImage.objects.filter(ours, status=Status.PENDING)
 
 
+def _free(records: Collection[IndexedImage]) -> list[int]:
+    """Lock those of `_ours` that are free: an UPDATE of many would wait for one while it holds others."""
+    return list(_ours(records).select_for_update(skip_locked=True).values_list("pk", flat=True))
+
+
 def _renew(records: Collection[IndexedImage]) -> None:
     """Ask for more time for what is not begun yet, when a good part of the lease is over."""
     now = timezone.now()
     begun = now - timedelta(seconds=conf.get().lease / 3)
     late = [record for record in records if record.started_at and record.started_at < begun]
     if late:
-        _ours(late).update(started_at=now)
+        with transaction.atomic():
+            ours = set(_free(late))
+            IndexedImage.objects.filter(pk__in=ours).update(started_at=now)
         for record in late:
-            record.started_at = now
+            if record.pk in ours:
+                record.started_at = now
 
 
 def _hand_back(records: Collection[IndexedImage], *, blameless: bool) -> None:
@@ -276,7 +292,9 @@ def _hand_back(records: Collection[IndexedImage], *, blameless: bool) -> None:
     if blameless:
         state["attempts"] = Greatest(models.F("attempts") - 1, 0)
     try:
-        _ours([record for record in records if record.started_at]).update(**state)
+        with transaction.atomic():
+            free = _free([record for record in records if record.started_at])
+            IndexedImage.objects.filter(pk__in=free).update(**state)
     except DatabaseError:
         logger.exception("Image records could not be handed back; their lease ends by itself.")
 
@@ -290,7 +308,7 @@ def _write(results: list[_Result]) -> None:
             for result in results:
                 _write([result])
         elif results[0].values:
-            _write_all([_unforeseen(results[0].record, error)])
+            _write_all([_unforeseen(results[0].record, error, keep=not results[0].is_new_picture)])
         else:
             raise
 

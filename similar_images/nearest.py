@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
 from . import conf, images, indexes, signatures, vectors, versions
-from .models import IndexedImage, MethodVersion, Signature, Source
+from .models import IndexedImage, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
 
@@ -145,18 +145,23 @@ def ranked(
         return []
     pool = max(POOL, 4 * limit)
     records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
-    rows = scored(source, operands, records, pool)
-    if len(rows) < pool and any(isinstance(o.form, MethodVersion) and o.form.has_index for o in operands):
-        rows = scored(source, operands, records, pool, exact=True)
+    with indexes.scanning(pool):
+        found = candidates(source, operands, records, pool)
+        short = [o for o in operands if len(found[o.form.name]) < pool and getattr(o.form, "has_index", True)]
+        if short:
+            found |= candidates(source, short, records, pool, exact=True)
+        rows = scored(source, operands, set().union(*found.values()))
     refined = {operand.form.name: _refined(source, operand, [row[0] for row in rows]) for operand in operands}
     best: list[Ranked] = []
-    for record_id, object_id, file_name, *found in rows:
+    for record_id, object_id, file_name, *told in rows:
         distances = {
             o.form.name: refined[o.form.name].get(record_id, d)
-            for o, d in zip(operands, found, strict=True)
+            for o, d in zip(operands, told, strict=True)
             if d is not None
         }
         scores = {o.form.name: o.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
+        if not scores:  # the query's own signatures went meanwhile
+            continue
         total = sum(weights[name] for name in scores)
         similarity = sum(weights[name] * score for name, score in scores.items()) / total
         if round(similarity, 1) >= min_similarity:
@@ -166,21 +171,29 @@ def ranked(
     return best[:limit]
 
 
-def scored(
+def candidates(
     source: ImageSource,
     operands: list[Operand],
     records: models.QuerySet[IndexedImage],
     pool: int,
     *,
     exact: bool = False,
-) -> list[tuple[Any, ...]]:
-    """Record id, object id, file name and distances of the records nearest by any method."""
-    candidates = []
+) -> dict[str, set[int]]:
+    """The ids of the records nearest by each method, in one query."""
+    nearest = []
     for operand in operands:
         distance = vectors.distance(operand.form, operand.value)
         order = distance + 0.0 if exact else distance  # no index is on a sum
-        of_records = signatures_of(source, operand.form).filter(record__in=records)
-        candidates.append(of_records.order_by(order).values("record_id")[:pool])
+        of_records = signatures_of(source, operand.form).filter(record__in=records).order_by(order)
+        nearest.append(of_records.values_list("record_id", Value(operand.form.name))[:pool])
+    found: dict[str, set[int]] = {operand.form.name: set() for operand in operands}
+    for record_id, name in nearest[0].union(*nearest[1:], all=True):
+        found[name].add(record_id)
+    return found
+
+
+def scored(source: ImageSource, operands: list[Operand], record_ids: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Record id, object id, file name and distances by all methods."""
     distances = {
         f"distance_{operand.form.name}": Subquery(
             signatures_of(source, operand.form)
@@ -189,9 +202,8 @@ def scored(
         )
         for operand in operands
     }
-    rows = IndexedImage.objects.filter(pk__in=candidates[0].union(*candidates[1:])).annotate(**distances)
-    with indexes.scanning(pool):
-        return list(rows.values_list("pk", "object_id", "file_name", *distances))
+    rows = IndexedImage.objects.filter(pk__in=record_ids).annotate(**distances)
+    return list(rows.values_list("pk", "object_id", "file_name", *distances))
 
 
 def _refined(source: ImageSource, operand: Operand, record_ids: list[int]) -> dict[int, float]:
@@ -203,7 +215,10 @@ def _refined(source: ImageSource, operand: Operand, record_ids: list[int]) -> di
     values = dict(signatures_of(source, operand.form).filter(record__in=record_ids).values_list("record_id", column))
     query = operand.described
     if query is None:
-        query = vectors.unpack(Source.objects.values_list(operand.value)[:1].get()[0])
+        stored_value = Source.objects.values_list(operand.value)[:1].get()[0]
+        if stored_value is None:  # gone meanwhile
+            return {}
+        query = vectors.unpack(stored_value)
     others = [vectors.unpack(value) for value in values.values()]
     return dict(zip(values, method.refine(query, others), strict=True))
 
@@ -227,7 +242,9 @@ def of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.
 
 
 def plain(source: ImageSource, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """A queryset of whole objects that can be filtered: slices, unions and `values()` become a condition."""
-    if objects.query.is_sliced or objects.query.combinator or not objects.query.default_cols:
+    """A queryset of whole objects that can be filtered: where a filter would change what is in it, it becomes one."""
+    query = objects.query
+    is_chosen = query.is_sliced or query.combinator or query.distinct_fields or query.where.contains_over_clause
+    if is_chosen or not query.default_cols:
         objects = source.objects.filter(pk__in=objects.values("pk"))
     return objects.defer(None)

@@ -7,18 +7,23 @@ fill in the new version while searches go on with the old one, until the new one
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from . import registry, signatures
-from .models import CHUNK, MethodVersion, Signature, Source
+from .models import CHUNK, IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
+
+FAILURES = 10
+"""Records, or as many in 1,000, that a switch may leave behind because they failed."""
+
+Status = IndexedImage.Status
 
 
 def serving(source: ImageSource) -> dict[str, Form]:
@@ -67,10 +72,13 @@ def sync() -> None:
         rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
         for name, method in signatures.enabled().items():
             known = {row.version: row for row in rows if row.name == name}
-            curve = [list(point) for point in method.curve]
+            curve, recipe = [list(point) for point in method.curve], _plain(method.recipe)
             if row := known.get(method.version):
+                same = MethodVersion.objects.filter(pk=row.pk)
                 if row.curve != curve and not row.is_calibrated:
-                    MethodVersion.objects.filter(pk=row.pk).update(curve=curve)
+                    same.filter(is_calibrated=False).update(curve=curve)
+                if row.recipe != recipe:
+                    same.update(recipe=recipe)
                 continue
             MethodVersion.objects.get_or_create(
                 source_id=Source.objects.id_of(source),
@@ -81,7 +89,7 @@ def sync() -> None:
                     "metric": method.metric,
                     "dimensions": method.dimensions,
                     "curve": curve,
-                    "recipe": _plain(method.recipe),
+                    "recipe": recipe,
                     "is_serving": not any(row.is_serving for row in known.values()),
                 },
             )
@@ -113,18 +121,32 @@ def switch() -> list[MethodVersion]:
     for _source, new in waiting():
         of_method = MethodVersion.objects.filter(source_id=new.source_id, name=new.name)
         with transaction.atomic():
-            old = of_method.filter(is_serving=True).select_for_update().first()
-            if old is None or not lacking(old, new):
+            # All rows, not the serving one: when that one ceased to serve while we waited, it would seem there is none.
+            rows = list(of_method.select_for_update().order_by("pk"))
+            old = next((row for row in rows if row.is_serving), None)
+            if old is None or covers(new, old):
                 of_method.filter(is_serving=True).update(is_serving=False)
                 of_method.filter(pk=new.pk).update(is_serving=True)
                 switched.append(new)
     return switched
 
 
-def lacking(old: MethodVersion, new: MethodVersion) -> bool:
-    """Whether a record is found by the old version and would not be by the new one."""
+def covers(new: MethodVersion, old: MethodVersion) -> bool:
+    """Whether everything that the old version finds is found by the new one.
+
+    A few records may have failed, and are lost with the switch; many tell of something else than their pictures.
+    """
+    left = lacking(new, old)
+    if left.exclude(record__status=Status.FAILED).exists():
+        return False
+    failed = left.count()
+    return failed <= max(FAILURES, of(old).count() * FAILURES // 1000) and failed <= of(new).count()
+
+
+def lacking(new: MethodVersion, old: MethodVersion) -> QuerySet[Signature]:
+    """The signatures of the old version whose records have none of the new one."""
     described = Signature.objects.filter(record=OuterRef("record"), method=new.name, version=new.version)
-    return of(old).filter(~Exists(described)).exists()
+    return of(old).filter(~Exists(described))
 
 
 def of(version: MethodVersion) -> QuerySet[Signature]:
@@ -132,20 +154,21 @@ def of(version: MethodVersion) -> QuerySet[Signature]:
     return Signature.objects.filter(source_id=version.source_id, method=version.name, version=version.version)
 
 
-def prune() -> Iterator[int]:
+def prune(sources: Iterable[ImageSource]) -> Iterator[int]:
     """Delete the signatures that neither serve nor are wanted by the setting; yield how many, chunk by chunk."""
-    enabled = signatures.enabled()
-    for source in registry.sources():
+    current = {(method.name, method.version) for method in signatures.enabled().values()}
+    for source in sources:
         source_id = Source.objects.id_of(source)
-        keep = {(method.name, method.version) for method in enabled.values()}
-        keep |= {(form.name, form.version) for form in serving(source).values()}
+        for row in MethodVersion.objects.filter(source_id=source_id):
+            # The row goes first: what nobody knows of can't be switched to while its signatures go.
+            if (row.name, row.version) not in current:
+                unused = Q(is_serving=False) | ~Q(name__in=signatures.enabled())
+                MethodVersion.objects.filter(unused, pk=row.pk).delete()
+        known = current | set(MethodVersion.objects.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.objects.filter(source_id=source_id)
         for name, version in rows.values_list("method", "version").distinct().order_by():
-            if (name, version) not in keep:
+            if (name, version) not in known:
                 yield from _delete(rows.filter(method=name, version=version))
-        for row in MethodVersion.objects.filter(source_id=source_id):
-            if (row.name, row.version) not in keep:
-                row.delete()
 
 
 def _delete(rows: QuerySet[Signature]) -> Iterator[int]:

@@ -118,7 +118,7 @@ def measure(pictures: list[Any], name: str) -> tuple[list[list[Any]], float, flo
         found.append([match.distances[name] for match in matches])
         with CaptureQueriesContext(connection) as queries:
             similar_to(picture, method=name, limit=10)
-        (sql,) = [query["sql"] for query in queries if "distance_" in query["sql"]]
+        (sql,) = [query["sql"] for query in queries if " LIMIT 100" in query["sql"]]
         with indexes.scanning(nearest.POOL), connection.cursor() as cursor:
             start = time.perf_counter()
             cursor.execute(sql)

@@ -121,6 +121,28 @@ class Grid(Method):
         return pixels[np.ix_(rows, columns)].mean(2).ravel().astype(np.float32) / 255
 
 
+class Broken(Grid):
+    """As Grid, but a side of 3 does not work on this machine."""
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.side == 3:
+            raise FileNotFoundError("model.onnx")
+        return super().compute(pixels)
+
+
+class Huge(Method):
+    """More numbers than an index holds."""
+
+    name = "huge"
+    metric = "l1"
+    version = "1"
+    dimensions = 5_000
+    curve = ((0.0, 100.0), (5000.0, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.resize(pixels.mean((0, 1)), 5_000).astype(np.float32) / 255
+
+
 class Wide(Mean):
     """256 numbers, compared by their direction."""
 

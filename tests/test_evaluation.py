@@ -24,13 +24,13 @@ from similar_images.evaluation.distances import BLOCK, Signatures, ranked, simil
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.retrieval import CUTS, METRICS, judge, retrieve, searchable
 from similar_images.evaluation.robustness import withstand
-from similar_images.evaluation.stored import _unpacked
 from similar_images.evaluation.transforms import TRANSFORMS, Transform
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.signatures.base import Method, Metric, Storage
 from similar_images.signatures.color import Color
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.layout import Tiny, Wavelet
+from similar_images.vectors import unpack
 from tests import drawing
 from tests.methods import Bits, Mean
 from tests.testapp.models import Picture
@@ -168,7 +168,7 @@ def test_distances__are_those_of_pgvector(storage: Storage, metric: Metric) -> N
     texts = [vectors.pack(method, value) for value in values]
     texts = [text if isinstance(text, str) else text.to_text() for text in texts]
     expected = [list(rows.values_list(vectors.distance(method, Value(text)), flat=True)) for text in texts]
-    stored = [_unpacked(value) for value in rows.values_list(column, flat=True)]
+    stored = [unpack(value) for value in rows.values_list(column, flat=True)]
     for signatures in (Signatures(method, values), Signatures(method, stored)):
         (told,) = signatures.distances(signatures)
         np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-5)

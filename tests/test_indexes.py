@@ -79,7 +79,7 @@ def plan(action: Any) -> str:
     """How Postgres would run the ranking query of an action."""
     with CaptureQueriesContext(connection) as queries:
         action()
-    (sql,) = [query["sql"] for query in queries if "UNION" in query["sql"] or "distance_" in query["sql"]]
+    (sql,) = [query["sql"] for query in queries if " LIMIT 100" in query["sql"]]
     with indexes.scanning(100), connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)
         return "\n".join(row[0] for row in cursor.fetchall())
@@ -145,10 +145,15 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
         try:
-            hasty = plan(lambda: list(nearest.scored(*hasty_arguments(query, few))))
-            assert indexes.PREFIX in hasty
-            assert len(nearest.scored(*hasty_arguments(query, few))) < 5
+            with indexes.scanning(nearest.POOL):
+                hasty = nearest.candidates(*hasty_arguments(query, few))
+            assert indexes.PREFIX in plan(lambda: nearest.candidates(*hasty_arguments(query, few)))
+            assert len(hasty["wide"]) < 5
             assert similar_images.similar_to(query, queryset=few, method="wide") == expected
+            ranking = {"wide": 0.95, "bits": 0.05}
+            both = similar_images.similar_to(query, queryset=few, ranking=ranking)
+            assert len(both) == 5
+            assert all(set(match.scores) == {"wide", "bits"} for match in both)
         finally:
             cursor.execute("RESET ALL")
 
@@ -189,6 +194,25 @@ def test_sync__leaves_no_ruin(crowd: list[Picture]) -> None:
     assert indexes.existing()[name] is False
     assert indexes.sync() == [name, name]
     assert indexes.existing()[name] is True
+
+
+def test_sync__what_can_not_be_indexed_holds_nothing_up(
+    configure: Any, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    configure(
+        METHODS={"tests.methods.Huge": {}, "tests.methods.Wide": {}, "tests.methods.Bits": {}},
+        RANKING={"wide": 1},
+        INDEX_FROM=2,
+    )
+    make_picture(1), make_picture(2)
+    index_now()
+    made = indexes.definition
+    monkeypatch.setattr(indexes, "definition", lambda version: made(version).replace("halfvec_cosine_ops", "nope"))
+    (built,) = indexes.sync()
+    assert "could not be built" in caplog.text
+    assert MethodVersion.objects.get(has_index=True).name == "bits"
+    assert indexes.existing() == {built: True}
+    assert {version.name for version in indexes.wanted()} == {"wide", "bits"}
 
 
 def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None:

@@ -684,3 +684,23 @@ def test_atomic__signatures_and_state_come_together(make_picture: Any, monkeypat
         indexing.index(records)
     assert not transaction.get_connection().in_atomic_block
     assert not Signature.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("write", ["renew", "hand_back"])
+@pytest.mark.parametrize("held", [0, 1])
+def test_batch__waits_for_no_record_while_it_holds_others(
+    make_picture: Any, locked: Any, elsewhere: Any, configure: Any, write: str, held: int
+) -> None:
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, LEASE=0.3)
+    pictures = [make_picture(1), make_picture(2)]
+    records = indexing.claim()
+    time.sleep(0.2)
+    with locked(pictures[held]):
+        call = (
+            elsewhere(indexing._renew, records)
+            if write == "renew"
+            else elsewhere(indexing._hand_back, records, blameless=True)
+        )
+        call.result(5)
+        pictures[1 - held].image.save("new.png", drawing.file(6))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 from hypothesis import given
@@ -181,7 +182,7 @@ def test_filters__querysets_of_every_kind(
     source = registry.get(Picture)
     visible = (lambda request: chosen) if by == "visible" else source.visible
     monkeypatch.setitem(registry._sources, (Picture, "image"), replace(source, visible=visible))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         matches = similar_images.similar_to(query, queryset=chosen if by == "queryset" else None)
         assert [(match.title, match.image.name) for match in matches] == [
             (item.title, item.image.name) for item in wanted
@@ -303,7 +304,7 @@ def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django
     items = [gray(level) for level in range(40)]
     index_now()
     for limit in (1, 39):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             assert len(similar_images.similar_to(items[0], limit=limit)) == limit
 
 
@@ -312,7 +313,7 @@ def test_queries__are_as_many_for_two_methods(
 ) -> None:
     items = [make_picture(seed) for seed in range(3)]
     index_now()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert len(similar_images.similar_to(items[0])) == 2
 
 
@@ -359,3 +360,32 @@ def test_similarity__is_a_percentage_and_never_rises_with_distance(distance: flo
     for method in signatures.enabled().values():
         assert 100 >= method.similarity(distance) >= method.similarity(distance + more) >= 0
         assert method.similarity(0) == 100
+
+
+def test_visible__of_one_object_a_shelf(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter after DISTINCT ON, or on ranks, would choose anew among what is left."""
+    first, second = make_picture(1), make_picture(2)
+    index_now()
+    source = registry.get(Picture)
+    for one in (
+        Picture.objects.order_by("published", "pk").distinct("published"),
+        Picture.objects.annotate(place=Window(RowNumber(), order_by="pk")).filter(place=1),
+    ):
+        changed = replace(source, visible=lambda request, one=one: one)
+        monkeypatch.setitem(registry._sources, (Picture, "image"), changed)
+        assert search.visible_object(changed, str(second.pk), None) is None
+        assert search.visible_object(changed, str(first.pk), None) == first
+        assert similar_images.similar_to(second) == []
+
+
+def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configure: Any) -> None:
+    """The signatures of the query are deleted between the first query and the last."""
+    configure(METHODS={"palette": {}, "color": {}}, RANKING={"palette": 1, "color": 1})
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    source = registry.get(Picture)
+    operands = nearest.stored(source, item, ["palette", "color"])
+    assert len(operands) == 2
+    Signature.objects.filter(record__object_id=item.pk).delete()
+    weights = {"palette": 1.0, "color": 1.0}
+    assert nearest.ranked(source, operands, weights, [Picture.objects.all()], [item.pk], 12, 0) == []

@@ -90,7 +90,7 @@ def test_blend__of_all_storages_in_one_query(
     black = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8))), name="black.png")
     pictures = [make_picture(seed) for seed in range(3)] + [Picture.objects.create(image=black)]
     index_now()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         matches = similar_images.similar_to(pictures[0])
     assert len(matches) == 3
     assert all(set(match.scores) == {"mean", "bits", "sparse"} for match in matches)

@@ -59,6 +59,9 @@ def measure(items: Iterable[Item], originals: Signatures, method: Method, max_pi
     """Describe copies of the pictures, made as websites make them, and compare.
 
     `originals`: the signatures of the items, in their order. Pictures that can't be read any more make no copies.
+
+    Raises:
+        UnreadableImage: none of them can be read.
     """
     copies = []
     for place, item in enumerate(items):
@@ -67,11 +70,19 @@ def measure(items: Iterable[Item], originals: Signatures, method: Method, max_pi
         except (images.UnreadableImage, OSError):
             continue
         made = Signatures(method, [method.compute(copy) for copy in _copies(pixels)])
-        copies += [block[:, 0] for block in originals.of(np.array([place])).distances(made)]
-    blocks = np.concatenate(list(originals.distances(originals)))
-    pairs = blocks[np.triu_indices(originals.count, 1)]
-    near = np.concatenate(copies) if copies else np.zeros(1)
-    return Measured(near.astype(float), pairs[np.isfinite(pairs)].astype(float))
+        copies.append(_distances(originals.of(np.array([place])), made)[0])
+    if not copies:
+        raise images.UnreadableImage("None of the pictures can be read any more.")
+    pairs = _distances(originals, originals)[np.triu_indices(originals.count, 1)]
+    return Measured(np.concatenate(copies).astype(float), pairs[np.isfinite(pairs)].astype(float))
+
+
+def _distances(queries: Signatures, base: Signatures) -> NDArray[np.floating]:
+    """As searches tell them: (queries, base)."""
+    method = queries.method
+    if method.refines:
+        return np.array([method.refine(query, list(base.dense)) for query in queries.dense])
+    return np.concatenate(list(base.distances(queries)))
 
 
 def _copies(pixels: Pixels) -> list[Pixels]:

@@ -40,7 +40,8 @@ def of_source(
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True)}
     rows = [row for row in records.values_list("pk", "object_id", "file_name") if row[1] in known]
     rows = [rows[place] for place in sample(len(rows), limit)]
-    values = {name: _values(source, method) for name, method in methods.items()}
+    chosen = [pk for pk, *_rest in rows] if limit else None
+    values = {name: _values(source, method, chosen) for name, method in methods.items()}
     missing = {name: sum(pk not in found for pk, *_rest in rows) for name, found in values.items()}
     rows = [row for row in rows if all(row[0] in found for found in values.values())]
     storage, max_bytes = source.field.storage, conf.get().max_bytes
@@ -56,8 +57,11 @@ def of_source(
     return Described(items, signatures, {}, {}), missing
 
 
-def _values(source: ImageSource, method: Method) -> dict[int, Value]:
+def _values(source: ImageSource, method: Method, records: list[int] | None) -> dict[int, Value]:
+    """The signatures of these records, or of all, that searches go by."""
     stored = Signature.objects.filter(
-        source_id=Source.objects.id_of(source), method=method.name, version=method.version
+        source_id=Source.objects.id_of(source), method=method.name, version=method.version, low_detail=False
     ).values_list("record_id", vectors.column(method))
+    if records is not None:
+        stored = stored.filter(record__in=records)
     return {record: vectors.unpack(value) for record, value in stored.iterator()}

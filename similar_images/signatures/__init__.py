@@ -62,7 +62,7 @@ def load(name: str, options: dict[str, Any]) -> Method:
     key = f"SIMILAR_IMAGES['METHODS'][{name!r}]"
     named = "class" in options
     target = options.get("class", name)
-    options = {option: value for option, value in options.items() if option != "class"}
+    recipe, options = options, {option: value for option, value in options.items() if option != "class"}
     if named and not (len(name) <= 64 and NAME.fullmatch(name)):
         raise ImproperlyConfigured(f"{key}: a name has at most 64 letters and digits, with single - or _ between them.")
     try:
@@ -76,7 +76,7 @@ def load(name: str, options: dict[str, Any]) -> Method:
         method = kind(**options)
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
-    method.recipe = name, options
+    method.recipe = name, recipe
     if named:
         method.name = name
     return method

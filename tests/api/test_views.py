@@ -164,7 +164,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
         make_picture(2)
     index_now()
     for limit in (1, 25):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
 
 
@@ -220,6 +220,13 @@ def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tm
         (tmp_path / "hold").unlink()
     assert answer.status_code == 503
     assert "smaller picture" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["method", "ranking", "field", "limit", "min_similarity"])
+def test_options__with_a_nul_are_refused(client: Any, make_picture: Any, name: str) -> None:
+    item = make_picture(1)
+    assert client.get(f"{API}/testapp.picture/{item.pk}/similar/?{name}=%00").status_code == 400
+    assert client.get(f"/similar-images/testapp.picture/{item.pk}/?{name}=%00").status_code == 400
 
 
 def test_distances__are_told_on_request(client: Any, make_picture: Any, index_now: Any) -> None:

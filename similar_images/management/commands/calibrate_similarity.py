@@ -13,6 +13,7 @@ from similar_images import conf, registry, signatures, versions
 from similar_images.evaluation.calibration import FEWEST, measure
 from similar_images.evaluation.describing import one_core
 from similar_images.evaluation.stored import of_source
+from similar_images.images import UnreadableImage
 from similar_images.models import MethodVersion, Source
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import percent
@@ -82,7 +83,10 @@ class Command(BaseCommand):
             disable=None if options["verbosity"] else True,
         )
         with one_core():
-            found = measure(bar, described.signatures[row.name], method, conf.get().max_pixels)
+            try:
+                found = measure(bar, described.signatures[row.name], method, conf.get().max_pixels)
+            except UnreadableImage as error:
+                raise CommandError(f"{source.label}: {error}") from error
         curve = found.curve
         pairs = len(found.pairs)
         self.stdout.write(f"{source.label}, {row.name}, {count} pictures, {pairs} pairs; percent before and after:")

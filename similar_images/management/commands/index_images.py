@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from similar_images import dispatch, indexes, indexing, outbox, registry, signatures, versions
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
+from similar_images.registry import ImageSource
 
 Status = IndexedImage.Status
 
@@ -44,13 +45,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["prune"]:
-            self._prune(options)
-            return
         try:
             sources = registry.named(options["model"])
         except registry.NotRegistered as error:
             raise CommandError(str(error)) from error
+        if options["prune"]:
+            self._prune(sources, options)
+            return
         methods = options["method"] or []
         if unknown := set(methods) - signatures.enabled().keys():
             raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
@@ -77,10 +78,10 @@ class Command(BaseCommand):
                 dispatch.wake()
             self.stdout.write(f"{due} pictures are due and queued for the workers.")
 
-    def _prune(self, options: dict[str, Any]) -> None:
+    def _prune(self, sources: list[ImageSource], options: dict[str, Any]) -> None:
         count = 0
         with _bar(options, unit="signature", desc="pruning") as bar:
-            for size in versions.prune():
+            for size in versions.prune(sources):
                 count += size
                 bar.update(size)
         indexes.sync()
