@@ -101,3 +101,26 @@ def test_calibrate__dry_run_and_one_model(indexed: Picture) -> None:
 def test_calibrate__nonsense_is_told(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(CommandError, match=reason):
         calibrate(**options)
+
+
+@pytest.mark.django_db
+def test_calibrate__pictures_that_went_are_told(indexed: Picture) -> None:
+    for picture in Picture.objects.all():
+        picture.image.storage.delete(picture.image.name)
+    with pytest.raises(CommandError, match="None of the pictures can be read any more"):
+        calibrate(method=["grid"])
+    assert not MethodVersion.objects.filter(is_calibrated=True).exists()
+
+
+@pytest.mark.django_db
+def test_calibrate__goes_by_the_distance_that_searches_tell(make_picture: Any, index_now: Any, configure: Any) -> None:
+    """Palettes are ranked by another distance than the stored one."""
+    configure(METHODS={"palette": {}}, RANKING={"palette": 1})
+    pictures = [make_picture(seed) for seed in range(50)]
+    index_now()
+    text = calibrate(method=["palette"])
+    assert "a copy, at the median" in text
+    curve = MethodVersion.objects.get(source__model="picture", name="palette").curve
+    matches = [match for p in pictures[:10] for match in similar_images.similar_to(p, limit=49)]
+    assert max(match.distances["palette"] for match in matches) <= curve[-1][0] + 0.1
+    assert np.median([match.similarity for match in matches]) == pytest.approx(2, abs=2)
