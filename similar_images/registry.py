@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -34,9 +34,7 @@ class ImageSource:
 
     @property
     def field(self) -> models.FileField:
-        field = self.model._meta.get_field(self.field_name)
-        assert isinstance(field, models.FileField)  # noqa: S101 - register() refuses others
-        return field
+        return cast("models.FileField", self.model._meta.get_field(self.field_name))  # register() refuses others
 
     @property
     def has_integer_key(self) -> bool:

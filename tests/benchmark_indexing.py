@@ -8,16 +8,17 @@ and one thread. The worker does that, the color histogram, and all the rest: cla
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 
 def main(folder: Path, count: int) -> None:
-    from tests import servers  # noqa: F401 - starts PostgreSQL and Valkey
-
+    import_module("tests.servers")  # starts PostgreSQL and Valkey
     data = Path(tempfile.mkdtemp(prefix="similar_images_"))
     os.environ |= {"DEMO_DATA": str(data), "DJANGO_SETTINGS_MODULE": "tests.settings"}
     import django
@@ -60,7 +61,7 @@ def main(folder: Path, count: int) -> None:
                 time.sleep(0.1)
             Picture.objects.all().delete()
             Picture.objects.bulk_create([Picture(image=name) for name in names])
-            call_command("index_images", verbosity=0, stdout=open(os.devnull, "w"))  # noqa: SIM115
+            call_command("index_images", verbosity=0, stdout=io.StringIO())
             while IndexedImage.objects.filter(status="pending").exists():
                 time.sleep(0.1)
             records = IndexedImage.objects.filter(status="indexed")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,7 @@ def setup() -> None:
     os.environ.setdefault("DEMO_DATA", tempfile.mkdtemp(prefix="similar_images_"))
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     os.environ["TEST_SIMILAR_IMAGES"] = json.dumps({"METHODS": METHODS, "INDEX_FROM": 5000})
-    from tests import servers  # noqa: F401 - starts PostgreSQL and Valkey
-
+    import_module("tests.servers")  # starts PostgreSQL and Valkey
     import django  # isort: skip
 
     django.setup()

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import django
 
-django.setup()
-
-from similar_images import registry, similar_to, versions  # noqa: E402 - there are no models before
-from tests.testapp.models import Picture  # noqa: E402
-
 
 def main(pk: str, stop: Path) -> None:
+    django.setup()
+    from similar_images import registry, similar_to, versions
+    from tests.testapp.models import Picture
+
     picture = Picture.objects.get(pk=pk)
     source = registry.get(Picture)
     results: dict[str, set[str]] = {}

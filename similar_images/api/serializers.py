@@ -67,6 +67,7 @@ class SearchSerializer(serializers.Serializer[Any]):
 
 
 class SourceStatusSerializer(serializers.Serializer[Any]):
+    # The REST framework takes declared fields off the class, so this hides no attribute of its own.
     source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
     records = serializers.DictField(
         child=serializers.IntegerField(), help_text="How many records are pending, indexed and failed."
@@ -82,6 +83,7 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
 
 
 class IndexStatusSerializer(serializers.Serializer[Any]):
+    # The REST framework takes declared fields off the class, so this hides no attribute of its own.
     source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
     method = serializers.CharField()
     version = serializers.CharField(help_text="The one that is searched by.")
