@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from .registry import register
 
 if TYPE_CHECKING:
+    from .comparing import Comparison, compare
     from .labeling import Label, labels
     from .search import Match, similar_to
 
-__all__ = ["Label", "Match", "labels", "register", "similar_to"]
+__all__ = ["Comparison", "Label", "Match", "compare", "labels", "register", "similar_to"]
 __version__ = "0.1.0"
 
 
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from . import search
 
         return getattr(search, name)
+    if name in ("Comparison", "compare"):
+        from . import comparing
+
+        return getattr(comparing, name)
     if name in ("Label", "labels"):
         from . import labeling
 

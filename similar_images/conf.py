@@ -27,6 +27,24 @@ class Conf:
     ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.95, "color": 0.05})
     """Weights of the methods in a similarity; only their ratio counts."""
 
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Options of measures, and measures of your own: built-in name or dotted path → options; or any name → options with
+    "class", which is one of these."""
+
+    compare_by: list[str] | tuple[str, ...] = (
+        "alignment",
+        "keypoints-rootsift",
+        "ssim",
+        "intersection",
+        "emd-color",
+        "embedding",
+        "phash",
+    )
+    """Measures that the page and REST compare two pictures by, when no others are asked for."""
+
+    compare_timeout: float | int = 5
+    """Seconds after which one measure of two pictures is given up."""
+
     limit: int = 12
     """Matches when a caller names no limit."""
 
@@ -70,6 +88,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "METHODS": (dict,),
     "RANKING": (dict,),
     "SEARCH_TIMEOUT": (int, float),
+    "MEASURES": (dict,),
+    "COMPARE_BY": (list, tuple),
+    "COMPARE_TIMEOUT": (int, float),
     "LEASE": (int, float),
     "QUEUE": (str, type(None)),
 }
@@ -97,6 +118,8 @@ def _problem(key: Any, value: Any) -> str | None:
         return f"{name} must be above 0, not {value!r}."
     if key == "METHODS" and not is_methods(value):
         return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."
+    if key == "MEASURES" and not _are_named_options(value):
+        return f"{name} must be a dict from names to dicts of options, e.g. {{'ssim': {{}}}}."
     if key == "RANKING" and not is_ranking(value):
         return f"{name} must give at least one method a weight above 0, and none a negative one."
     return None
@@ -104,7 +127,11 @@ def _problem(key: Any, value: Any) -> str | None:
 
 def is_methods(methods: Any) -> bool:
     """Whether these are methods with their options, and at least one."""
-    return bool(methods) and all(isinstance(name, str) and isinstance(methods[name], dict) for name in methods)
+    return bool(methods) and _are_named_options(methods)
+
+
+def _are_named_options(entries: Any) -> bool:
+    return all(isinstance(name, str) and isinstance(entries[name], dict) for name in entries)
 
 
 def is_ranking(weights: Any) -> bool:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from similar_images import registry, vectors
 from similar_images.evaluation import report
 from similar_images.evaluation.describing import describe, one_core
-from similar_images.evaluation.distances import BLOCK, Signatures, ranked, similarity
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.retrieval import CUTS, METRICS, judge, retrieve, searchable
 from similar_images.evaluation.robustness import withstand
@@ -28,6 +27,7 @@ from similar_images.evaluation.transforms import TRANSFORMS, Transform
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.signatures.base import Method, Metric, Storage
 from similar_images.signatures.color import Color
+from similar_images.signatures.distances import BLOCK, Signatures, ranked, similarity
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.layout import Tiny, Wavelet
 from similar_images.vectors import unpack

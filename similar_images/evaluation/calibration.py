@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import images
 from ..signatures.base import Method
+from ..signatures.distances import Signatures
 from .describing import decode
-from .distances import Signatures
 from .pictures import Item
 from .transforms import TRANSFORMS, Pixels
 

@@ -13,7 +13,7 @@ import cv2
 
 from .. import images
 from ..signatures.base import Method
-from .distances import Signatures
+from ..signatures.distances import Signatures
 from .pictures import Item
 from .transforms import Pixels
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .distances import BLOCK, Signatures, ranked
+from ..signatures.distances import BLOCK, Signatures, ranked
 
 CUTS = (1, 5, 10)
 METRICS = ("mAP", *(f"precision@{k}" for k in CUTS), *(f"recall@{k}" for k in CUTS))

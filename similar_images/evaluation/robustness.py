@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .distances import Signatures, ranked
+from ..signatures.distances import Signatures, ranked
 from .retrieval import METRICS, judge
 from .transforms import TRANSFORMS, Pixels
 

@@ -9,8 +9,8 @@ from .. import conf, images, vectors
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
 from ..signatures.base import Method
+from ..signatures.distances import Signatures
 from .describing import Described
-from .distances import Signatures
 from .pictures import Item, sample
 
 if TYPE_CHECKING:

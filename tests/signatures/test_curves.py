@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from similar_images import signatures
 from similar_images.conf import Conf
-from similar_images.evaluation.distances import Signatures, similarity
+from similar_images.signatures.distances import Signatures, similarity
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "copydetect" / "base"
 COUNT = 300

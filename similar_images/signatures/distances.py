@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..signatures.base import Method
+from .base import Method
 
 if TYPE_CHECKING:
-    from ..signatures.base import Value
+    from .base import Value
 
 BLOCK = 256
 """Queries that are compared with all pictures at a time: this bounds the memory."""

@@ -1,0 +1,175 @@
+"""Two pictures at hand, compared: by every measure, with a verdict in words and pictures that explain it."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from . import conf, images, measures, registry
+from .measures.base import Measure, Reading, Unavailable, View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .measures.verdict import Verdict
+
+    Comparable = models.Model | images.Readable | bytes | str | Path | NDArray[np.uint8]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one measure says: its reading, or why there is none.
+
+    `similarity` is 0 to 100 percent with one decimal; `seconds` are those of this call, in which what several
+    measures need is counted for the first of them.
+    """
+
+    measure: Measure
+    reading: Reading | None
+    similarity: float | None
+    seconds: float
+    problem: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """The reading in the measure's own unit."""
+        return None if self.reading is None else self.reading.value
+
+
+@dataclass(frozen=True)
+class Comparison(Mapping[str, Row]):
+    """What every measure says of two pictures, by name, and what it comes to."""
+
+    a: View
+    b: View
+    rows: Mapping[str, Row]
+    verdict: Verdict
+
+    def __getitem__(self, name: str) -> Row:
+        return self.rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pictures(self) -> Iterator[tuple[str, str, bytes]]:
+        """Name, title and PNG file of every picture that explains a measure's reading."""
+        from .measures import canvas
+
+        for row in self.rows.values():
+            if row.reading is not None:
+                for name, title in row.measure.drawings.items():
+                    yield name, str(title), canvas.png(row.measure.draw(name, self.a, self.b, row.reading))
+
+
+def compare(
+    a: Comparable, b: Comparable, *, measures: Iterable[str] | None = None, field: str | None = None
+) -> Comparison:
+    """Compare two pictures by every measure, or by those named.
+
+    Args:
+        a: a picture: an object of a registered model, an open binary file, a path, bytes of a picture file, or an
+            array of RGB pixels of shape (height, width, 3).
+        b: another.
+        measures: names of measures; all of them by default.
+        field: the image field of objects, where their model has several.
+
+    Returns:
+        What each measure says, by name, and a verdict. A measure that can't be had, fails or takes longer than
+        SIMILAR_IMAGES["COMPARE_TIMEOUT"] says so in its row; the others go on.
+
+    Raises:
+        UnreadableImage: one of the two is no picture that can be read.
+        NotRegistered: an object's model or field is no source.
+        ValueError: there is no measure of a name.
+    """
+    from .measures.verdict import judge
+
+    chosen = _chosen(measures)
+    (one, digest_a), (other, digest_b) = (opened(picture, field) for picture in (a, b))
+    rows = {name: _row(measure, one, other) for name, measure in chosen.items()}
+    is_same_file = digest_a is not None and digest_a == digest_b
+    return Comparison(one, other, rows, judge(one, other, is_same_file=is_same_file))
+
+
+_chosen = measures.chosen  # an argument of compare() has the module's name
+
+
+def opened(picture: Comparable, field: str | None = None) -> tuple[View, str | None]:
+    """A picture as measures see it, and the SHA-256 of its file where it comes from one.
+
+    Raises:
+        UnreadableImage: it is no picture that can be read.
+        NotRegistered: the object's model or field is no source.
+    """
+    import numpy as np
+
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            raise images.UnreadableImage(_("Pixels must be an array of bytes of shape (height, width, 3)."))
+        return View(picture), None
+    settings = conf.get()
+    data = _bytes(picture, field, settings.max_bytes)
+    decoded = images.decode(data, max_pixels=settings.max_pixels)
+    return View(decoded.pixels, (decoded.width, decoded.height)), images.digest(data)
+
+
+def _bytes(picture: Any, field: str | None, max_bytes: int) -> bytes:
+    if isinstance(picture, models.Model):
+        source = registry.get(picture.__class__, field)
+        file = getattr(picture, source.field_name)
+        if not file:
+            raise images.MissingFile(_("%(object)s has no picture.") % {"object": picture})
+        return images.read(file.storage, file.name, max_bytes=max_bytes)
+    if isinstance(picture, (str, Path)):
+        with open(picture, "rb") as opened_file:
+            return images.read_bounded(opened_file, max_bytes=max_bytes)
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        import io
+
+        picture = io.BytesIO(picture)
+    return images.read_bounded(picture, max_bytes=max_bytes)
+
+
+def _row(measure: Measure, a: View, b: View) -> Row:
+    started = time.perf_counter()
+    reading, similarity, problem = None, None, " ".join(measure.check())
+    if not problem:
+        # A thread can't be ended, but work is bounded by the size of a view: it ends soon, and nobody waits for it.
+        future = _measurers().submit(contextvars.copy_context().run, measure.measure, a, b)
+        try:
+            reading = future.result(conf.get().compare_timeout)
+            similarity = round(measure.similarity(reading), 1)
+        except TimeoutError:
+            future.cancel()
+            problem = _("It took too long.")
+        except Unavailable as error:
+            problem = str(error)
+        except Exception:  # a measure's own fault takes nothing from the others
+            logger.exception("The measure %s failed.", measure.name)
+            problem = _("It failed; the log says why.")
+    return Row(measure, reading, similarity, time.perf_counter() - started, problem)
+
+
+@lru_cache(maxsize=1)
+def _measurers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="similar_images")
+
+
+os.register_at_fork(after_in_child=_measurers.cache_clear)  # threads do not live on in a forked process

@@ -1,0 +1,81 @@
+"""Measures: two pictures at hand, compared; one file a family. They know no Django model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from .. import conf, signatures
+from .base import Measure
+from .signature import BySignature
+
+BUILT_IN: dict[str, str] = {}
+
+
+@lru_cache(maxsize=1)
+def available() -> Mapping[str, Measure]:
+    """The built-in measures, those of SIMILAR_IMAGES["MEASURES"], and every signature method, by name.
+
+    Raises:
+        ImproperlyConfigured: a measure can't be imported or refuses its options; the message names it.
+    """
+    options = conf.get().measures
+    measures = {name: load(name, options.get(name, {})) for name in [*BUILT_IN, *(options.keys() - BUILT_IN.keys())]}
+    methods = {name: signatures.load(name, {}) for name in signatures.BUILT_IN} | dict(signatures.enabled())
+    return MappingProxyType(measures | {name: BySignature(method) for name, method in methods.items()})
+
+
+def chosen(names: Iterable[str] | None = None) -> dict[str, Measure]:
+    """The measures of these names; all of them, where none are given.
+
+    Raises:
+        ValueError: there is none of a name; the message says which there are.
+    """
+    known = available()
+    if names is None:
+        return dict(known)
+    for name in (names := list(names)):
+        if name not in known:
+            message = _("There is no measure “%(name)s”; there are: %(known)s.")
+            raise ValueError(message % {"name": name, "known": ", ".join(known)})
+    return {name: known[name] for name in names}
+
+
+def load(name: str, options: dict[str, Any]) -> Measure:
+    """A measure by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
+
+    Raises:
+        ImproperlyConfigured: it can't be imported, is no Measure, or refuses the options.
+    """
+    key = f"SIMILAR_IMAGES['MEASURES'][{name!r}]"
+    target = options.get("class", name)
+    named = "class" in options or name in BUILT_IN
+    options = {option: value for option, value in options.items() if option != "class"}
+    try:
+        kind = import_string(BUILT_IN.get(target, target))
+    except (ImportError, AttributeError, TypeError) as error:
+        known = ", ".join(BUILT_IN)
+        raise ImproperlyConfigured(f"{key}: neither a built-in measure ({known}) nor importable: {error}.") from error
+    if not (isinstance(kind, type) and issubclass(kind, Measure)):
+        raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.measures.base.Measure.")
+    try:
+        measure = kind(**options)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
+    if named:
+        measure.name = name
+    return measure
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "SIMILAR_IMAGES":
+        available.cache_clear()
