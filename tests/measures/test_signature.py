@@ -1,0 +1,35 @@
+"""Every signature method as a measure, against what is stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from similar_images import measures, signatures
+from similar_images.measures.base import View
+from tests.signatures.contract import distance, draw, stored
+
+
+@pytest.mark.parametrize("name", [name for name in signatures.BUILT_IN if name != "palette"])
+def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
+    measure = measures.available()[name]
+    method = signatures.load(name, {})
+    a, b = draw(300, 400), draw(200, 220, seed=1)
+    expected = distance(method, *(stored(method.compute(pixels)) for pixels in (a, b)))
+    reading = measure.measure(a, b)
+    assert reading.value == pytest.approx(expected, abs=1e-5, rel=1e-5)
+    assert measure.similarity(reading) == pytest.approx(method.similarity(expected), abs=0.1)
+
+
+@pytest.mark.parametrize("name", signatures.BUILT_IN)
+def test_measure__a_picture_with_itself(name: str) -> None:
+    measure = measures.available()[name]
+    view = View(draw(300, 400))
+    assert measure.similarity(measure.measure(view, view)) > 99.9
+
+
+def test_measure__blank_picture_is_nobodys_match() -> None:
+    measure = measures.available()["kaze"]
+    reading = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
+    assert reading.details["low_detail"]
+    assert measure.similarity(reading) == 0
