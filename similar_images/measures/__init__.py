@@ -17,7 +17,15 @@ from .. import conf, signatures
 from .base import Measure
 from .signature import BySignature
 
-BUILT_IN: dict[str, str] = {}
+BUILT_IN = {
+    "alignment": f"{__name__}.overlap.Overlap",
+    "keypoints-rootsift": f"{__name__}.keypoints.RootSift",
+    "keypoints-sift": f"{__name__}.keypoints.Sift",
+    "keypoints-surf": f"{__name__}.keypoints.Surf",
+    "keypoints-kaze": f"{__name__}.keypoints.Kaze",
+    "keypoints-akaze": f"{__name__}.keypoints.Akaze",
+    "keypoints-orb": f"{__name__}.keypoints.Orb",
+}
 
 
 @lru_cache(maxsize=1)

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 SIDE = 480
 """A picture in a panel has at most this many pixels on its long side."""
 
+WIDE = 800
+"""A panel with one picture has at most this many."""
+
 GAP = 12
 GROUND = (250, 250, 250)
 FRAME = (120, 128, 140)
 TEXT = (25, 30, 40)
+LINES = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
+"""Colors of lines beside each other: Okabe and Ito, "Color Universal Design" (2008)."""
+
 GOOD = (0, 114, 178)
 BAD = (213, 94, 0)
-"""Blue and vermilion of Okabe and Ito, "Color Universal Design" (2008): told apart by most color-blind people."""
+"""Blue and vermilion of the same, which color-blind people tell apart."""
 
 
 def beside(a: Pixels, b: Pixels, side: int = SIDE) -> tuple[Pixels, NDArray[np.float64], NDArray[np.float64]]:
@@ -48,6 +54,19 @@ def beside(a: Pixels, b: Pixels, side: int = SIDE) -> tuple[Pixels, NDArray[np.f
         matrices.append(np.array([[x, 0, left + (x - 1) / 2], [0, y, top + (y - 1) / 2], [0, 0, 1]]))
         left += picture.shape[1] + GAP
     return panel, matrices[0], matrices[1]
+
+
+def outline(panel: Pixels, corners: NDArray[np.float32], color: tuple[int, int, int], *, dashed: bool = False) -> None:
+    """Draw a polygon of corners (n, 2) into the panel, solid or dashed."""
+    pieces = []
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        count = max(1, round(float(np.linalg.norm(end - start)) / 12)) if dashed else 1
+        steps = np.linspace(start, end, count + 1)
+        pieces += [(steps[number], steps[number + 1]) for number in range(0, count, 2)]
+    for thick, shade in ((4, GROUND), (2, color)):
+        for piece in pieces:
+            start, end = ([round(float(value)) for value in place] for place in piece)
+            cv2.line(panel, start, end, shade, thick, cv2.LINE_AA)
 
 
 def fitted(picture: Pixels, side: int = SIDE) -> Pixels:

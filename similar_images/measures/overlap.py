@@ -1,0 +1,45 @@
+"""How well two pictures agree where one lies on the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy
+
+from .base import Measure, Reading, View
+
+if TYPE_CHECKING:
+    from .base import Pixels
+
+
+class Overlap(Measure):
+    """How well the pictures agree where one lies on the other, be it cropped, turned, mirrored or recolored."""
+
+    name = "alignment"
+    title = gettext_lazy("Alignment")
+    meaning = gettext_lazy("The share of places that show the same, when the second picture is laid over the first.")
+    best = 1.0
+    worst = 0.0
+    # Of edited copies of photos 19 in 20 are above 0.85; one random pair in 2,000 is above 0.3.
+    curve = ((0, 100), (0.05, 95), (0.15, 90), (0.3, 70), (0.7, 10), (1, 0))
+    drawings = {"alignment": gettext_lazy("The second picture laid over the first")}
+
+    def compare(self, a: View, b: View) -> Reading:
+        from .alignment import align
+
+        alignment = align(a, b)
+        if alignment is None:
+            return Reading(0.0, {"found": False})
+        details = {
+            "found": True,
+            "overlap": [round(100 * overlap, 1) for overlap in (alignment.overlap_a, alignment.overlap_b)],
+            "mirrored": alignment.is_mirrored,
+            "proven": alignment.proven,
+        }
+        return Reading(alignment.agreement, details, alignment)
+
+    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+        from .alignment import laid_over
+        from .canvas import beside
+
+        return laid_over(a, b, reading.evidence) if reading.evidence else beside(a.pixels, b.pixels)[0]
