@@ -73,9 +73,12 @@ class Comparison(Mapping[str, Row]):
         from .measures import canvas
 
         for row in self.rows.values():
-            if row.reading is not None:
-                for name, title in row.measure.drawings.items():
-                    yield name, str(title), canvas.png(row.measure.draw(name, self.a, self.b, row.reading))
+            if row.reading is None:
+                continue
+            for name, title in row.measure.drawings.items():
+                panel = row.measure.draw(name, self.a, self.b, row.reading)
+                titled = canvas.titled(panel, f"{title} ({row.measure.title})", row.measure.caption(row.reading))
+                yield f"{row.measure.name}-{name}", str(title), canvas.png(titled)
 
 
 def compare(

@@ -136,6 +136,10 @@ class Measure(ABC):
         """One of `drawings`, of the same pictures that gave the reading: RGB of any size."""
         raise KeyError(name)
 
+    def caption(self, reading: Reading) -> str:
+        """What there is to say below the drawings, if anything."""
+        return ""
+
     def similarity(self, reading: Reading) -> float:
         """A reading in percent: 100 for a picture and itself, 0 for two that have nothing in common."""
         return percent(self.curve, abs(reading.value - self.best))

@@ -104,6 +104,11 @@ class Keypoints(Measure):
         """In percent; points of which none is proven tell nothing, however few they are."""
         return super().similarity(reading) if reading.value else 0.0
 
+    def caption(self, reading: Reading) -> str:
+        told = {name: reading.details[name] for name in ("matched", "proven")}
+        told |= dict(zip("ab", reading.details["points"], strict=True))
+        return _("%(a)d and %(b)d points; %(matched)d pairs match, of which %(proven)d are proven.") % told
+
     def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
         """Lines between the proven points; or all points, matched ones as blue dots, others as vermilion crosses."""
         from . import lines

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from .points import Floats, Points
 
 
+MOST = 100
+"""About as many lines are drawn, where there are more: any more would hide the pictures."""
+
+
 def between_proven(a: View, b: View, reading: Reading) -> Pixels:
     of_a, of_b, matches = reading.evidence
     panel, to_a, to_b = canvas.beside(a.pixels, b.pixels)
     pairs = matches.pairs[matches.proven]
+    pairs = pairs[:: max(1, round(len(pairs) / MOST))]
     ends = zip(
         points.moved(to_a, of_a.places[pairs[:, 0]]),
         points.moved(to_b, _upright(of_b, b, reading)[pairs[:, 1]]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .base import Measure, Reading, View
@@ -37,6 +38,16 @@ class Overlap(Measure):
             "proven": alignment.proven,
         }
         return Reading(alignment.agreement, details, alignment)
+
+    def caption(self, reading: Reading) -> str:
+        if not reading.details["found"]:
+            return _("No geometry takes one picture to the other.")
+        a, b = reading.details["overlap"]
+        return _("%(a)s %% of the first and %(b)s %% of the second picture overlap; %(value)s %% of it agrees.") % {
+            "a": f"{a:.0f}",
+            "b": f"{b:.0f}",
+            "value": f"{100 * reading.value:.0f}",
+        }
 
     def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
         from .alignment import laid_over
