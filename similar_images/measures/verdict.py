@@ -96,7 +96,7 @@ class Verdict:
         percent = {"width": f"{100 * self.transform.part[2]:.0f}", "height": f"{100 * self.transform.part[3]:.0f}"}
         words = {
             "mirrored": _("mirrored"),
-            "turned": _("turned by %(angle)s°") % {"angle": f"{self.transform.angle:.3g}"},
+            "turned": _("turned by %(angle)s°") % {"angle": f"{round(self.transform.angle, 1):g}"},
             "cropped": _("cropped to %(width)s %% of its width and %(height)s %% of its height") % percent,
             "extended": _("with something added around it"),
             "resized": _("resized to %(percent)s %%") % {"percent": f"{100 * self.transform.scale:.3g}"},

@@ -1,0 +1,152 @@
+"""The verdict on two pictures, on copies made in known ways."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from similar_images.evaluation.transforms import TRANSFORMS
+from similar_images.measures.alignment import align
+from similar_images.measures.base import View, reduced
+from similar_images.measures.verdict import judge
+from tests.measures.contract import MeasureContract
+from tests.signatures.contract import PICTURES, draw
+
+CAT, COFFEE = (reduced(np.ascontiguousarray(pixels), 480) for pixels in (data.chelsea(), data.coffee()))
+
+Pixels = NDArray[np.uint8]
+
+
+def changed(name: str, amount: float, pixels: Pixels = COFFEE) -> Pixels:
+    return np.ascontiguousarray(TRANSFORMS[name].change(pixels, amount))
+
+
+class TestOverlap(MeasureContract):
+    name = "alignment"
+    is_symmetric = False  # the geometry is looked for from the second picture to the first
+
+
+@pytest.mark.parametrize(
+    ("copy", "changes"),
+    [
+        (changed("JPEG", 60), {"re-encoded"}),
+        (changed("resize", 0.5), {"resized"}),
+        (changed("turn", 90), {"turned"}),
+        (changed("turn", 180), {"turned"}),
+        (changed("mirror", 0), {"mirrored"}),
+        (changed("hue", 90), {"recolored"}),
+        (changed("gray", 1), {"recolored"}),
+        (changed("contrast", 0.6), {"recolored"}),
+        (changed("text", 0.08), {"retouched"}),
+        (changed("border", 0.08), {"extended"}),
+        (COFFEE[30:250, 60:400], {"cropped"}),
+    ],
+)
+def test_judge__same_picture(copy: Pixels, changes: set[str]) -> None:
+    verdict = judge(View(COFFEE), View(np.ascontiguousarray(copy)))
+    assert verdict.kind == "same-picture"
+    assert changes <= set(verdict.changes)
+    assert len(verdict.changes) <= len(changes) + 1  # a crop and a gray copy may be resized or retouched by a hair
+    assert verdict.title == "The same picture"
+    assert verdict.text.startswith("The second picture is the first one, ")
+
+
+def test_judge__tells_the_part_and_the_turn() -> None:
+    height, width = CAT.shape[:2]
+    part = CAT[40:240, 90:390]
+    transform = judge(View(CAT), View(np.ascontiguousarray(part))).transform
+    assert transform
+    assert transform.part == pytest.approx((90 / width, 40 / height, 300 / width, 200 / height), abs=0.01)
+    assert transform.whole == pytest.approx((0, 0, 1, 1), abs=0.02)
+    assert (transform.angle, transform.scale) == pytest.approx((0, 1), abs=0.02)
+
+
+def test_judge__the_other_way_round() -> None:
+    verdict = judge(View(np.ascontiguousarray(CAT[40:240, 90:390])), View(CAT))
+    assert verdict.changes == ("extended",)
+    assert verdict.transform
+    assert verdict.transform.part == pytest.approx((0, 0, 1, 1), abs=0.02)
+
+
+def test_judge__several_at_once() -> None:
+    copy = changed("JPEG", 70, changed("turn", 10, np.ascontiguousarray(CAT[20:280, 50:430, :][:, ::-1])))
+    verdict = judge(View(CAT), View(copy))
+    assert set(verdict.changes) >= {"mirrored", "turned", "cropped"}
+    assert verdict.transform
+    assert verdict.transform.angle == pytest.approx(10, abs=0.5)
+    assert "mirrored, turned by 10" in verdict.text
+
+
+def test_judge__scale_is_in_pixels_of_the_files() -> None:
+    """Big files are compared reduced, each by its own factor."""
+    verdict = judge(View(COFFEE, (4800, 3200)), View(changed("resize", 0.5), (1200, 800)))
+    assert verdict.transform
+    assert verdict.transform.scale == pytest.approx(0.25, abs=0.005)
+
+
+def test_judge__the_same_file() -> None:
+    verdict = judge(View(COFFEE), View(COFFEE), is_same_file=True)
+    assert (verdict.kind, verdict.transform) == ("same-file", None)
+
+
+def test_judge__the_same_thing_from_another_side() -> None:
+    verdict = judge(View(COFFEE), View(changed("perspective", 0.22)))
+    assert verdict.kind == "same-object"
+
+
+def test_judge__the_same_thing_among_others() -> None:
+    """A cup that stands in another picture is no copy of the picture."""
+    scene = np.ascontiguousarray(CAT.copy())
+    cup = reduced(np.ascontiguousarray(COFFEE[40:260, 120:420]), 220)
+    scene[20 : 20 + cup.shape[0], 40 : 40 + cup.shape[1]] = cup
+    assert judge(View(COFFEE), View(scene)).kind == "same-object"
+
+
+def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> None:
+    """A shop's box in white and in yellow, photographed alike: editing the whole would color the ground, too."""
+    box = np.full((300, 300, 3), 255, np.uint8)
+    white, yellow = box.copy(), box.copy()
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 3, (180, 180, 1))
+    for picture, color in ((white, (225, 222, 218)), (yellow, (235, 200, 20))):
+        picture[60:240, 60:240] = np.clip(np.array(color) + grain, 0, 255)
+        cv2.rectangle(picture, (60, 60), (239, 110), tuple(int(0.8 * value) for value in color), -1)
+        cv2.circle(picture, (150, 180), 20, (60, 60, 60), -1)
+    assert judge(View(white), View(white.copy())).kind == "same-picture"
+    assert judge(View(white), View(yellow)).kind != "same-picture"
+
+
+def test_judge__unrelated() -> None:
+    verdict = judge(View(COFFEE), View(CAT))
+    assert (verdict.kind, verdict.changes) == ("unrelated", ())
+
+
+@pytest.mark.parametrize("first", PICTURES)
+@pytest.mark.parametrize("second", PICTURES)
+def test_judge__any_pictures(first: str, second: str) -> None:
+    verdict = judge(View(PICTURES[first]), View(PICTURES[second]))
+    assert verdict.title
+    assert verdict.text
+    if first == second:
+        assert verdict.kind == "same-picture"
+
+
+def test_align__is_done_once() -> None:
+    a, b = View(COFFEE), View(CAT)
+    assert align(a, b) is align(a, b)
+
+
+def test_align__keeps_no_picture_alive() -> None:
+    """Whoever compares thousands of pictures with one keeps the memory of one."""
+    import gc
+    import weakref
+
+    a, b = View(COFFEE), View(draw(60, 80))
+    align(a, b)
+    gone = weakref.ref(b)
+    del b
+    gc.collect()
+    assert gone() is None
