@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -53,12 +53,12 @@ class MeasureContract:
     def test_measure__any_pictures(self, measure: Measure, first: str, second: str) -> None:
         self.check(measure, *(reduced(PICTURES[name], 640) for name in (first, second)))
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL, b=SMALL)
     def test_measure__any_pixels(self, a: np.ndarray, b: np.ndarray) -> None:
         self.check(measures.load(self.name, {}), a, b)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL)
     def test_measure__a_picture_with_itself(self, a: np.ndarray) -> None:
         measure = measures.load(self.name, {})
