@@ -25,6 +25,13 @@ BUILT_IN = {
     "keypoints-kaze": f"{__name__}.keypoints.Kaze",
     "keypoints-akaze": f"{__name__}.keypoints.Akaze",
     "keypoints-orb": f"{__name__}.keypoints.Orb",
+    "intersection": f"{__name__}.histograms.Intersection",
+    "correlation": f"{__name__}.histograms.Correlation",
+    "chi-square": f"{__name__}.histograms.ChiSquare",
+    "bhattacharyya": f"{__name__}.histograms.Bhattacharyya",
+    "silhouette": f"{__name__}.silhouette.Silhouette",
+    "emd-color": f"{__name__}.transport.EmdColor",
+    "emd-gray": f"{__name__}.transport.EmdGray",
 }
 
 

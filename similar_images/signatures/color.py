@@ -53,16 +53,27 @@ class Color(Method):
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Count the colors of a picture: 216 numbers from 0 to 1, in the order hue, saturation, value."""
-        import cv2
         import numpy as np
 
-        small, mask = _without_white(pixels, LONG_SIDE, self.white_tolerance)
-        hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
-        fine = cv2.calcHist([hsv], [0, 1, 2], mask, FINE_BINS, (0, 180, 0, 256, 0, 256))
-        histogram: NDArray[np.float32]
-        histogram = np.sqrt(np.einsum("hsv,ha,sb,vc->abc", fine, *_weights(), optimize=True).ravel())
+        histogram = np.sqrt(color_counts(pixels, self.white_tolerance))
         histogram /= histogram.sum()
         return histogram
+
+
+def color_counts(pixels: NDArray[np.uint8], white_tolerance: int = 12) -> NDArray[np.float32]:
+    """Count the pixels of each color of an RGB picture, reduced, and without its near-white where it has other colors.
+
+    Returns:
+        216 numbers in the order hue, saturation, value; a pixel is shared among the bins around its color.
+    """
+    import cv2
+    import numpy as np
+
+    small, mask = _without_white(pixels, LONG_SIDE, white_tolerance)
+    hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
+    fine = cv2.calcHist([hsv], [0, 1, 2], mask, FINE_BINS, (0, 180, 0, 256, 0, 256))
+    counts: NDArray[np.float32] = np.einsum("hsv,ha,sb,vc->abc", fine, *_weights(), optimize=True).ravel()
+    return counts
 
 
 class ColorEmd(Method):

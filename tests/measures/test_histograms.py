@@ -1,0 +1,102 @@
+"""Color histograms compared, against OpenCV's formulas written out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from similar_images import measures
+from similar_images.measures.base import View
+from similar_images.signatures import color
+from similar_images.signatures.color import color_counts
+
+from .contract import MeasureContract
+
+NAMES = ["intersection", "correlation", "chi-square", "bhattacharyya"]
+WHITE = np.full((60, 80, 3), 255, np.uint8)
+
+
+class TestIntersection(MeasureContract):
+    name = "intersection"
+
+
+class TestCorrelation(MeasureContract):
+    name = "correlation"
+
+
+class TestChiSquare(MeasureContract):
+    name = "chi-square"
+
+
+class TestBhattacharyya(MeasureContract):
+    name = "bhattacharyya"
+
+
+def plain(red: int, green: int, blue: int) -> np.ndarray:
+    return np.full((40, 40, 3), (red, green, blue), np.uint8)
+
+
+def value(name: str, a: np.ndarray, b: np.ndarray) -> float:
+    return measures.load(name, {}).measure(a, b).value
+
+
+def test_measure__equals_the_formulas() -> None:
+    pictures = skimage.data.chelsea(), skimage.data.coffee()
+    a, b = (counts / counts.sum() for counts in (color_counts(View(p).pixels).astype(float) for p in pictures))
+    assert value("intersection", *pictures) == pytest.approx(np.minimum(a, b).sum(), abs=1e-6)
+    assert value("correlation", *pictures) == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-6)
+    either = a + b > 0
+    chi_square = 2 * ((a - b)[either] ** 2 / (a + b)[either]).sum()
+    assert value("chi-square", *pictures) == pytest.approx(chi_square, abs=1e-6)
+    assert value("bhattacharyya", *pictures) == pytest.approx(np.sqrt(1 - np.sqrt(a * b).sum()), abs=1e-6)
+
+
+def test_measure__counts_as_opencv_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a pixel is in one bin only, the histogram is that of `cv2.calcHist`."""
+    picture = cv2.resize(skimage.data.coffee(), (200, 150), interpolation=cv2.INTER_AREA)
+    whole = tuple(np.eye(size, dtype=np.float32) for size in color.FINE_BINS)
+    monkeypatch.setattr(color, "_weights", lambda: whole)
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    mask = (picture.min(axis=2) < 243).astype(np.uint8)
+    expected = cv2.calcHist([hsv], [0, 1, 2], mask, color.FINE_BINS, (0, 180, 0, 256, 0, 256))
+    assert np.array_equal(color_counts(picture), expected.ravel())
+
+
+@pytest.mark.parametrize(("name", "disjoint"), [*zip(NAMES, [0, -2 / 214, 4, 1], strict=True)])
+def test_measure__disjoint(name: str, disjoint: float) -> None:
+    """White and black fill two bins each, of 216."""
+    measure = measures.load(name, {})
+    reading = measure.measure(WHITE, WHITE - 255)
+    assert reading.value == pytest.approx(disjoint, abs=2e-4 if disjoint < 0 else 1e-6)
+    assert measure.similarity(reading) == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measure__white_is_ignored(name: str) -> None:
+    measure = measures.load(name, {})
+    red, wide, blue = (
+        np.pad(plain(*rgb), ((n, n), (n, n), (0, 0)), constant_values=255)
+        for rgb, n in (((200, 20, 30), 20), ((200, 20, 30), 60), ((20, 30, 200), 20))
+    )
+    assert measure.similarity(measure.measure(red, wide)) > 99
+    assert measure.similarity(measure.measure(red, blue)) < 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measure__blank(name: str) -> None:
+    measure = measures.load(name, {})
+    assert measure.measure(WHITE, np.full((9, 5, 3), 255, np.uint8)).value == pytest.approx(measure.best, abs=1e-6)
+    assert measure.similarity(measure.measure(WHITE, plain(200, 20, 30))) == pytest.approx(0, abs=0.1)
+
+
+def test_compare__counts_the_colors_of_a_picture_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from similar_images.measures import histograms
+
+    calls = []
+    monkeypatch.setattr(histograms, "color_counts", lambda *args: calls.append(args) or color_counts(*args))
+    a, b = View(plain(200, 20, 30)), View(plain(20, 30, 200))
+    for name in NAMES:
+        measures.load(name, {}).compare(a, b)
+    assert len(calls) == 2

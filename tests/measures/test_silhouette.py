@@ -1,0 +1,92 @@
+"""The silhouettes' Hausdorff distance, against scikit-image."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from skimage.metrics import hausdorff_distance
+
+from similar_images import measures
+from similar_images.measures.base import View
+from similar_images.measures.silhouette import FRAME, contours, drawn, framed, silhouette
+
+from .contract import MeasureContract
+from .contract import draw as noise
+
+
+class TestSilhouette(MeasureContract):
+    name = "silhouette"
+
+
+STAR = np.array([(np.sin(k * np.pi / 5), -np.cos(k * np.pi / 5)) for k in range(10)]) * np.tile([[1], [0.45]], (5, 1))
+ARM = [(1, 3), (1, 1), (3, 1)]
+CROSS = np.array([(x * p, y * q) for p, q in ((1, 1), (1, -1), (-1, -1), (-1, 1)) for x, y in ARM[:: p * q]]) / 3
+
+
+def shape(outline: np.ndarray, x: float, y: float, size: float, paper: int = 255, ink: int = 40) -> np.ndarray:
+    pixels = np.full((400, 500, 3), paper, np.uint8)
+    cv2.fillPoly(pixels, [np.rint(outline * size + (x, y)).astype(np.int32)], (ink, ink, ink), cv2.LINE_AA)
+    return pixels
+
+
+def points(pixels: np.ndarray) -> np.ndarray:
+    return drawn(framed(contours(View(pixels), 12)))
+
+
+def value(a: np.ndarray, b: np.ndarray) -> float:
+    return measures.load("silhouette", {}).measure(a, b).value
+
+
+@pytest.mark.parametrize("other", [shape(CROSS, 300, 200, 90), noise(300, 400), noise(90, 50, seed=3)])
+def test_measure__equals_scikit_image(other: np.ndarray) -> None:
+    star = shape(STAR, 200, 200, 150)
+    masks = np.zeros((2, FRAME, FRAME), bool)
+    for mask, pixels in zip(masks, (star, other), strict=True):
+        mask[tuple(points(pixels).T[::-1])] = True
+    expected = hausdorff_distance(*masks) / np.hypot(FRAME, FRAME)
+    assert value(star, other) == pytest.approx(expected, abs=1e-6)
+
+
+def test_measure__moved_and_scaled_beats_another() -> None:
+    star = shape(STAR, 200, 200, 150)
+    moved = shape(STAR, 380, 110, 70)
+    assert value(star, moved) < 0.02 < 0.1 < value(star, shape(CROSS, 200, 200, 150))
+    measure = measures.load("silhouette", {})
+    assert measure.similarity(measure.measure(star, moved)) > 85
+
+
+def test_measure__what_is_on_it_does_not_count() -> None:
+    star = shape(STAR, 200, 200, 150)
+    assert value(star, shape(STAR, 200, 200, 150, paper=20, ink=220)) < 0.01
+    holed = star.copy()
+    cv2.circle(holed, (200, 200), 30, (255, 255, 255), -1)
+    assert value(star, holed) == 0
+
+
+def test_silhouette__specks_do_not_count() -> None:
+    star = shape(STAR, 200, 200, 150)
+    specked = star.copy()
+    specked[10:13, 480:483] = 0
+    assert value(star, specked) == 0
+
+
+def test_silhouette__on_an_uneven_ground() -> None:
+    """Otsu's threshold: the side that is less on the border is the object, dark or bright."""
+    ramp = np.linspace(150, 250, 500).astype(np.uint8)[None, :, None].repeat(400, axis=0).repeat(3, axis=2)
+    inside = np.zeros((400, 500), np.uint8)
+    cv2.circle(inside, (250, 200), 90, 255, -1)
+    for ground in (ramp, 255 - ramp):
+        picture = np.where(inside[..., None] > 0, 255 - ground // 4 if ground[0, 0, 0] < 128 else ground // 8, ground)
+        assert (silhouette(View(picture.astype(np.uint8)), 12) == inside).mean() > 0.99
+
+
+@pytest.mark.parametrize("paper", [0, 128, 255])
+def test_measure__blank(paper: int) -> None:
+    blank = np.full((50, 70, 3), paper, np.uint8)
+    measure = measures.load("silhouette", {})
+    assert measure.measure(blank, np.full((9, 9, 3), 255, np.uint8)).value == 0
+    reading = measure.measure(blank, shape(STAR, 200, 200, 150))
+    assert reading.value == measure.worst
+    assert measure.similarity(reading) == 0
+    assert reading.details == {"blank": True}
