@@ -25,13 +25,19 @@ BUILT_IN = {
     "keypoints-kaze": f"{__name__}.keypoints.Kaze",
     "keypoints-akaze": f"{__name__}.keypoints.Akaze",
     "keypoints-orb": f"{__name__}.keypoints.Orb",
+    "ssim": f"{__name__}.structure.Ssim",
+    "flip": f"{__name__}.structure.Flip",
+    "exact-blocks": f"{__name__}.structure.ExactBlocks",
+    "block-motion": f"{__name__}.motion.BlockMotion",
+    "affine-motion": f"{__name__}.motion.AffineMotion",
+    "optical-flow": f"{__name__}.motion.OpticalFlow",
     "intersection": f"{__name__}.histograms.Intersection",
     "correlation": f"{__name__}.histograms.Correlation",
     "chi-square": f"{__name__}.histograms.ChiSquare",
     "bhattacharyya": f"{__name__}.histograms.Bhattacharyya",
-    "silhouette": f"{__name__}.silhouette.Silhouette",
     "emd-color": f"{__name__}.transport.EmdColor",
     "emd-gray": f"{__name__}.transport.EmdGray",
+    "silhouette": f"{__name__}.silhouette.Silhouette",
 }
 
 
