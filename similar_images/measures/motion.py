@@ -232,19 +232,11 @@ class OpticalFlow(Measure):
     LONG_SIDE = 256
 
     def compare(self, a: View, b: View) -> Reading:
-        import cv2
         import numpy as np
 
         pair = framed(a, b, self.LONG_SIDE)
         one, other = pair.grays
-        # What one has calculated shows in what it calculates next, so every direction has its own.
-        preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
-        flows = [
-            np.asarray(
-                cv2.DISOpticalFlow.create(preset).calc(*grays, np.zeros((*one.shape, 2), np.float32)), np.float32
-            )
-            for grays in ((one, other), (other, one))
-        ]
+        flows = [_flow(one, other), _flow(other, one)]
         residuals = [_difference(one, _moved(other, flows[0])), _difference(other, _moved(one, flows[1]))]
         percent = 100 / max(pair.size)
         rough = np.mean([np.abs(np.diff(flow, axis=axis)).sum(2).mean() for flow in flows for axis in (0, 1)])
@@ -273,6 +265,16 @@ class OpticalFlow(Measure):
                     cv2.arrowedLine(picture, tail, tip, canvas.GROUND, 4, cv2.LINE_AA, tipLength=0.3)
                     cv2.arrowedLine(picture, tail, tip, canvas.BAD, 2, cv2.LINE_AA, tipLength=0.3)
         return canvas.beside(picture, b.pixels)[0]
+
+
+def _flow(picture: Gray, other: Gray) -> Field:
+    """Where every pixel of a picture is in the other one, from where it is itself: (height, width, 2)."""
+    import cv2
+    import numpy as np
+
+    # A new one every time: what one has calculated shows in what it calculates next.
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(dis.calc(picture, other, np.zeros((*picture.shape, 2), np.float32)), np.float32)
 
 
 def _moved(other: Gray, flow: Field) -> Gray:
