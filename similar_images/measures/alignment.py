@@ -11,6 +11,7 @@ import numpy as np
 
 from . import canvas, points, recoloring
 from .base import View, reduced
+from .framing import scaling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,9 @@ WITHIN = 0.9
 
 FLAT = 1.1
 """Tilt up to which a picture is not seen from another side."""
+
+MOVED = 0.02
+"""Share of the long side by which a corner has to be elsewhere, for the picture to be cropped or turned."""
 
 PROVES = 12
 """Keypoints that prove the same thing, whatever else is in the pictures."""
@@ -99,6 +103,17 @@ class Alignment:
 def align(a: View, b: View) -> Alignment | None:
     """The geometry between two pictures that show the same; None where there is none to be found."""
     return a.once(("alignment", ref(b)), lambda: _align(a, b))
+
+
+def moving(a: View, b: View) -> Matrix | None:
+    """The matrix that takes b to a, where they show the same and one was cropped, turned or mirrored."""
+    alignment = align(a, b)
+    if alignment is None or alignment.agreement < SAME_PICTURE:
+        return None
+    corners = corners_of(b.pixels.shape)
+    stretched = points.moved(scaling(b.pixels.shape, a.pixels.shape), corners)
+    off = np.abs(points.moved(alignment.matrix, corners) - stretched).max()
+    return alignment.matrix if off > MOVED * max(a.pixels.shape) else None
 
 
 def _align(a: View, b: View) -> Alignment | None:
@@ -169,12 +184,6 @@ def _poses(pixels: Pixels) -> list[tuple[Pixels, Matrix]]:
             matrix = np.array([[0, 1, 0], [-1, 0, pose.shape[1] - 1], [0, 0, 1]], float) @ matrix
             pose = np.rot90(pose)
     return found
-
-
-def scaling(start: tuple[int, ...], end: tuple[int, ...]) -> Matrix:
-    """The matrix that takes places of a picture of one shape to those of the same picture resized to another."""
-    y, x = end[0] / start[0], end[1] / start[1]
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
 def _correlation(a: Gray, b: Gray) -> float:

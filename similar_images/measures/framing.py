@@ -60,7 +60,7 @@ def framed(a: View, b: View, long_side: int, matrix: NDArray[np.float64] | None 
     if matrix is not None:
         one, other = (_resized(view.pixels, *shape) for view, shape in zip((a, b), sides, strict=True))
         height, width = one.shape[:2]
-        warp = scaling(a.pixels, one) @ matrix @ scaling(other, b.pixels)
+        warp = scaling(a.pixels.shape, one.shape) @ matrix @ scaling(other.shape, b.pixels.shape)
         everywhere = np.ones(other.shape[:2], np.uint8)
         shown = cv2.warpPerspective(everywhere, warp, (width, height), flags=cv2.INTER_NEAREST) > 0
         if shown.any():
@@ -72,11 +72,11 @@ def framed(a: View, b: View, long_side: int, matrix: NDArray[np.float64] | None 
     return Framed(one, other, np.ones(one.shape[:2], bool))
 
 
-def scaling(pixels: Pixels, others: Pixels) -> NDArray[np.float64]:
-    """The matrix (3, 3) that takes pixels of a picture to those of the same picture in another size."""
+def scaling(start: tuple[int, ...], end: tuple[int, ...]) -> NDArray[np.float64]:
+    """The matrix (3, 3) that takes places of a picture of one shape to those of the same picture resized to another."""
     import numpy as np
 
-    y, x = (other / own for other, own in zip(others.shape[:2], pixels.shape[:2], strict=True))
+    y, x = end[0] / start[0], end[1] / start[1]
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 

@@ -40,7 +40,9 @@ class Ssim(Measure):
         import cv2
         import numpy as np
 
-        pair = framed(a, b, self.LONG_SIDE)
+        from .alignment import moving
+
+        pair = framed(a, b, self.LONG_SIDE, moving(a, b))
         one, other = pair.grays
         quality = cv2.quality.QualitySSIM.create(one)
         quality.compute(other)
@@ -81,7 +83,9 @@ class Flip(Measure):
             raise Unavailable(" ".join(problems))
         import flip_evaluator
 
-        pair = framed(a, b, self.LONG_SIDE)
+        from .alignment import moving
+
+        pair = framed(a, b, self.LONG_SIDE, moving(a, b))
         reference, test = (pixels.astype(np.float32) / 255 for pixels in (pair.a, pair.b))
         error = flip_evaluator.evaluate(reference, test, "LDR", True, False)[0][..., 0]
         seen = (error > self.VISIBLE) & pair.shown

@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 
 from .. import conf, signatures
 from . import points
-from .alignment import Alignment, align, corners_of, scaling
+from .alignment import Alignment, align, corners_of
 from .base import View
+from .framing import scaling
 from .signature import BySignature
 
 if TYPE_CHECKING:
