@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, registry, search
+from . import dispatch, nearest, registry, search
 from .models import IndexedImage
 
 if TYPE_CHECKING:
@@ -53,19 +53,31 @@ class SimilarImagesMixin(Mixed):
     @admin.display(description=_("Look alike"))
     def similar_images(self, obj: models.Model) -> SafeString:
         request = obj.__dict__["_similar_images_request"]
-        objects = self.get_queryset(request)
-        sources = [
-            {
-                "source": source,
-                "status": search.status_of(source, obj.pk),
-                "matches": [
-                    {"match": match, "url": _change_url(self, match.object._meta, match.object.pk)}
-                    for match in search.similar_among(source, obj, objects, limit=self.similar_images_limit)
-                ],
-            }
-            for source in registry.of(type(obj))
-        ]
+        sources = [self._similar_images_of(source, obj, request) for source in registry.of(type(obj))]
         return render_to_string(self.similar_images_template, {"sources": sources}, request)
+
+    def _similar_images_of(
+        self, source: registry.ImageSource, obj: models.Model, request: HttpRequest
+    ) -> dict[str, Any]:
+        objects = self.get_queryset(request)
+        matches = search.similar_among(source, obj, objects, limit=self.similar_images_limit)
+        # The page that compares two shows those that `visible` does, which may be fewer than the admin shows.
+        seen = nearest.plain(source, source.visible_to(request))
+        keys = [obj.pk, *(match.object.pk for match in matches)]
+        pks = set(seen.filter(pk__in=keys).values_list("pk", flat=True)) if matches else set()
+        return {
+            "source": source,
+            "key": source.key_of(obj) if obj.pk in pks else "",
+            "status": search.status_of(source, obj.pk),
+            "matches": [
+                {
+                    "match": match,
+                    "url": _change_url(self, match.object._meta, match.object.pk),
+                    "key": match.key if match.object.pk in pks else "",
+                }
+                for match in matches
+            ],
+        }
 
 
 def _change_url(model_admin: Any, meta: Any, pk: Any) -> str:

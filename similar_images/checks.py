@@ -7,6 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.cache import caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
@@ -24,6 +27,7 @@ def register() -> None:
     checks.register(check_database, Tags.database)
     checks.register(check_versions, Tags.database)
     checks.register(check_visible, Tags.security, deploy=True)
+    checks.register(check_cache, Tags.caches, deploy=True)
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -32,6 +36,9 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     if problems:
         return [Error(problem, hint=hint, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
+    if (alias := conf.get().compare_cache) not in settings.CACHES:
+        problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is no cache of the setting CACHES."
+        messages.append(Error(problem, hint=f"There are: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
     try:
         registry.resolve(conf.get().models)
     except ImproperlyConfigured as error:
@@ -180,4 +187,22 @@ def check_visible(**kwargs: Any) -> list[CheckMessage]:
         )
         for source in registry.sources()
         if source.visible is None
+    ]
+
+
+def check_cache(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        alias = conf.get().compare_cache
+        is_shared = not isinstance(caches[alias], (DummyCache, LocMemCache))
+    except ImproperlyConfigured:  # check_setting() and Django say what is wrong
+        return []
+    if is_shared:
+        return []
+    return [
+        checks.Warning(
+            f"The cache {alias!r} is not shared by processes, so pictures that explain a comparison may get lost.",
+            hint="Set CACHES to one that is (Redis, Memcached, a database table or a folder), or name such a one in "
+            "SIMILAR_IMAGES['COMPARE_CACHE'].",
+            id="similar_images.W005",
+        )
     ]

@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
 
 from . import conf, images, measures, registry
@@ -25,9 +27,20 @@ if TYPE_CHECKING:
 
     from .measures.verdict import Verdict
 
-    Comparable = models.Model | images.Readable | bytes | str | Path | NDArray[np.uint8]
+    Comparable = models.Model | FieldFile | images.Readable | bytes | str | Path | NDArray[np.uint8]
 
 logger = logging.getLogger(__name__)
+
+
+class Incomparable(images.UnreadableImage):
+    """One of two pictures can't be read: `which` of them, and the `reason`, for people."""
+
+    def __init__(self, which: Literal["a", "b"], reason: str) -> None:
+        self.which = which
+        self.reason = reason
+        first = _("The first picture can't be compared: %(reason)s")
+        second = _("The second picture can't be compared: %(reason)s")
+        super().__init__((first if which == "a" else second) % {"reason": reason})
 
 
 @dataclass(frozen=True)
@@ -70,15 +83,24 @@ class Comparison(Mapping[str, Row]):
 
     def pictures(self) -> Iterator[tuple[str, str, bytes]]:
         """Name, title and PNG file of every picture that explains a measure's reading."""
+        for row in self.rows.values():
+            yield from self.pictures_of(row)
+
+    def pictures_of(self, row: Row) -> Iterator[tuple[str, str, bytes]]:
+        """The same of one measure: names begin with its own."""
         from .measures import canvas
 
-        for row in self.rows.values():
-            if row.reading is None:
-                continue
-            for name, title in row.measure.drawings.items():
-                panel = row.measure.draw(name, self.a, self.b, row.reading)
-                titled = canvas.titled(panel, f"{title} ({row.measure.title})", row.measure.caption(row.reading))
-                yield f"{row.measure.name}-{name}", str(title), canvas.png(titled)
+        measure, reading = row.measure, row.reading
+        if reading is None:
+            return
+        for name, title in measure.drawings.items():
+            try:
+                panel = measure.draw(name, self.a, self.b, reading)
+                titled = canvas.titled(panel, f"{title} ({measure.title})", measure.caption(reading))
+            except Exception:  # a measure's own fault takes nothing from the others
+                logger.exception("The measure %s failed to draw %s.", measure.name, name)
+            else:
+                yield f"{measure.name}-{name}", str(title), canvas.png(titled)
 
 
 def compare(
@@ -87,8 +109,9 @@ def compare(
     """Compare two pictures by every measure, or by those named.
 
     Args:
-        a: a picture: an object of a registered model, an open binary file, a path, bytes of a picture file, or an
-            array of RGB pixels of shape (height, width, 3).
+        a: a picture: an object of a registered model, the file of its image field, an open binary file, a path, bytes
+            of a picture file, or an array of RGB pixels of shape (height, width, 3). What a visitor uploads is held to
+            SIMILAR_IMAGES["SEARCH_MAX_BYTES"] and ["SEARCH_MAX_PIXELS"], all else to MAX_BYTES and MAX_PIXELS.
         b: another.
         measures: names of measures; all of them by default.
         field: the image field of objects, where their model has several.
@@ -98,20 +121,27 @@ def compare(
         SIMILAR_IMAGES["COMPARE_TIMEOUT"] says so in its row; the others go on.
 
     Raises:
-        UnreadableImage: one of the two is no picture that can be read.
+        Incomparable: one of the two is no picture that can be read.
         NotRegistered: an object's model or field is no source.
         ValueError: there is no measure of a name.
     """
     from .measures.verdict import judge
 
     chosen = _chosen(measures)
-    (one, digest_a), (other, digest_b) = (opened(picture, field) for picture in (a, b))
+    (one, digest_a), (other, digest_b) = _one_of_two("a", a, field), _one_of_two("b", b, field)
     rows = {name: _row(measure, one, other) for name, measure in chosen.items()}
     is_same_file = digest_a is not None and digest_a == digest_b
     return Comparison(one, other, rows, judge(one, other, is_same_file=is_same_file))
 
 
 _chosen = measures.chosen  # an argument of compare() has the module's name
+
+
+def _one_of_two(which: Literal["a", "b"], picture: Comparable, field: str | None) -> tuple[View, str | None]:
+    try:
+        return opened(picture, field)
+    except images.UnreadableImage as error:
+        raise Incomparable(which, str(error)) from error
 
 
 def opened(picture: Comparable, field: str | None = None) -> tuple[View, str | None]:
@@ -128,18 +158,22 @@ def opened(picture: Comparable, field: str | None = None) -> tuple[View, str | N
             raise images.UnreadableImage(_("Pixels must be an array of bytes of shape (height, width, 3)."))
         return View(picture), None
     settings = conf.get()
-    data = _bytes(picture, field, settings.max_bytes)
-    decoded = images.decode(data, max_pixels=settings.max_pixels)
+    bounds = settings.max_bytes, settings.max_pixels
+    if isinstance(picture, UploadedFile):
+        bounds = settings.search_max_bytes, settings.search_max_pixels
+    data = _bytes(picture, field, bounds[0])
+    decoded = images.decode(data, max_pixels=bounds[1])
     return View(decoded.pixels, (decoded.width, decoded.height)), images.digest(data)
 
 
 def _bytes(picture: Any, field: str | None, max_bytes: int) -> bytes:
     if isinstance(picture, models.Model):
         source = registry.get(picture.__class__, field)
-        file = getattr(picture, source.field_name)
-        if not file:
-            raise images.MissingFile(_("%(object)s has no picture.") % {"object": picture})
-        return images.read(file.storage, file.name, max_bytes=max_bytes)
+        picture = getattr(picture, source.field_name)
+    if isinstance(picture, FieldFile):
+        if not picture.name:
+            raise images.MissingFile(_("%(object)s has no picture.") % {"object": picture.instance})
+        return images.read(picture.storage, picture.name, max_bytes=max_bytes)
     if isinstance(picture, (str, Path)):
         with open(picture, "rb") as opened_file:
             return images.read_bounded(opened_file, max_bytes=max_bytes)

@@ -45,6 +45,9 @@ class Conf:
     compare_timeout: float | int = 5
     """Seconds after which one measure of two pictures is given up."""
 
+    compare_cache: str = "default"
+    """The alias of Django's cache that keeps the pictures which explain a comparison, for ten minutes."""
+
     limit: int = 12
     """Matches when a caller names no limit."""
 
@@ -58,13 +61,13 @@ class Conf:
     """Pictures above this width × height are not decoded."""
 
     search_max_bytes: int = 10 * 2**20
-    """The same bound as max_bytes, for a picture that a visitor searches with."""
+    """The same bound as max_bytes, for a picture that a visitor searches with or compares."""
 
     search_max_pixels: int = 25_000_000
-    """The same bound as max_pixels, for a picture that a visitor searches with."""
+    """The same bound as max_pixels, for a picture that a visitor searches with or compares."""
 
     search_timeout: float | int = 10
-    """Seconds after which a search by an uploaded picture is given up."""
+    """Seconds after which a search by an uploaded picture, or a comparison of two, is given up."""
 
     index_from: int = 5_000
     """Signatures of a source from which on it is searched by an approximate index (HNSW)."""
@@ -91,6 +94,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "MEASURES": (dict,),
     "COMPARE_BY": (list, tuple),
     "COMPARE_TIMEOUT": (int, float),
+    "COMPARE_CACHE": (str,),
     "LEASE": (int, float),
     "QUEUE": (str, type(None)),
 }
@@ -120,6 +124,8 @@ def _problem(key: Any, value: Any) -> str | None:
         return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."
     if key == "MEASURES" and not _are_named_options(value):
         return f"{name} must be a dict from names to dicts of options, e.g. {{'ssim': {{}}}}."
+    if key == "COMPARE_BY" and not _are_names(value):
+        return f"{name} must name at least one measure, e.g. ['ssim']."
     if key == "RANKING" and not is_ranking(value):
         return f"{name} must give at least one method a weight above 0, and none a negative one."
     return None
@@ -132,6 +138,10 @@ def is_methods(methods: Any) -> bool:
 
 def _are_named_options(entries: Any) -> bool:
     return all(isinstance(name, str) and isinstance(entries[name], dict) for name in entries)
+
+
+def _are_names(names: Any) -> bool:
+    return bool(names) and all(isinstance(name, str) for name in names)
 
 
 def is_ranking(weights: Any) -> bool:

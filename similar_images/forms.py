@@ -5,11 +5,12 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, registry, search, signatures
+from . import conf, explaining, measures, registry, search, signatures
 from .nearest import Ranking
 
 
@@ -108,6 +109,19 @@ class AmongForm(OptionsForm):
         return super().options() | {"model": self.cleaned_data["model"]}
 
 
+def bounded(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
+    """The upload, if it is not too large.
+
+    Raises:
+        ValidationError: it is.
+    """
+    limit = conf.get().search_max_bytes
+    if image.size and image.size > limit:
+        message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
+        raise forms.ValidationError(message)
+    return image
+
+
 class SearchForm(AmongForm):
     """A picture to search with, and where."""
 
@@ -117,12 +131,7 @@ class SearchForm(AmongForm):
     labels = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
 
     def clean_image(self) -> UploadedFile[bytes]:
-        image: UploadedFile[bytes] = self.cleaned_data["image"]
-        limit = conf.get().search_max_bytes
-        if image.size and image.size > limit:
-            message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
-            raise forms.ValidationError(message)
-        return image
+        return bounded(self.cleaned_data["image"])
 
 
 class TextForm(AmongForm):
@@ -153,3 +162,71 @@ class TextForm(AmongForm):
 
     def options(self) -> dict[str, Any]:
         return super().options() | {"text": self.cleaned_data["text"]}
+
+
+class PictureInput(forms.FileInput):
+    """Takes all that comes under its name: files, and texts that name objects."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Any]:
+        return [*files.getlist(name), *filter(None, data.getlist(name))]
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return name not in files and name not in data
+
+
+class MeasuresInput(forms.CheckboxSelectMultiple):
+    """Takes names one by one, or with commas between them, or “all”; where there are none, the default ones."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
+        return list(measures.available()) if names == ["all"] else names or list(conf.get().compare_by)
+
+
+class CompareForm(forms.Form):
+    """Two pictures, each an upload or that of an object which the visitor may see, and what to compare them by."""
+
+    a = forms.Field(label=gettext_lazy("First picture"), required=False)
+    b = forms.Field(label=gettext_lazy("Second picture"), required=False)
+    measures = forms.Field(label=gettext_lazy("Compare by"), required=False)
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+        for name in ("a", "b"):
+            self.fields[name].widget = PictureInput(attrs={"accept": "image/*"})
+        known, usual = measures.available(), conf.get().compare_by
+        names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
+        self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
+        self.fields["measures"].initial = usual
+
+    def clean_a(self) -> explaining.Side:
+        return self._side("a")
+
+    def clean_b(self) -> explaining.Side:
+        return self._side("b")
+
+    def clean_measures(self) -> list[str]:
+        try:
+            return list(measures.chosen(self.cleaned_data["measures"]))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def sides(self) -> list[tuple[forms.BoundField, explaining.Side | None]]:
+        """The fields of the two pictures, each with what was found under it."""
+        found = self.cleaned_data if self.is_bound else {}
+        return [(self[name], found.get(name)) for name in ("a", "b")]
+
+    def _side(self, name: str) -> explaining.Side:
+        given = self.cleaned_data[name]
+        if len(given) != 1:
+            raise forms.ValidationError(
+                _("Give one picture here: a file, or an object as app_label.model:pk. Two are compared, not more.")
+            )
+        if isinstance(given[0], UploadedFile):
+            if not given[0].size:
+                raise forms.ValidationError(_("The file is empty."))
+            return explaining.Side(bounded(given[0]))
+        try:
+            return explaining.side(given[0], self.request)
+        except LookupError as error:
+            raise forms.ValidationError(str(error)) from None

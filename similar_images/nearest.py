@@ -41,7 +41,7 @@ class Operand:
 
 
 class SearchTimeout(Exception):
-    """A picture or text to search with could not be described in time."""
+    """A picture or text to search with could not be described, or two pictures not compared, in time."""
 
 
 def described(data: bytes | str, source: ImageSource, names: Iterable[str]) -> list[Operand]:
@@ -70,7 +70,7 @@ def in_time(work: Callable[..., Result], *args: Any) -> Result:
         return future.result(conf.get().search_timeout)
     except TimeoutError:
         future.cancel()
-        raise SearchTimeout(_("The search took too long; try again later, or with a smaller picture.")) from None
+        raise SearchTimeout(_("This took too long; try again later, or with a smaller picture.")) from None
 
 
 def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Operand]:

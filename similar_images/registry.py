@@ -49,6 +49,10 @@ class ImageSource:
         """
         return str(self._key.to_python(pk))
 
+    def key_of(self, instance: models.Model) -> str:
+        """The object and the field as one text, app_label.model.field:pk."""
+        return f"{self.model._meta.label_lower}.{self.field_name}:{instance.pk}"
+
     @property
     def _key(self) -> models.Field[Any, Any]:
         key: Any = self.model._meta.pk

@@ -45,6 +45,11 @@ class Match:
         return str(self.object)
 
     @property
+    def key(self) -> str:
+        """What the object's picture is called where two are compared."""
+        return self.source.key_of(self.object)
+
+    @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
         get_absolute_url = getattr(self.object, "get_absolute_url", None)

@@ -1,4 +1,4 @@
-"""The pages: similar items of an object, and search by a picture."""
+"""The pages: similar items of an object, search by a picture, and two pictures compared."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.datastructures import MultiValueDict
 from django.views import View
 
-from . import registry, search
-from .forms import OptionsForm, SearchForm, TextForm
+from . import explaining, registry, search
+from .comparing import Incomparable
+from .forms import CompareForm, OptionsForm, SearchForm, TextForm
 from .images import UnreadableImage
 from .models import IndexedImage
 from .nearest import SearchTimeout
@@ -33,6 +36,7 @@ class SimilarView(View):
         context = {
             "object": item,
             "image": getattr(item, source.field_name),
+            "key": source.key_of(item),
             "form": form,
             "status": search.status_of(source, item.pk),
             "Status": IndexedImage.Status,
@@ -69,6 +73,54 @@ class SearchView(View):
             except (UnreadableImage, SearchTimeout) as error:
                 form.add_error("image", str(error))
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+
+
+class CompareView(View):
+    """Two pictures compared, each one that a visitor chooses, drops or pastes, or that of an object; a link to it
+    names two objects."""
+
+    template_name = "similar_images/compare.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not request.GET.get("a") and not request.GET.get("b"):
+            return render(request, self.template_name, {"form": CompareForm(request=request)})
+        return self._compared(request, CompareForm(request.GET, MultiValueDict(), request=request))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        data = request.POST.copy()
+        for name in request.FILES:
+            data.pop(name, None)  # a file that is chosen takes the place of the object that was shown
+        return self._compared(request, CompareForm(data, request.FILES, request=request))
+
+    def _compared(self, request: HttpRequest, form: CompareForm) -> HttpResponse:
+        context: dict[str, Any] = {"form": form}
+        status = 200 if form.is_valid() else 400
+        if form.is_valid():
+            data = form.cleaned_data
+            try:
+                context["result"] = explaining.explained(data["a"], data["b"], data["measures"], _address)
+            except Incomparable as error:
+                form.add_error(error.which, error.reason)
+                status = 400
+            except SearchTimeout as error:
+                form.add_error(None, str(error))
+                status = 503
+        return render(request, self.template_name, context, status=status)
+
+
+class PictureView(View):
+    """A picture that explains a comparison, to whoever knows its address, for as long as it is kept."""
+
+    def get(self, request: HttpRequest, token: str, name: str) -> HttpResponse:
+        file = explaining.picture(token, name)
+        if file is None:
+            raise Http404
+        headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
+        return HttpResponse(file, content_type="image/png", headers=headers)
+
+
+def _address(token: str, name: str) -> str:
+    return reverse("similar_images:picture", args=[token, name])
 
 
 def _text_form(data: Any = None) -> Any:

@@ -13,6 +13,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 CELERY_BROKER_URL = f"{REDIS_URL.rpartition('/')[0]}/{_number}"
 
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
 SIMILAR_IMAGES = json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}"))
 
 if _sweep := os.environ.get("TEST_SWEEP"):

@@ -96,11 +96,20 @@ def test_panel__similar_objects_with_links_and_percent(pictures: list[Picture], 
     item, twin, other = pictures
     html = page(admin_client, change_url(item))
     assert "Similar images" in html
-    assert re.fullmatch(r"Twin 100 % similar &lt;b&gt;Other&lt;/b&gt; \d+ % similar", panel(html))
+    assert re.fullmatch(r"Twin 100 % similar &lt;b&gt;Other&lt;/b&gt; \d+ % similar Compare", panel(html))
     assert f'href="{change_url(twin)}"' in html
     assert f'href="{change_url(other)}"' in html
     assert f'<img src="{twin.image.url}"' in html
     assert f'<img src="{item.image.url}"' not in html
+
+
+def test_panel__leads_to_a_comparison_where_both_may_be_seen(pictures: list[Picture], admin_client: Client) -> None:
+    """The twin is hidden by `visible`, which the page that compares goes by."""
+    item, _twin, other = pictures
+    a, b = (f"testapp.picture.image%3A{picture.pk}" for picture in (item, other))
+    html = page(admin_client, change_url(item))
+    assert re.findall(r'href="(/similar-images/compare/[^"]*)"', html) == [f"/similar-images/compare/?a={a}&amp;b={b}"]
+    assert "/compare/" not in page(admin_client, change_url(pictures[1]))
 
 
 def test_panel__of_a_hidden_object(pictures: list[Picture], admin_client: Client) -> None:

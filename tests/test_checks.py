@@ -243,3 +243,30 @@ def test_check_visible__only_before_a_deploy() -> None:
     (hint,) = [message.hint for message in messages if "testapp.Couple.back" in message.msg]
     assert 'similar_images.register(Couple, "back", visible=lambda request: …)' in str(hint)
     assert "similar_images.W003" not in ids(django_checks.run_checks())
+
+
+@pytest.mark.parametrize(
+    ("backend", "location", "expected"),
+    [
+        ("locmem.LocMemCache", "", ["similar_images.W005"]),
+        ("dummy.DummyCache", "", ["similar_images.W005"]),
+        ("redis.RedisCache", "redis://127.0.0.1:1/0", []),
+        ("filebased.FileBasedCache", "/nonexistent", []),
+    ],
+)
+def test_check_cache__that_processes_do_not_share(
+    backend: str, location: str, expected: list[str], settings: Any, configure: Any
+) -> None:
+    pictures = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": location}
+    settings.CACHES = {**settings.CACHES, "pictures": pictures}
+    configure(COMPARE_CACHE="pictures")
+    assert ids(checks.check_cache()) == expected
+    messages = django_checks.run_checks(include_deployment_checks=True)
+    assert [name for name in ids(messages) if name == "similar_images.W005"] == expected
+    assert "similar_images.W005" not in ids(django_checks.run_checks())
+
+
+def test_check_cache__that_there_is_not(configure: Any) -> None:
+    configure(COMPARE_CACHE="nonsense")
+    with pytest.raises(SystemCheckError, match=r"E001\) SIMILAR_IMAGES\['COMPARE_CACHE'\] is 'nonsense', which"):
+        call_command("check", deploy=True)

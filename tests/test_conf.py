@@ -43,7 +43,13 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "MAX_ATTEMPTS",
         ]
     ),
-    *((key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []]) for key in ["SEARCH_TIMEOUT", "LEASE"]),
+    *(
+        (key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []])
+        for key in ["SEARCH_TIMEOUT", "LEASE", "COMPARE_TIMEOUT"]
+    ),
+    ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
+    ("COMPARE_BY", [None, "ssim", {"ssim": {}}, [], [1], 1]),
+    ("COMPARE_CACHE", [None, 1, ["default"]]),
     ("QUEUE", [1, True, ["images"], b"images"]),
     ("LIMITS", [12]),
     ("limit", [12]),
@@ -77,7 +83,7 @@ def test_check__every_wrong_key_at_once() -> None:
     assert str(failed.value).count("similar_images.E001") == 3
     assert "SIMILAR_IMAGES['LIMIT'] must be above 0, not 0." in str(failed.value)
     assert "SIMILAR_IMAGES['LEASE'] must be int or float, not 'x'." in str(failed.value)
-    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, INDEX_FROM, LEASE," in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, COMPARE_BY," in str(failed.value)
 
 
 @pytest.mark.parametrize("setting", [{"LIMIT": 101}, {"MAX_LIMIT": 11}, {"LIMIT": 8, "MAX_LIMIT": 7}], ids=repr)

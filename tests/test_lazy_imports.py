@@ -28,6 +28,8 @@ for path in sys.argv[1:]:
     assert answer.status_code == 200, (path, answer.status_code)
     assert b"Scene 2" in answer.content, path
     assert not heavy(), (path, heavy())
+assert client.get("/similar-images/compare/", headers={{"host": "localhost"}}).status_code == 200
+assert not heavy(), ("compare", heavy())
 """
 
 

@@ -49,7 +49,7 @@ def test_wheel__has_the_app_and_nothing_of_the_demo(wheel: Path) -> None:
         "similar_images/migrations/0001_initial.py",
         "similar_images/templates/similar_images/widget.html",
         "similar_images/static/similar_images/similar_images.css",
-        "similar_images/static/similar_images/search.js",
+        "similar_images/static/similar_images/drop.js",
         "similar_images/management/commands/index_images.py",
         "similar_images/signatures/imagenet_labels.txt",
         "similar_images/py.typed",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from ..comparing import Row
+from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
 from ..search import Match
 
@@ -64,6 +68,103 @@ class SearchSerializer(serializers.Serializer[Any]):
     ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "string", "format": "binary"}, {"type": "string", "example": "catalog.product:12"}]}
+)
+class PictureField(serializers.Field[Any, Any, Any, Any]):
+    """A file, or a text that names an object, for the schema."""
+
+
+class CompareSerializer(serializers.Serializer[Any]):
+    """The fields of a comparison, for the schema; forms.CompareForm checks them."""
+
+    a = PictureField(help_text="A picture file; or an object, as app_label.model:pk or app_label.model.field:pk.")
+    b = PictureField(help_text="Another.")
+    measures = serializers.CharField(required=False, help_text="Names with commas between them, or all.")
+
+
+class ShownSerializer(serializers.Serializer[Shown]):
+    title = serializers.CharField(source="side.title", help_text="The object in words, or the name of the file.")
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    image = serializers.SerializerMethodField(
+        help_text="Absolute address of the picture; that of an upload holds for ten minutes, and may be empty."
+    )
+    url = serializers.CharField(source="side.url", help_text="The object's own page; empty where there is none.")
+    model = serializers.CharField(
+        source="side.object._meta.label_lower", required=False, help_text="Left out for an upload, as field and pk."
+    )
+    field = serializers.CharField(source="side.source.field_name", required=False)
+    pk = serializers.CharField(source="side.object.pk", required=False)
+
+    def get_image(self, shown: Shown) -> str:
+        return str(self.context["request"].build_absolute_uri(shown.image)) if shown.image else ""
+
+
+class TransformSerializer(serializers.Serializer[Any]):
+    is_mirrored = serializers.BooleanField()
+    angle = serializers.FloatField(help_text="Degrees counterclockwise.")
+    scale = serializers.FloatField(help_text="Pixels of b for a pixel of a.")
+    part = serializers.ListField(
+        child=serializers.FloatField(), help_text="Left, top, width and height of what b shows of a, in fractions."
+    )
+    whole = serializers.ListField(child=serializers.FloatField(), help_text="The same of what a shows of b.")
+
+
+class VerdictSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(["same-file", "same-picture", "same-object", "alike", "unrelated"])
+    title = serializers.CharField()
+    text = serializers.CharField(help_text="The verdict in a sentence.")
+    changes = serializers.ListField(child=serializers.CharField(), help_text="What was done to the same picture.")
+    transform = TransformSerializer(allow_null=True)
+
+
+def finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+class RowSerializer(serializers.Serializer[Row]):
+    name = serializers.CharField(source="measure.name")
+    title = serializers.CharField(source="measure.title")
+    meaning = serializers.CharField(source="measure.meaning")
+    value = serializers.SerializerMethodField(
+        "value_of", help_text="In the measure's own unit; null where there is none."
+    )
+    best = serializers.SerializerMethodField(help_text="The value of a picture with itself; null if unbounded.")
+    worst = serializers.SerializerMethodField(help_text="That of two that share nothing; null if unbounded.")
+    similarity = serializers.FloatField(allow_null=True, help_text="0 to 100 percent, one decimal.")
+    seconds = serializers.FloatField()
+    details = serializers.DictField(source="reading.details", default=dict, help_text="More figures.")
+    problem = serializers.CharField(help_text="Why there is no value; else empty.")
+
+    def value_of(self, row: Row) -> float | None:
+        return finite(row.value)
+
+    def get_best(self, row: Row) -> float | None:
+        return finite(row.measure.best)
+
+    def get_worst(self, row: Row) -> float | None:
+        return finite(row.measure.worst)
+
+
+class DrawingSerializer(serializers.Serializer[Drawing]):
+    measure = serializers.CharField(source="measure.name", help_text="The measure that drew it.")
+    name = serializers.CharField()
+    title = serializers.CharField()
+    url = serializers.SerializerMethodField(help_text="Absolute address of a PNG file that is kept for ten minutes.")
+
+    def get_url(self, drawing: Drawing) -> str:
+        return str(self.context["request"].build_absolute_uri(drawing.url))
+
+
+class ComparisonSerializer(serializers.Serializer[Explained]):
+    a = ShownSerializer()
+    b = ShownSerializer()
+    verdict = VerdictSerializer()
+    measures = RowSerializer(many=True, source="rows")
+    pictures = DrawingSerializer(many=True, source="drawings")
 
 
 class SourceStatusSerializer(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.views import APIView
 
+from ..views import PictureView
 from . import views
 from .schema import Generator
 
@@ -20,6 +21,8 @@ schema = SpectacularJSONAPIView.as_view(
 
 urlpatterns = [
     path("search/", views.SearchView.as_view(), name="search"),
+    path("compare/", views.CompareView.as_view(), name="compare"),
+    path("compare/<slug:token>/<str:name>.png", PictureView.as_view(), name="picture"),
     path("status/", views.StatusView.as_view(), name="status"),
     path("schema/", schema, name="schema"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),

@@ -1,4 +1,4 @@
-"""REST: matches of an object or of an upload, and what is indexed.
+"""REST: matches of an object or of an upload, two pictures compared, and what is indexed.
 
 Who may call is the project's own REST_FRAMEWORK setting; what comes back is each source's `visible`.
 """
@@ -7,21 +7,30 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException, NotFound, ValidationError
-from rest_framework.parsers import MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import registry, search
-from ..forms import OptionsForm, SearchForm, TextForm
+from .. import explaining, registry, search
+from ..comparing import Incomparable
+from ..forms import CompareForm, OptionsForm, SearchForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
 from ..nearest import SearchTimeout
-from .serializers import MatchesSerializer, SearchSerializer, StatusSerializer
+from .serializers import (
+    CompareSerializer,
+    ComparisonSerializer,
+    MatchesSerializer,
+    SearchSerializer,
+    StatusSerializer,
+)
 
 KEY = [
     OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
@@ -41,7 +50,7 @@ TEXT = [
     *(option for option in OPTIONS if option.name != "ranking"),
 ]
 
-SomeForm = TypeVar("SomeForm", bound=OptionsForm)
+SomeForm = TypeVar("SomeForm", bound=forms.Form)
 
 
 class SearchTimedOut(APIException):
@@ -106,6 +115,22 @@ class SearchView(View):
         return _answer(request, form, source, query, matches)
 
 
+class CompareView(View):
+    parser_classes = [MultiPartParser, FormParser]
+
+    @extend_schema(operation_id="compare", request=CompareSerializer, responses=ComparisonSerializer)
+    def post(self, request: Request) -> Response:
+        """What two pictures are to each other, by many measures; each picture is an upload or that of an object."""
+        data = _checked(CompareForm(request.POST, request.FILES, request=django_request(request))).cleaned_data
+        try:
+            result = explaining.explained(data["a"], data["b"], data["measures"], _address)
+        except Incomparable as error:
+            raise ValidationError({error.which: [error.reason]}) from None
+        except SearchTimeout as error:
+            raise SearchTimedOut(str(error)) from None
+        return Response(ComparisonSerializer(result, context={"request": request}).data)
+
+
 class StatusView(View):
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
@@ -117,6 +142,10 @@ def django_request(request: Request) -> HttpRequest:
     """Django's own request, with the user whom the REST framework made out."""
     request._request.user = request.user
     return request._request
+
+
+def _address(token: str, name: str) -> str:
+    return reverse("similar_images_api:picture", args=[token, name])
 
 
 def _checked(form: SomeForm) -> SomeForm:

@@ -49,7 +49,8 @@ def available() -> Mapping[str, Measure]:
         ImproperlyConfigured: a measure can't be imported or refuses its options; the message names it.
     """
     options = conf.get().measures
-    measures = {name: load(name, options.get(name, {})) for name in [*BUILT_IN, *(options.keys() - BUILT_IN.keys())]}
+    names = [*BUILT_IN, *(name for name in options if name not in BUILT_IN)]
+    measures = {measure.name: measure for measure in (load(name, options.get(name, {})) for name in names)}
     methods = {name: signatures.load(name, {}) for name in signatures.BUILT_IN} | dict(signatures.enabled())
     return MappingProxyType(measures | {name: BySignature(method) for name, method in methods.items()})
 

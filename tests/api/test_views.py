@@ -277,6 +277,7 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
     assert set(schema["paths"]) == {
         f"{API}/{{model}}/{{pk}}/similar/",
         f"{API}/search/",
+        f"{API}/compare/",
         f"{API}/status/",
     }
     match = schema["components"]["schemas"]["Match"]["properties"]

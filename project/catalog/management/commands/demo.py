@@ -190,12 +190,13 @@ environment:
             ("Shop", reverse("catalog:products")),
             ("Similar items, say", f"/similar-images/{example}"),
             ("Search by picture", "/similar-images/search/"),
+            ("Compare two pictures", "/similar-images/compare/"),
             ("Admin", f"{reverse('admin:index')}  (login {LOGIN}, password {LOGIN})"),
             ("API, say", f"/api/similar-images/{example}similar/"),
             ("API: status", "/api/similar-images/status/"),
             ("API: schema", "/api/similar-images/schema/"),
         ):
-            self.say(f"  {name:<20}{self.url(path)}")
+            self.say(f"  {name:<22}{self.url(path)}")
         self.say("")
 
     def wait_for_index(self, since: float) -> None:

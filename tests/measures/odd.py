@@ -1,0 +1,73 @@
+"""Measures for the tests of what shows them: one that draws, and some that misbehave."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from similar_images.measures import canvas
+from similar_images.measures.base import Measure, Reading, View
+
+
+class Brightness(Measure):
+    """How far apart the mean levels are; draws both pictures, and how bright they are."""
+
+    name = "brightness"
+    title = "Brightness"
+    meaning = "How much brighter one of the two is."
+    best = 0.0
+    worst = float("inf")
+    curve = ((0, 100), (255, 0))
+    drawings = {"pair": "Both pictures", "light": "Their light"}
+
+    def compare(self, a: View, b: View) -> Reading:
+        means = [float(view.pixels.mean()) for view in (a, b)]
+        return Reading(abs(means[0] - means[1]), {"means": means})
+
+    def draw(self, name: str, a: View, b: View, reading: Reading) -> NDArray[np.uint8]:
+        if name == "pair":
+            return canvas.beside(a.pixels, b.pixels)[0]
+        return canvas.heat(np.tile(np.linspace(0, 1, 400, dtype=np.float32), (200, 1)))
+
+
+class Darkness(Brightness):
+    name = "darkness"
+    title = "Darkness"
+    drawings = {"pair": "The same <pair>"}
+
+
+class Clumsy(Brightness):
+    """Fails to draw one of its pictures."""
+
+    name = "clumsy"
+    drawings = {"torn": "What fails", "whole": "What does not"}
+
+    def draw(self, name: str, a: View, b: View, reading: Reading) -> NDArray[np.uint8]:
+        if name == "torn":
+            raise RuntimeError("the pen broke")
+        return a.pixels
+
+
+class Failing(Brightness):
+    name = "failing"
+
+    def compare(self, a: View, b: View) -> Reading:
+        raise RuntimeError("this measure dislikes pictures")
+
+
+class Slow(Brightness):
+    """Takes its time, as long as the file `hold` is there."""
+
+    name = "slow"
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def compare(self, *views: Any) -> Reading:
+        while (self.folder / "hold").exists():
+            time.sleep(0.02)
+        return super().compare(*views)

@@ -1,0 +1,250 @@
+"""The page that compares two pictures, and the pictures by URL."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from PIL import Image
+
+import similar_images
+from similar_images import explaining
+from tests import drawing
+from tests.testapp.models import Couple, Picture
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/similar-images/compare/"
+
+
+@pytest.fixture(autouse=True)
+def _measures(configure: Any) -> None:
+    configure(
+        MEASURES={"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
+        COMPARE_BY=["brightness", "darkness", "phash"],
+    )
+
+
+def upload(seed: int = 1, data: bytes | None = None) -> SimpleUploadedFile:
+    return SimpleUploadedFile(f"scene{seed}.png", drawing.encoded(drawing.scene(seed)) if data is None else data)
+
+
+def key(item: Any) -> str:
+    return f"{item._meta.label_lower}:{item.pk}"
+
+
+def test_compare__without_script_two_uploads(client: Any) -> None:
+    form = client.get(PAGE)
+    assert form.status_code == 200
+    assert "result" not in form.context
+    answer = client.post(PAGE, {"a": upload(), "b": upload()})
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    assert "The same file" in html
+    assert "How much brighter one of the two is." in html
+    assert "100.0 %" in html
+    assert "160 × 120 pixels" in html
+    assert "The same &lt;pair&gt;" in html
+    names = ["scene1.png", "scene1.png"]
+    assert (
+        re.findall(r'<span class="similar-images-title">([^<]*)</span>\s*<span class="similar-images-size"', html)
+        == names
+    )
+
+
+def test_compare__pictures_are_to_be_seen(client: Any) -> None:
+    html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
+    addresses = re.findall(r'<img src="(/similar-images/compare/[^"]+)"', html)
+    drawn = ["brightness-pair.png", "brightness-light.png", "darkness-pair.png"]
+    assert [address.rsplit("/", 1)[1] for address in addresses] == ["a.png", "b.png", *drawn]
+    for address in addresses:
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert answer["Content-Type"] == "image/png"
+        assert answer["Cache-Control"] == "private"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        Image.open(io.BytesIO(answer.content)).verify()
+    shown = Image.open(io.BytesIO(client.get(addresses[1]).content))
+    assert shown.convert("RGB").tobytes() == drawing.scene(2).tobytes()
+
+
+def test_compare__by_link_of_two_objects(client: Any, make_picture: Any) -> None:
+    a, b = make_picture(1, title="A <first>"), make_picture(2)
+    answer = client.get(PAGE, {"a": key(a), "b": key(b)})
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    assert str(similar_images.compare(a, b).verdict.text) in html
+    assert "A &lt;first&gt;" in html
+    for item in (a, b):
+        assert f'href="{item.get_absolute_url()}"' in html
+        assert html.count(f'src="{item.image.url}"') == 2  # compared, and kept in the form for the next time
+        assert f'value="testapp.picture.image:{item.pk}"' in html
+
+
+def test_compare__an_upload_takes_the_place_of_the_object_that_was_shown(client: Any, make_picture: Any) -> None:
+    a, b = make_picture(1), make_picture(2)
+    kept = {"a": f"testapp.picture.image:{a.pk}", "b": f"testapp.picture.image:{b.pk}"}
+    fields = [("a", kept["a"]), ("b", kept["b"])]
+    answer = client.post(PAGE, dict(fields) | {"b": [kept["b"], upload(1)]})
+    assert answer.status_code == 200
+    result = answer.context["result"]
+    assert (result.a.side.object, result.b.side.object) == (a, None)
+    assert result.verdict.kind == "same-file"
+
+
+def test_compare__names_the_field(client: Any) -> None:
+    couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    answer = client.get(PAGE, {"a": f"testapp.couple.front:{couple.pk}", "b": f"testapp.couple.back:{couple.pk}"})
+    assert [shown.image for shown in answer.context["result"].sides] == [couple.front.url, couple.back.url]
+
+
+def test_compare__by_what_a_visitor_ticks(client: Any) -> None:
+    answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": ["dhash", "ahash"]})
+    assert list(answer.context["result"].comparison) == ["dhash", "ahash"]
+    html = answer.content.decode()
+    assert re.search(r'value="dhash"[^>]*checked', html)
+    assert not re.search(r'value="brightness"[^>]*checked', html)
+    for answer in (client.get(PAGE), client.post(PAGE, {"a": upload(1), "b": upload(2)})):
+        ticked = re.findall(r'value="(\w+)"[^>]*checked', answer.content.decode())
+        assert ticked == ["brightness", "darkness", "phash"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "words"),
+    [
+        ({"a": None}, "a", "Give one picture here"),
+        ({"b": ""}, "b", "Give one picture here"),
+        ({"a": [upload(), upload()]}, "a", "not more"),
+        ({"b": upload(data=b"x")}, "b", "not a picture"),
+        ({"a": upload(data=b"")}, "a", "empty"),
+        ({"a": upload(data=b"x" * 60_000)}, "a", "larger than"),
+        ({"b": "testapp.picture"}, "b", "app_label.model:pk"),
+        ({"b": "picture:1"}, "b", "app_label.model:pk"),
+        ({"b": "testapp.picture:0"}, "b", "no such object"),
+        ({"b": "testapp.picture.nonsense:1"}, "b", "no such object"),
+        ({"b": "auth.user:1"}, "b", "no such object"),
+        ({"b": "..:"}, "b", "no such object"),
+        ({"measures": "nonsense"}, "measures", "no measure"),
+    ],
+)
+def test_compare__bad_input_is_told_where_it_is(
+    client: Any, configure: Any, fields: Any, name: str, words: str
+) -> None:
+    configure(SEARCH_MAX_BYTES=50_000)
+    for value in fields.values():
+        for file in value if isinstance(value, list) else [value]:
+            if isinstance(file, SimpleUploadedFile):
+                file.seek(0)
+    data = {"a": upload(), "b": upload()} | fields
+    answer = client.post(PAGE, {field: value for field, value in data.items() if value is not None})
+    assert answer.status_code == 400
+    assert list(answer.context["form"].errors) == [name]
+    assert words in answer.context["form"].errors[name][0]
+    assert answer.content.decode().count("errorlist") == 1
+
+
+def test_compare__one_object_alone_stays_in_the_form(client: Any, make_picture: Any) -> None:
+    item = make_picture(1)
+    answer = client.get(PAGE, {"a": key(item)})
+    assert answer.status_code == 400
+    assert list(answer.context["form"].errors) == ["b"]
+    assert f'value="testapp.picture.image:{item.pk}"' in answer.content.decode()
+
+
+def test_compare__objects_without_a_readable_picture_are_told(client: Any, make_picture: Any) -> None:
+    good, empty = make_picture(1), Picture.objects.create(title="Bare")
+    lost = make_picture(2)
+    lost.image.storage.delete(lost.image.name)
+    broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
+    for bad, words in ((empty, "Bare has no picture"), (lost, "missing in the storage"), (broken, "not a picture")):
+        answer = client.get(PAGE, {"a": key(good), "b": key(bad)})
+        assert answer.status_code == 400
+        assert words in answer.context["form"].errors["b"][0]
+
+
+def test_compare__hidden_and_missing_objects_give_the_same_page(client: Any, make_picture: Any) -> None:
+    seen = make_picture(1)
+    hidden = make_picture(2, published=False)
+    pages = {
+        re.sub(rb'name="csrfmiddlewaretoken" value="\w+"', b"", client.get(PAGE, {"a": key(seen), "b": name}).content)
+        for name in (key(hidden), "testapp.picture:999999", "testapp.picture:x", "testapp.namedpicture:a\0b", "x.y:1")
+    }
+    assert len(pages) == 1
+
+
+def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
+    client: Any, make_picture: Any, django_assert_num_queries: Any
+) -> None:
+    a, b = make_picture(1), make_picture(2)
+    for measures in ("ahash", "ahash,dhash,phash,blockmean,tiny,color"):
+        with django_assert_num_queries(2 + 1):  # the shop's own header lists its categories
+            assert client.get(PAGE, {"a": key(a), "b": key(b), "measures": measures}).status_code == 200
+
+
+def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
+    (tmp_path / "hold").touch()
+    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, SEARCH_TIMEOUT=0.1)
+    try:
+        answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": "slow"})
+    finally:
+        (tmp_path / "hold").unlink()
+    assert answer.status_code == 503
+    assert "too long" in answer.content.decode()
+
+
+def test_compare__a_problem_is_told_in_its_row(client: Any, configure: Any) -> None:
+    configure(MEASURES={"tests.measures.odd.Failing": {}, "tests.measures.odd.Clumsy": {}})
+    answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": "failing,clumsy,ahash"})
+    assert answer.status_code == 200
+    failing, clumsy, ahash = answer.context["result"].rows
+    assert failing.problem
+    assert clumsy.value == answer.context["result"].comparison["clumsy"].value > 0
+    assert ahash.similarity is not None
+    assert failing.problem in answer.content.decode()
+    assert [shown.name for shown in answer.context["result"].drawings] == ["clumsy-whole"]
+
+
+def test_compare__comes_without_pictures_where_none_can_be_kept(client: Any, settings: Any, configure: Any) -> None:
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    absent = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {**settings.CACHES, "dummy": dummy, "absent": absent}
+    for alias in ("dummy", "absent"):
+        configure(COMPARE_CACHE=alias)
+        answer = client.post(PAGE, {"a": upload(1), "b": upload(2)})
+        assert answer.status_code == 200
+        assert "How much brighter" in answer.content.decode()
+        assert answer.context["result"].drawings == []
+        assert "<img" not in answer.content.decode().split("similar-images-verdict")[1]
+
+
+def test_compare__is_guarded_against_forged_requests() -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.post(PAGE, {"a": upload(), "b": upload()}).status_code == 403
+
+
+def test_compare__runs_under_a_strict_content_security_policy(client: Any) -> None:
+    """No inline script, style or handler."""
+    for answer in (client.get(PAGE), client.post(PAGE, {"a": upload(), "b": upload()})):
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.content.decode())
+
+
+def test_picture__that_is_gone_is_not_found(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "KEPT", 0)
+    html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
+    assert "pair.png" not in html
+    assert client.get(reverse("similar_images:picture", args=["x" * 43, "pair"])).status_code == 404
+    assert client.get(reverse("similar_images:picture", args=["x" * 400, "ä" * 400])).status_code == 404
+
+
+def test_similar__links_to_the_comparison_with_every_match(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, twin = make_picture(1), make_picture(1, title='A "twin"')
+    index_now()
+    html = client.get(f"/similar-images/testapp.picture/{item.pk}/").content.decode()
+    (link,) = re.findall(r'<a [^>]*href="(/similar-images/compare/[^"]*)"[^>]*rel="nofollow"[^>]*>', html)
+    answer = client.get(link.replace("&amp;", "&"))
+    assert [shown.side.object for shown in answer.context["result"].sides] == [item, twin]
