@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests import drawing
@@ -70,7 +71,7 @@ def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
     data = folder / "data"
     env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     env |= {"DEMO_DATA": str(data), "DEMO_PORT": str(port), "IMAGES": str(pictures.parent)}
-    env |= {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    env |= {"DJANGO_SETTINGS_MODULE": "tests.project.settings"}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "demo"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
     )
@@ -168,7 +169,7 @@ def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
     shown = page.locator(".similar-images-matches img").first
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
     name = matches.first.locator(".similar-images-title").inner_text()
-    matches.first.get_by_role("link").click()
+    matches.first.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
@@ -204,6 +205,118 @@ def test_search__by_a_picture_dropped_or_pasted(page: Page, way: str) -> None:
         [data, way],
     )
     expect(first_match(page)).to_contain_text("Scene 8")
+
+
+def compare_dropped(page: Page, *seeds: int) -> None:
+    """Drop pictures, all at once, on the first place for one."""
+    data = [base64.b64encode(drawing.encoded(drawing.scene(seed, size=(320, 240)))).decode() for seed in seeds]
+    page.goto("/similar-images/compare/")
+    page.evaluate(
+        """(files) => {
+            const transfer = new DataTransfer();
+            files.forEach((data, number) => {
+                const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+                transfer.items.add(new File([bytes], `dropped-${number}.png`, {type: "image/png"}));
+            });
+            const zone = document.querySelector(".similar-images-drop");
+            zone.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        data,
+    )
+
+
+def is_seen(image: Locator) -> bool:
+    expect(image).to_be_visible()
+    return bool(image.evaluate("image => image.decode().then(() => image.naturalWidth)"))
+
+
+def test_compare__two_pictures_dropped_one_after_the_other(page: Page) -> None:
+    compare_dropped(page, 1)
+    expect(page.locator(".similar-images-preview")).to_have_count(1)
+    expect(page.locator(".similar-images-verdict")).to_have_count(0)
+    data = drawing.encoded(drawing.scene(1, size=(320, 240)))
+    page.get_by_label("Second picture").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
+    expect(page.locator(".similar-images-preview")).to_have_count(2)
+    page.locator("main").get_by_role("button", name="Compare").click()
+    expect(page.locator(".similar-images-verdict h2")).to_have_text("The same file")
+
+
+def test_compare__two_pictures_dropped_at_once(page: Page) -> None:
+    compare_dropped(page, 1, 2)
+    expect(page.locator(".similar-images-verdict h2")).to_be_visible()
+    row = page.get_by_role("row", name="Brightness")
+    expect(row).to_contain_text("How much brighter one of the two is.")
+    expect(row.locator("meter")).to_be_visible()
+    assert all(is_seen(image) for image in page.locator(".similar-images-pair figure img").all())
+    tabs = page.get_by_role("group", name="Pictures that explain it")
+    assert is_seen(tabs.get_by_alt_text("Both pictures"))
+    assert is_seen(tabs.get_by_alt_text("Their light"))
+    expect(tabs.get_by_alt_text("The same <pair>")).to_be_hidden()
+    tabs.get_by_role("radio", name="Brightness").focus()
+    page.keyboard.press("ArrowRight")
+    assert is_seen(tabs.get_by_alt_text("The same <pair>"))
+    expect(tabs.get_by_alt_text("Both pictures")).to_be_hidden()
+
+
+def test_compare__by_the_link_of_a_match_and_then_another_picture(page: Page) -> None:
+    open_product(page, "Scene 4")
+    page.get_by_role("link", name="All similar items").click()
+    page.locator(".similar-images-matches li").first.get_by_role("link", name="Compare with").click()
+    expect(page.locator(".similar-images-pair figure").first).to_contain_text("Scene 4")
+    data = drawing.encoded(drawing.scene(4, size=(320, 240)))
+    page.get_by_label("Second picture").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
+    page.locator("main").get_by_role("button", name="Compare").click()
+    expect(page.locator(".similar-images-pair figure").last).to_contain_text("b.png")
+    expect(page.get_by_role("row", name="Brightness")).to_contain_text("100.0 %")
+
+
+def test_compare__without_javascript(browser: Browser, demo: Demo) -> None:
+    context = browser.new_context(base_url=demo.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/similar-images/compare/")
+    expect(page.locator(".similar-images-drop").first).to_be_hidden()
+    for label, data in {"First": drawing.encoded(drawing.scene(1)), "Second": b"this is no picture"}.items():
+        page.get_by_label(label).set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": data})
+    page.locator("main").get_by_role("button", name="Compare").click()
+    expect(page.locator(".similar-images-side").last).to_contain_text("This is not a picture")
+    for label, seed in {"First": 1, "Second": 2}.items():
+        data = drawing.encoded(drawing.scene(seed))
+        page.get_by_label(label).set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": data})
+    page.locator("main").get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("row", name="Brightness")).to_be_visible()
+    expect(page.get_by_alt_text("Both pictures")).to_be_visible()
+    page.locator(".similar-images-tabs").get_by_text("Darkness", exact=True).click()
+    expect(page.get_by_alt_text("The same <pair>")).to_be_visible()
+    expect(page.get_by_alt_text("Both pictures")).to_be_hidden()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_pages__fit_and_have_no_barrier_that_axe_finds(browser: Browser, demo: Demo, width: int) -> None:
+    context = browser.new_context(base_url=demo.url, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    found: dict[str, list[str]] = {}
+
+    def look() -> None:
+        violations = Axe().run(page)["violations"]
+        found[page.url] = [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+
+    compare_dropped(page, 1, 2)
+    expect(page.locator(".similar-images-verdict")).to_be_visible()
+    page.locator("summary").click()
+    look()
+    page.goto("/similar-images/compare/?a=x&measures=y")
+    look()
+    page.goto("/similar-images/search/")
+    look()
+    open_product(page, "Scene 6")
+    look()
+    page.get_by_role("link", name="All similar items").click()
+    look()
+    context.close()
+    assert len(found) == 5
+    assert not {url: barriers for url, barriers in found.items() if barriers}
 
 
 def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
