@@ -5,6 +5,7 @@ Runs the demo on its embedded servers, waits until every picture is indexed, and
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,8 +69,28 @@ def shoot(page: Page, site: str) -> None:
     data = page.request.get(results[0]["image"]).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "picture.png", "mimeType": "image/png", "buffer": data})
-    page.click("form[data-similar-images-search] button")
+    page.click("form[data-similar-images-drop] button")
     save("search")
+    page.goto(site)
+    page.get_by_role("link", name="Photographs").click()
+    photo = page.request.get(site + str(page.locator("main img").first.get_attribute("src"))).body()
+    page.goto(f"{site}/similar-images/compare/")
+    for label, data in {"First picture": photo, "Second picture": crop(photo)}.items():
+        file = {"name": f"{label.split()[0].lower()}.png", "mimeType": "image/png", "buffer": data}
+        page.get_by_label(label).set_input_files(file)
+    page.locator("main").get_by_role("button", name="Compare").click()
+    page.locator(".similar-images-verdict").wait_for()
+    page.set_viewport_size({**SIZE, "height": 1900})
+    save("compare")
+
+
+def crop(data: bytes) -> bytes:
+    """The picture without its margins, turned a little."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB").rotate(5, Image.Resampling.BICUBIC)
+    width, height = picture.size
+    file = io.BytesIO()
+    picture.crop((width // 6, height // 8, width * 7 // 8, height * 7 // 8)).save(file, "PNG")
+    return file.getvalue()
 
 
 if __name__ == "__main__":
