@@ -80,8 +80,9 @@ def shoot(page: Page, site: str) -> None:
         page.get_by_label(label).set_input_files(file)
     page.locator("main").get_by_role("button", name="Compare").click()
     page.locator(".similar-images-verdict").wait_for()
-    page.set_viewport_size({**SIZE, "height": 1900})
-    save("compare")
+    page.set_viewport_size({**SIZE, "height": 2110})
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=IMAGES / "compare.jpg", quality=85)
 
 
 def crop(data: bytes) -> bytes:
