@@ -38,7 +38,7 @@ class Side:
 
     @property
     def title(self) -> str:
-        return str(self.object or self.file.name or "")
+        return str(self.object) if self.source else str(self.file.name or "")
 
     @property
     def key(self) -> str:
@@ -160,8 +160,8 @@ def _compared(
 
 def _kept(token: str, files: Mapping[str, bytes]) -> set[str]:
     """Keep the files, and return the names of those that the cache took."""
-    cache = _cache()
     try:
+        cache = _cache()
         cache.set_many({_key(token, name): file for name, file in files.items()}, KEPT)
         return {name for name in files if cache.has_key(_key(token, name))}
     except Exception:  # of whatever kind the cache's client raises when its server is down

@@ -7,6 +7,6 @@ app_name = "similar_images"
 urlpatterns = [
     path("search/", views.SearchView.as_view(), name="search"),
     path("compare/", views.CompareView.as_view(), name="compare"),
-    path("compare/<slug:token>/<str:name>.png", views.PictureView.as_view(), name="picture"),
+    path("compare/<slug:token>/<path:name>.png", views.PictureView.as_view(), name="picture"),
     path("<str:model>/<path:pk>/", views.SimilarView.as_view(), name="similar"),
 ]
