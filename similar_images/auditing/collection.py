@@ -1,0 +1,184 @@
+"""The pictures of an audit: those of a folder, described anew, or those of a source, as they are stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import conf, images, vectors
+from ..evaluation.pictures import SUFFIXES
+from ..measures.base import reduced
+from ..models import IndexedImage, Signature, Source
+from ..registry import ImageSource
+from ..signatures.base import Method
+from ..signatures.hashes import Hash
+from .candidates import Look
+from .memory import Memory
+from .threads import in_threads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..signatures.base import Value
+
+    Seen = Callable[["Picture", Method], list[Value] | None]
+
+MEMORY = "comparison.sqlite3"
+"""A folder with a file of this name is what an audit wrote."""
+
+HASHED_SIDE = 256
+"""Pixels on the long side of a picture that is hashed in eight orientations: hashes look at no more."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A picture file: a name, a stamp that changes when the file does, and how to read its bytes."""
+
+    name: str
+    stamp: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a collection; `width` and `height` are those of the file."""
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Pictures of different content, what each method saw in them, and those that are the same file as one of them.
+
+    `twins`: pairs of a picture of `pictures` and another with the same bytes.
+    """
+
+    pictures: list[Picture]
+    twins: list[tuple[Picture, Picture]]
+    looks: Mapping[str, Look]
+
+    @classmethod
+    def of(cls, pictures: Iterable[Picture], methods: Iterable[Method], seen: Seen) -> Collection:
+        """`seen` tells what a method saw in each orientation of a picture; None is nothing."""
+        first: dict[str, Picture] = {}
+        twins = [
+            (first[picture.sha256], picture)
+            for picture in pictures
+            if first.setdefault(picture.sha256, picture) is not picture
+        ]
+        distinct = list(first.values())
+        looks = {method.name: Look.of(method, [seen(picture, method) for picture in distinct]) for method in methods}
+        return cls(distinct, twins, looks)
+
+
+def files_of(folder: Path) -> list[File]:
+    """The picture files in a folder and below it, by name; what audits wrote and links to folders are left out."""
+    files = []
+    for parent, folders, names in os.walk(folder):
+        if MEMORY in names:
+            folders.clear()
+            continue
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                files.append(_file(folder, path))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _file(folder: Path, path: Path) -> File:
+    stat = path.stat()
+    # Names need not be text: bytes that are none are told as they are.
+    name = path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+    return File(name, f"{stat.st_mtime_ns} {stat.st_size}", partial(_read, path))
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return images.read_bounded(file, max_bytes=conf.get().max_bytes)
+
+
+def describe(
+    files: Iterable[File], methods: Sequence[Method], memory: Memory, jobs: int
+) -> Iterator[tuple[Picture | None, str]]:
+    """Describe what memory does not hold already; give each picture, or the name of a file and why it gives none.
+
+    Hashes are made of eight orientations: mirrored, and turned by right angles.
+    """
+
+    def work(file: File) -> tuple[Picture | None, str]:
+        try:
+            return _described(file, methods, memory), ""
+        except images.INTERRUPTIONS:
+            raise
+        except Exception as error:  # whatever one file or its storage brings takes nothing from the others
+            return None, f"{file.name}: {error}"
+
+    return in_threads(work, files, jobs)
+
+
+def _described(file: File, methods: Sequence[Method], memory: Memory) -> Picture:
+    sha256 = memory.digest(file.name, file.stamp)
+    data = b""
+    if sha256 is None:
+        data = file.read()
+        sha256 = images.digest(data)
+    lacking, size = memory.lacking(sha256, methods), memory.size(sha256)
+    if lacking or size is None:
+        picture = images.decode(data or file.read(), max_pixels=conf.get().max_pixels)
+        size = picture.width, picture.height
+        memory.keep_picture(sha256, size, {method: _values(method, picture.pixels) for method in lacking})
+    memory.keep_file(file.name, file.stamp, sha256)
+    return Picture(file.name, sha256, *size, file.read)
+
+
+def _values(method: Method, pixels: NDArray[np.uint8]) -> list[Value] | None:
+    """None where the method sees next to nothing."""
+    if isinstance(method, Hash):
+        values = [method.compute(turned) for turned in _orientations(reduced(pixels, HASHED_SIDE))]
+    else:
+        values = [method.compute(pixels)]
+    return None if method.has_low_detail(values[0]) else list(values)
+
+
+def _orientations(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The picture upright, turned by 90, 180 and 270 degrees, and all that mirrored."""
+    for sides in (pixels, pixels[:, ::-1]):
+        for turns in range(4):
+            yield np.ascontiguousarray(np.rot90(sides, turns))
+
+
+def of_source(source: ImageSource, methods: Sequence[Method]) -> tuple[Collection, int]:
+    """The indexed pictures of a source, whoever may see them, and how many objects lack signatures by these methods."""
+    objects = source.with_file()
+    known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True).iterator()}
+    records = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED).order_by("pk")
+    values = {method: _stored(source, method) for method in methods}
+    storage, max_bytes = source.field.storage, conf.get().max_bytes
+    pictures: list[Picture] = []
+    ids: dict[str, int] = {}
+    for record in records.iterator():
+        if record.object_id in known and all(record.pk in of_method for of_method in values.values()):
+            read = partial(images.read, storage, record.file_name, max_bytes=max_bytes)
+            size = record.width or 0, record.height or 0
+            pictures.append(Picture(f"{record.object_id}: {record.file_name}", record.sha256, *size, read))
+            ids.setdefault(record.sha256, record.pk)
+    found = Collection.of(pictures, methods, lambda picture, method: values[method][ids[picture.sha256]])
+    return found, len(known) - len(pictures)
+
+
+def _stored(source: ImageSource, method: Method) -> dict[int, list[Value] | None]:
+    """The signatures of a source's records; None where they say next to nothing."""
+    rows = Signature.objects.filter(
+        source_id=Source.objects.id_of(source), method=method.name, version=method.version
+    ).values_list("record_id", "low_detail", vectors.column(method))
+    return {record: None if low_detail else [vectors.unpack(value)] for record, low_detail, value in rows.iterator()}
