@@ -17,6 +17,7 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from PIL import Image, ImageOps
 
+from similar_images import images
 from similar_images.auditing import proving, report
 from similar_images.auditing.candidates import Look, candidates
 from similar_images.auditing.collection import MEMORY
@@ -24,7 +25,7 @@ from similar_images.auditing.memory import Memory
 from similar_images.measures import verdict
 from similar_images.measures.base import Measure, Reading, View, reduced
 from similar_images.measures.verdict import Verdict
-from similar_images.signatures.hashes import PHash
+from similar_images.signatures.hashes import DHash, PHash
 from tests import drawing
 from tests.methods import Bits, Mean, Sparse
 from tests.testapp.models import Picture
@@ -482,9 +483,9 @@ def test_memory__keeps_every_storage(tmp_path: Path) -> None:
     methods = (Mean(), Bits(), Sparse())
     values = {method: [method.compute(pixels)] * 2 for method in methods}
     memory.keep_picture("abc", (4, 3), {**values, PHash(): None})
-    assert memory.size("abc") == (4, 3)
-    assert memory.lacking("abc", methods) == []
-    assert memory.lacking("other", methods) == list(methods)
+    assert memory.size("abc", [*methods, PHash()]) == (4, 3)
+    assert memory.size("abc", [DHash()]) is None
+    assert memory.size("other", methods) is None
     assert memory.signature("abc", PHash()) is None
     for method in methods:
         kept = memory.signature("abc", method)
@@ -496,7 +497,7 @@ def test_memory__keeps_every_storage(tmp_path: Path) -> None:
             assert kept[0] == pytest.approx(values[method][0], abs=0.001)
     memory.close()
     with pytest.raises(sqlite3.ProgrammingError):
-        memory.size("abc")
+        memory.size("abc", [])
 
 
 def test_groups__hold_all_copies_of_a_picture() -> None:
@@ -513,16 +514,19 @@ def test_groups__hold_all_copies_of_a_picture() -> None:
 def test_views__hold_few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proving, "VIEWS", 2)
     reads: list[int] = []
+    files = {seed: drawing.encoded(drawing.scene(seed)) for seed in (1, 2, 3)}
 
     def pictures() -> Iterator[proving.Picture]:
         for seed in (1, 2, 1, 3, 2):
 
             def read(seed: int = seed) -> bytes:
                 reads.append(seed)
-                return drawing.encoded(drawing.scene(seed))
+                return files[seed]
 
-            yield proving.Picture(str(seed), str(seed), 160, 120, read)
+            yield proving.Picture(str(seed), images.digest(files[seed]), 160, 120, read)
 
     views = proving.Views()
     assert [views.of(picture).width for picture in pictures()] == [160] * 5
     assert reads == [1, 2, 3, 2]
+    with pytest.raises(images.UnreadableImage, match="changed"):
+        views.of(proving.Picture("4", "0" * 64, 160, 120, lambda: files[1]))

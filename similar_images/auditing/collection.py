@@ -128,16 +128,16 @@ def describe(
 
 def _described(file: File, methods: Sequence[Method], memory: Memory) -> Picture:
     sha256 = memory.digest(file.name, file.stamp)
-    data = b""
-    if sha256 is None:
+    size = memory.size(sha256, methods) if sha256 else None
+    if sha256 is None or size is None:
         data = file.read()
         sha256 = images.digest(data)
-    lacking, size = memory.lacking(sha256, methods), memory.size(sha256)
-    if lacking or size is None:
-        picture = images.decode(data or file.read(), max_pixels=conf.get().max_pixels)
-        size = picture.width, picture.height
-        memory.keep_picture(sha256, size, {method: _values(method, picture.pixels) for method in lacking})
-    memory.keep_file(file.name, file.stamp, sha256)
+        size = memory.size(sha256, methods)  # the same bytes may have another name
+        if size is None:
+            picture = images.decode(data, max_pixels=conf.get().max_pixels)
+            size = picture.width, picture.height
+            memory.keep_picture(sha256, size, {method: _values(method, picture.pixels) for method in methods})
+        memory.keep_file(file.name, file.stamp, sha256)
     return Picture(file.name, sha256, *size, file.read)
 
 

@@ -52,15 +52,11 @@ class Memory:
         rows = self._do("SELECT sha256 FROM file WHERE name = ? AND stamp = ?", name, stamp)
         return rows[0][0] if rows else None
 
-    def size(self, sha256: str) -> tuple[int, int] | None:
-        """Width and height of a picture."""
-        rows = self._do("SELECT width, height FROM picture WHERE sha256 = ?", sha256)
-        return rows[0] if rows else None
-
-    def lacking(self, sha256: str, methods: Iterable[Method]) -> list[Method]:
-        """The methods that did not describe a picture yet."""
+    def size(self, sha256: str, methods: Iterable[Method]) -> tuple[int, int] | None:
+        """Width and height of a picture, where all these methods described it."""
         known = {row[0] for row in self._do("SELECT method FROM signature WHERE sha256 = ?", sha256)}
-        return [method for method in methods if _key(method) not in known]
+        rows = self._do("SELECT width, height FROM picture WHERE sha256 = ?", sha256)
+        return rows[0] if rows and known.issuperset(map(_key, methods)) else None
 
     def signature(self, sha256: str, method: Method) -> list[Value] | None:
         """What a method saw in each orientation of a picture; None where that was next to nothing."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
+from django.utils.translation import gettext as _
+
 from .. import conf, images
 from ..measures import verdict
 from ..measures.base import View
@@ -53,13 +55,16 @@ class Views:
         """Read a picture, or take the one that is here.
 
         Raises:
-            UnreadableImage: it is no picture any more, or another one than the one that was described.
+            UnreadableImage: the file is not the one any more that was described.
         """
         with self._lock:
             if picture.sha256 in self._views:
                 self._views.move_to_end(picture.sha256)
                 return self._views[picture.sha256]
-        decoded = images.decode(picture.read(), max_pixels=conf.get().max_pixels)
+        data = picture.read()
+        if images.digest(data) != picture.sha256:
+            raise images.UnreadableImage(_("The file was changed meanwhile."))
+        decoded = images.decode(data, max_pixels=conf.get().max_pixels)
         view = View(decoded.pixels, (decoded.width, decoded.height))
         with self._lock:
             self._views[picture.sha256] = view

@@ -80,8 +80,8 @@ class Summary:
     problems: Sequence[str]
 
 
-def write(folder: Path, summary: Summary, findings: Sequence[Finding], jobs: int) -> Iterator[int]:
-    """Write index.html and further pages, pairs.csv and pictures/; tell after each page how many pairs it shows."""
+def write(folder: Path, summary: Summary, findings: Sequence[Finding], jobs: int) -> Iterator[str]:
+    """Write index.html and further pages, pairs.csv and pictures/; give the name of each page that is written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     _write_table(folder / "pairs.csv", findings)
     grouped = groups(findings)
@@ -104,7 +104,7 @@ def write(folder: Path, summary: Summary, findings: Sequence[Finding], jobs: int
         sections = list(in_threads(lambda chunk: _section(folder, *chunk, views), page, jobs))
         html = render_to_string("similar_images/audit_report.html", {**shared, "sections": sections, "name": name})
         (folder / name).write_text(html, encoding="utf-8", errors="backslashreplace")
-        yield sum(len(section.rows) for section in sections)
+        yield name
 
 
 def _chunks(grouped: list[list[Finding]]) -> Iterator[tuple[list[Finding], bool]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 import sys
@@ -114,9 +115,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{verdict.title}\n{verdict.text}\n")
             self._table(found)
         if options["pictures"]:
-            options["pictures"].mkdir(parents=True, exist_ok=True)
+            self._draw(found, options["pictures"])
+
+    def _draw(self, found: comparing.Comparison, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
             for name, _title, data in found.pictures():
-                (options["pictures"] / f"{name}.png").write_bytes(data)
+                (folder / f"{name}.png").write_bytes(data)
+        except OSError as error:
+            raise CommandError(f"--pictures can't be written: {error}") from error
 
     def _table(self, found: comparing.Comparison) -> None:
         width = max(map(len, found))
@@ -130,11 +137,11 @@ class Command(BaseCommand):
         kinds = options["kinds"].split(",")
         self._refuse(kinds, options)
         output = options["output"]
-        output.mkdir(parents=True, exist_ok=True)
-        if options["again"]:
-            for stale in [*output.glob(f"{MEMORY}*"), *output.glob("pictures/*.png")]:
-                stale.unlink()
         try:
+            output.mkdir(parents=True, exist_ok=True)
+            if options["again"]:
+                for stale in [*output.glob(f"{MEMORY}*"), *output.glob("pictures/*.png")]:
+                    stale.unlink()
             with closing(Memory(output / MEMORY)) as memory, one_core():
                 told = self._find(memory, kinds, options)
         except sqlite3.OperationalError as error:
@@ -142,6 +149,8 @@ class Command(BaseCommand):
             raise CommandError(message) from error
         except sqlite3.DatabaseError as error:
             raise CommandError(f"{output / MEMORY} is broken ({error}); --again begins anew.") from error
+        except OSError as error:
+            raise CommandError(f"--output can't be written: {error}") from error
         except KeyboardInterrupt:
             message = "Stopped. What was found out is kept: the same command goes on from there."
             raise CommandError(message, returncode=130) from None
@@ -186,7 +195,7 @@ class Command(BaseCommand):
         name = options["source"] or options["paths"][0].resolve().name
         summary = report.Summary(name, count, len(pairs), problems)
         pages = report.write(options["output"], summary, findings, options["jobs"])
-        for _shown in self._bar(options, pages, None, "page"):
+        for _name in self._bar(options, pages, None, "page"):
             pass
         return {
             "pictures": count,
@@ -255,7 +264,7 @@ class Command(BaseCommand):
 def _as_json(found: comparing.Comparison) -> dict[str, Any]:
     verdict = found.verdict
     return {
-        "verdict": {"kind": verdict.kind, "title": verdict.title, "text": verdict.text, "changes": verdict.changes},
+        "verdict": {**dataclasses.asdict(verdict), "title": verdict.title, "text": verdict.text},
         "measures": {
             name: {
                 "value": row.value,
