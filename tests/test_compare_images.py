@@ -229,7 +229,7 @@ def test_folder__as_json(folder: Path, output: Path) -> None:
 def test_kinds__says_what_is_told_of(folder: Path, output: Path) -> None:
     run(folder, "--output", output, "--kinds", "same-file", *QUICK)
     assert {row["kind"] for row in rows(output)} == {"same-file"}
-    run(folder, "--output", output, "--kinds", "same-picture,alike", "--threshold", "5", *QUICK)
+    run(folder, "--output", output, "--kinds", "same-picture,alike", "--threshold", "5", "--method", "tiny")
     assert {row["kind"] for row in rows(output)} == {"same-picture", "alike"}
 
 
@@ -357,7 +357,7 @@ def test_again__forgets(folder: Path, output: Path, judge: Judge) -> None:
 
 def test_stopped__goes_on(folder: Path, output: Path, judge: Judge) -> None:
     judge.fails_after = 2
-    args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK)
+    args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny")
     with pytest.raises(CommandError, match="goes on from there") as caught:
         run(*args)
     assert caught.value.returncode == 130
@@ -458,6 +458,15 @@ def test_candidates__are_the_nearest_above_the_threshold() -> None:
     every = candidates(looks(0, 0.01, 0.02, 0.9), threshold=90, nearest=3)
     assert list(every) == [(0, 1), (0, 2), (1, 2)]
     assert len(candidates(looks(0, 0.01, 0.02, 0.9), threshold=0, nearest=3)) == 6
+
+
+def test_candidates__in_some_orientation_must_be_nearer() -> None:
+    method = Mean()
+    upright, turned = np.zeros(3, np.float32), np.full(3, 0.8, np.float32)
+    values = [[upright, turned], [turned - 0.2, turned], [turned + 0.01, turned]]
+    pairs = candidates({"mean": Look.of(method, values)}, threshold=50, nearest=2)
+    assert list(pairs) == [(0, 2), (1, 2)]
+    assert pairs[0, 2]["mean"] == pytest.approx(98.5, abs=0.1)
 
 
 def test_candidates__are_as_many_as_pictures_whatever_their_likeness() -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from ..signatures.base import Value
 
+# The best of eight orientations is near by chance, too: among 2,000 photos, hashes put 5,368 pairs forward at 50
+# percent, and 687 at 80, with all the copies that neither embedding nor color found.
+LEAST_TURNED = 80.0
+
 Pair = tuple[int, int]
 """The places of two pictures, the smaller first."""
 
@@ -57,6 +61,8 @@ class Look:
 def candidates(looks: Mapping[str, Look], *, threshold: float, nearest: int) -> dict[Pair, dict[str, float]]:
     """The pairs that some method finds at least `threshold` percent alike, with the similarities by every method.
 
+    Where a method saw pictures in several orientations, they must be alike by at least LEAST_TURNED.
+
     Every picture puts at most `nearest` others forward by each method, the likest first: memory and what is to be
     proven grow with the number of pictures, not with its square. All similarities are computed, in blocks.
     """
@@ -65,9 +71,10 @@ def candidates(looks: Mapping[str, Look], *, threshold: float, nearest: int) -> 
         places = number * BLOCK + np.arange(len(blocks[0]))
         for block in blocks:
             block[np.arange(len(block)), places] = -1  # a picture is not its own copy
-        for block in blocks:
+        for look, block in zip(looks.values(), blocks, strict=True):
+            least = threshold if len(look.orientations) == 1 else max(threshold, LEAST_TURNED)
             likest = np.argsort(-block, axis=1, kind="stable")[:, :nearest]
-            rows, ranks = np.nonzero(np.take_along_axis(block, likest, axis=1) >= threshold)
+            rows, ranks = np.nonzero(np.take_along_axis(block, likest, axis=1) >= least)
             for row, other in zip(rows.tolist(), likest[rows, ranks].tolist(), strict=True):
                 a, b = sorted((int(places[row]), other))
                 told = {name: float(every[row, other]) for name, every in zip(looks, blocks, strict=True)}

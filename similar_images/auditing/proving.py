@@ -11,14 +11,14 @@ from django.utils.translation import gettext as _
 
 from .. import conf, images
 from ..measures import verdict
-from ..measures.base import View
+from ..measures.base import LONG_SIDE, View, reduced
 from .candidates import Pair
 from .collection import Collection, Picture
 from .memory import Memory
 from .threads import in_threads
 
-VIEWS = 32
-"""Pictures that are held in memory, with what comparing made of them; pairs come in an order that needs few."""
+VIEWS = 128
+"""Pictures that are held in memory, each some 2 MB with what comparing made of it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Views:
         if images.digest(data) != picture.sha256:
             raise images.UnreadableImage(_("The file was changed meanwhile."))
         decoded = images.decode(data, max_pixels=conf.get().max_pixels)
-        view = View(decoded.pixels, (decoded.width, decoded.height))
+        view = View(reduced(decoded.pixels, LONG_SIDE), (decoded.width, decoded.height))
         with self._lock:
             self._views[picture.sha256] = view
             while len(self._views) > VIEWS:

@@ -29,7 +29,6 @@ from similar_images.signatures.base import Method
 METHODS = ("embedding", "color", "phash")
 """What puts candidates forward: the first what was cropped or recolored, the second what was turned, the third both."""
 
-# Of copies of 150 photos, changed in 21 ways, among 2,877: 99 % are put forward.
 THRESHOLD = 50.0
 NEAREST = 3
 KINDS = [kind for kind in get_args(Kind) if kind != "unrelated"]
