@@ -158,8 +158,8 @@ def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path, configure:
         drawing.scene(seed).save(tmp_path / f"{seed}.png")
     shown = tmp_path / "new" / "shown"
     run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "difference,phash", "--pictures", shown)
-    assert [path.name for path in shown.iterdir()] == ["difference.png"]
-    with Image.open(shown / "difference.png") as shot:
+    assert [path.name for path in shown.iterdir()] == ["difference-difference.png"]
+    with Image.open(shown / "difference-difference.png") as shot:
         assert shot.format == "PNG"
 
 

@@ -47,6 +47,11 @@ class Look:
         orientations = [Signatures(method, [own[place] for own in filled]) for place in range(count)]
         return cls(method, orientations, np.array([own is not None for own in values], bool))
 
+    def upright(self, place: int) -> Value:
+        """What was seen in the picture at a place, rounded as it is stored."""
+        values = self.orientations[0]
+        return values.sparse[place] if self.method.storage == "sparsevec" else values.dense[place]
+
     def similarities(self) -> Iterator[NDArray[np.float64]]:
         """Of all pictures to all, in percent: (up to BLOCK, pictures) at a time, of the orientation that fits best."""
         upright = self.orientations[0]

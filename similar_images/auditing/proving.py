@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 from django.utils.translation import gettext as _
@@ -84,7 +85,8 @@ def prove(
         said = memory.verdict(a.sha256, b.sha256)
         if said is None:
             try:
-                found = verdict.judge(views.of(a), views.of(b))
+                seen = [_described(collection, place, views.of(collection.pictures[place])) for place in pair]
+                found = verdict.judge(*seen)
             except images.INTERRUPTIONS:
                 raise
             except Exception as error:  # whatever one pair brings takes nothing from the others
@@ -94,6 +96,14 @@ def prove(
         return Finding(a, b, said["kind"], said["text"], pairs[pair])
 
     return in_threads(work, pairs, jobs)
+
+
+def _described(collection: Collection, place: int, view: View) -> View:
+    """The view, knowing what methods saw in the whole picture: a verdict may ask for it."""
+    for look in collection.looks.values():
+        if len(look.orientations) == 1 and look.seen[place]:
+            view.once(look.method, partial(look.upright, place))
+    return view
 
 
 def twins(collection: Collection) -> Iterator[Finding]:
