@@ -23,7 +23,7 @@ from similar_images.auditing.candidates import Look, candidates
 from similar_images.auditing.collection import MEMORY
 from similar_images.auditing.memory import Memory
 from similar_images.measures import verdict
-from similar_images.measures.base import Measure, Reading, View, reduced
+from similar_images.measures.base import View, reduced
 from similar_images.measures.verdict import Verdict
 from similar_images.signatures.hashes import DHash, PHash
 from tests import drawing
@@ -48,27 +48,11 @@ class Judge:
         return Verdict("same-picture" if np.abs(means[0] - means[1]).max() < 4 else "alike")
 
 
-class Difference(Measure):
-    """Where two pictures of one size differ."""
-
-    title = "Difference"
-    meaning = "The mean difference of pixels."
-    best = 0.0
-    worst = 255.0
-    curve = ((0, 100), (255, 0))
-    drawings = {"difference": "Where they differ"}
-
-    def compare(self, a: View, b: View) -> Reading:
-        return Reading(float(np.abs(a.gray.mean() - b.gray.mean())))
-
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        return a.pixels
-
-
 @pytest.fixture(autouse=True)
 def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
     judge = Judge()
     monkeypatch.setattr(verdict, "judge", judge)
+    monkeypatch.setattr(report, "EXPLAINING", {})
     return judge
 
 
@@ -152,14 +136,13 @@ def test_two_pictures__by_all_measures(tmp_path: Path) -> None:
     assert {"phash", "color", "embedding", "kaze"} <= told["measures"].keys()
 
 
-def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path, configure: Any) -> None:
-    configure(MEASURES={"difference": {"class": "tests.test_compare_images.Difference"}})
+def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path) -> None:
     for seed in (1, 2):
         drawing.scene(seed).save(tmp_path / f"{seed}.png")
     shown = tmp_path / "new" / "shown"
-    run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "difference,phash", "--pictures", shown)
-    assert [path.name for path in shown.iterdir()] == ["difference-difference.png"]
-    with Image.open(shown / "difference-difference.png") as shot:
+    run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "alignment,phash", "--pictures", shown)
+    assert [path.name for path in shown.iterdir()] == ["alignment-alignment.png"]
+    with Image.open(shown / "alignment-alignment.png") as shot:
         assert shot.format == "PNG"
 
 
@@ -281,8 +264,8 @@ def test_report__of_many_pairs_has_pages(
     assert all(f'href="{page.name}"' in html for page in pages for html in htmls)
 
 
-def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, configure: Any) -> None:
-    configure(MEASURES={"alignment": {"class": "tests.test_compare_images.Difference"}})
+def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
     run(folder, "--output", output, *QUICK)
     files = list((output / "pictures").iterdir())
     assert len(files) == 3  # of the same file nothing needs to be shown
@@ -390,8 +373,8 @@ def test_broken_memory__is_told(folder: Path, output: Path) -> None:
     assert found(output) == COPIES
 
 
-def test_output_in_the_folder__is_no_picture_of_it(folder: Path, configure: Any) -> None:
-    configure(MEASURES={"alignment": {"class": "tests.test_compare_images.Difference"}})
+def test_output_in_the_folder__is_no_picture_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
     for _ in range(2):
         out, _err = run(folder, "--output", folder / "report", *QUICK)
         assert "12 pictures" in out

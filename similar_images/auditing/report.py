@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..measures.base import Measure
     from .collection import Picture
+
+logger = logging.getLogger(__name__)
 
 PAGE = 100
 """Pairs on a page, at most: with all their pictures in it, it can still be sent by mail."""
@@ -35,8 +39,8 @@ THUMBNAIL = 176
 PANEL = 720
 """Pixels on the long side of what is in a page."""
 
-EXPLAINING = ("alignment", "keypoints-rootsift")
-"""Measures whose picture shows what a verdict rests on; the first that has something to show is taken."""
+EXPLAINING: Mapping[str, str] = {"same-picture": "alignment", "same-object": "keypoints-rootsift"}
+"""The measure whose picture shows what a kind of verdict rests on."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _section(folder: Path, findings: list[Finding], is_continued: bool, views: V
                 members[picture.name] = _member(len(members) + 1, picture)
     rows = []
     for finding in findings:
-        file = "" if finding.kind == "same-file" else _panel(folder, finding, views)
+        file = _panel(folder, finding, views) if finding.kind in EXPLAINING else ""
         panel = _address(_small(folder / file)) if file else ""
         rows.append(Row(members[finding.a.name], members[finding.b.name], finding, panel, file))
     title = Verdict("same-picture" if findings[0].is_copy else findings[0].kind).title
@@ -159,24 +163,21 @@ def _panel(folder: Path, finding: Finding, views: Views) -> str:
     if (folder / name).exists():
         return name
     try:
-        picture = _explanation(finding, views)
+        picture = _explanation(measures.available()[EXPLAINING[finding.kind]], finding, views)
     except images.INTERRUPTIONS:
         raise
     except Exception:  # the verdict stands without a picture
-        return ""
-    if picture is None:
+        logger.exception("What %s and %s have in common can't be drawn.", finding.a.name, finding.b.name)
         return ""
     (folder / name).write_bytes(canvas.png(picture))
     return name
 
 
-def _explanation(finding: Finding, views: Views) -> NDArray[np.uint8] | None:
+def _explanation(measure: Measure, finding: Finding, views: Views) -> NDArray[np.uint8]:
     a, b = views.of(finding.a), views.of(finding.b)
-    for measure in (measures.available().get(name) for name in EXPLAINING):
-        if measure is not None and not measure.check() and measure.drawings:
-            reading = measure.measure(a, b)
-            return measure.draw(next(iter(measure.drawings)), a, b, reading)
-    return None
+    reading = measure.measure(a, b)
+    drawing, title = next(iter(measure.drawings.items()))
+    return canvas.titled(measure.draw(drawing, a, b, reading), str(title), measure.caption(reading))
 
 
 def _small(path: Path) -> bytes:

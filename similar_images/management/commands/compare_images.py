@@ -23,7 +23,6 @@ from similar_images.auditing.collection import MEMORY, Collection
 from similar_images.auditing.memory import Memory
 from similar_images.evaluation.describing import one_core
 from similar_images.images import UnreadableImage
-from similar_images.measures import canvas
 from similar_images.measures.verdict import Kind
 from similar_images.signatures.base import Method
 
@@ -120,11 +119,8 @@ class Command(BaseCommand):
     def _draw(self, found: comparing.Comparison, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for row in found.values():
-                if row.reading is not None:
-                    for name in row.measure.drawings:
-                        picture = row.measure.draw(name, found.a, found.b, row.reading)
-                        (folder / f"{row.measure.name}-{name}.png").write_bytes(canvas.png(picture))
+            for name, _title, data in found.pictures():
+                (folder / f"{name}.png").write_bytes(data)
         except OSError as error:
             raise CommandError(f"--pictures can't be written: {error}") from error
 
