@@ -36,7 +36,7 @@ PAGE = 100
 """Pairs on a page, at most: with all their pictures in it, it can still be sent by mail."""
 
 THUMBNAIL = 176
-PANEL = 720
+PANEL = 640
 """Pixels on the long side of what is in a page."""
 
 EXPLAINING: Mapping[str, str] = {"same-picture": "alignment", "same-object": "keypoints-rootsift"}
