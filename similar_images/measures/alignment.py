@@ -42,6 +42,15 @@ SAME_PICTURE = 0.7
 EXPLAINED = 6.0
 """Difference that editing the whole may leave: a thing photographed in another color leaves more."""
 
+STRETCHED = 0.03
+"""Logarithm of how much one side may be stretched more than the other, in a whole that is laid on a whole."""
+
+FEW = 30
+"""Of fewer keypoints than this, a geometry is taken as simple as it can be."""
+
+WHITE = 243
+"""The darkest channel of a color that counts as white ground is at least this."""
+
 WITHIN = 0.9
 """Share of one picture that has to lie on the other, for one to be a part of the other."""
 
@@ -63,17 +72,19 @@ class Alignment:
     """How the second picture lies on the first.
 
     `matrix` (3, 3) takes places of b.pixels to places of a.pixels. `overlap_a` and `overlap_b` are the shares of
-    either picture that lie on the other, from 0 to 1; `agreement` is the share, of the windows there that show
-    something, that show the same. `color_difference` is the mean difference of colors in steps of 255, and
-    `unexplained` what is left of it when the whole is edited. `proven` is the number of keypoints that the geometry
-    is by, 0 where it is not by any; `tilt` how many times nearer one corner of b is than another, seen from a: 1 where
-    the picture was only turned, stretched or sheared.
+    either picture that lie on the other, from 0 to 1. `agreement` is the share, of the windows there that show
+    something, that show the same: without what may have been laid over one of the two, and `everywhere` with it.
+    `color_difference` is the mean difference of colors in steps of 255, and `unexplained` what is left of it when the
+    whole is edited. `proven` is the number of keypoints that the geometry is by, 0 where it is not by any; `tilt` how
+    many times nearer one corner of b is than another, seen from a: 1 where the picture was only turned, stretched or
+    sheared.
     """
 
     matrix: Matrix
     overlap_a: float
     overlap_b: float
     agreement: float
+    everywhere: float
     color_difference: float
     unexplained: float
     proven: int
@@ -86,7 +97,10 @@ class Alignment:
     @property
     def is_same_picture(self) -> bool:
         """Whether one picture is, but for editing, a part of the other or all of it."""
-        agrees = self.agreement >= SAME_PICTURE and self.unexplained <= EXPLAINED
+        if self.proven >= PROVES:
+            agrees = self.agreement >= SAME_PICTURE and self.unexplained <= EXPLAINED
+        else:  # a white box is like many others
+            agrees = self.everywhere >= WELL and self.color_difference <= EXPLAINED
         return agrees and max(self.overlap_a, self.overlap_b) >= WITHIN and self.is_flat
 
     @property
@@ -118,15 +132,13 @@ def moving(a: View, b: View) -> Matrix | None:
 
 def _align(a: View, b: View) -> Alignment | None:
     if np.array_equal(a.pixels, b.pixels):
-        return Alignment(np.eye(3), 1.0, 1.0, 1.0, 0.0, 0.0, 0, 1.0)
+        return Alignment(np.eye(3), 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0, 1.0)
     found = [_placed(a, b, matrix, proven) for matrix, proven in _by_points(a, b)]
-    if all(alignment.agreement < WELL for alignment in found):
+    found += [_placed(a, b, _refined(a, b, rough.matrix), rough.proven) for rough in found if rough.agreement < WELL]
+    if not any(alignment.is_same_picture for alignment in found):
         found += [_placed(a, b, matrix, 0) for matrix in _by_looks(a, b)]
-    best = max(found, key=lambda alignment: alignment.agreement, default=None)
-    if best is None or best.agreement > WELL:
-        return best
-    refined = _placed(a, b, _refined(a, b, best.matrix), best.proven)
-    return max(best, refined, key=lambda alignment: alignment.agreement)
+    # Of poses that fit alike, as of a thing that is symmetric, the first is the simplest.
+    return max(found, key=lambda alignment: (alignment.is_same_picture, round(alignment.agreement, 1)), default=None)
 
 
 def _by_points(a: View, b: View) -> list[tuple[Matrix, int]]:
@@ -149,7 +161,8 @@ def _simplest(from_b: Any, to_a: Any, matrix: Matrix) -> Matrix:
         return matrix
     simpler = np.vstack([affine, [0, 0, 1]])
     off = [np.linalg.norm(points.moved(m, from_b) - to_a, axis=1) for m in (matrix, simpler)]
-    return simpler if np.quantile(off[1], 0.9) <= max(1.5, 1.5 * float(np.quantile(off[0], 0.9))) else matrix
+    enough = max(points.PIXELS_OFF if len(to_a) < FEW else points.PIXELS_OFF / 2, 1.5 * np.quantile(off[0], 0.9))
+    return simpler if np.quantile(off[1], 0.9) <= enough else matrix
 
 
 def flip(width: int) -> Matrix:
@@ -161,6 +174,9 @@ def _by_looks(a: View, b: View) -> list[Matrix]:
     """The matrices that lay the whole of b on the whole of a, turned by right angles and mirrored, where that fits."""
     look_a, found = _look(a.pixels), []
     for pose, matrix in _poses(b.pixels):
+        y, x = (own / other for own, other in zip(a.pixels.shape[:2], pose.shape[:2], strict=True))
+        if abs(np.log(y / x)) > STRETCHED:
+            continue
         look_b = cv2.resize(_look(pose), look_a.shape[1::-1], interpolation=cv2.INTER_AREA)
         if _correlation(look_a, np.asarray(look_b, np.uint8)) > 0.5:
             found.append(scaling(pose.shape, a.pixels.shape) @ matrix)
@@ -214,15 +230,18 @@ def _placed(a: View, b: View, matrix: Matrix, proven: int) -> Alignment:
     to_small = scaling(a.pixels.shape, small.shape) @ matrix
     warped = warp(b.pixels, to_small, small.shape)
     covered = warp(np.ones(b.pixels.shape[:2], np.uint8), to_small, small.shape, cv2.INTER_NEAREST).astype(bool)
-    agreement, shows = _agreement(small, warped, covered)
-    color_difference, unexplained = recoloring.difference(*(_softened(picture)[shows] for picture in (small, warped)))
+    agreement, everywhere, shows = _agreement(small, warped, covered)
+    # White ground is alike in many pictures.
+    colored = shows | (covered & (np.minimum(small, warped).min(axis=2) < WHITE))
+    soft = [_softened(picture)[colored] for picture in (small, warped)]
+    color_difference, unexplained = recoloring.difference(*soft)
     whole_a, whole_b = (corners_of(view.pixels.shape) for view in (a, b))
     on_a = points.moved(matrix, whole_b)
     shared = cv2.intersectConvexConvex(on_a, whole_a)[0]
     overlap_a, overlap_b = (shared / max(cv2.contourArea(whole), 1e-6) for whole in (whole_a, on_a))
     depths = whole_b @ matrix[2, :2] + matrix[2, 2]
     tilt = float(depths.max() / max(depths.min(), 1e-9))
-    return Alignment(matrix, overlap_a, overlap_b, agreement, color_difference, unexplained, proven, tilt)
+    return Alignment(matrix, overlap_a, overlap_b, agreement, everywhere, color_difference, unexplained, proven, tilt)
 
 
 def warp(picture: Pixels, matrix: Matrix, shape: tuple[int, ...], interpolation: int = cv2.INTER_LINEAR) -> Pixels:
@@ -236,14 +255,15 @@ def corners_of(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
 
 
-def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
-    """The share of windows that show the same in two pictures of one size, and where these windows are.
+def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, float, NDArray[np.bool_]]:
+    """The shares of windows that show the same in two pictures of one size, and where these windows are.
 
-    What was laid over one picture shows nothing of the other: of the windows in which the first shows something, and
-    those in which the second does, the kind of which more agree counts, if it is not much rarer.
+    What was laid over one picture shows nothing of the other. So for the first share it is the windows in which the
+    first shows something, or those in which the second does, that count: of which more agree, if they are not much
+    rarer. For the second share all of them count.
     """
     inside = cv2.erode(both.astype(np.uint8), np.ones((WINDOW, WINDOW), np.uint8)).astype(bool)
-    best = 0.0, np.zeros(inside.shape, bool)
+    best = 0.0, 0.0, np.zeros(inside.shape, bool)
     for look in (_brightest, _gray):
         one, other = (cv2.GaussianBlur(look(picture).astype(np.float32), (0, 0), 1.0) for picture in (a, b))
         means = [cv2.blur(values, (WINDOW, WINDOW)) for values in (one, other)]
@@ -254,10 +274,11 @@ def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, ND
         together = cv2.blur(one * other, (WINDOW, WINDOW)) - means[0] * means[1]
         agrees = together > AGREES * np.sqrt(np.maximum(variances[0] * variances[1], 1e-3))
         shows = [inside & (variance > TEXTURE**2) for variance in variances]
-        most = max(int(windows.sum()) for windows in shows)
+        either = shows[0] | shows[1]
         for windows in shows:
-            if windows.any() and windows.sum() > most / 3:
-                best = max(best, (float(agrees[windows].mean()), windows), key=lambda found: found[0])
+            if windows.any() and windows.sum() > either.sum() / 3:
+                found = float(agrees[windows].mean()), float(agrees[either].mean()), windows
+                best = max(best, found, key=lambda each: each[0])
     return best
 
 

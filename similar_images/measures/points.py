@@ -25,6 +25,9 @@ Matrix = NDArray[np.float64]
 SMALLEST = 320
 """Pictures with a shorter long side are enlarged to this before points are looked for, up to four times."""
 
+NARROWEST = 32
+"""A picture with a shorter short side has no keypoints: the detectors' filters do not fit in."""
+
 FEW = 100
 """With fewer keypoints than this, SIFT looks again for fainter ones."""
 
@@ -86,6 +89,8 @@ def _detect(view: View, kind: Kind, limit: int, mirrored: bool) -> Points:
     if factor > 1:
         size = round(width * factor), round(height * factor)
         gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    if min(gray.shape) < NARROWEST:
+        return Points(np.empty((0, 2), np.float32), np.empty((0, 1), np.float32))
     places, descriptors = _DETECT[kind](np.ascontiguousarray(gray), limit)
     places = (places + 0.5) / factor - 0.5
     return Points(places, descriptors, is_binary=kind in ("akaze", "orb"))
@@ -151,8 +156,6 @@ def _surf(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
         from mahotas.features import surf
     except ImportError:
         raise Unavailable(_("SURF needs mahotas: pip install similar_images[compare]")) from None
-    if min(gray.shape) < 32:  # its filters do not fit in
-        return np.empty((0, 2), np.float32), np.empty((0, 64), np.float32)
     found = surf.surf(gray, max_points=limit, descriptor_only=False)  # rows of y, x, scale, score, sign, angle, 64
     found = found[np.lexsort((found[:, 0], found[:, 1], -found[:, 3]))]
     return found[:, 1::-1].astype(np.float32), found[:, 6:].astype(np.float32)
@@ -195,7 +198,9 @@ def _matcher(points: Points, **options: Any) -> Any:
 
 
 def _pairs(matches: list[Any]) -> NDArray[np.intp]:
-    return np.array([(match.trainIdx, match.queryIdx) for match in matches], np.intp).reshape(-1, 2)
+    """The nearest first."""
+    ranked = sorted(matches, key=lambda match: (match.distance, match.queryIdx))
+    return np.array([(match.trainIdx, match.queryIdx) for match in ranked], np.intp).reshape(-1, 2)
 
 
 def prove(
@@ -207,27 +212,28 @@ def prove(
     robust estimator" (2020); both seeded, so that the same pictures always give the same.
     """
     nothing = Matches(pairs, np.zeros(len(pairs), bool), None)
-    if len(pairs) < at_least:
+    distinct = _distinct(pairs)
+    if distinct.sum() < at_least:
         return nothing
     method = cv2.USAC_MAGSAC if by == "magsac" else cv2.RANSAC
     from_b, to_a = b.places[pairs[:, 1]], a.places[pairs[:, 0]]
     try:
-        found, _mask = cv2.findHomography(from_b, to_a, method, PIXELS_OFF, maxIters=5000, confidence=0.999)
+        found, _mask = cv2.findHomography(
+            from_b[distinct], to_a[distinct], method, PIXELS_OFF, maxIters=5000, confidence=0.999
+        )
     except cv2.error:  # degenerate points
         return nothing
     if found is None or not is_sane(matrix := np.asarray(found, np.float64), from_b):
         return nothing
     off = np.linalg.norm(moved(matrix, from_b) - to_a, axis=1)
-    proven = (off <= PIXELS_OFF) & _once(pairs, off)
+    proven = (off <= PIXELS_OFF) & distinct
     return Matches(pairs, proven, matrix) if proven.sum() >= at_least else nothing
 
 
-def _once(pairs: NDArray[np.intp], off: Floats) -> NDArray[np.bool_]:
-    """Of the pairs that share a point of the first picture, the one that lies best: many on one prove nothing."""
-    order = np.argsort(off, kind="stable")
-    _, first = np.unique(pairs[order, 0], return_index=True)
+def _distinct(pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Of the pairs that share a point of the first picture, the first: many on one prove nothing."""
     kept = np.zeros(len(pairs), bool)
-    kept[order[first]] = True
+    kept[np.unique(pairs[:, 0], return_index=True)[1]] = True
     return kept
 
 
