@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, connections, router, transaction
-from django.db.models import Q, Value
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
 
 from . import conf, registry, signatures, vectors, versions
 from .models import MethodVersion, Signature, Source
+from .signatures.base import Form
 
 logger = logging.getLogger("similar_images")
 
@@ -96,40 +98,39 @@ def sync() -> list[str]:
 
 def definition(version: MethodVersion) -> str:
     """The statement that builds an index."""
-    column = vectors.column(version)
-    condition = {"source_id": version.source_id, "method": version.name, "version": version.version}
-    literals = " AND ".join(f"{column} = {_quoted(value)}" for column, value in condition.items())
+    column = vectors.typed(version, vectors.column(version))
     return (
         f'CREATE INDEX CONCURRENTLY "{name_of(version)}" ON {Signature._meta.db_table} USING hnsw '
-        f"(({column}::{version.storage}({version.dimensions})) {version.storage}_{version.metric}_ops) WHERE {literals}"
+        f"(({column}) {version.storage}_{version.metric}_ops) WHERE {condition(version.source_id, version)}"
     )
 
 
-class Literal(Value):
-    """A value written out in the statement.
+def condition(source_id: int, form: Form) -> str:
+    """What the signatures of a version have in common, written out.
 
     The condition of a partial index has to be met at planning time: on a parameter, under a generic plan, the index
     would never be used.
     """
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
-        return _quoted(self.value).replace("%", "%%"), ()
+    return f"source_id = {source_id} AND method = {_quoted(form.name)} AND version = {_quoted(form.version)}"
 
 
 @contextmanager
-def scanning(candidates: int) -> Iterator[None]:
-    """Let index scans of this block go on until so many rows have passed all filters, in exact order of distance."""
+def scanning(candidates: int) -> Iterator[CursorWrapper]:
+    """Let index scans of this block go on until so many rows have passed all filters.
+
+    In relaxed order: in a strict one, a scan that goes on loses what is nearer than where it left off.
+    """
     alias = router.db_for_read(Signature)
     with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)",
+            "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', %s, true)",
             [str(min(candidates, 1000))],
         )
-        yield
+        yield cursor
 
 
-def _quoted(value: Any) -> str:
-    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _connection() -> Any:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextvars
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from math import ceil
+from typing import Any, NamedTuple, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
-from django.db.models import OuterRef, Subquery, Value
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
-from . import conf, images, indexes, signatures, vectors, versions
-from .models import IndexedImage, Signature, Source
+from . import conf, images, indexes, signatures, statements, vectors, versions
+from .models import IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
 
 POOL = 100
-"""Candidates that every method puts forward, at least; four times the limit where that is more."""
+"""Candidates that the method of most weight puts forward, at least; four times the limit where that is more."""
 
 Result = TypeVar("Result")
 Ranking = Mapping[str, float]
@@ -29,15 +31,16 @@ Ranking = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Operand:
-    """The query's signature by one version of a method: a value, or where it is stored; and its distances' percent.
+    """The query's signature by one version of a method: a value, or the record that has it; and its distances' percent.
 
     `described` is what the method saw, rounded as if it were stored, of a picture that is not.
     """
 
     form: Form
-    value: Value | Subquery
     similarity: Callable[[float], float]
+    literal: str = ""
     described: Any = None
+    record_id: int = 0
 
 
 class SearchTimeout(Exception):
@@ -76,8 +79,9 @@ def in_time(work: Callable[..., Result], *args: Any) -> Result:
 def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Operand]:
     if isinstance(data, str):
         return [
-            Operand(form, _literal(vectors.pack(method, method.compute_text(data))), method.text_similarity)
+            Operand(form, method.text_similarity, literal(packed), vectors.unpack(packed))
             for form, method in methods
+            for packed in [vectors.pack(method, method.compute_text(data))]
         ]
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
     operands = []
@@ -85,12 +89,13 @@ def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Ope
         value = method.compute(picture.pixels)
         if not method.has_low_detail(value):
             packed = vectors.pack(method, value)
-            operands.append(Operand(form, _literal(packed), form.similarity, vectors.unpack(packed)))
+            operands.append(Operand(form, form.similarity, literal(packed), vectors.unpack(packed)))
     return operands
 
 
-def _literal(value: Any) -> Value:
-    return Value(value if isinstance(value, str) else value.to_text())
+def literal(value: Any) -> str:
+    """What `vectors.pack` made, as Postgres reads it."""
+    return value if isinstance(value, str) else str(value.to_text())
 
 
 @lru_cache(maxsize=1)
@@ -101,30 +106,42 @@ def _describers() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_describers.cache_clear)  # threads do not live on in a forked process
 
 
-def stored(source: ImageSource, item: models.Model, names: Iterable[str]) -> list[Operand]:
-    """Where the signatures of the object's image are, by every method that described it.
+def stored(
+    source: ImageSource, item: models.Model, names: Iterable[str], *allowed: models.QuerySet[Any]
+) -> list[Operand]:
+    """The signatures of the object's image, by every method that described it; none if it is not among the allowed.
 
     The version that serves goes before that of the setting, which a new picture may have alone.
     """
-    own = Signature.objects.filter(
-        record__source_id=Source.objects.id_of(source),
-        record__object_id=source.object_id(item.pk),
-        record__file_name=source.file_name(item),
-    )
-    found = set(own.filter(low_detail=False).values_list("method", "version"))
-    forms = versions.serving(source)
-    operands = []
-    for name in names:
-        for form in (forms[name], signatures.enabled()[name]):
-            if (name, form.version) in found:
-                value = own.filter(method=name, version=form.version).values(vectors.column(form))
-                operands.append(Operand(form, Subquery(value[:1]), form.similarity))
-                break
-    return operands
+    record = of_objects(source, *allowed).filter(object_id=source.object_id(item.pk), file_name=source.file_name(item))
+    try:
+        forms: Iterable[Any] = MethodVersion.objects.raw(*statements.versions_of(record, names))
+    except EmptyResultSet:  # a queryset that can hold nothing
+        return []
+    current = signatures.enabled()
+    found = {
+        form.name: Operand(form, form.similarity, record_id=form.record_id)
+        for form in forms
+        if form.is_serving or form.version == current[form.name].version
+    }
+    return [found[name] for name in names if name in found]
 
 
-Ranked = tuple[float, str, str, dict[str, float], dict[str, float]]
-"""Similarity, object id, file name, scores and distances."""
+class Candidate(NamedTuple):
+    """A record that a method put forward, and its distances by all methods that described it."""
+
+    record_id: int
+    object_id: str
+    file_name: str
+    distances: dict[str, float]
+
+
+class Ranked(NamedTuple):
+    """A candidate in percent: by all methods together, and by each."""
+
+    similarity: float
+    candidate: Candidate
+    scores: dict[str, float]
 
 
 def ranked(
@@ -136,97 +153,97 @@ def ranked(
     limit: int,
     min_similarity: float,
 ) -> list[Ranked]:
-    """The objects of all these querysets that are nearest to the signatures, best first.
-
-    Every method puts its nearest forward; all of them are then scored by every method, in one query. Where an
-    approximate index gave up behind a filter that leaves little, what is left is searched exactly.
-    """
+    """The objects of all these querysets that are nearest to the signatures, best first."""
     if not operands:
         return []
-    pool = max(POOL, 4 * limit)
     records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
-    with indexes.scanning(pool):
-        found = candidates(source, operands, records, pool)
-        short = [o for o in operands if len(found[o.form.name]) < pool and getattr(o.form, "has_index", True)]
-        if short:
-            found |= candidates(source, short, records, pool, exact=True)
-        rows = scored(source, operands, set().union(*found.values()))
-    refined = {operand.form.name: _refined(source, operand, [row[0] for row in rows]) for operand in operands}
-    best: list[Ranked] = []
-    for record_id, object_id, file_name, *told in rows:
-        distances = {
-            o.form.name: refined[o.form.name].get(record_id, d)
-            for o, d in zip(operands, told, strict=True)
-            if d is not None
-        }
-        scores = {o.form.name: o.similarity(distances[o.form.name]) for o in operands if o.form.name in distances}
-        if not scores:  # the query's own signatures went meanwhile
-            continue
-        total = sum(weights[name] for name in scores)
-        similarity = sum(weights[name] * score for name, score in scores.items()) / total
-        if round(similarity, 1) >= min_similarity:
-            best.append((similarity, object_id, file_name, scores, distances))
-    # Far away, where percents end, distances still tell; at the same one, the oldest number comes first.
-    best.sort(key=lambda row: (-row[0], sum(row[4].values()), len(row[1]), row[1]))
-    return best[:limit]
+    found = candidates(source, operands, records, pools(operands, weights, limit))
+    best = blended(operands, refined(operands, found), weights)
+    return [one for one in best if round(one.similarity, 1) >= min_similarity][:limit]
+
+
+def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:
+    """How many candidates each method puts forward: those that count less fewer, but all as many as are wanted."""
+    most = max(weights[operand.form.name] for operand in operands)
+    pool = max(POOL, 4 * limit)
+    return {o.form.name: max(limit, ceil(pool * weights[o.form.name] / most)) for o in operands}
 
 
 def candidates(
-    source: ImageSource,
-    operands: list[Operand],
-    records: models.QuerySet[IndexedImage],
-    pool: int,
-    *,
-    exact: bool = False,
-) -> dict[str, set[int]]:
-    """The ids of the records nearest by each method, in one query."""
-    nearest = []
+    source: ImageSource, operands: list[Operand], records: models.QuerySet[IndexedImage], pools: Mapping[str, int]
+) -> list[Candidate]:
+    """The records nearest by any method, with their distances by every one, in one query.
+
+    Where an approximate index gave up behind a filter that leaves little, what is left is searched exactly, in another.
+    """
+    source_id = Source.objects.id_of(source)
+    names = [operand.form.name for operand in operands]
+    with indexes.scanning(max(pools.values()) + 1) as cursor:  # the query itself is met, too
+        try:
+            cursor.execute(*statements.nearest(source_id, operands, records, pools))
+            rows = cursor.fetchall()
+            found_by = Counter(number for row in rows for number in row[3])
+            indexed = [(n, o.form.name) for n, o in enumerate(operands) if getattr(o.form, "has_index", True)]
+            if short := [name for number, name in indexed if found_by[number] < pools[name]]:
+                cursor.execute(*statements.nearest(source_id, operands, records, pools, exactly=short))
+                rows = cursor.fetchall()
+        except EmptyResultSet:
+            return []
+    return [
+        Candidate(pk, object_id, file_name, {n: d for n, d in zip(names, distances, strict=True) if d is not None})
+        for pk, object_id, file_name, _found_by, *distances in rows
+    ]
+
+
+def refined(operands: list[Operand], found: list[Candidate]) -> list[Candidate]:
+    """The candidates with truer distances, by methods that have one."""
     for operand in operands:
-        distance = vectors.distance(operand.form, operand.value)
-        order = distance + 0.0 if exact else distance  # no index is on a sum
-        of_records = signatures_of(source, operand.form).filter(record__in=records).order_by(order)
-        nearest.append(of_records.values_list("record_id", Value(operand.form.name))[:pool])
-    found: dict[str, set[int]] = {operand.form.name: set() for operand in operands}
-    for record_id, name in nearest[0].union(*nearest[1:], all=True):
-        found[name].add(record_id)
+        truer = _truer(operand, [candidate.record_id for candidate in found])
+        for candidate in found:
+            if candidate.record_id in truer:
+                candidate.distances[operand.form.name] = truer[candidate.record_id]
     return found
 
 
-def scored(source: ImageSource, operands: list[Operand], record_ids: Iterable[int]) -> list[tuple[Any, ...]]:
-    """Record id, object id, file name and distances by all methods."""
-    distances = {
-        f"distance_{operand.form.name}": Subquery(
-            signatures_of(source, operand.form)
-            .filter(record=OuterRef("pk"))
-            .values(distance=vectors.distance(operand.form, operand.value))
-        )
-        for operand in operands
-    }
-    rows = IndexedImage.objects.filter(pk__in=record_ids).annotate(**distances)
-    return list(rows.values_list("pk", "object_id", "file_name", *distances))
-
-
-def _refined(source: ImageSource, operand: Operand, record_ids: list[int]) -> dict[int, float]:
-    """The truer distances of these records, by methods that have one."""
+def _truer(operand: Operand, record_ids: list[int]) -> dict[int, float]:
     method = versions.method_of(operand.form)
     if not method or not method.refines:
         return {}
-    column = vectors.column(operand.form)
-    values = dict(signatures_of(source, operand.form).filter(record__in=record_ids).values_list("record_id", column))
-    query = operand.described
-    if query is None:
-        stored_value = Source.objects.values_list(operand.value)[:1].get()[0]
-        if stored_value is None:  # gone meanwhile
-            return {}
-        query = vectors.unpack(stored_value)
-    others = [vectors.unpack(value) for value in values.values()]
-    return dict(zip(values, method.refine(query, others), strict=True))
+    rows = Signature.objects.filter(
+        record__in=[*record_ids, operand.record_id],
+        method=operand.form.name,
+        version=operand.form.version,
+        low_detail=False,
+    )
+    values = {pk: vectors.unpack(value) for pk, value in rows.values_list("record_id", vectors.column(operand.form))}
+    query = values.pop(operand.record_id, operand.described)
+    if query is None:  # gone meanwhile
+        return {}
+    return dict(zip(values, method.refine(query, list(values.values())), strict=True))
 
 
-def signatures_of(source: ImageSource, form: Form) -> models.QuerySet[Signature]:
-    condition = {"source_id": Source.objects.id_of(source), "method": form.name, "version": form.version}
-    literals = {column: indexes.Literal(value) for column, value in condition.items()}
-    return Signature.objects.filter(**literals, low_detail=False)
+def blended(operands: list[Operand], found: list[Candidate], weights: Ranking) -> list[Ranked]:
+    """The candidates in percent, best first.
+
+    Far away, where percents end, distances still tell; at the same one, the oldest number comes first.
+    """
+    best = []
+    by_method = [(o.form.name, o.similarity, weights[o.form.name]) for o in operands]
+    for candidate in found:
+        scores, similarity, total = {}, 0.0, 0.0
+        for name, percent_of, weight in by_method:
+            if name in candidate.distances:
+                scores[name] = percent_of(candidate.distances[name])
+                similarity += weight * scores[name]
+                total += weight
+        if scores:  # else the query's own signatures went meanwhile
+            best.append(Ranked(similarity / total, candidate, scores))
+    return sorted(best, key=_order)
+
+
+def _order(one: Ranked) -> tuple[Any, ...]:
+    object_id = one.candidate.object_id
+    return -one.similarity, sum(one.candidate.distances.values()), len(object_id), object_id
 
 
 def of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:

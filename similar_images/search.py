@@ -111,9 +111,9 @@ def similar_to(
     allowed = [visible] if queryset is None else [visible, queryset]
     excluded = [item.pk for item in exclude]
     if isinstance(query, models.Model):
-        if query.pk is None or not nearest.plain(source, visible).filter(pk=query.pk).exists():
+        if query.pk is None:
             return []
-        operands = nearest.stored(source, query, weights)
+        operands = nearest.stored(source, query, weights, visible)
         excluded.append(query.pk)
     elif query is not None:
         data = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
@@ -208,7 +208,7 @@ def _matches(source: ImageSource, ranked: list[nearest.Ranked], objects: models.
 
     An object whose file was changed past the hooks is left out until the sweep has seen it.
     """
-    pks = [object_id for _similarity, object_id, *_rest in ranked]
+    pks = [one.candidate.object_id for one in ranked]
     found = {source.object_id(item.pk): item for item in nearest.plain(source, objects).filter(pk__in=pks)}
     return [
         Match(
@@ -218,7 +218,7 @@ def _matches(source: ImageSource, ranked: list[nearest.Ranked], objects: models.
             scores={name: round(score, 1) for name, score in scores.items()},
             distances=distances,
         )
-        for similarity, object_id, file_name, scores, distances in ranked
+        for similarity, (_record_id, object_id, file_name, distances), scores in ranked
         if object_id in found and source.file_name(found[object_id]) == file_name
     ]
 

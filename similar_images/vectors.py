@@ -6,18 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, Field, Func
-from django.db.models.functions import Cast
 from pgvector import Bit, HalfVector, SparseVector
-from pgvector.django import (
-    BitField,
-    CosineDistance,
-    HalfVectorField,
-    HammingDistance,
-    JaccardDistance,
-    L1Distance,
-    SparseVectorField,
-)
+from pgvector.django import BitField
 
 from .signatures.base import Form
 
@@ -31,12 +21,11 @@ class BitsField(BitField):
 
 @dataclass(frozen=True)
 class Storage:
-    """One of pgvector's types: the column of Signature for it, and how a value of a method gets there."""
+    """One of pgvector's types: the column of Signature for it, how a value gets there, and its operators by metric."""
 
     column: str
-    field: Callable[[int], Field[Any, Any]]
     pack: Callable[[Any, int], Any]
-    distances: dict[str, type[Func]]
+    distances: dict[str, str]
 
 
 LARGEST = 65_504
@@ -45,21 +34,18 @@ LARGEST = 65_504
 STORAGES = {
     "halfvec": Storage(
         "dense",
-        lambda dimensions: HalfVectorField(dimensions=dimensions),
         lambda value, dimensions: HalfVector(value),
-        {"cosine": CosineDistance, "l1": L1Distance},
+        {"cosine": "<=>", "l1": "<+>"},
     ),
     "bit": Storage(
         "bits",
-        lambda dimensions: BitField(length=dimensions),
         lambda value, dimensions: Bit(value).to_text(),
-        {"hamming": HammingDistance, "jaccard": JaccardDistance},
+        {"hamming": "<~>", "jaccard": "<%%>"},
     ),
     "sparsevec": Storage(
         "sparse",
-        lambda dimensions: SparseVectorField(dimensions=dimensions),
         SparseVector,
-        {"cosine": CosineDistance, "l1": L1Distance},
+        {"cosine": "<=>", "l1": "<+>"},
     ),
 }
 
@@ -104,12 +90,12 @@ def unpack(value: Any) -> Any:
     return np.array(value if isinstance(value, list) else value.to_list(), np.float32)
 
 
-def typed(method: Form, expression: Any = None) -> Cast:
-    """The column, or another expression, as pgvector's type of this method's length: what indexes are made on."""
-    storage = STORAGES[method.storage]
-    return Cast(F(storage.column) if expression is None else expression, storage.field(method.dimensions))
+def typed(method: Form, expression: str) -> str:
+    """An SQL expression as pgvector's type of this method's length: what indexes are made on."""
+    return f"({expression})::{method.storage}({method.dimensions})"
 
 
-def distance(method: Form, operand: Any) -> Func:
-    """The method's distance from the column to an expression."""
-    return STORAGES[method.storage].distances[method.metric](typed(method), typed(method, operand))
+def distance(method: Form, left: str, right: str) -> str:
+    """The method's distance between two SQL expressions, for statements with parameters."""
+    operator = STORAGES[method.storage].distances[method.metric]
+    return f"({typed(method, left)} {operator} {typed(method, right)})"

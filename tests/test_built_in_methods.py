@@ -103,7 +103,7 @@ def test_palette__the_best_are_ranked_by_the_earth_mover_s_distance(
     index_now()
     palettes = {picture.pk: palette(np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
     expected = {pk: palette_distance(palettes[pictures[0].pk], other) for pk, other in palettes.items()}
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(5):
         matches = similar_images.similar_to(pictures[0])
     assert [match.object.pk for match in matches] == sorted(expected, key=lambda pk: expected[pk])[1:]
     for match in matches:

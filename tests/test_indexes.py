@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection, transaction
-from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
-from similar_images import indexes, nearest, registry, vectors, versions
+from similar_images import indexes, nearest, registry, statements, vectors, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import drawing, methods
 from tests.testapp.models import Picture
@@ -79,7 +78,7 @@ def plan(action: Any) -> str:
     """How Postgres would run the ranking query of an action."""
     with CaptureQueriesContext(connection) as queries:
         action()
-    (sql,) = [query["sql"] for query in queries if " LIMIT 100" in query["sql"]]
+    sql = next(query["sql"] for query in queries if " LIMIT 100" in query["sql"])
     with indexes.scanning(100), connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)
         return "\n".join(row[0] for row in cursor.fetchall())
@@ -145,10 +144,10 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
         try:
-            with indexes.scanning(nearest.POOL):
-                hasty = nearest.candidates(*hasty_arguments(query, few))
-            assert indexes.PREFIX in plan(lambda: nearest.candidates(*hasty_arguments(query, few)))
-            assert len(hasty["wide"]) < 5
+            with indexes.scanning(nearest.POOL) as scan:
+                scan.execute(*statements.nearest(*arguments(query, few)))
+                assert len(scan.fetchall()) < 5
+            assert indexes.PREFIX in plan(lambda: similar_images.similar_to(query, queryset=few, method="wide"))
             assert similar_images.similar_to(query, queryset=few, method="wide") == expected
             ranking = {"wide": 0.95, "bits": 0.05}
             both = similar_images.similar_to(query, queryset=few, ranking=ranking)
@@ -158,9 +157,11 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute("RESET ALL")
 
 
-def hasty_arguments(query: Picture, few: Any) -> tuple[Any, ...]:
+def arguments(query: Picture, objects: Any) -> tuple[Any, ...]:
+    """Those of the statement that ranks objects by one method."""
     source = registry.get(Picture)
-    return source, nearest.stored(source, query, ["wide"]), nearest.of_objects(source, few), nearest.POOL
+    operands, records = nearest.stored(source, query, ["wide"]), nearest.of_objects(source, objects)
+    return Source.objects.id_of(source), operands, records, {"wide": nearest.POOL}
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
@@ -168,20 +169,16 @@ def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> 
     """The condition of the index is met whatever the parameters are, so that a plan made once can use it."""
     indexes.sync()
     source = registry.get(Picture)
-    form = versions.serving(source)["wide"]
-    rows = nearest.signatures_of(source, form).order_by(vectors.distance(form, Value("[" + "1," * 255 + "1]")))
-    sql, parameters = rows.values("record_id")[:10].query.sql_with_params()
-    numbered = sql
+    sql, parameters = statements.nearest(*arguments(crowd[0], source.objects))
     for number in range(1, len(parameters) + 1):
-        numbered = numbered.replace("%s", f"${number}", 1)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET plan_cache_mode = {mode}")
-        cursor.execute(f"PREPARE nearest AS {numbered}")
-        cursor.execute("EXPLAIN EXECUTE nearest" + (f"({', '.join(map(repr, parameters))})" if parameters else ""))
+        sql = sql.replace("%s", f"${number}", 1)
+    with indexes.scanning(nearest.POOL) as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        cursor.execute(f"PREPARE nearest AS {sql}")
+        cursor.execute(f"EXPLAIN EXECUTE nearest ({', '.join(map(repr, parameters))})")
         found = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("DEALLOCATE nearest")
-        cursor.execute("RESET plan_cache_mode")
-    assert len(parameters) == 1
+    assert len(parameters) == 4
     assert indexes.PREFIX in found
 
 
@@ -237,7 +234,7 @@ def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
     versions.sync()
     sql = indexes.definition(MethodVersion.objects.get(name="wide", source=Source.objects.get(model="private")))
     assert "CONCURRENTLY" in sql
-    assert "((dense::halfvec(256)) halfvec_cosine_ops)" in sql
+    assert "(((dense)::halfvec(256)) halfvec_cosine_ops)" in sql
     assert "method = 'wide' AND version = '1'" in sql
 
 

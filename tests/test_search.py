@@ -182,7 +182,7 @@ def test_filters__querysets_of_every_kind(
     source = registry.get(Picture)
     visible = (lambda request: chosen) if by == "visible" else source.visible
     monkeypatch.setitem(registry._sources, (Picture, "image"), replace(source, visible=visible))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(4):
         matches = similar_images.similar_to(query, queryset=chosen if by == "queryset" else None)
         assert [(match.title, match.image.name) for match in matches] == [
             (item.title, item.image.name) for item in wanted
@@ -304,7 +304,7 @@ def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django
     items = [gray(level) for level in range(40)]
     index_now()
     for limit in (1, 39):
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(4):
             assert len(similar_images.similar_to(items[0], limit=limit)) == limit
 
 
@@ -313,7 +313,7 @@ def test_queries__are_as_many_for_two_methods(
 ) -> None:
     items = [make_picture(seed) for seed in range(3)]
     index_now()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(4):
         assert len(similar_images.similar_to(items[0])) == 2
 
 

@@ -231,4 +231,4 @@ def test_queries__as_many_for_many_matches(source: str, make_picture: Any, index
             shown = render(source, item=item)
         assert shown.count("Scene") == matches
         queries.append(len(captured))
-    assert queries[0] == queries[1] == 7 + 2  # BEGIN and COMMIT
+    assert queries[0] == queries[1] == 4 + 2  # BEGIN and COMMIT

@@ -82,7 +82,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
     for _ in range(20):
         make_picture(1)
     index_now()
-    counts = 9 + 1  # the shop's own header lists its categories
+    counts = 6 + 1  # the shop's own header lists its categories
     for limit in (1, 20):
         with django_assert_num_queries(counts):
             page(client, item, limit=limit)

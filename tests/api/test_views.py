@@ -164,7 +164,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
         make_picture(2)
     index_now()
     for limit in (1, 25):
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(6):
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
 
 

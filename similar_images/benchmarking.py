@@ -1,0 +1,296 @@
+"""How searches scale: a made-up source of any size, searched exactly and by index, through filters.
+
+Its tables are in a schema of their own, which comes first on the search path of the connection and is dropped at the
+end: the tables of the host are never written to.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import psycopg
+from django.apps.registry import Apps
+from django.db import connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
+from pgvector import Bit
+from pgvector.psycopg import register_vector
+from psycopg.types.numeric import Int8
+
+from . import indexes, registry, signatures, vectors, versions
+from .models import IndexedImage, MethodVersion, Signature, Source
+from .registry import ImageSource
+from .search import similar_to
+from .signatures.base import Method
+
+SCHEMA = "similar_images_benchmark"
+LIMIT = 12
+SHARES = (1.0, 0.1, 0.01, 0.001)
+"""How much of the source the filters leave."""
+
+CLUSTERED = 400
+"""Records to a cluster."""
+
+CHUNK = 2_000
+TIMED_EXACTLY = 5
+"""Queries by which exact searches are timed, which take long."""
+
+Bar = Callable[..., Iterable[Any]]
+"""Shows progress over an iterable, as tqdm does."""
+
+
+class Item(models.Model):
+    """The model of the made-up source, unknown to the host's migrations."""
+
+    image = models.ImageField()
+    share = models.FloatField(db_index=True)
+
+    class Meta:
+        app_label = SCHEMA
+        apps = Apps()
+
+    def __str__(self) -> str:
+        return f"Item {self.pk}"
+
+
+@dataclass
+class Row:
+    """What was measured of one kind of search, over all queries.
+
+    `sql_ms` is the median time of sending the very statements of a call, BEGIN and COMMIT among them, by a cursor of
+    psycopg's own and fetching all rows; `call_ms` that of the whole call, which sends them and makes objects of it.
+    """
+
+    title: str
+    options: dict[str, Any] = field(repr=False)
+    records: int
+    fewest: int = LIMIT
+    recall: float = 0
+    by_index: bool = False
+    queries: int = 0
+    sql_ms: float = 0
+    call_ms: float = 0
+    exact_sql_ms: float = 0
+    exact_call_ms: float = 0
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    records: int
+    dimensions: dict[str, int]
+    build_s: float
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The times of one search in milliseconds, its number of queries, and whether it went by an index."""
+
+    sql_ms: float
+    call_ms: float
+    queries: int
+    by_index: bool
+
+
+def run(records: int, queries: int, bar: Bar) -> Benchmark:
+    """Make a source of so many records, and measure so many searches of every kind."""
+    methods = list(signatures.enabled().values())
+    with own_source() as (source, connection):
+        fill(source, methods, records, bar)
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+        rows = [
+            Row(f"{share:.1%} of the source".replace(".0%", "%"), {"queryset": objects}, objects.count())
+            for share in SHARES
+            for objects in [Item._base_manager.filter(share__lt=share)]
+        ] + [Row(f"`{method.name}` alone", {"method": method.name}, records) for method in methods]
+        items = list(Item._base_manager.order_by("share")[:: records // queries][:queries])
+        best = [[exact_scores(item, row) for item in bar(items, desc=f"exactly: {row.title}")] for row in rows]
+        for row in rows:
+            timed = [timed_search(connection, item, row) for item in items[:TIMED_EXACTLY]]
+            row.exact_sql_ms, row.exact_call_ms = medians(timed)
+        build_s = build(connection, source, bar)
+        for row, of_row in zip(rows, best, strict=True):
+            measure(connection, row, bar(items, desc=row.title), of_row)
+        return Benchmark(records, {method.name: method.dimensions for method in methods}, build_s, rows)
+
+
+@contextmanager
+def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
+    """The made-up source, in tables like those of the app, and in place of all others, for as long as the block."""
+    connection = connections[router.db_for_write(Signature)]
+    name = f"{SCHEMA}_{os.getpid()}"
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        search_path = f"{name},{cursor.fetchone()[0]}"
+        cursor.execute(f'CREATE SCHEMA "{name}"')
+        for model in (Source, MethodVersion, IndexedImage, Signature):
+            table = model._meta.db_table
+            cursor.execute(f'CREATE UNLOGGED TABLE "{name}"."{table}" (LIKE "{table}" INCLUDING ALL)')
+    options, sources = connection.settings_dict["OPTIONS"], dict(registry._sources)
+    try:
+        connection.close()  # a connection that is made again must not end up in the tables of the host
+        path = "-c search_path=" + search_path.replace(" ", "")
+        connection.settings_dict["OPTIONS"] = {**options, "options": f"{options.get('options', '')} {path}"}
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            if cursor.fetchone() != (name,):
+                raise RuntimeError("The server does not let a connection choose its search path.")
+        with connection.schema_editor() as editor:
+            editor.create_model(Item)
+        registry._sources.clear()
+        registry.register(Item, "image")
+        Source.objects.clear_cache()
+        Source.objects.make(registry.sources())
+        versions.sync()
+        yield registry.get(Item), connection
+    finally:
+        registry._sources.clear()
+        registry._sources.update(sources)
+        Source.objects.clear_cache()
+        connection.close()
+        connection.settings_dict["OPTIONS"] = options
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP SCHEMA "{name}" CASCADE')
+
+
+def fill(source: ImageSource, methods: Sequence[Method], records: int, bar: Bar) -> None:
+    """Objects with records and signatures, in clusters as pictures of like things are."""
+    rng = np.random.default_rng(1)
+    source_id = Source.objects.id_of(source)
+    clusters = max(2, records // CLUSTERED)
+    makers = [(method, maker(method, clusters, rng)) for method in methods]
+    for start in bar(range(0, records, CHUNK), desc="records", unit="chunk"):
+        numbers = range(start, min(start + CHUNK, records))
+        items = Item._base_manager.bulk_create(Item(image=f"{n}.png", share=rng.random()) for n in numbers)
+        images = IndexedImage.objects.bulk_create(
+            IndexedImage(
+                source_id=source_id, object_id=str(i.pk), object_key=i.pk, file_name=str(i.image), status="indexed"
+            )
+            for i in items
+        )
+        for method, make in makers:
+            values = (vectors.pack(method, make(number % clusters)) for number in numbers)
+            copy(source_id, method, zip(images, values, strict=True))
+
+
+def copy(source_id: int, method: Method, rows: Iterable[tuple[IndexedImage, Any]]) -> None:
+    """Write signatures in the binary format of the server, which spares both sides the text.
+
+    By a connection of its own: what is registered with it changes how vectors are read.
+    """
+    connection = connections[router.db_for_write(Signature)]
+    columns = f"record_id, source_id, method, version, low_detail, {vectors.column(method)}"
+    with connection.get_new_connection(connection.get_connection_params()) as own:
+        register_vector(own)
+        with own.cursor().copy(f"COPY {Signature._meta.db_table} ({columns}) FROM STDIN (FORMAT BINARY)") as target:
+            for image, packed in rows:
+                value = Bit(packed) if isinstance(packed, str) else packed
+                target.write_row((Int8(image.pk), Int8(source_id), method.name, method.version, False, value))
+
+
+def maker(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[int], Any]:
+    """Makes signatures of one cluster or another.
+
+    Dense ones have a cosine of about 0.2 to those of other clusters and 0.8 to those of their own, in some 60
+    directions that matter, as those of networks do; bits differ in 1 of 12, sparse ones share 6 in 10 places.
+    """
+    size = method.dimensions
+    if method.storage == "bit":
+        bits = rng.random((clusters, size)) < 0.5
+        return lambda cluster: bits[cluster] ^ (rng.random(size) < 1 / 12)
+    if method.storage == "sparsevec":
+        count = min(180, size // 4)
+        places = np.array([rng.choice(size, count, replace=False) for _ in range(clusters)])
+
+        def sparse(cluster: int) -> dict[int, float]:
+            kept = places[cluster][rng.random(count) < 0.6]
+            return dict.fromkeys(map(int, rng.choice(size, count - len(kept))), 0.5) | dict.fromkeys(
+                map(int, kept), 0.7
+            )
+
+        return sparse
+    directions = rng.normal(size=(60, size))
+    centers = rng.normal(size=(clusters, 60)) @ directions + 4 * np.abs(rng.normal(size=size))
+
+    def dense(cluster: int) -> Any:
+        value = centers[cluster] + rng.normal(size=60) @ directions * 0.5
+        return (np.abs(value) if method.metric == "l1" else value) / np.linalg.norm(value)
+
+    return dense
+
+
+def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> float:
+    """Build the indexes with room for all of their graphs; return how many seconds it took."""
+    start = time.perf_counter()
+    of_source = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
+    count = IndexedImage.objects.count()
+    with connection.cursor() as cursor:
+        for version in bar(list(of_source), desc="indexes", unit="index"):
+            kilobytes = 64 * 1024 + count * (2 * version.dimensions + 1024) // 1024
+            cursor.execute(f"SET maintenance_work_mem = '{kilobytes}kB'")
+            cursor.execute(indexes.definition(version))
+        of_source.update(has_index=True)
+        cursor.execute("ANALYZE")
+    return time.perf_counter() - start
+
+
+def exact_scores(item: Item, row: Row) -> list[float]:
+    """The similarities of the best matches, while there is no index, from ten times the candidates."""
+    return [match.similarity for match in similar_to(item, **row.options, limit=10 * LIMIT * 2)[:LIMIT]]
+
+
+def measure(connection: BaseDatabaseWrapper, row: Row, items: Iterable[Item], best: Sequence[Sequence[float]]) -> None:
+    """Search by index, and compare to what there is to be found."""
+    found, timed = [], []
+    for item in items:
+        timed.append(timed_search(connection, item, row))
+        found.append([match.similarity for match in similar_to(item, **row.options, limit=LIMIT)])
+    row.fewest = min(map(len, found))
+    # By similarity: of pictures that are equally like, any is right.
+    row.recall = fmean(
+        sum(score >= min(right) for score in some) / len(right) for some, right in zip(found, best, strict=True)
+    )
+    row.by_index = any(one.by_index for one in timed)
+    row.queries = timed[0].queries
+    row.sql_ms, row.call_ms = medians(timed)
+
+
+def medians(timed: Sequence[Timed]) -> tuple[float, float]:
+    return median(one.sql_ms for one in timed), median(one.call_ms for one in timed)
+
+
+def timed_search(connection: BaseDatabaseWrapper, item: Item, row: Row) -> Timed:
+    """Search once to see the statements and to warm the caches, then by the call, then by its statements alone."""
+    with CaptureQueriesContext(connection) as captured:
+        similar_to(item, **row.options, limit=LIMIT)
+    statements = [query["sql"] for query in captured]
+    start = time.perf_counter()
+    similar_to(item, **row.options, limit=LIMIT)
+    called = time.perf_counter()
+    cursor = psycopg.Cursor(connection.connection)
+    for statement in statements:
+        send(cursor, statement)
+    sent = time.perf_counter()
+    plans = [
+        send(cursor, f"EXPLAIN {text}" if text.lstrip("(").startswith(("SELECT", "WITH")) else text)
+        for text in statements
+    ]
+    return Timed(
+        sql_ms=1000 * (sent - called),
+        call_ms=1000 * (called - start),
+        queries=len([text for text in statements if text not in ("BEGIN", "COMMIT")]),
+        by_index=indexes.PREFIX in str(plans),
+    )
+
+
+def send(cursor: psycopg.Cursor[Any], statement: str) -> list[Any]:
+    cursor.execute(statement.encode())
+    return cursor.fetchall() if cursor.description else []

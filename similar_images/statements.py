@@ -1,0 +1,93 @@
+"""The SQL of a search, written by hand: the ORM takes longer to put it together than Postgres to answer it.
+
+A statement is made of numbers and the names of tables and columns; all that callers say goes by parameters, and the
+names of versions are quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, router
+
+from . import indexes, vectors
+from .models import IndexedImage, MethodVersion, Signature
+
+if TYPE_CHECKING:
+    from .nearest import Operand
+
+RECORDS, SIGNATURES, VERSIONS = (model._meta.db_table for model in (IndexedImage, Signature, MethodVersion))
+
+Statement = tuple[str, list[Any]]
+"""SQL and its parameters."""
+
+
+def versions_of(record: models.QuerySet[IndexedImage], names: Iterable[str]) -> Statement:
+    """The versions of these methods that described a record, and as `record_id` the record; the serving ones last.
+
+    Raises:
+        EmptyResultSet: there can't be such a record.
+    """
+    own, of_own = _ids(record)
+    sql = (
+        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {SIGNATURES} signature "
+        "ON version.source_id = signature.source_id AND name = method AND version.version = signature.version "
+        f"WHERE name = ANY(%s) AND NOT low_detail AND record_id = ({own}) ORDER BY is_serving"
+    )
+    return sql, [list(names), *of_own]
+
+
+def nearest(
+    source_id: int,
+    operands: Sequence[Operand],
+    records: models.QuerySet[IndexedImage],
+    pools: Mapping[str, int],
+    exactly: Collection[str] = (),
+) -> Statement:
+    """The records that are nearest by any operand, with their distances by all of them.
+
+    Each row: record id, object id, file name, the numbers of the operands that put it forward, and a distance by each
+    operand. `pools`: how many a method puts forward. `exactly`: methods that shall use no approximate index.
+
+    Raises:
+        EmptyResultSet: there can be no such records.
+    """
+    allowed, of_allowed = _ids(records)
+    values, of_values, searches, distances = [], [], [], []
+    for number, operand in enumerate(operands):
+        form = operand.form
+        value, of_value = _value(operand)
+        values.append(f"{value} AS value_{number}")
+        of_values += of_value
+        distance = vectors.distance(form, vectors.column(form), f"(SELECT value_{number} FROM query)")
+        order = f"{distance} + 0" if form.name in exactly else distance  # no index is on a sum
+        condition = indexes.condition(source_id, form).replace("%", "%%")
+        of_version = f"FROM {SIGNATURES} WHERE {condition} AND NOT low_detail"
+        searches.append(
+            f"(SELECT record_id, {number} AS operand {of_version} AND record_id IN (SELECT id FROM allowed) "
+            f"ORDER BY {order} LIMIT {pools[form.name]})"
+        )
+        distances.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
+    sql = (
+        f"WITH query AS MATERIALIZED (SELECT {', '.join(values)}), allowed (id) AS NOT MATERIALIZED ({allowed}), "
+        f"nearest AS ({' UNION ALL '.join(searches)}), "
+        "found AS (SELECT record_id, array_agg(operand) AS operands FROM nearest GROUP BY record_id) "
+        f"SELECT record.id, object_id, file_name, operands, {', '.join(distances)} "
+        f"FROM found JOIN {RECORDS} record ON record.id = record_id"
+    )
+    return sql, [*of_values, *of_allowed]
+
+
+def _value(operand: Operand) -> Statement:
+    """The query's signature: one that is stored, or one that was made for this search."""
+    form = operand.form
+    if not operand.record_id:
+        return vectors.typed(form, "%s"), [operand.literal]
+    sql = f"(SELECT {vectors.column(form)} FROM {SIGNATURES} WHERE record_id = %s AND method = %s AND version = %s)"
+    return sql, [operand.record_id, form.name, form.version]
+
+
+def _ids(records: models.QuerySet[IndexedImage]) -> Statement:
+    sql, parameters = records.values("pk").query.get_compiler(router.db_for_read(Signature)).as_sql()
+    return sql, list(parameters)
