@@ -12,9 +12,20 @@ from .registry import register
 if TYPE_CHECKING:
     from .comparing import Comparison, compare
     from .labeling import Label, labels
+    from .querysets import SimilarMixin, SimilarQuerySet
     from .search import Match, similar_to
 
-__all__ = ["Comparison", "Label", "Match", "compare", "labels", "register", "similar_to"]
+__all__ = [
+    "Comparison",
+    "Label",
+    "Match",
+    "SimilarMixin",
+    "SimilarQuerySet",
+    "compare",
+    "labels",
+    "register",
+    "similar_to",
+]
 __version__ = "0.1.0"
 
 
@@ -24,6 +35,10 @@ def __getattr__(name: str) -> Any:
         from . import search
 
         return getattr(search, name)
+    if name in ("SimilarMixin", "SimilarQuerySet"):
+        from . import querysets
+
+        return getattr(querysets, name)
     if name in ("Comparison", "compare"):
         from . import comparing
 

@@ -23,7 +23,10 @@ from .registry import ImageSource
 from .signatures.base import Form, Method
 
 POOL = 100
-"""Candidates that the method of most weight puts forward, at least; four times the limit where that is more."""
+"""Candidates that the method of most weight puts forward, at least; up to a limit of 100, four times as many."""
+
+MORE = 300
+"""By how many they are more than the limit, at most."""
 
 Result = TypeVar("Result")
 Ranking = Mapping[str, float]
@@ -113,6 +116,8 @@ def stored(
 
     The version that serves goes before that of the setting, which a new picture may have alone.
     """
+    if item.pk is None:
+        return []
     record = of_objects(source, *allowed).filter(object_id=source.object_id(item.pk), file_name=source.file_name(item))
     try:
         forms: Iterable[Any] = MethodVersion.objects.raw(*statements.versions_of(record, names))
@@ -165,7 +170,7 @@ def ranked(
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:
     """How many candidates each method puts forward: those that count less fewer, but all as many as are wanted."""
     most = max(weights[operand.form.name] for operand in operands)
-    pool = max(POOL, 4 * limit)
+    pool = max(POOL, limit + min(3 * limit, MORE))
     return {o.form.name: max(limit, ceil(pool * weights[o.form.name] / most)) for o in operands}
 
 

@@ -95,6 +95,68 @@ def similar_to(
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
         ValueError: text, method, ranking or limit make no sense; the message says why.
     """
+    search = plan(
+        query,
+        text=text,
+        model=model,
+        field=field,
+        limit=conf.get().limit if limit is None else limit,
+        min_similarity=min_similarity,
+        queryset=queryset,
+        method=method,
+        ranking=ranking,
+        exclude=exclude,
+        request=request,
+    )
+    return _matches(search.source, search.run(), search.allowed[-1])
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is yet to be run: by an object, the bytes of a picture, or a text."""
+
+    source: ImageSource
+    query: models.Model | bytes | str
+    weights: dict[str, float]
+    allowed: list[models.QuerySet[Any]]
+    excluded: list[Any]
+    limit: int
+    min_similarity: float
+
+    def run(self) -> list[nearest.Ranked]:
+        """What is found, best first.
+
+        Raises:
+            UnreadableImage, SearchTimeout: as `similar_to`.
+        """
+        if isinstance(self.query, models.Model):
+            operands = nearest.stored(self.source, self.query, self.weights, self.allowed[0])
+        else:
+            operands = nearest.described(self.query, self.source, self.weights)
+        return nearest.ranked(
+            self.source, operands, self.weights, self.allowed, self.excluded, self.limit, self.min_similarity
+        )
+
+
+def plan(
+    query: models.Model | images.Readable | None,
+    *,
+    text: str | None,
+    model: type[models.Model] | str | None,
+    field: str | None,
+    limit: int,
+    min_similarity: float,
+    queryset: models.QuerySet[Any] | None,
+    method: str | None,
+    ranking: nearest.Ranking | None,
+    exclude: Iterable[models.Model],
+    request: HttpRequest | None,
+) -> Search:
+    """Check the arguments of `similar_to` and make a search of them.
+
+    Raises:
+        NotRegistered, UnreadableImage, ValueError: as `similar_to`.
+    """
     if (query is None) == (text is None):
         raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
     if isinstance(query, models.Model):
@@ -104,24 +166,20 @@ def similar_to(
     else:
         source = registry.get(model, field)
     weights = weights_of(method, ranking) if text is None else {text_method(method, ranking): 1.0}
-    limit = conf.get().limit if limit is None else limit
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
     visible = source.visible_to(request)
-    allowed = [visible] if queryset is None else [visible, queryset]
     excluded = [item.pk for item in exclude]
+    subject: models.Model | bytes | str
     if isinstance(query, models.Model):
-        if query.pk is None:
-            return []
-        operands = nearest.stored(source, query, weights, visible)
+        subject = query
         excluded.append(query.pk)
     elif query is not None:
-        data = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
-        operands = nearest.described(data, source, weights)
+        subject = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
     else:
-        operands = nearest.described(clean_text(text or ""), source, weights)
-    ranked = nearest.ranked(source, operands, weights, allowed, excluded, limit, min_similarity)
-    return _matches(source, ranked, allowed[-1])
+        subject = clean_text(text or "")
+    allowed = [visible] if queryset is None else [visible, queryset]
+    return Search(source, subject, weights, allowed, excluded, limit, min_similarity)
 
 
 def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:

@@ -248,3 +248,18 @@ def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:
     assert len(similar_images.similar_to(item)) == 12
     item.delete()
     assert not IndexedImage.objects.filter(object_key=item.pk or 0).exists()
+
+
+def test_pages__of_500_give_each_once_while_others_are_indexed(crowd: list[Picture], index_now: Any) -> None:
+    from django.core.paginator import Paginator
+
+    indexes.sync()
+    query, found = crowd[0], Picture.objects.similar_to(crowd[0], limit=500, method="wide")
+    expected = similar_images.similar_to(query, limit=500, method="wide")
+    seen = []
+    for number in range(10):
+        seen += Paginator(found, 50).page(number + 1).object_list
+        Picture.objects.create(image=drawing.file(number))
+        index_now()
+    assert [(item, item.similarity) for item in seen] == [(match.object, match.similarity) for match in expected]
+    assert len(set(seen)) == 500

@@ -28,7 +28,7 @@ class Category(models.Model):
         return reverse("catalog:category", args=[self.slug])
 
 
-class ProductQuerySet(models.QuerySet["Product"]):
+class ProductQuerySet(similar_images.SimilarMixin, models.QuerySet["Product"]):
     def visible_to(self, request: HttpRequest) -> ProductQuerySet:
         return self if request.user.is_staff else self.filter(published=True)
 

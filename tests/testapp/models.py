@@ -23,6 +23,8 @@ class Picture(models.Model):
     published = models.BooleanField(default=True)
     shelf = models.ForeignKey(Shelf, models.CASCADE, null=True)
 
+    objects = similar_images.SimilarQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.title
 
@@ -53,6 +55,8 @@ class UuidPicture(WithImage):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
 
+    objects = similar_images.SimilarQuerySet.as_manager()
+
 
 class NamedPicture(models.Model):
     """Text for a key, and room for much of it."""
@@ -60,12 +64,16 @@ class NamedPicture(models.Model):
     name = models.CharField(max_length=500, primary_key=True)
     image = models.ImageField(upload_to="named/")
 
+    objects = similar_images.SimilarQuerySet.as_manager()
+
 
 class Couple(models.Model):
     """Two image fields."""
 
     front = models.ImageField(upload_to="front/")
     back = models.ImageField(upload_to="back/", blank=True)
+
+    objects = similar_images.SimilarQuerySet.as_manager()
 
 
 class Private(models.Model):

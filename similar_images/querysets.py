@@ -1,0 +1,141 @@
+"""Search as part of Django's ORM: a queryset of what looks like an object, a picture or a text, best first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from django.core.exceptions import EmptyResultSet
+from django.db import models
+from django.db.models import Expression, F, FloatField, Func, IntegerField, TextField
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from .images import Readable
+    from .search import Search
+
+    Base = models.QuerySet[Any]
+else:
+    Base = object
+
+MANY = 1_000
+"""Matches of a queryset where the caller names no limit."""
+
+
+class SimilarMixin(Base):
+    """Gives a queryset `similar_to`: `class ProductQuerySet(SimilarMixin, models.QuerySet)`."""
+
+    def similar_to(
+        self,
+        query: models.Model | Readable | None = None,
+        *,
+        text: str | None = None,
+        field: str | None = None,
+        limit: int = MANY,
+        min_similarity: float = 0,
+        method: str | None = None,
+        ranking: Mapping[str, float] | None = None,
+        exclude: Iterable[models.Model] = (),
+        request: HttpRequest | None = None,
+    ) -> Self:
+        """The objects of this queryset that look most like an object or a picture, or fit a text, best first.
+
+        Those of `similar_images.similar_to()` with the same arguments and this queryset, in the same order. Each has
+        its `similarity`, in percent with one decimal, which can be filtered and ordered by as any annotation.
+
+        The search runs when the result is first needed, once for this queryset and all that are made from it: it can be
+        sliced, counted, paged, filtered and used in other queries, and each match comes exactly once, whatever is
+        indexed meanwhile. Call `similar_to` anew to search anew.
+
+        What is filtered before is filtered in the search, which fills up to `limit` whatever the filters leave. What
+        is filtered after chooses among those: all objects could only be ranked by reading every signature each time,
+        without an index. That is the price of a limit; it is 1,000 by default, and bounds the cost of the search.
+
+        Raises:
+            ValueError: the object is none of this model; or as `similar_images.similar_to()`.
+        """
+        from . import registry, search
+
+        source = registry.get(self.model, field)
+        if isinstance(query, models.Model) and not isinstance(query, source.model):
+            raise ValueError(f"{query!r} is not a {source.model.__name__}, which this queryset is of.")
+        found = Found(
+            search.plan(
+                query,
+                text=text,
+                model=self.model,
+                field=source.field_name,
+                limit=limit,
+                min_similarity=min_similarity,
+                queryset=self,
+                method=method,
+                ranking=ranking,
+                exclude=exclude,
+                request=request,
+            )
+        )
+        unchanged = {source.field_name: Told(found, "file", TextField())}
+        matches = self.filter(pk__in=Keys(found), **unchanged)
+        matches = matches.annotate(similarity=Told(found, "similarity", FloatField()))
+        return matches.order_by(Told(found, "place", IntegerField()))
+
+
+class SimilarQuerySet(SimilarMixin, models.QuerySet[Any]):
+    """A queryset with `similar_to`: `objects = SimilarQuerySet.as_manager()`."""
+
+
+class Found:
+    """What a search found, once it had to be run."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What is told of each object, by its id as records hold it."""
+        return {
+            one.candidate.object_id: {
+                "place": place,
+                "similarity": round(one.similarity, 1),
+                "file": one.candidate.file_name,
+            }
+            for place, one in enumerate(self.search.run())
+        }
+
+    @cached_property
+    def text(self) -> str:
+        return json.dumps(self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled queryset has its results; what it was made of may not go into a pickle, or be very much."""
+        return {"rows": self.rows}
+
+
+class Keys(Expression):
+    """The primary keys of the objects that were found, as the right side of IN."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(output_field=TextField())
+        self.found = found
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+        keys = tuple(self.found.rows)
+        if not keys:
+            raise EmptyResultSet
+        return f"({', '.join(['%s'] * len(keys))})", keys
+
+
+class Told(Func):
+    """What the search told of an object: its place, similarity or file."""
+
+    def __init__(self, found: Found, what: str, output_field: models.Field[Any, Any]) -> None:
+        super().__init__(F("pk"), output_field=output_field)
+        self.found, self.what = found, what
+
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **extra: Any) -> tuple[str, tuple[str | int, ...]]:
+        key, parameters = compiler.compile(self.source_expressions[0])
+        kind = self.output_field.db_type(connection)
+        return f"(%s::jsonb -> ({key})::text ->> '{self.what}')::{kind}", (self.found.text, *parameters)
