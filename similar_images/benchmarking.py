@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, median
 from typing import Any
 
@@ -25,9 +26,10 @@ from pgvector.psycopg import register_vector
 from psycopg.types.numeric import Int8
 
 from . import indexes, registry, signatures, vectors, versions
+from .evaluation.report import Table
 from .models import IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
-from .search import similar_to
+from .search import Match, similar_to
 from .signatures.base import Method
 
 SCHEMA = "similar_images_benchmark"
@@ -62,15 +64,16 @@ class Item(models.Model):
 
 @dataclass
 class Row:
-    """What was measured of one kind of search, over all queries.
+    """What was measured of one kind of search, over all queries; times are medians in milliseconds.
 
-    `sql_ms` is the median time of sending the very statements of a call, BEGIN and COMMIT among them, by a cursor of
-    psycopg's own and fetching all rows; `call_ms` that of the whole call, which sends them and makes objects of it.
+    `there_are` so many matches to be found, and the `fewest` that were. `sql_ms` is the time of sending the very
+    statements of a call, BEGIN and COMMIT among them, by a cursor of psycopg's own and fetching all rows; `call_ms` is
+    that of the whole call, which puts them together and makes matches of the rows.
     """
 
     title: str
-    options: dict[str, Any] = field(repr=False)
     records: int
+    there_are: int = LIMIT
     fewest: int = LIMIT
     recall: float = 0
     by_index: bool = False
@@ -106,20 +109,33 @@ def run(records: int, queries: int, bar: Bar) -> Benchmark:
         fill(source, methods, records, bar)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
-        rows = [
-            Row(f"{share:.1%} of the source".replace(".0%", "%"), {"queryset": objects}, objects.count())
-            for share in SHARES
-            for objects in [Item._base_manager.filter(share__lt=share)]
-        ] + [Row(f"`{method.name}` alone", {"method": method.name}, records) for method in methods]
+        searches = kinds(methods, records)
         items = list(Item._base_manager.order_by("share")[:: records // queries][:queries])
-        best = [[exact_scores(item, row) for item in bar(items, desc=f"exactly: {row.title}")] for row in rows]
-        for row in rows:
-            timed = [timed_search(connection, item, row) for item in items[:TIMED_EXACTLY]]
+        best = []
+        for row, search in searches:
+            best.append([exact_scores(item, search) for item in bar(items, desc=f"exactly: {row.title}")])
+            timed = [timed_search(connection, item, search) for item in items[:TIMED_EXACTLY]]
             row.exact_sql_ms, row.exact_call_ms = medians(timed)
         build_s = build(connection, source, bar)
-        for row, of_row in zip(rows, best, strict=True):
-            measure(connection, row, bar(items, desc=row.title), of_row)
-        return Benchmark(records, {method.name: method.dimensions for method in methods}, build_s, rows)
+        for (row, search), of_row in zip(searches, best, strict=True):
+            measure(connection, row, search, bar(items, desc=row.title), of_row)
+        dimensions = {method.name: method.dimensions for method in methods}
+        return Benchmark(records, dimensions, build_s, [row for row, _search in searches])
+
+
+Search = Callable[..., list[Match]]
+
+
+def kinds(methods: Iterable[Method], records: int) -> list[tuple[Row, Search]]:
+    """What is measured: without a filter, through filters, and by each method alone."""
+    found: list[tuple[Row, Search]] = [(Row("no filter", records), similar_to)]
+    for share in SHARES:
+        objects = Item._base_manager.filter(share__lt=share)
+        found.append((Row(f"{100 * share:g} % left", objects.count()), partial(similar_to, queryset=objects)))
+    return found + [
+        (Row(f"no filter, `{method.name}` alone", records), partial(similar_to, method=method.name))
+        for method in methods
+    ]
 
 
 @contextmanager
@@ -242,24 +258,26 @@ def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> flo
     return time.perf_counter() - start
 
 
-def exact_scores(item: Item, row: Row) -> list[float]:
-    """The similarities of the best matches, while there is no index, from ten times the candidates."""
-    return [match.similarity for match in similar_to(item, **row.options, limit=10 * LIMIT * 2)[:LIMIT]]
+def exact_scores(item: Item, search: Search) -> list[float]:
+    """The similarities of the best matches, from many times the candidates; while there is no index."""
+    return [match.similarity for match in search(item, limit=20 * LIMIT)[:LIMIT]]
 
 
-def measure(connection: BaseDatabaseWrapper, row: Row, items: Iterable[Item], best: Sequence[Sequence[float]]) -> None:
+def measure(
+    connection: BaseDatabaseWrapper, row: Row, search: Search, items: Iterable[Item], best: Sequence[Sequence[float]]
+) -> None:
     """Search by index, and compare to what there is to be found."""
     found, timed = [], []
     for item in items:
-        timed.append(timed_search(connection, item, row))
-        found.append([match.similarity for match in similar_to(item, **row.options, limit=LIMIT)])
-    row.fewest = min(map(len, found))
+        timed.append(timed_search(connection, item, search))
+        found.append([match.similarity for match in search(item, limit=LIMIT)])
+    row.there_are, row.fewest = min(map(len, best)), min(map(len, found))
     # By similarity: of pictures that are equally like, any is right.
     row.recall = fmean(
-        sum(score >= min(right) for score in some) / len(right) for some, right in zip(found, best, strict=True)
+        sum(score >= right[-1] for score in some) / len(right) for some, right in zip(found, best, strict=True) if right
     )
     row.by_index = any(one.by_index for one in timed)
-    row.queries = timed[0].queries
+    row.queries = max(one.queries for one in timed)
     row.sql_ms, row.call_ms = medians(timed)
 
 
@@ -267,13 +285,13 @@ def medians(timed: Sequence[Timed]) -> tuple[float, float]:
     return median(one.sql_ms for one in timed), median(one.call_ms for one in timed)
 
 
-def timed_search(connection: BaseDatabaseWrapper, item: Item, row: Row) -> Timed:
+def timed_search(connection: BaseDatabaseWrapper, item: Item, search: Search) -> Timed:
     """Search once to see the statements and to warm the caches, then by the call, then by its statements alone."""
     with CaptureQueriesContext(connection) as captured:
-        similar_to(item, **row.options, limit=LIMIT)
+        search(item, limit=LIMIT)
     statements = [query["sql"] for query in captured]
     start = time.perf_counter()
-    similar_to(item, **row.options, limit=LIMIT)
+    search(item, limit=LIMIT)
     called = time.perf_counter()
     cursor = psycopg.Cursor(connection.connection)
     for statement in statements:
@@ -294,3 +312,31 @@ def timed_search(connection: BaseDatabaseWrapper, item: Item, row: Row) -> Timed
 def send(cursor: psycopg.Cursor[Any], statement: str) -> list[Any]:
     cursor.execute(statement.encode())
     return cursor.fetchall() if cursor.description else []
+
+
+def tables(benchmark: Benchmark) -> str:
+    """The results in Markdown."""
+    unfiltered = benchmark.rows[0]
+    columns = ["search", "records", "matches", "recall@12", "plan", "queries", "SQL, ms", "call, ms", "call : SQL"]
+    columns += ["SQL : no filter", "call : no filter", "exact SQL, ms", "exact call, ms"]
+    rows = [
+        (
+            row.title,
+            f"{row.records:,}",
+            f"{row.fewest} of {row.there_are}",
+            f"{row.recall:.3f}",
+            "HNSW" if row.by_index else "exact",
+            str(row.queries),
+            f"{row.sql_ms:.1f}",
+            f"{row.call_ms:.1f}",
+            f"{row.call_ms / row.sql_ms:.2f}",
+            f"{row.sql_ms / unfiltered.sql_ms:.2f}",
+            f"{row.call_ms / unfiltered.call_ms:.2f}",
+            f"{row.exact_sql_ms:.0f}",
+            f"{row.exact_call_ms:.0f}",
+        )
+        for row in benchmark.rows
+    ]
+    of = ", ".join(f"{name} of {count:,}" for name, count in benchmark.dimensions.items())
+    made = f"{benchmark.records:,} records with signatures by {of} dimensions"
+    return str(Table(f"{made}; indexes built in {benchmark.build_s:.0f} s", columns, rows))

@@ -114,18 +114,22 @@ def condition(source_id: int, form: Form) -> str:
     return f"source_id = {source_id} AND method = {_quoted(form.name)} AND version = {_quoted(form.version)}"
 
 
-@contextmanager
-def scanning(candidates: int) -> Iterator[CursorWrapper]:
-    """Let index scans of this block go on until so many rows have passed all filters.
+SCANNING = {
+    "hnsw.iterative_scan": "relaxed_order",  # in strict order, a scan that goes on loses what it came upon too late
+    "hnsw.ef_search": "100",
+    "random_page_cost": "1.1",  # or the planner would rather read all records than look up some thousand
+    "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
+}
+"""Settings of the transaction that searches."""
 
-    In relaxed order: in a strict one, a scan that goes on loses what is nearer than where it left off.
-    """
+
+@contextmanager
+def scanning() -> Iterator[CursorWrapper]:
+    """Let index scans of this block go on until enough rows have passed all filters."""
     alias = router.db_for_read(Signature)
+    settings = ", ".join("set_config(%s, %s, true)" for _name in SCANNING)
     with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', %s, true)",
-            [str(min(candidates, 1000))],
-        )
+        cursor.execute(f"SELECT {settings}", [text for setting in SCANNING.items() for text in setting])
         yield cursor
 
 

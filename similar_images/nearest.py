@@ -23,10 +23,10 @@ from .registry import ImageSource
 from .signatures.base import Form, Method
 
 POOL = 100
-"""Candidates that the method of most weight puts forward, at least; up to a limit of 100, four times as many."""
+"""The most candidates that a method puts forward; four times the limit where that is more."""
 
-MORE = 300
-"""By how many they are more than the limit, at most."""
+SWAY = 1_000
+"""By how many candidates are more than the limit."""
 
 Result = TypeVar("Result")
 Ranking = Mapping[str, float]
@@ -162,20 +162,30 @@ def ranked(
     if not operands:
         return []
     records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
-    found = candidates(source, operands, records, pools(operands, weights, limit))
+    found = candidates(source, operands, records, pools(operands, weights, limit), limit)
     best = blended(operands, refined(operands, found), weights)
     return [one for one in best if round(one.similarity, 1) >= min_similarity][:limit]
 
 
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:
-    """How many candidates each method puts forward: those that count less fewer, but all as many as are wanted."""
-    most = max(weights[operand.form.name] for operand in operands)
-    pool = max(POOL, limit + min(3 * limit, MORE))
-    return {o.form.name: max(limit, ceil(pool * weights[o.form.name] / most)) for o in operands}
+    """How many candidates each method puts forward: as many as are wanted, and more where others change their order.
+
+    The method of most weight puts forward `SWAY` more by the weight of all others; those that count less, fewer.
+    """
+    of = {operand.form.name: weights[operand.form.name] for operand in operands}
+    most = max(of.values())
+    refines = any(method.refines for o in operands if (method := versions.method_of(o.form)))
+    sway = 1 if refines else 1 - most / sum(of.values())
+    pool = min(max(POOL, 4 * limit), limit + ceil(SWAY * sway))
+    return {name: ceil(pool * weight / most) for name, weight in of.items()}
 
 
 def candidates(
-    source: ImageSource, operands: list[Operand], records: models.QuerySet[IndexedImage], pools: Mapping[str, int]
+    source: ImageSource,
+    operands: list[Operand],
+    records: models.QuerySet[IndexedImage],
+    pools: Mapping[str, int],
+    limit: int,
 ) -> list[Candidate]:
     """The records nearest by any method, with their distances by every one, in one query.
 
@@ -183,14 +193,18 @@ def candidates(
     """
     source_id = Source.objects.id_of(source)
     names = [operand.form.name for operand in operands]
-    with indexes.scanning(max(pools.values()) + 1) as cursor:  # the query itself is met, too
+    indexed = {o.form.name for o in operands if getattr(o.form, "has_index", True)}
+    enough = {name: max(limit, pool) for name, pool in pools.items()}
+    # Only of an index, fewer cost less.
+    first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
+    with indexes.scanning() as cursor:
         try:
-            cursor.execute(*statements.nearest(source_id, operands, records, pools))
+            cursor.execute(*statements.nearest(source_id, operands, records, first))
             rows = cursor.fetchall()
-            found_by = Counter(number for row in rows for number in row[3])
-            indexed = [(n, o.form.name) for n, o in enumerate(operands) if getattr(o.form, "has_index", True)]
-            if short := [name for number, name in indexed if found_by[number] < pools[name]]:
-                cursor.execute(*statements.nearest(source_id, operands, records, pools, exactly=short))
+            found_by = Counter(names[number] for row in rows for number in row[3])
+            short = [name for name in indexed if found_by[name] < first[name]]
+            if short or (indexed and len(rows) < limit):
+                cursor.execute(*statements.nearest(source_id, operands, records, enough, exactly=short))
                 rows = cursor.fetchall()
         except EmptyResultSet:
             return []

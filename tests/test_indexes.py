@@ -78,8 +78,8 @@ def plan(action: Any) -> str:
     """How Postgres would run the ranking query of an action."""
     with CaptureQueriesContext(connection) as queries:
         action()
-    sql = next(query["sql"] for query in queries if " LIMIT 100" in query["sql"])
-    with indexes.scanning(100), connection.cursor() as cursor:
+    sql = next(query["sql"] for query in queries if query["sql"].startswith("WITH query"))
+    with indexes.scanning() as cursor:
         cursor.execute("EXPLAIN " + sql)
         return "\n".join(row[0] for row in cursor.fetchall())
 
@@ -144,7 +144,7 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
         try:
-            with indexes.scanning(nearest.POOL) as scan:
+            with indexes.scanning() as scan:
                 scan.execute(*statements.nearest(*arguments(query, few)))
                 assert len(scan.fetchall()) < 5
             assert indexes.PREFIX in plan(lambda: similar_images.similar_to(query, queryset=few, method="wide"))
@@ -172,7 +172,7 @@ def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> 
     sql, parameters = statements.nearest(*arguments(crowd[0], source.objects))
     for number in range(1, len(parameters) + 1):
         sql = sql.replace("%s", f"${number}", 1)
-    with indexes.scanning(nearest.POOL) as cursor:
+    with indexes.scanning() as cursor:
         cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
         cursor.execute(f"PREPARE nearest AS {sql}")
         cursor.execute(f"EXPLAIN EXECUTE nearest ({', '.join(map(repr, parameters))})")

@@ -1,0 +1,89 @@
+"""The command that measures how searches scale: by made-up records, beside the host's and not among them."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+import similar_images
+from similar_images import benchmarking, registry
+from similar_images.models import IndexedImage, MethodVersion, Signature, Source
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _quick(configure: Any) -> None:
+    own = ("Wide", "Bits", "Sparse", "Mean")
+    configure(METHODS={f"tests.methods.{name}": {} for name in own}, RANKING={"wide": 1})
+
+
+def run(*args: str) -> str:
+    out = StringIO()
+    call_command("benchmark_similarity", *args, stdout=out, verbosity=0)
+    return out.getvalue()
+
+
+def schemas() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", [benchmarking.SCHEMA])
+        return [name for (name,) in cursor.fetchall()]
+
+
+def test_benchmark__measures_every_kind_of_search() -> None:
+    told = json.loads(run("--records", "2500", "--queries", "3", "--json"))
+    rows = {row["title"]: row for row in told["rows"]}
+    assert list(rows) == [
+        "no filter",
+        *(f"{share} % left" for share in (100, 10, 1, 0.1)),
+        *(f"no filter, `{name}` alone" for name in ("wide", "bits", "sparse", "mean")),
+    ]
+    assert told["records"] == rows["no filter"]["records"] == rows["100 % left"]["records"] == 2500
+    assert 150 < rows["10 % left"]["records"] < 350
+    for row in rows.values():
+        assert row["fewest"] == row["there_are"]
+        assert row["recall"] >= 0.9, row
+        assert 0 < row["sql_ms"] < row["call_ms"]
+        assert row["exact_sql_ms"] > 0
+    assert rows["no filter, `wide` alone"]["by_index"]
+    assert rows["100 % left"]["queries"] == 4
+
+
+def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    make_picture(2)
+    index_now()
+    tables = (Source, MethodVersion, IndexedImage, Signature)
+
+    def everything() -> Any:
+        return [list(model.objects.order_by("pk").values()) for model in tables], registry.sources()
+
+    before, matches = everything(), similar_images.similar_to(item)
+    assert "| 10 % left " in run("--records", "3000", "--queries", "2")
+    assert everything() == before
+    assert similar_images.similar_to(item) == matches
+    assert schemas() == []
+
+
+def test_benchmark__leaves_nothing_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: Any) -> None:
+        assert schemas()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmarking, "build", stop)
+    before = registry.sources()
+    with pytest.raises(KeyboardInterrupt):
+        run("--records", "300", "--queries", "2")
+    assert schemas() == []
+    assert registry.sources() == before
+
+
+def test_nonsense__is_told() -> None:
+    for options in (["--records", "5"], ["--queries", "0"]):
+        with pytest.raises(CommandError, match="--queries"):
+            run(*options)
