@@ -25,8 +25,8 @@ from .signatures.base import Form, Method
 POOL = 100
 """The most candidates that a method puts forward; four times the limit where that is more."""
 
-SWAY = 1_000
-"""By how many candidates are more than the limit."""
+SPARE, SWAY = 20, 1_000
+"""By how many candidates are more than the limit: at least, and by the weight of other methods."""
 
 Result = TypeVar("Result")
 Ranking = Mapping[str, float]
@@ -168,16 +168,17 @@ def ranked(
 
 
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:
-    """How many candidates each method puts forward: as many as are wanted, and more where others change their order.
+    """How many candidates each method puts forward.
 
-    The method of most weight puts forward `SWAY` more by the weight of all others; those that count less, fewer.
+    The method of most weight, as many as are wanted and more, as other methods and truer distances change their order;
+    those that count less, fewer by the square of their weight: what they alone find seldom comes to the front.
     """
     of = {operand.form.name: weights[operand.form.name] for operand in operands}
     most = max(of.values())
     refines = any(method.refines for o in operands if (method := versions.method_of(o.form)))
     sway = 1 if refines else 1 - most / sum(of.values())
-    pool = min(max(POOL, 4 * limit), limit + ceil(SWAY * sway))
-    return {name: ceil(pool * weight / most) for name, weight in of.items()}
+    pool = min(max(POOL, 4 * limit), limit + max(SPARE, ceil(SWAY * sway)))
+    return {name: ceil(pool * (weight / most) ** 2) for name, weight in of.items()}
 
 
 def candidates(
@@ -195,7 +196,7 @@ def candidates(
     names = [operand.form.name for operand in operands]
     indexed = {o.form.name for o in operands if getattr(o.form, "has_index", True)}
     enough = {name: max(limit, pool) for name, pool in pools.items()}
-    # Only of an index, fewer cost less.
+    # Fewer save time only where there is an index, which for most searches need not go on then.
     first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
     with indexes.scanning() as cursor:
         try:

@@ -132,6 +132,52 @@ def test_filters__fill_the_page_whatever_they_leave(crowd: list[Picture]) -> Non
         assert all(match.object.published for match in matches)
 
 
+def test_filters__plan_and_recall(crowd: list[Picture]) -> None:
+    """By index where much is left, exactly where little is; either way what an exact search finds."""
+    ranking = {"wide": 0.95, "bits": 0.05}
+    left = {share: Picture.objects.filter(pk__in=[p.pk for p in crowd[::share]]) for share in (2, 10, 250)}
+
+    def search(query: Picture, share: int, limit: int = 12) -> list[float]:
+        found = similar_images.similar_to(query, queryset=left[share], ranking=ranking, limit=limit)
+        return [match.similarity for match in found[:12]]
+
+    queries = crowd[:200:20]
+    best = {(query.pk, share): search(query, share, limit=100) for query in queries for share in left}
+    indexes.sync()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for share in left:
+        found = {query.pk: search(query, share) for query in queries}
+        assert {len(scores) for scores in found.values()} == {12}
+        right = [score >= best[pk, share][-1] for pk, scores in found.items() for score in scores]
+        assert sum(right) / len(right) >= 0.95, share
+    assert indexes.PREFIX in plan(lambda: search(crowd[0], 2))
+    assert indexes.PREFIX not in plan(lambda: search(crowd[0], 250))
+
+
+def test_filters__what_the_main_method_did_not_describe_fills_the_page(crowd: list[Picture]) -> None:
+    """A method of little weight puts little forward, but not where nobody else does."""
+    indexes.sync()
+    some = Picture.objects.filter(pk__in=[picture.pk for picture in crowd[2:2000:2]])
+    undescribed = list(some.order_by("pk").values_list("pk", flat=True)[5:])
+    Signature.objects.filter(method="wide", record__object_key__in=undescribed).delete()
+    matches = similar_images.similar_to(crowd[0], queryset=some, ranking={"wide": 0.95, "bits": 0.05})
+    assert len(matches) == 12
+    assert any(match.scores.keys() == {"bits"} for match in matches)
+
+
+def test_pools__by_weight_and_at_least_as_many_as_are_wanted(crowd: list[Picture]) -> None:
+    operands = nearest.stored(registry.get(Picture), crowd[0], ["wide", "bits"])
+    for weights, limit, expected in (
+        ({"wide": 1, "bits": 1}, 12, {"wide": 100, "bits": 100}),
+        ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 1}),
+        ({"wide": 3, "bits": 1}, 100, {"wide": 350, "bits": 39}),
+        ({"wide": 1, "bits": 1}, 1000, {"wide": 1500, "bits": 1500}),
+    ):
+        assert nearest.pools(operands, weights, limit) == expected
+    assert nearest.pools(operands[:1], {"wide": 1}, 12) == {"wide": 32}
+
+
 def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd: list[Picture]) -> None:
     """The planner takes the index for a filter that leaves five of thousands, and the scan stops before it met them."""
     query = crowd[0]
