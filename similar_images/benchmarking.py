@@ -62,6 +62,10 @@ class Item(models.Model):
         return f"Item {self.pk}"
 
 
+OF_THE_APP = (Source, MethodVersion, IndexedImage, Signature)
+TABLES = ", ".join(model._meta.db_table for model in (*OF_THE_APP, Item))
+
+
 @dataclass
 class Row:
     """What was measured of one kind of search, over all queries; times are medians in milliseconds.
@@ -108,7 +112,7 @@ def run(records: int, queries: int, bar: Bar) -> Benchmark:
     with own_source() as (source, connection):
         fill(source, methods, records, bar)
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
+            cursor.execute(f"VACUUM ANALYZE {TABLES}")
         searches = kinds(methods, records)
         items = list(Item._base_manager.order_by("share")[:: records // queries][:queries])
         best = []
@@ -147,11 +151,12 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
         cursor.execute("SHOW search_path")
         search_path = f"{name},{cursor.fetchone()[0]}"
         cursor.execute(f'CREATE SCHEMA "{name}"')
-        for model in (Source, MethodVersion, IndexedImage, Signature):
-            table = model._meta.db_table
-            cursor.execute(f'CREATE UNLOGGED TABLE "{name}"."{table}" (LIKE "{table}" INCLUDING ALL)')
     options, sources = connection.settings_dict["OPTIONS"], dict(registry._sources)
     try:
+        with connection.cursor() as cursor:
+            for model in OF_THE_APP:
+                table = model._meta.db_table
+                cursor.execute(f'CREATE UNLOGGED TABLE "{name}"."{table}" (LIKE "{table}" INCLUDING ALL)')
         connection.close()  # a connection that is made again must not end up in the tables of the host
         path = "-c search_path=" + search_path.replace(" ", "")
         connection.settings_dict["OPTIONS"] = {**options, "options": f"{options.get('options', '')} {path}"}
@@ -254,7 +259,7 @@ def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> flo
             cursor.execute(f"SET maintenance_work_mem = '{kilobytes}kB'")
             cursor.execute(indexes.definition(version))
         of_source.update(has_index=True)
-        cursor.execute("ANALYZE")
+        cursor.execute(f"ANALYZE {TABLES}")
     return time.perf_counter() - start
 
 
