@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 
-from . import conf, registry, signatures, vectors, versions
+from . import conf, registry, vectors, versions
 from .models import MethodVersion, Signature, Source
 from .signatures.base import Form
 
@@ -38,14 +38,15 @@ def name_of(version: MethodVersion) -> str:
 
 def wanted() -> list[MethodVersion]:
     """The versions that there should be an index for: they serve or soon will, and have many signatures."""
-    current = Q()
-    for method in signatures.enabled().values():
-        current |= Q(name=method.name) & (Q(version=method.version) | Q(is_serving=True))
+    current = Q(pk__in=[])
+    for source in registry.sources():
+        for method in versions.wanted(source).values():
+            of_method = Q(source=Source.objects.id_of(source), name=method.name)
+            current |= of_method & (Q(version=method.version) | Q(is_serving=True))
     at_least = conf.get().index_from
-    rows = MethodVersion.objects.filter(current, source__in=[Source.objects.id_of(s) for s in registry.sources()])
     return [
         row
-        for row in rows
+        for row in MethodVersion.objects.filter(current)
         if row.dimensions <= LONGEST[row.storage] and versions.of(row).order_by()[at_least - 1 : at_least].exists()
     ]
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from . import conf, images, vectors, versions
 from .models import IndexedImage, Signature, Source
 from .signatures.base import Method
+from .signatures.projected import Projected
 
 if TYPE_CHECKING:
     from .signatures.base import Value
@@ -164,8 +165,10 @@ def _describe(seen: _Seen, picture: images.Picture | None, missing: list[Method]
     """Add the signatures that are missing. Runs in a thread of its own, without a database."""
     if picture:
         seen.width, seen.height = picture.width, picture.height
+        compute = cache(lambda method: method.compute(picture.pixels))
         for method in missing:
-            seen.values[method.name, method.version] = _columns(method, method.compute(picture.pixels))
+            value = method.project(compute(method.base)) if isinstance(method, Projected) else compute(method)
+            seen.values[method.name, method.version] = _columns(method, value)
     return seen
 
 

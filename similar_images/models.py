@@ -134,6 +134,26 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
             rest = rest.filter(pk__gt=pks[-1])
 
 
+class Projection(models.Model):
+    """A linear map of one version's signatures, learnt from labels or pairs: what it makes is a version of its own."""
+
+    base = models.CharField(_("base version"), max_length=64)
+    mean = models.BinaryField(help_text=_("float32: what is subtracted from a signature of the base."))
+    matrix = models.BinaryField(help_text=_("float32, row by row: what it is multiplied by then."))
+    curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
+    learnt_from = models.JSONField(help_text=_("What it was learnt from."))
+    figures = models.JSONField(help_text=_("Mean average precision on pictures that it had not seen."))
+    created = models.DateTimeField(_("created"), default=timezone.now)
+    is_on = models.BooleanField(default=True, help_text=_("Searches are to go by it."))
+
+    class Meta:
+        verbose_name = _("projection")
+        verbose_name_plural = _("projections")
+
+    def __str__(self) -> str:
+        return f"{self.base} {self.created:%Y-%m-%d}"
+
+
 class MethodVersion(models.Model):
     """One version of a method in one source, and what it takes to search by its signatures.
 
@@ -149,6 +169,9 @@ class MethodVersion(models.Model):
     curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
     is_calibrated = models.BooleanField(default=False, help_text=_("The curve was measured on this site's pictures."))
     recipe = models.JSONField(null=True, help_text=_("Key and options in the setting, to make the method again."))
+    projection = models.OneToOneField(
+        Projection, models.CASCADE, null=True, related_name="version", verbose_name=_("projection")
+    )
     is_serving = models.BooleanField(default=False)
     has_index = models.BooleanField(default=False)
 

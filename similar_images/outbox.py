@@ -14,9 +14,10 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 
-from . import registry, signatures, versions
+from . import registry, versions
 from .models import CHUNK, IndexedImage, IndexedImageQuerySet, Signature, Source
 from .registry import ImageSource
+from .signatures.projected import Projected
 
 logger = logging.getLogger("similar_images")
 
@@ -101,10 +102,10 @@ def orphans(source: ImageSource) -> IndexedImageQuerySet:
 
 def outdated(source: ImageSource, methods: Collection[str] = ()) -> IndexedImageQuerySet:
     """The indexed records that lack a current signature by one of these methods; by any, where none is named."""
-    enabled = signatures.enabled()
+    wanted = versions.wanted(source)
     lacking = Q()
-    for name in methods or enabled:
-        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=enabled[name].version)
+    for name in methods or wanted:
+        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=wanted[name].version)
         lacking |= ~Q(Exists(current))
     return IndexedImage.objects.of(source).filter(lacking, status=Status.INDEXED)
 
@@ -137,6 +138,10 @@ def sweep() -> int:
             for _size in order_unnoted(source):
                 pass
             orphans(source).remove()
+            for method in versions.wanted(source).values():
+                if isinstance(method, Projected):
+                    for _size in versions.fill(source, method):
+                        pass
             outdated(source).reset()
         except Exception:
             logger.exception("The sweep failed for %s.", source.label)

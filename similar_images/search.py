@@ -317,10 +317,11 @@ def status(request: HttpRequest) -> dict[str, Any]:
                 "source": source.label,
                 "method": form.name,
                 "version": form.version,
-                "next_version": "" if form.version == enabled[form.name].version else enabled[form.name].version,
+                "next_version": "" if form.version == wanted[form.name].version else wanted[form.name].version,
                 "search": "hnsw" if isinstance(form, MethodVersion) and form.has_index else "exact",
             }
             for source in registry.sources()
+            for wanted in [versions.wanted(source)]
             for form in versions.serving(source).values()
         ],
     }

@@ -1,7 +1,8 @@
 """Which version of each method a source is searched by.
 
 The method, its model and its options make a version, which every signature carries. When the setting changes, workers
-fill in the new version while searches go on with the old one, until the new one covers all that the old one does.
+fill in the new version while searches go on with the old one, until the new one covers all that the old one does. A
+projection that was learnt for a version makes another one of it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from . import registry, signatures
-from .models import CHUNK, IndexedImage, MethodVersion, Signature, Source
+from . import registry, signatures, vectors
+from .models import CHUNK, IndexedImage, MethodVersion, Projection, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
+from .signatures.projected import Projected
 
 FAILURES = 10
 """Records, or as many in 1,000, that a switch may leave behind because they failed."""
@@ -33,12 +35,42 @@ def serving(source: ImageSource) -> dict[str, Form]:
     return methods | {row.name: row for row in rows}
 
 
+def wanted(source: ImageSource) -> dict[str, Method]:
+    """What a source is to be searched by: the methods of the setting, each through the projection that is on for it."""
+    methods = dict(signatures.enabled())
+    learnt = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), projection__is_on=True)
+    for row in learnt.order_by("-projection_id"):
+        method = method_of(row)
+        if isinstance(method, Projected) and method.base is methods.get(row.name):
+            methods[row.name] = method
+    return methods
+
+
 def method_of(form: Form) -> Method | None:
     """The method that makes signatures of this version; None where it can't be had any more."""
     current = signatures.enabled().get(form.name)
     if current and current.version == form.version:
         return current
-    return _made_again(json.dumps(form.recipe), form.version) if isinstance(form, MethodVersion) else None
+    if not isinstance(form, MethodVersion):
+        return None
+    if form.projection_id is None:
+        return _made_again(json.dumps(form.recipe), form.version)
+    projection = _projection(form.projection_id)
+    if current is None or current.version != projection.base:
+        current = _made_again(json.dumps(form.recipe), projection.base)
+    return current and Projected(
+        current,
+        version=form.version,
+        dimensions=form.dimensions,
+        curve=projection.curve,
+        mean=bytes(projection.mean),
+        matrix=bytes(projection.matrix),
+    )
+
+
+@lru_cache(maxsize=8)
+def _projection(pk: int) -> Projection:
+    return Projection.objects.get(pk=pk)
 
 
 @lru_cache(maxsize=8)
@@ -52,7 +84,8 @@ def _made_again(recipe: str, version: str) -> Method | None:
 
 
 def to_make(source: ImageSource) -> list[Method]:
-    """The methods by which a picture of this source is to be described: those of the setting, and those that serve.
+    """The methods by which a picture of this source is to be described: those of the setting, also as they are
+    projected, and those that serve.
 
     So a picture that comes while a new version is filled in is found at once, and after the switch.
     """
@@ -60,6 +93,7 @@ def to_make(source: ImageSource) -> list[Method]:
     rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
         sync()  # signatures of a version that nobody knows of would be no reason to wait for the next one
+    methods |= {(method.name, method.version): method for method in wanted(source).values()}
     for form in serving(source).values():
         if (form.name, form.version) not in methods and (method := method_of(form)):
             methods[form.name, form.version] = method
@@ -105,9 +139,9 @@ def _plain(recipe: tuple[str, dict[str, Any]]) -> list[Any] | None:
 
 
 def waiting() -> Iterator[tuple[ImageSource, MethodVersion]]:
-    """The versions of the setting that do not serve yet."""
+    """The versions that are wanted and do not serve yet."""
     for source in registry.sources():
-        for method in signatures.enabled().values():
+        for method in wanted(source).values():
             row = MethodVersion.objects.filter(
                 source_id=Source.objects.id_of(source), name=method.name, version=method.version, is_serving=False
             ).first()
@@ -154,11 +188,55 @@ def of(version: MethodVersion) -> QuerySet[Signature]:
     return Signature.objects.filter(source_id=version.source_id, method=version.name, version=version.version)
 
 
+def fill(source: ImageSource, method: Projected) -> Iterator[int]:
+    """Make the signatures of a projection from those stored of its base, chunk by chunk; yield how many.
+
+    No picture is read. Records that another transaction has locked are left for another time.
+    """
+    import numpy as np
+
+    made = Signature.objects.filter(source_id=Source.objects.id_of(source), method=method.name)
+    base = made.filter(version=method.base.version)
+    lacking = (
+        IndexedImage.objects.of(source)
+        .filter(Exists(base.filter(record=OuterRef("pk"))))
+        .exclude(Exists(made.filter(record=OuterRef("pk"), version=method.version)))
+        .order_by("pk")
+        .select_for_update(skip_locked=True, of=("self",))
+    )
+    while True:
+        with transaction.atomic():
+            pks = list(lacking.values_list("pk", flat=True)[:CHUNK])
+            if not pks:
+                return
+            rows = list(base.filter(record__in=pks))
+            seen = method.project(np.array([vectors.unpack(row.dense) for row in rows]))
+            Signature.objects.bulk_create(
+                [
+                    Signature(
+                        record_id=row.record_id,
+                        source_id=row.source_id,
+                        method=method.name,
+                        version=method.version,
+                        dense=vectors.pack(method, value),
+                    )
+                    for row, value in zip(rows, seen, strict=True)
+                ],
+                ignore_conflicts=True,
+            )
+        lacking = lacking.filter(pk__gt=pks[-1])
+        yield len(rows)
+
+
 def prune(sources: Iterable[ImageSource]) -> Iterator[int]:
-    """Delete the signatures that neither serve nor are wanted by the setting; yield how many, chunk by chunk."""
-    current = {(method.name, method.version) for method in signatures.enabled().values()}
+    """Delete the signatures that neither serve nor are wanted; yield how many, chunk by chunk.
+
+    What a projection is applied to is kept: the next one is learnt from it.
+    """
     for source in sources:
         source_id = Source.objects.id_of(source)
+        methods = (*signatures.enabled().values(), *wanted(source).values())
+        current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.objects.filter(source_id=source_id):
             # The row goes first: what nobody knows of can't be switched to while its signatures go.
             if (row.name, row.version) not in current:
@@ -169,6 +247,7 @@ def prune(sources: Iterable[ImageSource]) -> Iterator[int]:
         for name, version in rows.values_list("method", "version").distinct().order_by():
             if (name, version) not in known:
                 yield from _delete(rows.filter(method=name, version=version))
+    Projection.objects.filter(version=None).delete()
 
 
 def _delete(rows: QuerySet[Signature]) -> Iterator[int]:

@@ -16,7 +16,7 @@ from similar_images.evaluation.stored import of_source
 from similar_images.images import UnreadableImage
 from similar_images.models import MethodVersion, Source
 from similar_images.registry import ImageSource
-from similar_images.signatures.base import percent
+from similar_images.signatures.base import Method, percent
 
 
 class Command(BaseCommand):
@@ -51,25 +51,25 @@ class Command(BaseCommand):
         versions.sync()
         measured = 0
         for source in sources:
-            for row in self._rows(source, names):
+            for row, method in self._rows(source, names):
                 if options["reset"]:
-                    self._keep(row, None, options)
+                    self._keep(row, method, None, options)
                     continue
-                measured += self._calibrate(source, row, options)
+                measured += self._calibrate(source, row, method, options)
         if not measured and not options["reset"]:
             raise CommandError(
                 f"There is nothing to measure on: no source has {FEWEST} pictures indexed by the methods of the "
                 "setting. Run “manage.py index_images” first."
             )
 
-    def _rows(self, source: ImageSource, names: list[str]) -> Iterator[MethodVersion]:
-        """The versions of the setting."""
-        for name in names:
-            version = signatures.enabled()[name].version
-            yield MethodVersion.objects.get(source_id=Source.objects.id_of(source), name=name, version=version)
+    def _rows(self, source: ImageSource, names: list[str]) -> Iterator[tuple[MethodVersion, Method]]:
+        """The versions that are wanted."""
+        wanted = versions.wanted(source)
+        for method in (wanted[name] for name in names):
+            rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), name=method.name)
+            yield rows.get(version=method.version), method
 
-    def _calibrate(self, source: ImageSource, row: MethodVersion, options: dict[str, Any]) -> bool:
-        method = signatures.enabled()[row.name]
+    def _calibrate(self, source: ImageSource, row: MethodVersion, method: Method, options: dict[str, Any]) -> bool:
         described, _missing = of_source(source, None, {row.name: method}, options["pictures"])
         count = len(described.items)
         if count < FEWEST:
@@ -98,11 +98,13 @@ class Command(BaseCommand):
         ):
             before, after = percent(row.curve, distance), percent(curve, distance)
             self.stdout.write(f"  {title}: {before:.1f} → {after:.1f}")
-        self._keep(row, curve, options)
+        self._keep(row, method, curve, options)
         return True
 
-    def _keep(self, row: MethodVersion, curve: list[list[float]] | None, options: dict[str, Any]) -> None:
+    def _keep(
+        self, row: MethodVersion, method: Method, curve: list[list[float]] | None, options: dict[str, Any]
+    ) -> None:
         if options["dry_run"]:
             return
-        shipped = [list(point) for point in signatures.enabled()[row.name].curve]
+        shipped = [list(point) for point in method.curve]
         MethodVersion.objects.filter(pk=row.pk).update(curve=curve or shipped, is_calibrated=curve is not None)
