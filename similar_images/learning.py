@@ -23,7 +23,7 @@ from .evaluation.calibration import measure
 from .evaluation.describing import one_core
 from .evaluation.retrieval import judge
 from .evaluation.stored import of_source
-from .models import MethodVersion, Projection, Signature, Source
+from .models import IndexedImage, MethodVersion, Projection, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Method
 from .signatures.distances import BLOCK, Signatures
@@ -112,8 +112,8 @@ class Lesson:
         `contrast`: how much it counts against damping a direction that unlike pairs differ in it.
         """
         directions, within, unlike = self.spread
-        kept = ridge * within[0] + contrast * unlike
-        gains = np.sqrt(kept / np.maximum(kept + within, 1e-12))
+        kept = ridge * within[0] + contrast * unlike + 1e-12
+        gains = np.sqrt(kept / (kept + within))
         matrix = np.eye(self.values.shape[1]) + (directions.T * (gains - 1)) @ directions
         return self.values.mean(axis=0), matrix.astype(np.float32)
 
@@ -258,6 +258,7 @@ def _stored(source: ImageSource, method: Method, object_ids: list[str]) -> dict[
         method=method.name,
         version=method.version,
         low_detail=False,
+        record__status=IndexedImage.Status.INDEXED,
         record__object_id__in=object_ids,
     ).order_by("record")
     return {object_id: vectors.unpack(value) for object_id, value in rows.values_list("record__object_id", "dense")}
@@ -302,7 +303,6 @@ def switch_on(source: ImageSource, method: Projected, learnt_from: dict[str, Any
             curve=method.curve,
             learnt_from=learnt_from,
             figures={"mAP": {"base": before, "projection": after}, "gain": trial.interval},
-            is_on=False,
         )
         new = {"dimensions": method.dimensions, "curve": method.curve, "is_calibrated": True, "projection": projection}
         rows.update_or_create(

@@ -144,7 +144,7 @@ class Projection(models.Model):
     learnt_from = models.JSONField(help_text=_("What it was learnt from."))
     figures = models.JSONField(help_text=_("Mean average precision on pictures that it had not seen."))
     created = models.DateTimeField(_("created"), default=timezone.now)
-    is_on = models.BooleanField(default=True, help_text=_("Searches are to go by it."))
+    is_on = models.BooleanField(default=False, help_text=_("Searches are to go by it."))
 
     class Meta:
         verbose_name = _("projection")

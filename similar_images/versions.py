@@ -56,6 +56,8 @@ def method_of(form: Form) -> Method | None:
     if form.projection_id is None:
         return _made_again(json.dumps(form.recipe), form.version)
     projection = _projection(form.projection_id)
+    if projection is None:
+        return None
     if current is None or current.version != projection.base:
         current = _made_again(json.dumps(form.recipe), projection.base)
     return current and Projected(
@@ -69,8 +71,8 @@ def method_of(form: Form) -> Method | None:
 
 
 @lru_cache(maxsize=8)
-def _projection(pk: int) -> Projection:
-    return Projection.objects.get(pk=pk)
+def _projection(pk: int) -> Projection | None:
+    return Projection.objects.filter(pk=pk).first()
 
 
 @lru_cache(maxsize=8)

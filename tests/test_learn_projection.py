@@ -16,8 +16,11 @@ from django.core.management import CommandError, call_command
 
 import similar_images
 from similar_images import indexes, learning, outbox, registry, search, signatures, versions
+from similar_images.evaluation.describing import describe
+from similar_images.evaluation.pictures import Item, of_folder
 from similar_images.learning import Lesson
 from similar_images.models import MethodVersion, Projection, Signature
+from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projected import Projected, can_project
 from tests.methods import Wide
 from tests.testapp.models import Picture, Shelf
@@ -81,6 +84,26 @@ def test_lesson__what_unlike_pairs_differ_in_is_damped_less() -> None:
     taught = Lesson(values, np.arange(80) // 4, unlike)
     gains = [float(np.linalg.norm(taught.fit(0.1, contrast)[1][0])) for contrast in (0.0, 1.0)]
     assert gains[0] < 0.4 < gains[1] < 1
+
+
+@pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: no labeled sets in {SETS}")
+@pytest.mark.parametrize(
+    ("name", "label", "groups", "each"), [("clothing", "class", 10, 12), ("grocery", "group", 24, 4)]
+)
+def test_attempt__real_pictures(name: str, label: str, groups: int, each: int) -> None:
+    """Products of a grocery teach what other products are alike; ten classes of clothes are too few to be sure."""
+    chosen: dict[str, list[Item]] = {}
+    for item in of_folder(SETS / name):
+        if item.labels[label] in chosen or len(chosen) < groups:
+            chosen.setdefault(item.labels[label], []).append(item)
+    items = [item for members in chosen.values() for item in members[:each]]
+    values = describe(items, {"embedding": Embedding()}, max_pixels=10**7).signatures["embedding"].dense
+    numbers = np.unique([item.labels[label] for item in items], return_inverse=True)[1]
+    trial = learning.attempt(Lesson(values, numbers, NO_PAIRS))
+    base, learnt = trial.means
+    assert learnt > base
+    assert trial.wins == (name == "grocery")
+    assert not learning.attempt(Lesson(values, np.random.default_rng(0).permutation(numbers), NO_PAIRS)).wins
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ('learnt_from', models.JSONField(help_text='What it was learnt from.')),
                 ('figures', models.JSONField(help_text='Mean average precision on pictures that it had not seen.')),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
-                ('is_on', models.BooleanField(default=True, help_text='Searches are to go by it.')),
+                ('is_on', models.BooleanField(default=False, help_text='Searches are to go by it.')),
             ],
             options={
                 'verbose_name': 'projection',
