@@ -14,6 +14,7 @@ from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
 from .. import conf
+from .background import Trimming
 from .base import Method
 
 BUILT_IN = {
@@ -56,13 +57,16 @@ def enabled() -> Mapping[str, Method]:
 def load(name: str, options: dict[str, Any]) -> Method:
     """A method by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
 
+    With the option "trim" it sees pictures on a plain background trimmed (see background.py).
+
     Raises:
         ImproperlyConfigured: it can't be imported, is no Method, or refuses the options; or the name can't be used.
     """
     key = f"SIMILAR_IMAGES['METHODS'][{name!r}]"
     named = "class" in options
     target = options.get("class", name)
-    recipe, options = options, {option: value for option, value in options.items() if option != "class"}
+    trim = options.get("trim", False)
+    recipe, options = options, {option: value for option, value in options.items() if option not in ("class", "trim")}
     if named and not (len(name) <= 64 and NAME.fullmatch(name)):
         raise ImproperlyConfigured(f"{key}: a name has at most 64 letters and digits, with single - or _ between them.")
     try:
@@ -72,8 +76,12 @@ def load(name: str, options: dict[str, Any]) -> Method:
         raise ImproperlyConfigured(f"{key}: neither a built-in method ({known}) nor importable: {error}.") from error
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.signatures.base.Method.")
+    if not isinstance(trim, bool):
+        raise ImproperlyConfigured(f"{key}: trim must be True or False.")
+    if trim:
+        kind = type(kind.__name__, (Trimming, kind), {})
     try:
-        method = kind(**options)
+        method: Method = kind(**options)
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
     method.recipe = name, recipe
