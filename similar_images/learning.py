@@ -214,11 +214,12 @@ def read(source: ImageSource, method: Method, labels: Mapping[str, str], pairs: 
     """
     pairs = list(pairs)
     members = list(_groups(labels, pairs))
-    random.Random(0).shuffle(members)  # noqa: S311 - nothing secret is drawn
+    draw = random.Random(0)  # noqa: S311 - nothing secret is drawn
+    draw.shuffle(members)
     stored: dict[str, Any] = {}
     groups: list[int] = []
     for number, ids in enumerate(members):
-        found = _stored(source, method, ids[:MOST_OF_GROUP])
+        found = _stored(source, method, draw.sample(ids, min(len(ids), MOST_OF_GROUP)))
         if len(found) > 1:
             stored |= found
             groups += [number] * len(found)

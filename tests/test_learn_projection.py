@@ -305,10 +305,13 @@ def test_command__a_key_that_is_none_is_told(tmp_path: Path, configure: Any) -> 
         learn(labels=tmp_path / "labels.csv")
 
 
-def test_command__says_what_to_install(monkeypatch: Any) -> None:
+@pytest.mark.django_db
+def test_command__says_what_to_install(monkeypatch: Any, configure: Any) -> None:
+    configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
     monkeypatch.setattr("similar_images.management.commands.learn_projection.find_spec", lambda name: None)
     with pytest.raises(CommandError, match=r'pip install "similar_images\[learn\]"'):
-        learn()
+        learn(by="shelf_id")
+    assert "Switched." in learn(off=True)
 
 
 def test_can_project__dense_cosines_that_tell_no_low_detail() -> None:

@@ -40,9 +40,6 @@ class Command(BaseCommand):
         parser.add_argument("--off", action="store_true", help="Go back to the signatures as they were.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for package in ("scipy", "sklearn"):
-            if find_spec(package) is None:
-                raise CommandError('learn_projection needs scikit-learn: pip install "similar_images[learn]".')
         from similar_images import learning
 
         try:
@@ -58,10 +55,10 @@ class Command(BaseCommand):
         if options["off"]:
             self._tell(learning.switch_off(source, name))
             return
+        if find_spec("sklearn") is None:
+            raise CommandError('learn_projection needs scikit-learn: pip install "similar_images[learn]".')
         if not can_project(method):
-            raise CommandError(
-                f"The signatures of {name} can't be projected: it takes a method with a cosine, no text."
-            )
+            raise CommandError(f"The signatures of {name} can't be projected: it takes a cosine, and no text encoder.")
         if not any(options[key] for key in ("by", "labels", "pairs")):
             raise CommandError("Say what is alike: --by, --labels or --pairs.")
         labels = self._labels(source, options)
