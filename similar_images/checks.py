@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import conf, dispatch, registry, signatures
+from . import conf, dispatch, measures, registry, signatures
 
 SWEEP = "similar_images.tasks.sweep"
 MINIMUM_PGVECTOR = (0, 8)
@@ -26,6 +26,7 @@ def register() -> None:
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
     checks.register(check_versions, Tags.database)
+    checks.register(check_measures)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
 
@@ -172,6 +173,35 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
                 hint="The workers fill it in. Where many failed, the records in the admin say why; "
                 "“manage.py index_images --failed” has them tried again.",
                 id="similar_images.I001",
+            )
+        )
+    return messages
+
+
+def check_measures(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        known = measures.available()
+    except ImproperlyConfigured as error:
+        if conf.problems(getattr(settings, "SIMILAR_IMAGES", {})):
+            return []  # told already
+        hint = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
+        return [Error(str(error), hint=hint, id="similar_images.E009")]
+    messages: list[CheckMessage] = [
+        Error(
+            f"SIMILAR_IMAGES['COMPARE_BY'] names {name!r}, which is no measure.",
+            hint=f"There are: {', '.join(known)}.",
+            id="similar_images.E009",
+        )
+        for name in conf.get().compare_by
+        if name not in known
+    ]
+    lacking = {name: problem for name, measure in known.items() for problem in measure.check()}
+    if lacking:
+        messages.append(
+            checks.Info(
+                f"Two pictures can't be compared by {', '.join(lacking)}.",
+                hint=" ".join(f"{problem.rstrip('.')}." for problem in dict.fromkeys(lacking.values())),
+                id="similar_images.I002",
             )
         )
     return messages

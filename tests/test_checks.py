@@ -270,3 +270,30 @@ def test_check_cache__that_there_is_not(configure: Any) -> None:
     configure(COMPARE_CACHE="nonsense")
     with pytest.raises(SystemCheckError, match=r"E001\) SIMILAR_IMAGES\['COMPARE_CACHE'\] is 'nonsense', which"):
         call_command("check", deploy=True)
+
+
+# --- measures --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"MEASURES": {"sim": {}}}, r"SIMILAR_IMAGES\['MEASURES'\]\['sim'\]: neither a built-in measure"),
+        ({"MEASURES": {"pathlib.Path": {}}}, r".*\['pathlib\.Path'\] is not a subclass of .*Measure"),
+        ({"MEASURES": {"keypoints-orb": {"ratio": 7}}}, r".*\['keypoints-orb'\] can't be used: ratio must be"),
+        ({"COMPARE_BY": ["ssim", "taste"]}, r"SIMILAR_IMAGES\['COMPARE_BY'\] names 'taste', which is no measure"),
+    ],
+)
+def test_check__wrong_measures(keys: dict[str, Any], reason: str, configure: Any) -> None:
+    configure(**keys)
+    with pytest.raises(SystemCheckError, match=rf"\(similar_images\.E009\) {reason}"):
+        call_command("check")
+
+
+def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("similar_images.measures.keypoints.find_spec", lambda name: None)
+    monkeypatch.setattr("similar_images.measures.transport.find_spec", lambda name: None)
+    [message] = checks.check_measures()
+    assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
+    assert message.msg == "Two pictures can't be compared by keypoints-surf, emd-color, emd-gray."
+    assert str(message.hint).count("pip install similar_images[compare]") == 2

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf, signatures
 from .base import Measure
-from .signature import BySignature
+from .signature import BySignature, MissingMethod
 
 BUILT_IN = {
     "alignment": f"{__name__}.overlap.Overlap",
@@ -51,8 +51,16 @@ def available() -> Mapping[str, Measure]:
     options = conf.get().measures
     names = [*BUILT_IN, *(name for name in options if name not in BUILT_IN)]
     measures = {measure.name: measure for measure in (load(name, options.get(name, {})) for name in names)}
-    methods = {name: signatures.load(name, {}) for name in signatures.BUILT_IN} | dict(signatures.enabled())
-    return MappingProxyType(measures | {name: BySignature(method) for name, method in methods.items()})
+    measures |= {name: _by_method(name) for name in signatures.BUILT_IN}
+    measures |= {name: BySignature(method) for name, method in signatures.enabled().items()}
+    return MappingProxyType(measures)
+
+
+def _by_method(name: str) -> Measure:
+    try:
+        return BySignature(signatures.load(name, {}))
+    except ImproperlyConfigured as error:  # this installation lacks something for it
+        return MissingMethod(name, str(error))
 
 
 def chosen(names: Iterable[str] | None = None) -> dict[str, Measure]:

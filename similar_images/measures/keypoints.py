@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import opencv
 from .base import Measure, Reading, View
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Keypoints(Measure):
     """
 
     kind: ClassVar[Kind]
+    feature: ClassVar[str]
+    """What OpenCV calls the detector."""
     best = 1.0
     worst = 0.0
     meaning = gettext_lazy("The share of striking points that lie in both pictures as one geometry has it.")
@@ -91,6 +94,9 @@ class Keypoints(Measure):
         }
         return Reading(proven / fewer if fewer else 0.0, details, (of_a, of_b, matches))
 
+    def check(self) -> list[str]:
+        return [] if opencv.declares(self.feature) else [opencv.missing(self.feature)]
+
     def _pairs(self, a: Points, b: Points) -> NDArray[np.intp]:
         from . import points
 
@@ -120,36 +126,46 @@ class Sift(Keypoints):
     name = "keypoints-sift"
     title = gettext_lazy("Keypoints: SIFT")
     kind = "sift"
+    feature = "SIFT"
 
 
 class RootSift(Keypoints):
     name = "keypoints-rootsift"
     title = gettext_lazy("Keypoints: RootSIFT")
     kind = "rootsift"
+    feature = "SIFT"
 
 
 class Surf(Keypoints):
     name = "keypoints-surf"
     title = gettext_lazy("Keypoints: SURF")
     kind = "surf"
+    feature = "SURF"
 
     def check(self) -> list[str]:
-        return [] if find_spec("mahotas") else [_("SURF needs mahotas: pip install similar_images[compare]")]
+        return [] if find_spec("mahotas") else [without_mahotas()]
+
+
+def without_mahotas() -> str:
+    return _("SURF needs mahotas: pip install similar_images[compare]")
 
 
 class Kaze(Keypoints):
     name = "keypoints-kaze"
     title = gettext_lazy("Keypoints: KAZE")
     kind = "kaze"
+    feature = "KAZE"
 
 
 class Akaze(Keypoints):
     name = "keypoints-akaze"
     title = gettext_lazy("Keypoints: AKAZE")
     kind = "akaze"
+    feature = "AKAZE"
 
 
 class Orb(Keypoints):
     name = "keypoints-orb"
     title = gettext_lazy("Keypoints: ORB")
     kind = "orb"
+    feature = "ORB"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
+from .. import opencv
 from .base import Unavailable, View
-from .keypoints import LIMIT
+from .keypoints import LIMIT, without_mahotas
 
 if TYPE_CHECKING:
     from .base import Gray
@@ -105,23 +105,18 @@ def _strongest(create: Callable[[int], Any], gray: Gray, limit: int) -> tuple[Fl
     return np.array([found[i].pt for i in ranks], np.float32), descriptors[ranks]
 
 
-def _opencv(name: str) -> Callable[..., Any]:
-    """OpenCV 5 moved some detectors to the contrib modules."""
-    create = getattr(cv2, name, None) or getattr(getattr(cv2, "xfeatures2d", None), name, None)
+def _opencv(feature: str) -> Callable[..., Any]:
+    create = opencv.creator(feature)
     if create is None:
-        message = _("This build of OpenCV has no %(name)s: install opencv-contrib-python-headless alone.")
-        raise Unavailable(message % {"name": name.removesuffix("_create")})
-    found: Callable[..., Any] = create
-    return found
+        raise Unavailable(opencv.missing(feature))
+    return create
 
 
 def _sift(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
     """Lowe, "Distinctive Image Features from Scale-Invariant Keypoints" (2004)."""
-    found = _strongest(_opencv("SIFT_create"), gray, limit)
+    found = _strongest(_opencv("SIFT"), gray, limit)
     if len(found[0]) < FEW:  # drawings and things on white have faint detail only
-        found = _strongest(
-            lambda count: _opencv("SIFT_create")(count, contrastThreshold=0.01, edgeThreshold=20), gray, limit
-        )
+        found = _strongest(lambda count: _opencv("SIFT")(count, contrastThreshold=0.01, edgeThreshold=20), gray, limit)
     return found
 
 
@@ -134,17 +129,17 @@ def _rootsift(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
 
 def _kaze(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
     """Alcantarilla, Bartoli and Davison, "KAZE Features" (2012)."""
-    return _strongest(lambda count: _opencv("KAZE_create")(), gray, limit)
+    return _strongest(lambda count: _opencv("KAZE")(), gray, limit)
 
 
 def _akaze(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
     """Alcantarilla, Nuevo and Bartoli, "Fast Explicit Diffusion for Accelerated Features" (2013)."""
-    return _strongest(lambda count: _opencv("AKAZE_create")(), gray, limit)
+    return _strongest(lambda count: _opencv("AKAZE")(), gray, limit)
 
 
 def _orb(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
     """Rublee, Rabaud, Konolige and Bradski, "ORB: an efficient alternative to SIFT or SURF" (2011)."""
-    return _strongest(_opencv("ORB_create"), gray, limit)
+    return _strongest(_opencv("ORB"), gray, limit)
 
 
 def _surf(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
@@ -155,7 +150,7 @@ def _surf(gray: Gray, limit: int) -> tuple[Floats, NDArray[Any]]:
     try:
         from mahotas.features import surf
     except ImportError:
-        raise Unavailable(_("SURF needs mahotas: pip install similar_images[compare]")) from None
+        raise Unavailable(without_mahotas()) from None
     found = surf.surf(gray, max_points=limit, descriptor_only=False)  # rows of y, x, scale, score, sign, angle, 64
     found = found[np.lexsort((found[:, 0], found[:, 1], -found[:, 3]))]
     return found[:, 1::-1].astype(np.float32), found[:, 6:].astype(np.float32)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from .. import vectors
 from ..signatures.base import Method
-from .base import Measure, Reading, View
+from .base import Measure, Reading, Unavailable, View
 
 
 def _title(name: str) -> str:
@@ -53,3 +53,22 @@ class BySignature(Measure):
         if reading.details.get("low_detail") and reading.value > 0:
             return 0.0
         return self.method.similarity(reading.value)
+
+
+class MissingMethod(Measure):
+    """A signature method that this installation lacks something for."""
+
+    meaning = BySignature.meaning
+    best, worst = 0.0, float("inf")
+    curve = ((0, 100), (1, 0))
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.title = lazy(_title, str)(name)  # type: ignore[misc]
+        self.reason = reason
+
+    def check(self) -> list[str]:
+        return [self.reason]
+
+    def compare(self, a: View, b: View) -> Reading:
+        raise Unavailable(self.reason)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from .. import opencv
 from .base import Method, Metric
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ POINTS = 32
 LENGTH = 64
 LONG_SIDE = 160
 OCTAVES = 2
-MISSING = (
-    "this build of OpenCV has no KAZE: install opencv-contrib-python-headless, and no other opencv-python beside it"
-)
 
 
 class Kaze(Method):
@@ -50,9 +46,8 @@ class Kaze(Method):
         """Raises:
         ValueError: the installed OpenCV lacks KAZE.
         """
-        # Loading OpenCV would tell for sure, but takes long and a web process never needs it.
-        if not _declares_kaze():
-            raise ValueError(MISSING)
+        if not opencv.declares("KAZE"):
+            raise ValueError(opencv.missing("KAZE"))
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe a picture by 32 x 64 numbers from -1 to 1, each 64 of length 1 or all 0.
@@ -67,7 +62,10 @@ class Kaze(Method):
         scale = min(1, LONG_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        points, descriptors = _create().detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), None)
+        create = opencv.creator("KAZE")
+        if create is None:
+            raise RuntimeError(opencv.missing("KAZE"))
+        points, descriptors = create(nOctaves=OCTAVES).detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), None)
         ranks = sorted(range(len(points)), key=lambda i: (-points[i].response, points[i].pt, points[i].size))
         signature = np.zeros((POINTS, LENGTH), np.float32)
         if ranks:
@@ -80,23 +78,3 @@ class Kaze(Method):
     def has_low_detail(self, value: Value) -> bool:
         """Whether the picture has no keypoints."""
         return not isinstance(value, dict) and bool((value < 0).all())
-
-
-def _create() -> Any:
-    """OpenCV's detector: OpenCV 5 moved it to the contrib modules."""
-    import cv2
-
-    create = getattr(cv2, "KAZE_create", None) or getattr(getattr(cv2, "xfeatures2d", None), "KAZE_create", None)
-    if create is None:
-        raise RuntimeError(MISSING)
-    return create(nOctaves=OCTAVES)
-
-
-def _declares_kaze() -> bool:
-    """Whether OpenCV's type declarations name KAZE; a build without declarations gets the benefit of the doubt."""
-    spec = find_spec("cv2")
-    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
-    if spec is not None and not any((folder / "__init__.pyi").is_file() for folder in folders):
-        return True
-    declarations = [folder / name for folder in folders for name in ("__init__.pyi", "xfeatures2d/__init__.pyi")]
-    return any("class KAZE(" in file.read_text(encoding="utf-8") for file in declarations if file.is_file())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from similar_images import measures, signatures
-from similar_images.measures.base import View
+from similar_images.measures.base import Unavailable, View
 from tests.signatures.contract import distance, draw, stored
 
 
@@ -33,3 +33,16 @@ def test_measure__blank_picture_is_nobodys_match() -> None:
     reading = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
     assert reading.details["low_detail"]
     assert measure.similarity(reading) == 0
+
+
+def test_available__without_what_a_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("similar_images.opencv.declares", lambda feature: feature != "KAZE")
+    measures.available.cache_clear()
+    try:
+        measure = measures.available()["kaze"]
+        assert "no KAZE: install opencv-contrib" in measure.check()[0]
+        with pytest.raises(Unavailable, match="no KAZE"):
+            measure.measure(draw(60, 80), draw(60, 80))
+        assert "ahash" in measures.available()
+    finally:
+        measures.available.cache_clear()
