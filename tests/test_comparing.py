@@ -144,3 +144,10 @@ def test_compare__a_measure_that_can_not_be_had_is_told(monkeypatch: pytest.Monk
     result = compare(jpeg(1), jpeg(2), measures=["keypoints-surf", "phash"])
     assert result["keypoints-surf"].problem == "SURF needs mahotas: pip install similar_images[compare]"
     assert result["phash"].value is not None
+
+
+def test_docs__name_every_measure() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
+    for name in measures.BUILT_IN:
+        kind = name.removeprefix("keypoints")
+        assert f"`{name}`" in text or f"`{kind}`" in text, name

@@ -113,5 +113,5 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
 def png(picture: Pixels) -> bytes:
     """The picture as a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=False, compress_level=6)
+    Image.fromarray(picture).save(file, "PNG", optimize=False, compress_level=3)
     return file.getvalue()
