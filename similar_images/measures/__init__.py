@@ -10,10 +10,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from .. import conf, signatures
+from .. import conf, plugins, signatures
 from .base import Measure
 from .signature import BySignature, MissingMethod
 
@@ -86,21 +85,12 @@ def load(name: str, options: dict[str, Any]) -> Measure:
         ImproperlyConfigured: it can't be imported, is no Measure, or refuses the options.
     """
     key = f"SIMILAR_IMAGES['MEASURES'][{name!r}]"
-    target = options.get("class", name)
-    named = "class" in options or name in BUILT_IN
-    options = {option: value for option, value in options.items() if option != "class"}
-    try:
-        kind = import_string(BUILT_IN.get(target, target))
-    except (ImportError, AttributeError, TypeError) as error:
-        known = ", ".join(BUILT_IN)
-        raise ImproperlyConfigured(f"{key}: neither a built-in measure ({known}) nor importable: {error}.") from error
-    if not (isinstance(kind, type) and issubclass(kind, Measure)):
-        raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.measures.base.Measure.")
-    try:
-        measure = kind(**options)
-    except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
+    named = "class" in options
+    kind = plugins.load(key, options.get("class", name), Measure, BUILT_IN)
     if named:
+        plugins.check_name(key, name)
+    measure = plugins.make(key, kind, {option: value for option, value in options.items() if option != "class"})
+    if named or name in BUILT_IN:
         measure.name = name
     return measure
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -11,9 +10,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
-from django.utils.module_loading import import_string
 
-from .. import conf
+from .. import conf, plugins
 from .background import Trimming
 from .base import Method
 
@@ -31,8 +29,6 @@ BUILT_IN = {
     "blockmean": f"{__name__}.hashes.BlockMean",
     "kaze": f"{__name__}.local.Kaze",
 }
-
-NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
 
 @lru_cache(maxsize=1)
@@ -67,23 +63,14 @@ def load(name: str, options: dict[str, Any]) -> Method:
     target = options.get("class", name)
     trim = options.get("trim", False)
     recipe, options = options, {option: value for option, value in options.items() if option not in ("class", "trim")}
-    if named and not (len(name) <= 64 and NAME.fullmatch(name)):
-        raise ImproperlyConfigured(f"{key}: a name has at most 64 letters and digits, with single - or _ between them.")
-    try:
-        kind = import_string(BUILT_IN.get(target, target))
-    except (ImportError, AttributeError, TypeError) as error:
-        known = ", ".join(BUILT_IN)
-        raise ImproperlyConfigured(f"{key}: neither a built-in method ({known}) nor importable: {error}.") from error
-    if not (isinstance(kind, type) and issubclass(kind, Method)):
-        raise ImproperlyConfigured(f"{key} is not a subclass of similar_images.signatures.base.Method.")
+    if named:
+        plugins.check_name(key, name)
+    kind = plugins.load(key, target, Method, BUILT_IN)
     if not isinstance(trim, bool):
         raise ImproperlyConfigured(f"{key}: trim must be True or False.")
     if trim:
         kind = type(kind.__name__, (Trimming, kind), {})
-    try:
-        method: Method = kind(**options)
-    except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
+    method = plugins.make(key, kind, options)
     method.recipe = name, recipe
     if named:
         method.name = name
