@@ -39,6 +39,18 @@ AGREES = 0.8
 SAME_PICTURE = 0.7
 """Agreement of a picture and its copy: of 700 edited copies of photos all had 0.75, of 1,000 other pairs none."""
 
+UNTOUCHED = 0.97
+"""Agreement under which something was changed in places."""
+
+FAITHFUL = 0.978
+"""Fidelity of what was not: of another picture of the thing it is less."""
+
+RECOLORED = 8.0
+"""Mean difference of colors, of 255, from which on a picture is recolored."""
+
+QUITE = 0.95
+"""Agreement everywhere of a picture that was recolored, and nothing else."""
+
 EXPLAINED = 6.0
 """Difference that editing the whole may leave: a thing photographed in another color leaves more."""
 
@@ -74,10 +86,10 @@ class Alignment:
     `matrix` (3, 3) takes places of b.pixels to places of a.pixels. `overlap_a` and `overlap_b` are the shares of
     either picture that lie on the other, from 0 to 1. `agreement` is the share, of the windows there that show
     something, that show the same: without what may have been laid over one of the two, and `everywhere` with it.
-    `color_difference` is the mean difference of colors in steps of 255, and `unexplained` what is left of it when the
-    whole is edited. `proven` is the number of keypoints that the geometry is by, 0 where it is not by any; `tilt` how
-    many times nearer one corner of b is than another, seen from a: 1 where the picture was only turned, stretched or
-    sheared.
+    `fidelity` is the correlation in those that do, by their contrast. `color_difference` is the mean difference of
+    colors in steps of 255, and `unexplained` what is left of it when the whole is edited. `proven` is the number of
+    keypoints that the geometry is by, 0 where it is not by any; `tilt` how many times nearer one corner of b is than
+    another, seen from a: 1 where the picture was only turned, stretched or sheared.
     """
 
     matrix: Matrix
@@ -85,6 +97,7 @@ class Alignment:
     overlap_b: float
     agreement: float
     everywhere: float
+    fidelity: float
     color_difference: float
     unexplained: float
     proven: int
@@ -97,10 +110,14 @@ class Alignment:
     @property
     def is_same_picture(self) -> bool:
         """Whether one picture is, but for editing, a part of the other or all of it."""
-        if self.proven >= PROVES:
-            agrees = self.agreement >= SAME_PICTURE and self.unexplained <= EXPLAINED
-        else:  # a white box is like many others
-            agrees = self.everywhere >= WELL and self.color_difference <= EXPLAINED
+        if self.proven < PROVES:  # a white box is like many others
+            least = WELL if self.fidelity >= FAITHFUL else UNTOUCHED
+            agrees = self.everywhere >= least and self.color_difference <= EXPLAINED
+        elif self.color_difference > RECOLORED:  # a thing in another color, photographed alike, is seldom quite alike
+            agrees = self.everywhere >= QUITE and self.unexplained <= EXPLAINED
+        else:
+            covered = self.agreement < UNTOUCHED and self.fidelity >= FAITHFUL
+            agrees = self.agreement >= (SAME_PICTURE if covered else UNTOUCHED)
         return agrees and max(self.overlap_a, self.overlap_b) >= WITHIN and self.is_flat
 
     @property
@@ -132,7 +149,7 @@ def moving(a: View, b: View) -> Matrix | None:
 
 def _align(a: View, b: View) -> Alignment | None:
     if np.array_equal(a.pixels, b.pixels):
-        return Alignment(np.eye(3), 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0, 1.0)
+        return Alignment(np.eye(3), 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0, 1.0)
     found = [_placed(a, b, matrix, proven) for matrix, proven in _by_points(a, b)]
     found += [_placed(a, b, _refined(a, b, rough.matrix), rough.proven) for rough in found if rough.agreement < WELL]
     if not any(alignment.is_same_picture for alignment in found):
@@ -230,7 +247,7 @@ def _placed(a: View, b: View, matrix: Matrix, proven: int) -> Alignment:
     to_small = scaling(a.pixels.shape, small.shape) @ matrix
     warped = warp(b.pixels, to_small, small.shape)
     covered = warp(np.ones(b.pixels.shape[:2], np.uint8), to_small, small.shape, cv2.INTER_NEAREST).astype(bool)
-    agreement, everywhere, shows = _agreement(small, warped, covered)
+    agreement, everywhere, fidelity, shows = _agreement(small, warped, covered)
     # White ground is alike in many pictures.
     colored = shows | (covered & (np.minimum(small, warped).min(axis=2) < WHITE))
     soft = [_softened(picture)[colored] for picture in (small, warped)]
@@ -241,7 +258,8 @@ def _placed(a: View, b: View, matrix: Matrix, proven: int) -> Alignment:
     overlap_a, overlap_b = (shared / max(cv2.contourArea(whole), 1e-6) for whole in (whole_a, on_a))
     depths = whole_b @ matrix[2, :2] + matrix[2, 2]
     tilt = float(depths.max() / max(depths.min(), 1e-9))
-    return Alignment(matrix, overlap_a, overlap_b, agreement, everywhere, color_difference, unexplained, proven, tilt)
+    told = agreement, everywhere, fidelity, color_difference, unexplained
+    return Alignment(matrix, overlap_a, overlap_b, *told, proven, tilt)
 
 
 def warp(picture: Pixels, matrix: Matrix, shape: tuple[int, ...], interpolation: int = cv2.INTER_LINEAR) -> Pixels:
@@ -255,15 +273,15 @@ def corners_of(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
 
 
-def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, float, NDArray[np.bool_]]:
-    """The shares of windows that show the same in two pictures of one size, and where these windows are.
+def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, float, float, NDArray[np.bool_]]:
+    """The shares of windows that show the same in two pictures of one size, how well, and where these windows are.
 
     What was laid over one picture shows nothing of the other. So for the first share it is the windows in which the
     first shows something, or those in which the second does, that count: of which more agree, if they are not much
     rarer. For the second share all of them count.
     """
     inside = cv2.erode(both.astype(np.uint8), np.ones((WINDOW, WINDOW), np.uint8)).astype(bool)
-    best = 0.0, 0.0, np.zeros(inside.shape, bool)
+    best = 0.0, 0.0, 0.0, np.zeros(inside.shape, bool)
     for look in (_brightest, _gray):
         one, other = (cv2.GaussianBlur(look(picture).astype(np.float32), (0, 0), 1.0) for picture in (a, b))
         means = [cv2.blur(values, (WINDOW, WINDOW)) for values in (one, other)]
@@ -272,12 +290,14 @@ def _agreement(a: Pixels, b: Pixels, both: NDArray[np.bool_]) -> tuple[float, fl
             for values, mean in zip((one, other), means, strict=True)
         ]
         together = cv2.blur(one * other, (WINDOW, WINDOW)) - means[0] * means[1]
-        agrees = together > AGREES * np.sqrt(np.maximum(variances[0] * variances[1], 1e-3))
+        contrast = np.sqrt(np.maximum(variances[0] * variances[1], 1e-3))
+        agrees = together > AGREES * contrast
         shows = [inside & (variance > TEXTURE**2) for variance in variances]
         either = shows[0] | shows[1]
+        fidelity = float(together[agrees & either].sum() / max(contrast[agrees & either].sum(), 1e-3))
         for windows in shows:
             if windows.any() and windows.sum() > either.sum() / 3:
-                found = float(agrees[windows].mean()), float(agrees[either].mean()), windows
+                found = float(agrees[windows].mean()), float(agrees[either].mean()), fidelity, windows
                 best = max(best, found, key=lambda each: each[0])
     return best
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
-    """How far the colors (n, 3) of two pictures are apart, and how far when the first is edited to be like the second.
+    """How far the colors (n, 3) of two pictures are apart, and how far when one of them is edited to be like the other.
 
     Editing is what one does to a whole picture: brightness, contrast, saturation, and hue in either way that it is
     turned. Both are in steps of 255, without the quarter of the pixels that differ most, which may be covered.
@@ -22,7 +22,8 @@ def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
     if not len(a):
         return 0.0, 0.0
     as_they_are = _off(a, b)
-    return as_they_are, min(as_they_are, _off(_toned(a, b), b), _off(_hue_turned(a, b), b))
+    edited = [_off(edit(one, other), other) for edit in EDITS for one, other in ((a, b), (b, a))]
+    return as_they_are, min(as_they_are, *edited)
 
 
 def _off(a: Pixels, b: Pixels) -> float:
@@ -31,15 +32,30 @@ def _off(a: Pixels, b: Pixels) -> float:
 
 
 def _toned(a: Pixels, b: Pixels) -> Pixels:
-    """Brightness and contrast of a made like those of b; saturation and hue, too, by a factor and a turn of chroma."""
+    """Brightness and contrast of a made like those of b, and its colors a little stronger, weaker or turned."""
     yuv_a, yuv_b = (_converted(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
     luma_a, luma_b = yuv_a[:, 0] - np.median(yuv_a[:, 0]), yuv_b[:, 0] - np.median(yuv_b[:, 0])
     contrast = np.clip(float(luma_a @ luma_b) / max(float(luma_a @ luma_a), 1), 0.3, 3)
+    return _of_yuv(luma_a * contrast + np.median(yuv_b[:, 0]), _chroma(yuv_a, yuv_b, least=0.5))
+
+
+def _saturated(a: Pixels, b: Pixels) -> Pixels:
+    """The colors of a made as strong as those of b, down to gray, and as bright as they are."""
+    yuv_a, yuv_b = (_converted(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
+    return _of_yuv(yuv_a[:, 0], _chroma(yuv_a, yuv_b, least=0))
+
+
+def _chroma(yuv_a: NDArray[np.float64], yuv_b: NDArray[np.float64], least: float) -> NDArray[np.complex128]:
+    """The chroma of a, as complex numbers, multiplied by what makes it most like that of b: from `least` to 3 times."""
     chroma_a, chroma_b = (yuv[:, 1] - 128 + 1j * (yuv[:, 2] - 128) for yuv in (yuv_a, yuv_b))
-    turn = complex(np.vdot(chroma_a, chroma_b)) / max(float(np.vdot(chroma_a, chroma_a).real), 1)
-    chroma = chroma_a * turn * min(1, 3 / max(abs(turn), 1e-9))
-    toned = np.column_stack([luma_a * contrast + np.median(yuv_b[:, 0]), chroma.real + 128, chroma.imag + 128])
-    return _bytes(_converted(_bytes(toned), cv2.COLOR_YUV2RGB))
+    factor = complex(np.vdot(chroma_a, chroma_b)) / max(float(np.vdot(chroma_a, chroma_a).real), 1)
+    size = max(abs(factor), 1e-9)
+    return np.asarray(chroma_a * factor * min(max(size, least), 3) / size, np.complex128)
+
+
+def _of_yuv(luma: NDArray[np.float64], chroma: NDArray[np.complex128]) -> Pixels:
+    yuv = np.column_stack([luma, chroma.real + 128, chroma.imag + 128])
+    return _bytes(_converted(_bytes(yuv), cv2.COLOR_YUV2RGB))
 
 
 def _hue_turned(a: Pixels, b: Pixels) -> Pixels:
@@ -56,3 +72,6 @@ def _converted(colors: Pixels, code: int) -> NDArray[np.float64]:
 
 def _bytes(colors: NDArray[np.float64]) -> Pixels:
     return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
+
+
+EDITS = (_toned, _saturated, _hue_turned)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf, signatures
 from . import points
-from .alignment import Alignment, align, corners_of
+from .alignment import RECOLORED, UNTOUCHED, Alignment, align, corners_of
 from .base import View
 from .framing import scaling
 from .signature import BySignature
@@ -33,12 +33,6 @@ RESIZED = 0.015
 
 COVERED = 0.97
 """Share of a picture that the other has to cover, not to be a crop of it."""
-
-RECOLORED = 8.0
-"""Mean difference of the colors in Lab from which on it is recolored."""
-
-UNTOUCHED = 0.97
-"""Agreement under which it is changed in places."""
 
 
 @dataclass(frozen=True)
