@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from .base import Pixels
 
+EXACT = 3.0
+"""A turned hue may leave so many times less than a change of tone, which cuts off what is too bright or too dark: a
+thing that is sold in two colors differs in little more than its hue, but in more."""
+
 
 def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
     """How far the colors (n, 3) of two pictures are apart, and how far when one of them is edited to be like the other.
@@ -22,8 +26,10 @@ def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
     if not len(a):
         return 0.0, 0.0
     as_they_are = _off(a, b)
-    edited = [_off(edit(one, other), other) for edit in EDITS for one, other in ((a, b), (b, a))]
-    return as_they_are, min(as_they_are, *edited)
+    pairs = (a, b), (b, a)
+    toned = min(_off(edit(one, other), other) for edit in (_toned, _saturated) for one, other in pairs)
+    turned = min(_off(_hue_turned(one, other), other) for one, other in pairs)
+    return as_they_are, min(as_they_are, toned, EXACT * turned)
 
 
 def _off(a: Pixels, b: Pixels) -> float:
@@ -32,7 +38,7 @@ def _off(a: Pixels, b: Pixels) -> float:
 
 
 def _toned(a: Pixels, b: Pixels) -> Pixels:
-    """Brightness and contrast of a made like those of b, and its colors a little stronger, weaker or turned."""
+    """Brightness and contrast of a made like those of b, and its colors a little stronger or weaker."""
     yuv_a, yuv_b = (_converted(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
     luma_a, luma_b = yuv_a[:, 0] - np.median(yuv_a[:, 0]), yuv_b[:, 0] - np.median(yuv_b[:, 0])
     contrast = np.clip(float(luma_a @ luma_b) / max(float(luma_a @ luma_a), 1), 0.3, 3)
@@ -45,17 +51,15 @@ def _saturated(a: Pixels, b: Pixels) -> Pixels:
     return _of_yuv(yuv_a[:, 0], _chroma(yuv_a, yuv_b, least=0))
 
 
-def _chroma(yuv_a: NDArray[np.float64], yuv_b: NDArray[np.float64], least: float) -> NDArray[np.complex128]:
-    """The chroma of a, as complex numbers, multiplied by what makes it most like that of b: from `least` to 3 times."""
-    chroma_a, chroma_b = (yuv[:, 1] - 128 + 1j * (yuv[:, 2] - 128) for yuv in (yuv_a, yuv_b))
-    factor = complex(np.vdot(chroma_a, chroma_b)) / max(float(np.vdot(chroma_a, chroma_a).real), 1)
-    size = max(abs(factor), 1e-9)
-    return np.asarray(chroma_a * factor * min(max(size, least), 3) / size, np.complex128)
+def _chroma(yuv_a: NDArray[np.float64], yuv_b: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """The chroma (n, 2) of a, from `least` to 3 times as strong: as makes it most like that of b."""
+    chroma_a, chroma_b = yuv_a[:, 1:] - 128, yuv_b[:, 1:] - 128
+    factor = float((chroma_a * chroma_b).sum()) / max(float((chroma_a**2).sum()), 1)
+    return np.asarray(chroma_a * min(max(factor, least), 3), np.float64)
 
 
-def _of_yuv(luma: NDArray[np.float64], chroma: NDArray[np.complex128]) -> Pixels:
-    yuv = np.column_stack([luma, chroma.real + 128, chroma.imag + 128])
-    return _bytes(_converted(_bytes(yuv), cv2.COLOR_YUV2RGB))
+def _of_yuv(luma: NDArray[np.float64], chroma: NDArray[np.float64]) -> Pixels:
+    return _bytes(_converted(_bytes(np.column_stack([luma, chroma + 128])), cv2.COLOR_YUV2RGB))
 
 
 def _hue_turned(a: Pixels, b: Pixels) -> Pixels:
@@ -72,6 +76,3 @@ def _converted(colors: Pixels, code: int) -> NDArray[np.float64]:
 
 def _bytes(colors: NDArray[np.float64]) -> Pixels:
     return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
-
-
-EDITS = (_toned, _saturated, _hue_turned)

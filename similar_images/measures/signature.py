@@ -28,10 +28,13 @@ class BySignature(Measure):
         self.name = method.name
         self.curve = method.curve
         self.title = lazy(_title, str)(method.name)  # type: ignore[misc]
-        # Vectors of sums and of counts have no bound, bits and angles do.
-        self.worst = {"cosine": 2.0, "hamming": float(method.dimensions), "jaccard": 1.0}.get(  # type: ignore[misc]
-            method.metric, float("inf")
-        )
+
+    @property
+    def worst(self) -> float:  # type: ignore[override]
+        """Angles and bits have a bound, sums have none."""
+        if self.method.metric == "hamming":
+            return float(self.method.dimensions)
+        return {"cosine": 2.0, "jaccard": 1.0}.get(self.method.metric, float("inf"))
 
     def compare(self, a: View, b: View) -> Reading:
         from ..signatures.distances import Signatures
