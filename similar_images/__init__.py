@@ -12,6 +12,7 @@ from .registry import register
 if TYPE_CHECKING:
     from .comparing import Comparison, compare
     from .labeling import Label, labels
+    from .marks import mark, unmark
     from .querysets import SimilarMixin, SimilarQuerySet
     from .search import Match, similar_to
 
@@ -23,8 +24,10 @@ __all__ = [
     "SimilarQuerySet",
     "compare",
     "labels",
+    "mark",
     "register",
     "similar_to",
+    "unmark",
 ]
 __version__ = "0.1.0"
 
@@ -35,6 +38,10 @@ def __getattr__(name: str) -> Any:
         from . import search
 
         return getattr(search, name)
+    if name in ("mark", "unmark"):
+        from . import marks
+
+        return getattr(marks, name)
     if name in ("SimilarMixin", "SimilarQuerySet"):
         from . import querysets
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.conf import settings
 from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -277,3 +278,31 @@ class Signature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.version}"
+
+
+class Mark(models.Model):
+    """What somebody said of two pictures of a source: alike or not, whatever the signatures say.
+
+    A pair is kept once, its ids in the order of their texts. The database itself deletes marks with the record of
+    either object (see the migration).
+    """
+
+    source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+", verbose_name=_("source"))
+    first_id = models.TextField(_("first object id"))
+    second_id = models.TextField(_("second object id"))
+    is_alike = models.BooleanField(_("alike"))
+    marked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("marked by")
+    )
+    marked_at = models.DateTimeField(_("marked"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("mark")
+        verbose_name_plural = _("marks")
+        constraints = [
+            models.UniqueConstraint(fields=["source", "first_id", "second_id"], name="similar_images_mark_unique")
+        ]
+        indexes = [models.Index(fields=["source", "second_id"], name="similar_images_mark_second")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.first_id}, {self.second_id}"

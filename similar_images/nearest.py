@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
-from . import conf, images, indexes, signatures, statements, vectors, versions
+from . import conf, images, indexes, marks, signatures, statements, vectors, versions
 from .models import IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
@@ -36,7 +36,8 @@ Ranking = Mapping[str, float]
 class Operand:
     """The query's signature by one version of a method: a value, or the record that has it; and its distances' percent.
 
-    `described` is what the method saw, rounded as if it were stored, of a picture that is not.
+    `described` is what the method saw, rounded as if it were stored, of a picture that is not. `object_id` is of the
+    object that the record is of.
     """
 
     form: Form
@@ -44,6 +45,7 @@ class Operand:
     literal: str = ""
     described: Any = None
     record_id: int = 0
+    object_id: str = ""
 
 
 class SearchTimeout(Exception):
@@ -118,14 +120,15 @@ def stored(
     """
     if item.pk is None:
         return []
-    record = of_objects(source, *allowed).filter(object_id=source.object_id(item.pk), file_name=source.file_name(item))
+    object_id = source.object_id(item.pk)
+    record = of_objects(source, *allowed).filter(object_id=object_id, file_name=source.file_name(item))
     try:
         forms: Iterable[Any] = MethodVersion.objects.raw(*statements.versions_of(record, names))
     except EmptyResultSet:  # a queryset that can hold nothing
         return []
     current = signatures.enabled()
     found = {
-        form.name: Operand(form, form.similarity, record_id=form.record_id)
+        form.name: Operand(form, form.similarity, record_id=form.record_id, object_id=object_id)
         for form in forms
         if form.is_serving or form.version == current[form.name].version
     }
@@ -161,10 +164,19 @@ def ranked(
     """The objects of all these querysets that are nearest to the signatures, best first."""
     if not operands:
         return []
-    records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    records = searched(source, operands, allowed, excluded)
     found = candidates(source, operands, records, pools(operands, weights, limit), limit)
     best = blended(operands, refined(operands, found), weights)
     return [one for one in best if round(one.similarity, 1) >= min_similarity][:limit]
+
+
+def searched(
+    source: ImageSource, operands: list[Operand], allowed: Iterable[models.QuerySet[Any]], excluded: Iterable[Any]
+) -> models.QuerySet[IndexedImage]:
+    """The records that may come back: not those of excluded objects, or of such that are marked not alike."""
+    records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    queries = {operand.object_id for operand in operands if operand.object_id}
+    return records.exclude(object_id__in=marks.unlike(source, queries)) if queries else records
 
 
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:

@@ -223,6 +223,15 @@ def test_command__learns_from_pairs(shop: list[Picture], tmp_path: Path) -> None
     assert Projection.objects.get().learnt_from["pairs"].endswith("pairs.csv")
 
 
+def test_command__learns_from_marks(shop: list[Picture]) -> None:
+    for a, b in pairwise(shop):
+        if a.shelf_id == b.shelf_id:
+            similar_images.mark(a, b, alike=True)
+    similar_images.mark(shop[0], shop[EACH], alike=False)
+    assert "72 pictures in 12 groups" in learn(marks=True)
+    assert Projection.objects.get().learnt_from["marks"] == "True"
+
+
 def test_command__dry_run_switches_nothing(shop: list[Picture]) -> None:
     assert "with the projection" in learn(by="shelf__name", dry_run=True)
     assert not Projection.objects.exists()

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import registry, signatures, versions
+from similar_images import marks, registry, signatures, versions
 from similar_images.images import UnreadableImage
 from similar_images.models import Source
 from similar_images.registry import ImageSource
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--pairs", type=Path, metavar="FILE", help="A CSV file with the columns pk_a, pk_b and alike (1 or 0)."
         )
+        parser.add_argument("--marks", action="store_true", help="Alike is what editors marked so.")
         parser.add_argument("--dry-run", action="store_true", help="Only tell what it would bring.")
         parser.add_argument("--off", action="store_true", help="Go back to the signatures as they were.")
 
@@ -59,13 +60,15 @@ class Command(BaseCommand):
             raise CommandError('learn_projection needs scikit-learn: pip install "similar_images[learn]".')
         if not can_project(method):
             raise CommandError(f"The signatures of {name} can't be projected: it takes a cosine, and no text encoder.")
-        if not any(options[key] for key in ("by", "labels", "pairs")):
-            raise CommandError("Say what is alike: --by, --labels or --pairs.")
+        if not any(options[key] for key in ("by", "labels", "pairs", "marks")):
+            raise CommandError("Say what is alike: --by, --labels, --pairs or --marks.")
         labels = self._labels(source, options)
         pairs = [
             (self._id(source, row["pk_a"]), self._id(source, row["pk_b"]), row["alike"].strip() == "1")
             for row in _rows(options["pairs"], "pk_a", "pk_b", "alike")
         ]
+        if options["marks"]:
+            pairs += marks.pairs(source)
         try:
             lesson = learning.read(source, method, labels, pairs)
             trial = learning.attempt(lesson)
@@ -80,7 +83,7 @@ class Command(BaseCommand):
             raise CommandError(f"Not switched on: {error}", returncode=REFUSED) from error
         except UnreadableImage as error:
             raise CommandError(f"{source.label}: {error}") from error
-        inputs = {key: str(options[key]) for key in ("by", "labels", "pairs") if options[key]}
+        inputs = {key: str(options[key]) for key in ("by", "labels", "pairs", "marks") if options[key]}
         learnt_from = {**inputs, "pictures": len(lesson.groups), "groups": len(set(lesson.groups.tolist()))}
         self._tell(learning.switch_on(source, made, learnt_from, trial))
 

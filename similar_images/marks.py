@@ -1,0 +1,96 @@
+"""Marks: what people said of two pictures, alike or not, which holds whatever their signatures say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import IntegrityError, models, router, transaction
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from . import registry
+from .models import Mark, Source
+from .registry import ImageSource
+
+
+def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = None, user: Any = None) -> Mark:
+    """Say that the pictures of two objects are alike, or that they are not, in place of what was said before.
+
+    Two that are marked not alike never come back as each other's matches. Marks go when one of the objects goes.
+
+    Args:
+        field: the image field, where the model has several.
+        user: who says so; nobody where it is an anonymous visitor.
+
+    Raises:
+        NotRegistered: the model or field is not a source.
+        ValueError: these are not two objects of one source that have a picture each.
+    """
+    source = _source(a, b, field)
+    new = Mark(**_names(source, a, b), is_alike=alike, marked_by_id=getattr(user, "pk", None), marked_at=timezone.now())
+    try:
+        with transaction.atomic(using=router.db_for_write(Mark)):
+            Mark.objects.bulk_create(
+                [new],
+                update_conflicts=True,
+                unique_fields=["source", "first_id", "second_id"],
+                update_fields=["is_alike", "marked_by", "marked_at"],
+            )
+    except IntegrityError:
+        raise ValueError(_("Only two objects that have a picture each can be marked.")) from None
+    return new
+
+
+def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> bool:
+    """Take back what was said of two objects; return whether there was anything.
+
+    Raises:
+        NotRegistered, ValueError: as `mark`.
+    """
+    count, _by_model = Mark.objects.filter(**_names(_source(a, b, field), a, b)).delete()
+    return count > 0
+
+
+def of(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
+    """The mark of two objects of a source, None where there is none."""
+    return Mark.objects.filter(**_names(source, a, b)).select_related("marked_by").first()
+
+
+def unlike(source: ImageSource, object_ids: Collection[str]) -> RawSQL:
+    """The ids of the objects that are marked as not alike to any of these, for the right side of IN.
+
+    Written by hand, as it is part of every search: the ORM would take a millisecond to put it together.
+    """
+    of_source = f"FROM {Mark._meta.db_table} WHERE source_id = %s AND NOT is_alike"
+    sql = (
+        f"SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
+        f"SELECT first_id {of_source} AND second_id = ANY(%s)"
+    )
+    return RawSQL(sql, [Source.objects.id_of(source), list(object_ids)] * 2)  # noqa: S611 - what callers say goes by parameters
+
+
+def pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
+    """All marks of a source: two object ids, and whether they are alike."""
+    marks = Mark.objects.filter(source_id=Source.objects.id_of(source))
+    return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
+
+
+def _source(a: models.Model, b: models.Model, field: str | None = None) -> ImageSource:
+    """The source of two objects.
+
+    Raises:
+        NotRegistered, ValueError: as `mark`.
+    """
+    source = registry.get(a.__class__, field)
+    if not isinstance(b, source.model):
+        raise ValueError(_("Only objects of one model can be marked: %(a)s and %(b)s are not.") % {"a": a, "b": b})
+    if a.pk is None or b.pk is None or a.pk == b.pk:
+        raise ValueError(_("Only two objects that have a picture each can be marked."))
+    return source
+
+
+def _names(source: ImageSource, a: models.Model, b: models.Model) -> dict[str, Any]:
+    first, second = sorted(source.object_id(item.pk) for item in (a, b))
+    return {"source_id": Source.objects.id_of(source), "first_id": first, "second_id": second}

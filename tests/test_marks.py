@@ -1,0 +1,203 @@
+"""What people said of two pictures holds, on every surface, whatever their signatures say."""
+
+from __future__ import annotations
+
+import io
+from itertools import combinations
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+import similar_images
+from similar_images import marks, outbox, registry
+from similar_images.models import IndexedImage, Mark, Source
+from tests import drawing
+from tests.test_search import gray
+from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _quick(configure: Any) -> None:
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+
+
+@pytest.fixture
+def grays(index_now: Any) -> list[Picture]:
+    items = [gray(level) for level in range(100, 110)]
+    index_now()
+    return items
+
+
+def found(query: Any, **options: Any) -> list[Any]:
+    return [match.object for match in similar_images.similar_to(query, **options)]
+
+
+def test_mark__a_pair_that_is_not_alike_never_comes_back_either_way(grays: list[Picture]) -> None:
+    a, b, *_rest = grays
+    assert found(a)[0] == b
+    similar_images.mark(a, b, alike=False)
+    assert found(a) == grays[2:]
+    assert found(b) == grays[2:]
+    assert found(grays[2], limit=2) == [b, grays[3]], "others still find them"
+
+
+def test_mark__alike_hides_nothing(grays: list[Picture]) -> None:
+    similar_images.mark(grays[0], grays[1], alike=True)
+    assert found(grays[0]) == grays[1:]
+
+
+def test_mark__the_page_is_filled_all_the_same(grays: list[Picture]) -> None:
+    for other in (grays[1], grays[3]):
+        similar_images.mark(other, grays[0], alike=False)
+    assert found(grays[0], limit=3) == [grays[2], grays[4], grays[5]]
+
+
+def test_mark__holds_on_every_surface(grays: list[Picture], client: Any) -> None:
+    from django.template import Context, Template
+
+    a, b, c, *_rest = grays
+    similar_images.mark(b, a, alike=False)
+    assert list(Picture.objects.similar_to(a, limit=1)) == [c]
+    answer = client.get(f"/api/similar-images/testapp.picture/{a.pk}/similar/", {"limit": 1}).json()
+    assert [row["pk"] for row in answer["results"]] == [str(c.pk)]
+    page = client.get(f"/similar-images/testapp.picture/{a.pk}/").content.decode()
+    widget = Template("{% load similar_images %}{% similar_items_widget item %}").render(Context({"item": a}))
+    for html in (page, widget):
+        assert b.image.url not in html
+        assert c.image.url in html
+
+
+def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_assert_num_queries: Any) -> None:
+    a, b, *_rest = grays
+    similar_images.mark(a, b, alike=False)
+    with django_assert_num_queries(4):
+        assert len(found(a)) == 8
+    ids = [str(number) for number in range(1_000, 1_200)]
+    source_id = Source.objects.id_of(registry.get(Picture))
+    IndexedImage.objects.bulk_create(IndexedImage(source_id=source_id, object_id=pk, file_name="x") for pk in ids)
+    Mark.objects.bulk_create(
+        Mark(source_id=source_id, first_id=first, second_id=second, is_alike=False)
+        for first, second in combinations(ids, 2)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE similar_images_mark")
+    plan = IndexedImage.objects.filter(object_id__in=marks.unlike(registry.get(Picture), {"1100"})).explain()
+    assert "similar_images_mark_unique" in plan
+    assert "similar_images_mark_second" in plan
+
+
+def test_mark__is_kept_once_with_who_and_when(grays: list[Picture]) -> None:
+    a, b, *_rest = grays
+    editor, other = User.objects.create(username="editor"), User.objects.create(username="other")
+    before = timezone.now()
+    first = similar_images.mark(a, b, alike=False, user=editor)
+    assert (first.marked_by, first.is_alike) == (editor, False)
+    similar_images.mark(b, a, alike=True, user=other)
+    kept = Mark.objects.get()
+    assert (kept.pk, kept.is_alike, kept.marked_by) == (first.pk, True, other)
+    assert before < first.marked_at < kept.marked_at < timezone.now()
+    assert kept.first_id < kept.second_id
+    similar_images.mark(a, b, alike=True, user=AnonymousUser())
+    kept.refresh_from_db()
+    assert kept.marked_by is None
+
+
+def test_mark__outlives_who_made_it(grays: list[Picture]) -> None:
+    editor = User.objects.create(username="editor")
+    similar_images.mark(grays[0], grays[1], alike=False, user=editor)
+    editor.delete()
+    assert Mark.objects.get().marked_by is None
+
+
+def test_unmark__brings_the_pair_back(grays: list[Picture]) -> None:
+    a, b, *_rest = grays
+    similar_images.mark(a, b, alike=False)
+    assert similar_images.unmark(b, a)
+    assert not similar_images.unmark(b, a)
+    assert found(a)[0] == b
+
+
+def test_marks__go_with_an_object_in_its_own_query(grays: list[Picture]) -> None:
+    a, b, c, *_rest = grays
+    with CaptureQueriesContext(connection) as before:
+        grays[-1].delete()
+    for other in (b, c):
+        similar_images.mark(a, other, alike=False)
+    similar_images.mark(b, c, alike=True)
+    with CaptureQueriesContext(connection) as after:
+        a.delete()
+    assert len(after) == len(before)
+    assert Mark.objects.get().first_id == str(b.pk)
+    Picture.objects.filter(pk=c.pk)._raw_delete("default")
+    outbox.sweep()
+    assert not Mark.objects.exists()
+
+
+def test_marks__stay_when_a_picture_is_replaced_or_indexed_again(grays: list[Picture], index_now: Any) -> None:
+    a, b, *_rest = grays
+    similar_images.mark(a, b, alike=False)
+    a.image = drawing.file(1, name="new.png")
+    a.save()
+    IndexedImage.objects.all().reset()
+    index_now()
+    assert b not in found(a)
+
+
+def test_mark__keys_of_every_kind_and_a_mark_per_field(index_now: Any) -> None:
+    uuids = [UuidPicture.objects.create(image=drawing.file(seed)) for seed in (1, 2)]
+    named = [NamedPicture.objects.create(name=name, image=drawing.file(1)) for name in ("10", 'say "x"? ☂')]
+    couples = [Couple.objects.create(front=drawing.file(1), back=drawing.file(2)) for _ in range(2)]
+    framed = FramedPicture.objects.create(image=drawing.file(1)), Picture.objects.create(image=drawing.file(1))
+    index_now()
+    for a, b in (uuids, named, couples, framed):
+        assert found(a) == [Picture.objects.get(pk=b.pk) if b is framed[1] else b]
+        similar_images.mark(a, b, alike=False)
+        assert found(a) == found(b) == []
+    assert found(couples[0], field="back") == [couples[1]]
+    similar_images.mark(*couples, alike=False, field="back")
+    assert found(couples[0], field="back") == []
+
+
+def test_mark__nonsense_is_told(grays: list[Picture]) -> None:
+    bare, other = Picture.objects.create(), NamedPicture.objects.create(name="x", image=drawing.file(1))
+    for a, b in ((grays[0], grays[0]), (grays[0], bare), (bare, grays[0]), (grays[0], Picture()), (grays[0], other)):
+        with pytest.raises(ValueError, match="can be marked"):
+            similar_images.mark(a, b, alike=True)
+    with pytest.raises(registry.NotRegistered):
+        similar_images.mark(Shelf.objects.create(), Shelf.objects.create(), alike=True)
+    assert not Mark.objects.exists(), "and the transaction goes on"
+
+
+def test_mark__a_picture_to_search_with_is_nobody_s_pair(grays: list[Picture]) -> None:
+    similar_images.mark(grays[0], grays[1], alike=False)
+    with grays[0].image.open() as file:
+        assert found(io.BytesIO(file.read()), model=Picture)[:2] == grays[:2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mark__two_at_a_time_are_one(index_now: Any, elsewhere: Any) -> None:
+    a, b = gray(1), gray(2)
+    index_now()
+    with transaction.atomic():
+        similar_images.mark(a, b, alike=False)
+        theirs = elsewhere(similar_images.mark, b, a, alike=True)
+        with pytest.raises(TimeoutError):
+            theirs.result(0.3)  # it waits for this transaction
+    theirs.result(5)
+    assert Mark.objects.get().is_alike
+
+
+def test_pairs__are_what_is_learnt_from(grays: list[Picture]) -> None:
+    a, b, c, *_rest = grays
+    similar_images.mark(b, a, alike=True)
+    similar_images.mark(c, b, alike=False)
+    source = registry.get(Picture)
+    ids = [str(item.pk) for item in (a, b, c)]
+    assert marks.pairs(source) == [(*sorted(ids[:2]), True), (*sorted(ids[1:]), False)]
+    assert marks.pairs(registry.get(NamedPicture)) == []
