@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from .labeling import Label, labels
     from .marks import mark, unmark
     from .querysets import SimilarMixin, SimilarQuerySet
+    from .reasons import Reason, why_not
     from .search import Match, similar_to
 
 __all__ = [
     "Comparison",
     "Label",
     "Match",
+    "Reason",
     "SimilarMixin",
     "SimilarQuerySet",
     "compare",
@@ -28,6 +30,7 @@ __all__ = [
     "register",
     "similar_to",
     "unmark",
+    "why_not",
 ]
 __version__ = "0.1.0"
 
@@ -42,6 +45,10 @@ def __getattr__(name: str) -> Any:
         from . import marks
 
         return getattr(marks, name)
+    if name in ("Reason", "why_not"):
+        from . import reasons
+
+        return getattr(reasons, name)
     if name in ("SimilarMixin", "SimilarQuerySet"):
         from . import querysets
 

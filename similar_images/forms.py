@@ -79,6 +79,13 @@ class OptionsForm(forms.Form):
         }
 
 
+class SimilarForm(OptionsForm):
+    """What may be asked of the matches of an object over REST: also why they came about, and why others did not."""
+
+    explain = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
+    why_not = forms.CharField(required=False)
+
+
 class AmongForm(OptionsForm):
     """What says where to search, when no object does."""
 

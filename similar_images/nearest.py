@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -136,12 +136,13 @@ def stored(
 
 
 class Candidate(NamedTuple):
-    """A record that a method put forward, and its distances by all methods that described it."""
+    """A record that methods put forward, which they were, and its distances by all methods that described it."""
 
     record_id: int
     object_id: str
     file_name: str
     distances: dict[str, float]
+    found_by: list[str]
 
 
 class Ranked(NamedTuple):
@@ -165,9 +166,20 @@ def ranked(
     if not operands:
         return []
     records = searched(source, operands, allowed, excluded)
-    found = candidates(source, operands, records, pools(operands, weights, limit), limit)
-    best = blended(operands, refined(operands, found), weights)
+    best = considered(source, operands, weights, records, limit)
     return [one for one in best if round(one.similarity, 1) >= min_similarity][:limit]
+
+
+def considered(
+    source: ImageSource,
+    operands: list[Operand],
+    weights: Ranking,
+    records: models.QuerySet[IndexedImage],
+    limit: int,
+) -> list[Ranked]:
+    """All that the methods put forward, best first."""
+    found = candidates(source, operands, records, pools(operands, weights, limit), limit)
+    return blended(operands, refined(operands, found), weights)
 
 
 def searched(
@@ -221,9 +233,21 @@ def candidates(
                 rows = cursor.fetchall()
         except EmptyResultSet:
             return []
+    return read(operands, rows)
+
+
+def read(operands: list[Operand], rows: Iterable[Sequence[Any]]) -> list[Candidate]:
+    """The rows of a statement as candidates."""
+    names = [operand.form.name for operand in operands]
     return [
-        Candidate(pk, object_id, file_name, {n: d for n, d in zip(names, distances, strict=True) if d is not None})
-        for pk, object_id, file_name, _found_by, *distances in rows
+        Candidate(
+            record_id=pk,
+            object_id=object_id,
+            file_name=file_name,
+            distances={n: d for n, d in zip(names, distances, strict=True) if d is not None},
+            found_by=[names[number] for number in sorted(found_by)],
+        )
+        for pk, object_id, file_name, found_by, *distances in rows
     ]
 
 

@@ -22,11 +22,19 @@ TEXT_LENGTH = 300
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """How a match came about: the methods that put it forward, and the weights of those that scored it."""
+
+    found_by: list[str]
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Match:
     """One object that looks like the query.
 
     `similarity` is 0 to 100 percent with one decimal; `scores` the same by method; `distances` are raw, in each
-    method's own metric, 0 for the same picture.
+    method's own metric, 0 for the same picture. `explanation` is there where it was asked for.
     """
 
     source: ImageSource
@@ -34,6 +42,7 @@ class Match:
     similarity: float
     scores: dict[str, float]
     distances: dict[str, float]
+    explanation: Explanation | None = None
 
     @property
     def image(self) -> FieldFile:
@@ -69,6 +78,7 @@ def similar_to(
     ranking: nearest.Ranking | None = None,
     exclude: Iterable[models.Model] = (),
     request: HttpRequest | None = None,
+    explain: bool = False,
 ) -> list[Match]:
     """Find the objects that look most like an object, or like a picture in an open binary file, or that fit a text.
 
@@ -85,6 +95,8 @@ def similar_to(
         exclude: objects that must not come back; the query never does.
         request: decides, through the source's `visible`, what may come back; without one, what an
             anonymous visitor may see.
+        explain: tell of each match how it came about, in `explanation`. For what does not come back, there is
+            `why_not`.
 
     Returns:
         Matches, best first. Empty when the query is not indexed yet, or not visible.
@@ -108,7 +120,7 @@ def similar_to(
         exclude=exclude,
         request=request,
     )
-    return _matches(search.source, search.run(), search.allowed[-1])
+    return _matches(search.source, search.run(), search.allowed[-1], search.weights if explain else None)
 
 
 @dataclass(frozen=True)
@@ -129,13 +141,15 @@ class Search:
         Raises:
             UnreadableImage, SearchTimeout: as `similar_to`.
         """
-        if isinstance(self.query, models.Model):
-            operands = nearest.stored(self.source, self.query, self.weights, self.allowed[0])
-        else:
-            operands = nearest.described(self.query, self.source, self.weights)
         return nearest.ranked(
-            self.source, operands, self.weights, self.allowed, self.excluded, self.limit, self.min_similarity
+            self.source, self.operands(), self.weights, self.allowed, self.excluded, self.limit, self.min_similarity
         )
+
+    def operands(self) -> list[nearest.Operand]:
+        """The signatures to search by; none of an object that is not indexed, or may not be seen."""
+        if isinstance(self.query, models.Model):
+            return nearest.stored(self.source, self.query, self.weights, self.allowed[0])
+        return nearest.described(self.query, self.source, self.weights)
 
 
 def plan(
@@ -183,10 +197,14 @@ def plan(
 
 
 def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
-    """The matches of an object among these objects, for callers that say themselves who may see what."""
-    weights = weights_of()
-    ranked = nearest.ranked(source, nearest.stored(source, item, weights), weights, [objects], [item.pk], limit, 0)
-    return _matches(source, ranked, objects)
+    """The matches of an object among these, explained, for callers that say themselves who may see what."""
+    search = among(source, item, objects, limit=limit)
+    return _matches(source, search.run(), objects, search.weights)
+
+
+def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> Search:
+    """The search of `similar_among`."""
+    return Search(source, item, weights_of(), [objects], [item.pk], limit, 0)
 
 
 def weights_of(method: str | None = None, ranking: nearest.Ranking | None = None) -> dict[str, float]:
@@ -247,10 +265,15 @@ def clean_text(text: str) -> str:
 
 def visible_object(source: ImageSource, pk: str, request: HttpRequest | None) -> Any:
     """The object with this primary key, None where there is none that the visitor may see."""
+    return one_of(nearest.plain(source, source.visible_to(request)), pk)
+
+
+def one_of(objects: models.QuerySet[Any], pk: str) -> Any:
+    """The object with this primary key, None where there is none."""
     if "\0" in pk:  # Postgres has no such texts
         return None
     try:
-        return nearest.plain(source, source.visible_to(request)).filter(pk=pk).first()
+        return objects.filter(pk=pk).first()
     except (ValueError, ValidationError):  # no key of this model looks like that
         return None
 
@@ -261,7 +284,12 @@ def status_of(source: ImageSource, pk: Any) -> str:
     return record.values_list("status", flat=True).first() or "missing"
 
 
-def _matches(source: ImageSource, ranked: list[nearest.Ranked], objects: models.QuerySet[Any]) -> list[Match]:
+def _matches(
+    source: ImageSource,
+    ranked: list[nearest.Ranked],
+    objects: models.QuerySet[Any],
+    explained_by: nearest.Ranking | None,
+) -> list[Match]:
     """Fetch the ranked objects from a queryset, with its select_related and annotations, in one query.
 
     An object whose file was changed past the hooks is left out until the sweep has seen it.
@@ -271,13 +299,16 @@ def _matches(source: ImageSource, ranked: list[nearest.Ranked], objects: models.
     return [
         Match(
             source=source,
-            object=found[object_id],
+            object=found[candidate.object_id],
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
-            distances=distances,
+            distances=candidate.distances,
+            explanation=Explanation(candidate.found_by, {name: explained_by[name] for name in scores})
+            if explained_by
+            else None,
         )
-        for similarity, (_record_id, object_id, file_name, distances), scores in ranked
-        if object_id in found and source.file_name(found[object_id]) == file_name
+        for similarity, candidate, scores in ranked
+        if candidate.object_id in found and source.file_name(found[candidate.object_id]) == candidate.file_name
     ]
 
 

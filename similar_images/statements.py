@@ -54,29 +54,61 @@ def nearest(
         EmptyResultSet: there can be no such records.
     """
     allowed, of_allowed = _ids(records)
-    values, of_values, searches, distances = [], [], [], []
+    query, of_query = _query(operands)
+    searches, distances = [], []
     for number, operand in enumerate(operands):
         form = operand.form
-        value, of_value = _value(operand)
-        values.append(f"{value} AS value_{number}")
-        of_values += of_value
-        distance = vectors.distance(form, vectors.column(form), f"(SELECT value_{number} FROM query)")
+        distance, of_version = _distance(source_id, number, operand)
         order = f"{distance} + 0" if form.name in exactly else distance  # no index is on a sum
-        condition = indexes.condition(source_id, form).replace("%", "%%")
-        of_version = f"FROM {SIGNATURES} WHERE {condition} AND NOT low_detail"
         searches.append(
             f"(SELECT record_id, {number} AS operand {of_version} AND record_id IN (SELECT id FROM allowed) "
             f"ORDER BY {order} LIMIT {pools[form.name]})"
         )
         distances.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
     sql = (
-        f"WITH query AS MATERIALIZED (SELECT {', '.join(values)}), allowed (id) AS NOT MATERIALIZED ({allowed}), "
+        f"WITH {query}, allowed (id) AS NOT MATERIALIZED ({allowed}), "
         f"nearest AS ({' UNION ALL '.join(searches)}), "
         "found AS (SELECT record_id, array_agg(operand) AS operands FROM nearest GROUP BY record_id) "
         f"SELECT record.id, object_id, file_name, operands, {', '.join(distances)} "
         f"FROM found JOIN {RECORDS} record ON record.id = record_id"
     )
-    return sql, [*of_values, *of_allowed]
+    return sql, [*of_query, *of_allowed]
+
+
+def distances(source_id: int, operands: Sequence[Operand], records: models.QuerySet[IndexedImage]) -> Statement:
+    """Rows as of `nearest`, but of all these records, in no order and put forward by none.
+
+    Raises:
+        EmptyResultSet: there can be no such records.
+    """
+    allowed, of_allowed = _ids(records)
+    query, of_query = _query(operands)
+    by_each = []
+    for number, operand in enumerate(operands):
+        distance, of_version = _distance(source_id, number, operand)
+        by_each.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
+    sql = (
+        f"WITH {query} SELECT record.id, object_id, file_name, '{{}}'::integer[], {', '.join(by_each)} "
+        f"FROM {RECORDS} record WHERE record.id IN ({allowed})"
+    )
+    return sql, [*of_query, *of_allowed]
+
+
+def _distance(source_id: int, number: int, operand: Operand) -> tuple[str, str]:
+    """The distance from the query's signature by an operand, and where to take it from."""
+    form = operand.form
+    condition = indexes.condition(source_id, form).replace("%", "%%")
+    return (
+        vectors.distance(form, vectors.column(form), f"(SELECT value_{number} FROM query)"),
+        f"FROM {SIGNATURES} WHERE {condition} AND NOT low_detail",
+    )
+
+
+def _query(operands: Sequence[Operand]) -> Statement:
+    """The query's signatures, as something to select from."""
+    values = [_value(operand) for operand in operands]
+    columns = ", ".join(f"{value} AS value_{number}" for number, (value, _of_value) in enumerate(values))
+    return f"query AS MATERIALIZED (SELECT {columns})", [one for _value, of_value in values for one in of_value]
 
 
 def _value(operand: Operand) -> Statement:

@@ -11,7 +11,29 @@ from rest_framework import serializers
 from ..comparing import Row
 from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
-from ..search import Match
+from ..reasons import Reason
+from ..search import Explanation, Match
+
+
+class ExplanationSerializer(serializers.Serializer[Explanation]):
+    found_by = serializers.ListField(
+        child=serializers.CharField(), help_text="The methods among whose candidates it was."
+    )
+    weights = serializers.DictField(
+        child=serializers.FloatField(), help_text="By method; the similarity is the mean of the scores by these."
+    )
+
+
+class ReasonSerializer(serializers.Serializer[Reason]):
+    code = serializers.CharField(
+        help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
+        "below-threshold, beyond-limit or missed; listed, where it is in the list after all."
+    )
+    text = serializers.CharField(help_text="The same in a sentence.")
+    similarity = serializers.FloatField(allow_null=True, help_text="0 to 100 percent, one decimal.")
+    rank = serializers.IntegerField(allow_null=True, help_text="From 1; exact where the search missed it.")
+    scores = serializers.DictField(child=serializers.FloatField())
+    distances = serializers.DictField(child=serializers.FloatField())
 
 
 class MatchSerializer(serializers.Serializer[Match]):
@@ -25,11 +47,14 @@ class MatchSerializer(serializers.Serializer[Match]):
     distances = serializers.DictField(
         child=serializers.FloatField(), required=False, help_text="The raw distance by method, where asked for."
     )
+    explanation = ExplanationSerializer(required=False, help_text="How it came about, where asked for.")
 
     def to_representation(self, match: Match) -> dict[str, Any]:
         data = super().to_representation(match)
         if not self.context["distances"]:
             del data["distances"]
+        if not match.explanation:
+            del data["explanation"]
         return data
 
     def get_image(self, match: Match) -> str:
@@ -54,6 +79,7 @@ class QuerySerializer(serializers.Serializer[Any]):
 class MatchesSerializer(serializers.Serializer[Any]):
     query = QuerySerializer()
     results = MatchSerializer(many=True)
+    why_not = ReasonSerializer(required=False, help_text="Why the object that was asked for is not in the results.")
 
 
 class SearchSerializer(serializers.Serializer[Any]):

@@ -18,9 +18,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, registry, search
+from .. import explaining, reasons, registry, search
 from ..comparing import Incomparable
-from ..forms import CompareForm, OptionsForm, SearchForm, TextForm
+from ..forms import CompareForm, OptionsForm, SearchForm, SimilarForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
 from ..nearest import SearchTimeout
@@ -44,6 +44,10 @@ OPTIONS = [
     OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
 ]
+EXPLAIN = [
+    OpenApiParameter("explain", bool, description="Tell how each match came about, and its distances."),
+    OpenApiParameter("why_not", str, description="A key: why is this object not in the results?"),
+]
 TEXT = [
     OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
     OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
@@ -63,10 +67,10 @@ class View(APIView):
 
 
 class SimilarView(View):
-    @extend_schema(operation_id="similar", parameters=[*KEY, *OPTIONS], responses=MatchesSerializer)
+    @extend_schema(operation_id="similar", parameters=[*KEY, *OPTIONS, *EXPLAIN], responses=MatchesSerializer)
     def get(self, request: Request, model: str, pk: str) -> Response:
         """The objects that look like one object, best first."""
-        form = _checked(OptionsForm(request.query_params))
+        form = _checked(SimilarForm(request.query_params))
         options = form.options()
         try:
             source = registry.get(model, options["field"])
@@ -76,8 +80,10 @@ class SimilarView(View):
         if item is None:
             raise NotFound
         query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
-        matches = search.similar_to(item, request=django_request(request), **options)
-        return _answer(request, form, source, query, matches)
+        explain, other = form.cleaned_data["explain"], form.cleaned_data["why_not"]
+        matches = search.similar_to(item, request=django_request(request), explain=explain, **options)
+        more = {"why_not": _why_not(source, item, other, django_request(request), options)} if other else {}
+        return _answer(request, form, source, query, matches, **more)
 
 
 class SearchView(View):
@@ -154,13 +160,21 @@ def _checked(form: SomeForm) -> SomeForm:
     return form
 
 
+def _why_not(
+    source: registry.ImageSource, item: Any, pk: str, request: HttpRequest, options: dict[str, Any]
+) -> reasons.Reason:
+    other = search.one_of(source.objects, pk)
+    return reasons.why_not(item, other, request=request, **options) if other else reasons.unknown()
+
+
 def _answer(
     request: Request,
     form: OptionsForm,
     source: registry.ImageSource,
     query: dict[str, Any],
     matches: list[search.Match],
+    **more: Any,
 ) -> Response:
-    data: dict[str, Any] = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches}
-    context = {"request": request, "distances": form.cleaned_data["distances"]}
+    data = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches, **more}
+    context = {"request": request, "distances": form.cleaned_data["distances"] or form.cleaned_data.get("explain")}
     return Response(MatchesSerializer(data, context=context).data)

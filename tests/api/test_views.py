@@ -281,7 +281,17 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
         f"{API}/status/",
     }
     match = schema["components"]["schemas"]["Match"]["properties"]
-    assert set(match) == {"model", "pk", "title", "url", "image", "similarity", "scores", "distances"}
+    assert set(match) == {
+        "model",
+        "pk",
+        "title",
+        "url",
+        "image",
+        "similarity",
+        "scores",
+        "distances",
+        "explanation",
+    }
 
 
 def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) -> None:
@@ -298,3 +308,50 @@ def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) ->
         finally:
             trans_real.get_languages.cache_clear()
     assert "größer" in german
+
+
+def test_explain__tells_how_matches_came_about(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    assert "explanation" not in similar(client, item, explain=0).json()["results"][0]
+    answer = similar(client, item, explain=1).json()
+    (match,) = similar_images.similar_to(item, explain=True)
+    (told,) = answer["results"]
+    assert told["explanation"] == {"found_by": match.explanation.found_by, "weights": match.explanation.weights}
+    assert told["distances"] == match.distances
+    assert "why_not" not in answer
+
+
+def test_why_not__says_why_an_object_is_not_there(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, other, far = make_picture(1), make_picture(1), make_picture(2)
+    index_now()
+    answer = similar(client, item, limit=1, explain=1, why_not=far.pk).json()
+    assert [row["pk"] for row in answer["results"]] == [str(other.pk)]
+    match = similar_images.similar_to(item)[1]
+    assert answer["why_not"] == {
+        "code": "beyond-limit",
+        "text": f"It comes further down, in place 2 with {match.similarity} %; 1 are shown.",
+        "similarity": match.similarity,
+        "rank": 2,
+        "scores": match.scores,
+        "distances": match.distances,
+    }
+    low = similar(client, item, min_similarity=99, why_not=far.pk).json()["why_not"]
+    assert (low["code"], low["rank"]) == ("below-threshold", None)
+
+
+def test_why_not__invisible_is_as_if_it_did_not_exist(
+    client: Any, admin_client: Any, make_picture: Any, index_now: Any
+) -> None:
+    from django.test import Client
+
+    item, hidden = make_picture(1), make_picture(1, published=False)
+    index_now()
+    anonymous = [
+        similar(Client(), item, why_not=pk).json()["why_not"] for pk in (hidden.pk, 999_999, "chair", "9" * 30, "-1")
+    ]
+    assert {row["code"] for row in anonymous} == {"unknown"}
+    assert all(row == anonymous[0] for row in anonymous)
+    assert similar(admin_client, item, why_not=hidden.pk).json()["why_not"]["code"] == "invisible"
+    assert similar(admin_client, item, why_not=999_999).json()["why_not"] == anonymous[0]
+    assert similar(Client(), item, why_not="\0").status_code == 400
