@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.contrib.admin.utils import quote
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, nearest, registry, search
-from .models import IndexedImage
+from . import dispatch, marks, nearest, reasons, registry, search
+from .forms import MarkForm
+from .models import IndexedImage, Mark, Source
 
 if TYPE_CHECKING:
     Mixed = admin.ModelAdmin[Any]
@@ -69,24 +73,138 @@ class SimilarImagesMixin(Mixed):
             "source": source,
             "key": source.key_of(obj) if obj.pk in pks else "",
             "status": search.status_of(source, obj.pk),
+            "pair_url": self._pair_url(source, obj),
             "matches": [
                 {
                     "match": match,
                     "url": _change_url(self, match.object._meta, match.object.pk),
+                    "pair_url": self._pair_url(source, obj, match.object),
                     "key": match.key if match.object.pk in pks else "",
+                    "parts": _parts(match.scores, match.distances, match.explanation),
                 }
                 for match in matches
             ],
         }
 
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.similar_images_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_similar_images"
+        return [path("<path:object_id>/similar-images/", view, name=name), *super().get_urls()]
+
+    def similar_images_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say of an object and another one whether they are alike, and why the other is among its matches, or not."""
+        obj = self.get_object(request, unquote(object_id))
+        if not self.has_view_or_change_permission(request, obj):
+            raise PermissionDenied
+        data = request.POST if request.method == "POST" else request.GET
+        try:
+            source = registry.get(type(obj), data.get("field") or None) if obj else None
+        except registry.NotRegistered:
+            source = None
+        if obj is None or source is None:
+            raise Http404
+        form = MarkForm(data if "other" in data else None)
+        other = self.get_object(request, form.cleaned_data["other"]) if form.is_valid() else None
+        if other is None and form.is_bound and form.is_valid():
+            form.add_error("other", reasons.unknown().text)
+        can_mark = other is not None and all(self.has_change_permission(request, item) for item in (obj, other))
+        if request.method == "POST" and other is not None:
+            if not can_mark:
+                raise PermissionDenied
+            return self._mark(request, source, obj, other, form.cleaned_data["alike"])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Similar images of %(object)s") % {"object": obj},
+            "opts": self.opts,
+            "original": obj,
+            "source": source,
+            "form": form,
+            "other": other,
+            "can_mark": can_mark,
+            **(self._pair(request, source, obj, other) if other is not None else {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "similar_images/admin_pair.html", context)
+
+    def _pair(
+        self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model
+    ) -> dict[str, Any]:
+        here = search.among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+        reason = reasons.of(here, other)
+        visitors = reasons.why_not(obj, other, field=source.field_name)
+        return {
+            "pair": [
+                {
+                    "title": item,
+                    "image": getattr(item, source.field_name),
+                    "url": _change_url(self, item._meta, item.pk),
+                }
+                for item in (obj, other)
+            ],
+            "reason": reason,
+            "visitors": reasons.invisible() if visitors.code == "unknown" else visitors,
+            "parts": _parts(reason.scores, reason.distances),
+            "mark": marks.of(source, obj, other),
+        }
+
+    def _mark(
+        self,
+        request: HttpRequest,
+        source: registry.ImageSource,
+        obj: models.Model,
+        other: models.Model,
+        alike: bool | None,
+    ) -> HttpResponse:
+        try:
+            if alike is None:
+                marks.unmark(obj, other, field=source.field_name)
+                self.message_user(request, _("The mark is taken back."))
+            else:
+                marks.mark(obj, other, alike=alike, field=source.field_name, user=request.user)
+                self.message_user(request, _("Marked as alike.") if alike else _("Marked as not alike."))
+        except ValueError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        return HttpResponseRedirect(_change_url(self, self.opts, obj.pk) or request.path)
+
+    def _pair_url(self, source: registry.ImageSource, obj: models.Model, other: models.Model | None = None) -> str:
+        url = _url(self, self.opts, "similar_images", obj.pk)
+        query = {"field": source.field_name} | ({"other": str(other.pk)} if other is not None else {})
+        return f"{url}?{urlencode(query)}" if url else ""
+
+
+def _parts(
+    scores: dict[str, float], distances: dict[str, float], explanation: search.Explanation | None = None
+) -> list[dict[str, Any]]:
+    """What is told of every method that compared two pictures."""
+    return [
+        {
+            "name": name,
+            "score": score,
+            "distance": distances[name],
+            "weight": explanation.weights[name] if explanation else None,
+            "found": explanation is not None and name in explanation.found_by,
+        }
+        for name, score in scores.items()
+    ]
+
 
 def _change_url(model_admin: Any, meta: Any, pk: Any) -> str:
     """The change page of an object on the same admin site, empty where its model has none."""
-    name = f"admin:{meta.app_label}_{meta.model_name}_change"
+    return _url(model_admin, meta, "change", pk)
+
+
+def _url(model_admin: Any, meta: Any, page: str, pk: Any) -> str:
+    name = f"admin:{meta.app_label}_{meta.model_name}_{page}"
     try:
         return reverse(name, args=[quote(pk)], current_app=model_admin.admin_site.name)
     except NoReverseMatch:
         return ""
+
+
+def _object_link(model_admin: Any, of: Source, object_id: str) -> SafeString | str:
+    source = of.registered
+    url = _change_url(model_admin, source.model._meta, object_id) if source else ""
+    return format_html('<a href="{}">{}</a>', url, object_id) if url else object_id
 
 
 @admin.register(IndexedImage)
@@ -121,9 +239,7 @@ class IndexedImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("object"), ordering="object_id")
     def object_link(self, record: IndexedImage) -> SafeString | str:
-        source = record.source.registered
-        url = _change_url(self, source.model._meta, record.object_id) if source else ""
-        return format_html('<a href="{}">{}</a>', url, record.object_id) if url else record.object_id
+        return _object_link(self, record.source, record.object_id)
 
     @admin.display(description=_("size"))
     def size(self, record: IndexedImage) -> str:
@@ -137,3 +253,28 @@ class IndexedImageAdmin(admin.ModelAdmin):
             "%(count)d picture will be indexed again.", "%(count)d pictures will be indexed again.", count
         )
         self.message_user(request, message % {"count": count})
+
+
+@admin.register(Mark)
+class MarkAdmin(admin.ModelAdmin):
+    """What editors said; a mark that is deleted is taken back."""
+
+    list_display = ["__str__", "first", "second", "is_alike", "marked_by", "marked_at"]
+    list_filter = ["is_alike", "source", ("marked_by", admin.RelatedOnlyFieldListFilter), "marked_at"]
+    list_select_related = ["source", "marked_by"]
+    search_fields = ["=first_id", "=second_id"]
+    ordering = ["-marked_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Mark | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("first object"), ordering="first_id")
+    def first(self, mark: Mark) -> SafeString | str:
+        return _object_link(self, mark.source, mark.first_id)
+
+    @admin.display(description=_("second object"), ordering="second_id")
+    def second(self, mark: Mark) -> SafeString | str:
+        return _object_link(self, mark.source, mark.second_id)

@@ -86,6 +86,14 @@ class SimilarForm(OptionsForm):
     why_not = forms.CharField(required=False)
 
 
+class MarkForm(forms.Form):
+    """What an editor says of an object and another one."""
+
+    other = forms.CharField(label=gettext_lazy("The other object’s key"))
+    field = forms.CharField(required=False)
+    alike = forms.NullBooleanField(required=False, widget=forms.TextInput)  # takes 1 and 0, too
+
+
 class AmongForm(OptionsForm):
     """What says where to search, when no object does."""
 

@@ -47,10 +47,17 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
     """Take back what was said of two objects; return whether there was anything.
 
     Raises:
-        NotRegistered, ValueError: as `mark`.
+        NotRegistered: as `mark`.
+        ValueError: these are not two objects of one source.
     """
     count, _by_model = Mark.objects.filter(**_names(_source(a, b, field), a, b)).delete()
     return count > 0
+
+
+def may_mark(user: Any, source: ImageSource) -> bool:
+    """Whether a user may mark objects of a source over REST: staff that may change them in the admin."""
+    meta = source.model._meta
+    return bool(user and user.is_staff and user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
 
 
 def of(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
@@ -87,7 +94,7 @@ def _source(a: models.Model, b: models.Model, field: str | None = None) -> Image
     if not isinstance(b, source.model):
         raise ValueError(_("Only objects of one model can be marked: %(a)s and %(b)s are not.") % {"a": a, "b": b})
     if a.pk is None or b.pk is None or a.pk == b.pk:
-        raise ValueError(_("Only two objects that have a picture each can be marked."))
+        raise ValueError(_("Only two objects that are saved can be marked, not one and itself."))
     return source
 
 

@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import include, path
 
+import similar_images
 from similar_images import dispatch
-from similar_images.admin import IndexedImageAdmin, SimilarImagesMixin
-from similar_images.models import IndexedImage, Signature, Source
+from similar_images.admin import IndexedImageAdmin, MarkAdmin, SimilarImagesMixin
+from similar_images.models import IndexedImage, Mark, Signature, Source
 from tests import drawing
 from tests.testapp.models import Couple, NamedPicture, Picture, Shelf, UuidPicture
 
@@ -30,6 +31,7 @@ site = admin.AdminSite()
 for _model in (Picture, NamedPicture, Couple):
     site.register(_model, SimilarAdmin)
 site.register(IndexedImage, IndexedImageAdmin)
+site.register(Mark, MarkAdmin)
 back_office = admin.AdminSite("back_office")
 back_office.register(UuidPicture, SimilarAdmin)
 
@@ -84,7 +86,10 @@ def page(client: Client, url: str, status: int = 200) -> str:
 
 
 def panel(html: str) -> str:
-    """The text of the panel, empty where there is none."""
+    """The text of the panel, empty where there is none, without what leads to marks and reasons."""
+    html = re.sub(
+        r'<details>.*?</details>|<a [^>]*href="[^"]*/similar-images/\?[^>]*>.*?</a>', "", html, flags=re.DOTALL
+    )
     found = re.search(r'<div class="similar-images similar-images-admin">(.*?)</div>', html, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", found[1])).strip() if found else ""
 
@@ -253,6 +258,176 @@ def test_mixin__nothing_without_permission(pictures: list[Picture], staff: Any, 
 
 def test_mixin__object_that_is_gone(admin_client: Client) -> None:
     assert admin_client.get("/admin/testapp/picture/99/change/").status_code == 302
+
+
+# --- alike or not, and why ---------------------------------------------------------------------------------------
+
+
+def pair_url(item: models.Model, other: Any = None, field: str = "image") -> str:
+    url = f"/admin/testapp/{item._meta.model_name}/{item.pk}/similar-images/?field={field}"
+    return url if other is None else f"{url}&other={getattr(other, 'pk', other)}"
+
+
+def text(html: str) -> str:
+    """The text of the page on two objects."""
+    (section,) = re.findall(r'<section class="similar-images similar-images-pair">.*?</section>', html, re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", section)).strip()
+
+
+def test_panel__leads_to_marks_and_reasons(pictures: list[Picture], admin_client: Client) -> None:
+    item, twin, other = pictures
+    html = page(admin_client, change_url(item))
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]*/similar-images/\?[^"]*)"', html)]
+    assert links == [pair_url(item, twin), pair_url(item, other), pair_url(item)]
+    for link in links:
+        page(admin_client, link)
+    details = re.findall(r"<details>(.*?)</details>", html, re.DOTALL)
+    assert len(details) == 2
+    told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", details[0])).strip()
+    assert told == "Why? mean 100.0 % at a distance of 0.0000; weight 1; put it forward"
+
+
+def test_panel__has_no_button_of_its_own(pictures: list[Picture], admin_client: Client) -> None:
+    """The first button of a form is what the Enter key presses; here it has to stay one that saves."""
+    html = page(admin_client, change_url(pictures[0]))
+    form = html[html.index('id="picture_form"') :]
+    (first, *_rest) = re.findall(r"<(?:button|input)[^>]*type=\"submit\"[^>]*>|<button[^>]*>", form)
+    assert 'name="_save"' in first
+    assert "<script" not in html[html.index("similar-images-admin") : html.index('class="submit-row"')]
+
+
+def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
+    pictures: list[Picture], admin_client: Client, admin_user: User
+) -> None:
+    item, twin, _other = pictures
+    html = page(admin_client, pair_url(item, twin))
+    assert "It is there, in place 1 with 100.0 %." in text(html)
+    assert "Take it back" not in text(html)
+    for alike, said in (("0", "Marked as not alike."), ("1", "Marked as alike."), ("0", "Marked as not alike.")):
+        answer = admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": alike}, follow=True)
+        assert answer.redirect_chain == [(change_url(item), 302)]
+        assert said in answer.content.decode()
+    assert "Twin" not in panel(page(admin_client, change_url(item)))
+    assert "Scene 1" not in panel(page(admin_client, change_url(twin)))
+    assert "Other" in panel(page(admin_client, change_url(item)))
+    mark = Mark.objects.get()
+    assert (mark.is_alike, mark.marked_by) == (False, admin_user)
+    html = page(admin_client, pair_url(twin, item))
+    assert "These two are marked as not alike" in text(html)
+    assert "The two were marked as not alike on" in text(html)
+    assert "Said by admin" in text(html)
+    admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": ""})
+    assert not Mark.objects.exists()
+    assert panel(page(admin_client, change_url(item))).startswith("Twin")
+
+
+def test_pair__works_with_the_form_that_the_page_has(pictures: list[Picture], admin_user: User) -> None:
+    item, twin, _other = pictures
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    html = page(client, pair_url(item, twin))
+    form = re.findall(r'<form method="post">.*?</form>', html, re.DOTALL)[0]
+    data = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    assert client.post(pair_url(item, twin), data | {"alike": "0"}).status_code == 302
+    assert not Mark.objects.get().is_alike
+    assert client.post(pair_url(item, twin), {"other": twin.pk, "alike": "1"}).status_code == 403
+
+
+def test_pair__says_why_here_and_for_visitors(
+    pictures: list[Picture], make_picture: Any, index_now: Any, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, twin, other = pictures
+    assert "It may not be seen by whoever asks." in text(page(admin_client, pair_url(item, twin)))
+    monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
+    told = text(page(admin_client, pair_url(item, other)))
+    assert re.search(r"It comes further down, in place 2 with .* %; 1 are shown\.", told)
+    assert "It is there, in place 1" in told
+    pending = make_picture(7)
+    assert "Its picture is yet to be indexed." in text(page(admin_client, pair_url(item, pending)))
+
+
+@pytest.mark.parametrize("key", ["999999", "chair", "", "%00"])
+def test_pair__of_an_object_that_there_is_none_of(key: str, pictures: list[Picture], admin_client: Client) -> None:
+    html = page(admin_client, pair_url(pictures[0], key))
+    assert "errorlist" in html
+    assert "alike" not in text(html).lower().split()
+
+
+def test_pair__only_what_the_admin_lists(pictures: list[Picture], admin_user: User, rf: RequestFactory) -> None:
+    class PublishedAdmin(SimilarImagesMixin, admin.ModelAdmin):
+        def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+            return super().get_queryset(request).filter(published=True)
+
+    def ask(pk: int) -> str:
+        request = rf.get("/", {"other": pk})
+        request.user = admin_user
+        answer = PublishedAdmin(Picture, site).similar_images_view(request, str(pictures[0].pk))
+        return re.sub(r' value="\d+"', "", text(answer.render().content.decode()))
+
+    assert ask(pictures[1].pk) == ask(999_999)
+
+
+def test_pair__marks_are_for_those_who_may_change(pictures: list[Picture], staff: Any) -> None:
+    item, twin, _other = pictures
+    client = staff("view_picture")
+    assert "Not alike" not in text(page(client, pair_url(item, twin)))
+    assert client.post(pair_url(item, twin), {"other": twin.pk, "alike": "0"}).status_code == 403
+    assert not Mark.objects.exists()
+
+
+def test_pair__nothing_without_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
+    assert client.get(pair_url(pictures[0])).status_code == 302
+    page(staff("view_shelf"), pair_url(pictures[0]), status=403)
+    page(client, pair_url(Picture(pk=99)), status=403)
+
+
+def test_pair__of_what_is_no_object_or_field(pictures: list[Picture], admin_client: Client) -> None:
+    page(admin_client, pair_url(Picture(pk=99)), status=404)
+    page(admin_client, pair_url(pictures[0], field="nope"), status=404)
+
+
+def test_pair__of_itself_or_a_bare_object_is_told(pictures: list[Picture], admin_client: Client) -> None:
+    item, bare = pictures[0], Picture.objects.create()
+    for other in (item, bare):
+        page(admin_client, pair_url(item, other))
+        answer = admin_client.post(pair_url(item), {"other": other.pk, "alike": "0"}, follow=True)
+        assert "can be marked" in answer.content.decode()
+
+
+def test_pair__of_text_keys_and_several_fields(index_now: Any, admin_client: Client) -> None:
+    for name in ("a/b", 'say "x"?'):
+        NamedPicture.objects.create(name=name, image=drawing.file(1))
+    couples = [Couple.objects.create(front=drawing.file(1), back=drawing.file(2)) for _ in range(2)]
+    index_now()
+    html = page(admin_client, "/admin/testapp/namedpicture/a_2Fb/change/")
+    (link, _none) = re.findall(r'href="([^"]*/similar-images/\?[^"]*)"', html)
+    assert "It is there, in place 1" in text(page(admin_client, link.replace("&amp;", "&")))
+    admin_client.post(pair_url(couples[0]), {"field": "back", "other": couples[1].pk, "alike": "0"})
+    assert similar_images.similar_to(couples[0], field="back") == []
+    assert similar_images.similar_to(couples[0], field="front") != []
+
+
+def test_pair__takes_few_queries(
+    pictures: list[Picture], admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(20):
+        page(admin_client, pair_url(pictures[0], pictures[2]))
+
+
+def test_marks__are_listed_with_links_and_can_only_be_deleted(pictures: list[Picture], admin_client: Client) -> None:
+    item, twin, other = pictures
+    similar_images.mark(item, twin, alike=False, user=User.objects.get())
+    similar_images.mark(item, other, alike=True)
+    url = "/admin/similar_images/mark/"
+    html = page(admin_client, url)
+    assert f'<a href="{change_url(twin)}">{twin.pk}</a>' in html
+    answer = admin_client.get(f"{url}?is_alike__exact=0")
+    assert [mark.is_alike for mark in answer.context["cl"].result_list] == [False]
+    page(admin_client, f"{url}add/", status=403)
+    mark = Mark.objects.get(is_alike=False)
+    assert 'name="_save"' not in page(admin_client, f"{url}{mark.pk}/change/")
+    admin_client.post(url, {"action": "delete_selected", "_selected_action": [mark.pk], "post": "yes"})
+    assert list(Mark.objects.values_list("is_alike", flat=True)) == [True]
 
 
 # --- the list of records -----------------------------------------------------------------------------------------

@@ -61,6 +61,21 @@ class MatchSerializer(serializers.Serializer[Match]):
         return str(self.context["request"].build_absolute_uri(match.image.url))
 
 
+class MarkSerializer(serializers.Serializer[Any]):
+    """The fields of a mark, for the schema; forms.MarkForm checks them."""
+
+    other = serializers.CharField(help_text="The key of the other object.")
+    alike = serializers.BooleanField()
+    field = serializers.CharField(required=False, help_text="The image field, where the model has several.")
+
+
+class MarkedSerializer(serializers.Serializer[Any]):
+    model = serializers.CharField(help_text="app_label.model")
+    pk = serializers.CharField()
+    other = serializers.CharField()
+    alike = serializers.BooleanField(allow_null=True, help_text="null where nothing is said of the two any more.")
+
+
 class LabelSerializer(serializers.Serializer[Label]):
     name = serializers.CharField(help_text="A class of ImageNet.")
     score = serializers.FloatField(help_text="Its probability, 0 to 1.")

@@ -26,4 +26,5 @@ urlpatterns = [
     path("status/", views.StatusView.as_view(), name="status"),
     path("schema/", schema, name="schema"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
+    path("<str:model>/<path:pk>/mark/", views.MarkView.as_view(), name="mark"),
 ]

@@ -1,4 +1,4 @@
-"""REST: matches of an object or of an upload, two pictures compared, and what is indexed.
+"""REST: matches of an object or of an upload, marks of editors, two pictures compared, and what is indexed.
 
 Who may call is the project's own REST_FRAMEWORK setting; what comes back is each source's `visible`.
 """
@@ -10,23 +10,26 @@ from typing import Any, TypeVar
 from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import APIException, NotFound, ValidationError
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, reasons, registry, search
+from .. import explaining, marks, reasons, registry, search
 from ..comparing import Incomparable
-from ..forms import CompareForm, OptionsForm, SearchForm, SimilarForm, TextForm
+from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
 from ..nearest import SearchTimeout
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,
+    MarkedSerializer,
+    MarkSerializer,
     MatchesSerializer,
     SearchSerializer,
     StatusSerializer,
@@ -84,6 +87,49 @@ class SimilarView(View):
         matches = search.similar_to(item, request=django_request(request), explain=explain, **options)
         more = {"why_not": _why_not(source, item, other, django_request(request), options)} if other else {}
         return _answer(request, form, source, query, matches, **more)
+
+
+class MarkView(View):
+    parser_classes = [JSONParser, FormParser, MultiPartParser]
+
+    @extend_schema(operation_id="mark", parameters=KEY, request=MarkSerializer, responses=MarkedSerializer)
+    def post(self, request: Request, model: str, pk: str) -> Response:
+        """Say that two objects are alike, or not: then neither is the other's match any more. For editors."""
+        return self._mark(request, model, pk, request.data)
+
+    @extend_schema(
+        operation_id="unmark",
+        parameters=[*KEY, OpenApiParameter("other", str, required=True), OPTIONS[0]],
+        responses=MarkedSerializer,
+    )
+    def delete(self, request: Request, model: str, pk: str) -> Response:
+        """Take back what was said of two objects. For editors."""
+        return self._mark(request, model, pk, request.query_params, undo=True)
+
+    def _mark(self, request: Request, model: str, pk: str, data: Any, *, undo: bool = False) -> Response:
+        values = _checked(MarkForm(data if isinstance(data, dict) else {})).cleaned_data
+        try:
+            source = registry.get(model, values["field"] or None)
+        except registry.NotRegistered:
+            raise NotFound from None
+        if not marks.may_mark(request.user, source):
+            raise PermissionDenied
+        a, b = (search.visible_object(source, key, django_request(request)) for key in (pk, values["other"]))
+        if a is None or b is None:
+            raise NotFound
+        alike = None if undo else values["alike"]
+        if alike is None and not undo:
+            raise ValidationError({"alike": [_("Say true or false.")]})
+        try:
+            if alike is None:
+                marks.unmark(a, b, field=source.field_name)
+            else:
+                marks.mark(a, b, alike=alike, field=source.field_name, user=request.user)
+        except ValueError as error:
+            raise ValidationError({"other": [str(error)]}) from None
+        label = source.model._meta.label_lower
+        answer = {"model": label, "pk": a.pk, "other": b.pk, "alike": alike}
+        return Response(MarkedSerializer(answer).data)
 
 
 class SearchView(View):

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 import similar_images
-from similar_images.models import IndexedImage
+from similar_images.models import IndexedImage, Mark
 from tests import drawing
 from tests.testapp.models import Couple, NamedPicture, Picture, UuidPicture
 
@@ -276,6 +276,7 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
     assert schema["openapi"].startswith("3.")
     assert set(schema["paths"]) == {
         f"{API}/{{model}}/{{pk}}/similar/",
+        f"{API}/{{model}}/{{pk}}/mark/",
         f"{API}/search/",
         f"{API}/compare/",
         f"{API}/status/",
@@ -355,3 +356,89 @@ def test_why_not__invisible_is_as_if_it_did_not_exist(
     assert similar(admin_client, item, why_not=hidden.pk).json()["why_not"]["code"] == "invisible"
     assert similar(admin_client, item, why_not=999_999).json()["why_not"] == anonymous[0]
     assert similar(Client(), item, why_not="\0").status_code == 400
+
+
+def marked(client: Any, item: Any, data: Any, method: str = "post") -> Any:
+    url = f"{API}/{item._meta.label_lower}/{item.pk}/mark/"
+    if method == "delete":
+        return client.delete(url, query_params=data)
+    return client.post(url, data, content_type="application/json")
+
+
+@pytest.fixture
+def editor(client: Any) -> Any:
+    from django.contrib.auth.models import Permission, User
+
+    user = User.objects.create(username="editor", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="change_picture"))
+    client.force_login(user)
+    return client
+
+
+def test_mark__hides_a_pair_and_can_be_taken_back(editor: Any, make_picture: Any, index_now: Any) -> None:
+    a, b = make_picture(1), make_picture(1)
+    index_now()
+    for _again in range(2):
+        answer = marked(editor, a, {"other": b.pk, "alike": False})
+        assert answer.status_code == 200
+        assert answer.json() == {"model": "testapp.picture", "pk": str(a.pk), "other": str(b.pk), "alike": False}
+    assert similar(editor, b).json()["results"] == []
+    assert Mark.objects.get().marked_by.username == "editor"
+    assert similar(editor, b, why_not=a.pk).json()["why_not"]["code"] == "marked"
+    answer = editor.post(f"{API}/testapp.picture/{a.pk}/mark/", {"other": b.pk, "alike": "1"})
+    assert (answer.status_code, answer.json()["alike"]) == (200, True)
+    answer = marked(editor, b, {"other": a.pk}, "delete")
+    assert (answer.status_code, answer.json()["alike"]) == (200, None)
+    assert not Mark.objects.exists()
+    assert len(similar(editor, b).json()["results"]) == 1
+
+
+def test_mark__is_for_editors(client: Any, make_picture: Any, index_now: Any) -> None:
+    from django.contrib.auth.models import Permission, User
+
+    a, b = make_picture(1), make_picture(1)
+    index_now()
+    views = User.objects.create(username="views", is_staff=True)
+    views.user_permissions.set(Permission.objects.filter(codename="view_picture"))
+    no_staff = User.objects.create(username="no_staff")
+    no_staff.user_permissions.set(Permission.objects.filter(codename="change_picture"))
+    for user in (None, views, no_staff):
+        if user:
+            client.force_login(user)
+        for method in ("post", "delete"):
+            for other in (b.pk, 999_999):
+                assert marked(client, a, {"other": other, "alike": False}, method).status_code == 403
+    assert not Mark.objects.exists()
+
+
+def test_mark__only_what_may_be_seen(editor: Any, make_picture: Any, index_now: Any) -> None:
+    a, hidden = make_picture(1), make_picture(1, published=False)
+    index_now()
+    for item, other in ((a, hidden.pk), (hidden, a.pk), (a, 999_999), (a, "chair"), (Picture(pk=999_999), a.pk)):
+        for method in ("post", "delete"):
+            assert marked(editor, item, {"other": other, "alike": False}, method).status_code == 404
+    assert editor.post(f"{API}/auth.user/1/mark/", {"other": 1, "alike": "0"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [({"alike": True}, "other"), ({"other": "{b}"}, "alike"), ({"other": "{a}", "alike": True}, "other")],
+)
+def test_mark__bad_input_is_named(editor: Any, make_picture: Any, data: dict[str, Any], field: str) -> None:
+    a, b = make_picture(1), make_picture(2)
+    data = {name: value.format(a=a.pk, b=b.pk) if name == "other" else value for name, value in data.items()}
+    answer = marked(editor, a, data)
+    assert answer.status_code == 400
+    assert list(answer.json()) == [field]
+    assert marked(editor, a, {"other": Picture.objects.create().pk, "alike": True}).status_code == 400
+    assert marked(editor, a, {"other": a.pk}, "delete").status_code == 400
+    assert marked(editor, a, [1]).status_code == 400
+
+
+def test_mark__needs_a_token_in_a_session(make_picture: Any, admin_user: Any) -> None:
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    a, b = make_picture(1), make_picture(2)
+    assert marked(client, a, {"other": b.pk, "alike": False}).status_code == 403
