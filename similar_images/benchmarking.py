@@ -27,7 +27,7 @@ from psycopg.types.numeric import Int8
 
 from . import indexes, registry, signatures, vectors, versions
 from .evaluation.report import Table
-from .models import IndexedImage, MethodVersion, Signature, Source
+from .models import IndexedImage, Mark, MethodVersion, Signature, Source
 from .registry import ImageSource
 from .search import Match, similar_to
 from .signatures.base import Method
@@ -62,7 +62,7 @@ class Item(models.Model):
         return f"Item {self.pk}"
 
 
-OF_THE_APP = (Source, MethodVersion, IndexedImage, Signature)
+OF_THE_APP = (Source, MethodVersion, IndexedImage, Signature, Mark)
 TABLES = ", ".join(model._meta.db_table for model in (*OF_THE_APP, Item))
 
 

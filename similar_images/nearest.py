@@ -188,7 +188,7 @@ def searched(
     """The records that may come back: not those of excluded objects, or of such that are marked not alike."""
     records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     queries = {operand.object_id for operand in operands if operand.object_id}
-    return records.exclude(object_id__in=marks.unlike(source, queries)) if queries else records
+    return records.filter(marks.allowed(source, queries)) if queries else records
 
 
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:

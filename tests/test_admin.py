@@ -270,7 +270,7 @@ def pair_url(item: models.Model, other: Any = None, field: str = "image") -> str
 
 def text(html: str) -> str:
     """The text of the page on two objects."""
-    (section,) = re.findall(r'<section class="similar-images similar-images-pair">.*?</section>', html, re.DOTALL)
+    (section,) = re.findall(r'<section class="similar-images similar-images-judging">.*?</section>', html, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", section)).strip()
 
 

@@ -158,6 +158,29 @@ def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(
     expect(page.locator(".similar-images-admin li").first).to_contain_text("Scene 3")
 
 
+def test_admin__a_match_is_marked_as_not_alike_and_is_gone(page: Page) -> None:
+    page.goto("/admin/login/?next=/admin/catalog/product/%3Fq=Scene+7")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", "admin")
+    page.click("[type=submit]")
+    page.locator("#result_list a[href*='/change/']").first.click()
+    first = page.locator(".similar-images-admin .similar-images-title").first
+    title = first.inner_text()
+    page.locator(".similar-images-admin summary").first.click()
+    expect(page.locator(".similar-images-admin details").first).to_contain_text("put it forward")
+    panel = Axe().run(page, ".similar-images-admin")["violations"]
+    page.get_by_role("link", name=f"Alike or not: {title}", exact=True).click()
+    expect(page.locator(".similar-images-judging")).to_contain_text("It is there, in place 1")
+    judging = Axe().run(page, ".similar-images-judging")["violations"]
+    page.get_by_role("button", name="Not alike").click()
+    expect(page.locator(".messagelist")).to_contain_text("Marked as not alike.")
+    expect(first).not_to_have_text(title)
+    page.get_by_role("link", name="Why is another one not here?").click()
+    marked = Axe().run(page, ".similar-images-judging")["violations"]
+    found = [f"{each['id']}: {node['html']}" for each in (*panel, *judging, *marked) for node in each["nodes"]]
+    assert found == []
+
+
 def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
     open_product(page, "Scene 5")
     page.get_by_role("link", name="All similar items").click()
