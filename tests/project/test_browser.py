@@ -176,6 +176,7 @@ def test_admin__a_match_is_marked_as_not_alike_and_is_gone(page: Page) -> None:
     expect(page.locator(".messagelist")).to_contain_text("Marked as not alike.")
     expect(first).not_to_have_text(title)
     page.get_by_role("link", name="Why is another one not here?").click()
+    expect(page.get_by_role("button", name="Why is it not there?")).to_be_visible()
     marked = Axe().run(page, ".similar-images-judging")["violations"]
     found = [f"{each['id']}: {node['html']}" for each in (*panel, *judging, *marked) for node in each["nodes"]]
     assert found == []
