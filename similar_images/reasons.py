@@ -81,7 +81,8 @@ def is_told_all(request: HttpRequest | None, source: ImageSource) -> bool:
     """Whether the visitor may know of objects that `visible` leaves out: staff that may view them in the admin."""
     user: Any = getattr(request, "user", None)
     meta = source.model._meta
-    return bool(user and user.is_staff and user.has_perm(f"{meta.app_label}.view_{meta.model_name}"))
+    may = [f"{meta.app_label}.{action}_{meta.model_name}" for action in ("view", "change")]
+    return bool(user and user.is_staff and any(user.has_perm(name) for name in may))
 
 
 def of(plan: Search, other: models.Model) -> Reason:
