@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from . import conf, explaining, measures, registry, search, signatures
 from .nearest import Ranking
+from .profiles import PROFILES
 
 
 class OptionsForm(forms.Form):
@@ -46,14 +47,15 @@ class OptionsForm(forms.Form):
         self.fields["method"].label = gettext_lazy("By")
         self.order_fields(self.field_order)
 
-    def clean_ranking(self) -> dict[str, float] | None:
-        text = self.cleaned_data["ranking"]
-        if not text:
-            return None
+    def clean_ranking(self) -> dict[str, float] | str | None:
+        text: str = self.cleaned_data["ranking"]
+        if not text or text in PROFILES:
+            return text or None
         try:
             return {name.strip(): float(weight) for name, weight in (part.split(":") for part in text.split(","))}
         except ValueError:
-            raise forms.ValidationError(_("Write a ranking as embedding:0.8,color:0.2.")) from None
+            message = _("Write a ranking as embedding:0.8,color:0.2, or name one: %(known)s.")
+            raise forms.ValidationError(message % {"known": ", ".join(PROFILES)}) from None
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -64,7 +66,7 @@ class OptionsForm(forms.Form):
                 self.add_error("ranking" if data["ranking"] else "method", str(error))
         return data
 
-    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
         search.weights_of(method, ranking)
 
     def options(self) -> dict[str, Any]:
@@ -156,7 +158,7 @@ class TextForm(AmongForm):
         text: str = self.cleaned_data["text"]
         return text
 
-    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
         if search.text_methods():
             search.text_method(method, ranking)
 

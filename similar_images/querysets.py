@@ -37,7 +37,7 @@ class SimilarMixin(Base):
         limit: int = MANY,
         min_similarity: float = 0,
         method: str | None = None,
-        ranking: Mapping[str, float] | None = None,
+        ranking: Mapping[str, float] | str | None = None,
         exclude: Iterable[models.Model] = (),
         request: HttpRequest | None = None,
     ) -> Self:

@@ -13,7 +13,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, nearest, registry, signatures, versions
+from . import conf, images, nearest, profiles, registry, signatures, versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
 
@@ -66,7 +66,7 @@ def similar_to(
     min_similarity: float = 0,
     queryset: models.QuerySet[Any] | None = None,
     method: str | None = None,
-    ranking: nearest.Ranking | None = None,
+    ranking: nearest.Ranking | str | None = None,
     exclude: Iterable[models.Model] = (),
     request: HttpRequest | None = None,
 ) -> list[Match]:
@@ -81,7 +81,7 @@ def similar_to(
         min_similarity: matches below this percentage are left out.
         queryset: only its objects come back.
         method: rank by this method alone.
-        ranking: weights by method, in place of SIMILAR_IMAGES["RANKING"].
+        ranking: weights by method, or the name of a profile (docs/ranking.md), in place of SIMILAR_IMAGES["RANKING"].
         exclude: objects that must not come back; the query never does.
         request: decides, through the source's `visible`, what may come back; without one, what an
             anonymous visitor may see.
@@ -148,7 +148,7 @@ def plan(
     min_similarity: float,
     queryset: models.QuerySet[Any] | None,
     method: str | None,
-    ranking: nearest.Ranking | None,
+    ranking: nearest.Ranking | str | None,
     exclude: Iterable[models.Model],
     request: HttpRequest | None,
 ) -> Search:
@@ -189,7 +189,7 @@ def similar_among(source: ImageSource, item: models.Model, objects: models.Query
     return _matches(source, ranked, objects)
 
 
-def weights_of(method: str | None = None, ranking: nearest.Ranking | None = None) -> dict[str, float]:
+def weights_of(method: str | None = None, ranking: nearest.Ranking | str | None = None) -> dict[str, float]:
     """The weights by method that a caller asks for, without those of zero.
 
     Raises:
@@ -197,8 +197,12 @@ def weights_of(method: str | None = None, ranking: nearest.Ranking | None = None
     """
     if method is not None and ranking is not None:
         raise ValueError(_("Give either a method or a ranking, not both."))
-    weights = dict(ranking if ranking is not None else conf.get().ranking) if method is None else {method: 1.0}
     enabled = signatures.enabled()
+    weights = (
+        {method: 1.0}
+        if method is not None
+        else profiles.weights(conf.get().ranking if ranking is None else ranking, enabled)
+    )
     for name in weights:
         if name not in enabled:
             message = _("There is no method “%(name)s” here; there are: %(known)s.")
@@ -213,7 +217,7 @@ def text_methods() -> list[str]:
     return [name for name, method in signatures.enabled().items() if method.takes_text]
 
 
-def text_method(method: str | None = None, ranking: nearest.Ranking | None = None) -> str:
+def text_method(method: str | None = None, ranking: nearest.Ranking | str | None = None) -> str:
     """The method by which a text is searched.
 
     Raises:
@@ -287,8 +291,8 @@ def status(request: HttpRequest) -> dict[str, Any]:
     Staff counts all records; other visitors those of the objects that they may see.
     """
     staff = getattr(getattr(request, "user", None), "is_staff", False)
-    ranking = conf.get().ranking
     enabled = signatures.enabled()
+    ranking = profiles.weights(conf.get().ranking, enabled)
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
         return IndexedImage.objects.of(source) if staff else nearest.of_objects(source, source.visible_to(request))

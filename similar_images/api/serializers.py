@@ -65,7 +65,9 @@ class SearchSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False)
     min_similarity = serializers.FloatField(required=False)
     method = serializers.CharField(required=False)
-    ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
+    ranking = serializers.CharField(
+        required=False, help_text="Weights by method: embedding:0.8,color:0.2; or a profile"
+    )
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 

@@ -41,7 +41,11 @@ OPTIONS = [
     OpenApiParameter("limit", int),
     OpenApiParameter("min_similarity", float, description="0 to 100 percent"),
     OpenApiParameter("method", str, description="Rank by this method alone."),
-    OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
+    OpenApiParameter(
+        "ranking",
+        str,
+        description="Weights by method: embedding:0.8,color:0.2; or a profile",
+    ),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
 ]
 TEXT = [

@@ -17,7 +17,7 @@ from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similar_images import conf, registry, signatures
+from similar_images import conf, profiles, registry, signatures
 from similar_images.evaluation import drawing, report
 from similar_images.evaluation.describing import Described, decode, describe, one_core
 from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
@@ -162,7 +162,8 @@ class Command(BaseCommand):
             if lacking := {name for weights in rankings for name in weights} - methods.keys():
                 raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
         else:
-            rankings = [{name: weight for name, weight in conf.get().ranking.items() if weight}]
+            usual = profiles.weights(conf.get().ranking, signatures.enabled())
+            rankings = [{name: weight for name, weight in usual.items() if weight}]
             rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
         return {
             ",".join(f"{name}:{weight:g}" for name, weight in weights.items()): weights
