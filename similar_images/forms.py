@@ -23,6 +23,8 @@ class OptionsForm(forms.Form):
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
     field = forms.CharField(required=False)
+    mode = forms.CharField(required=False)
+    rerank = forms.CharField(required=False)
     distances = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -59,6 +61,12 @@ class OptionsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        try:
+            search.proof_of(data.get("mode") or "similar", data.get("rerank") or None, by_text="text" in self.fields)
+        except ValueError as error:
+            self.add_error("rerank" if data.get("rerank") else "mode", str(error))
+            data.pop("mode", None)
+            data.pop("rerank", None)
         if "ranking" in data and "method" in data:
             try:
                 self.check_ranking(data["method"] or None, data["ranking"])
@@ -74,9 +82,11 @@ class OptionsForm(forms.Form):
         data = self.cleaned_data
         return {
             "limit": data.get("limit"),
-            "min_similarity": data.get("min_similarity") or 0,
+            "min_similarity": data.get("min_similarity"),
             "method": data.get("method") or None,
             "ranking": data.get("ranking"),
+            "mode": data.get("mode") or "similar",
+            "rerank": data.get("rerank") or None,
             "field": data.get("field") or None,
         }
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from ..comparing import Row
 from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
-from ..search import Match
+from ..search import MODES, Match
 
 
 class MatchSerializer(serializers.Serializer[Match]):
@@ -26,8 +26,14 @@ class MatchSerializer(serializers.Serializer[Match]):
         child=serializers.FloatField(), required=False, help_text="The raw distance by method, where asked for."
     )
 
+    verdict = serializers.CharField(
+        source="verdict.kind", required=False, help_text="What the picture is to the query's, where both were compared."
+    )
+
     def to_representation(self, match: Match) -> dict[str, Any]:
         data = super().to_representation(match)
+        if match.verdict is None:
+            data.pop("verdict", None)
         if not self.context["distances"]:
             del data["distances"]
         return data
@@ -68,6 +74,8 @@ class SearchSerializer(serializers.Serializer[Any]):
     ranking = serializers.CharField(
         required=False, help_text="Weights by method: embedding:0.8,color:0.2; or a profile"
     )
+    mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture.")
+    rerank = serializers.ChoiceField(["keypoints"], required=False, help_text="Rank the best 100 again.")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 
