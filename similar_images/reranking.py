@@ -11,6 +11,7 @@ from .registry import ImageSource
 
 if TYPE_CHECKING:
     from .measures.base import View
+    from .measures.points import Points
 
 BEST = 100
 """Matches that are ranked again, at most."""
@@ -34,19 +35,29 @@ def lifted(
     """
     if isinstance(query, str):
         return found
-    proven = looking.compared(source, query, found[:BEST], lambda a, b, one: points(a, b), long_side=SIDE)
+    counts = looking.compared(source, query, found[:BEST], _compare, long_side=SIDE)
     ranked = [
-        one._replace(similarity=similarity_of(one.similarity, proven.get(one.candidate.record_id, 0))) for one in found
+        one._replace(similarity=similarity_of(one.similarity, counts.get(one.candidate.record_id, 0))) for one in found
     ]
     return sorted(ranked, key=lambda one: -one.similarity)
 
 
-def points(a: View, b: View) -> int:
-    """How many keypoints of two pictures one geometry explains: RootSIFT, Lowe's ratio and MAGSAC++."""
-    from .measures import points as keypoints
+def _compare(a: View, b: View, one: nearest.Ranked) -> int:
+    return proven(keypoints(a), keypoints(b))
 
-    of_a, of_b = (keypoints.of(view, "rootsift", POINTS) for view in (a, b))
-    return int(keypoints.prove(of_a, of_b, keypoints.by_ratio(of_a, of_b, 0.8)).proven.sum())
+
+def keypoints(view: View) -> Points:
+    """The RootSIFT points of a picture that is reduced to SIDE."""
+    from .measures import points
+
+    return points.of(view, "rootsift", POINTS)
+
+
+def proven(a: Points, b: Points) -> int:
+    """How many points of two pictures one geometry explains: by Lowe's ratio and MAGSAC++."""
+    from .measures import points
+
+    return int(points.prove(a, b, points.by_ratio(a, b, 0.8)).proven.sum())
 
 
 def similarity_of(similarity: float, proven: int) -> float:
