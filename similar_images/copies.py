@@ -28,6 +28,9 @@ POOL = 60
 PROVEN, SAME_THING, OPEN = (90.0, 100.0), (60.0, 69.0), (0.0, 59.0)
 """The percents of a proven copy, of another picture that shows the same thing, and of all else."""
 
+EXPLAINED = 3.0
+"""Difference in color, in steps of 255, that editing the whole may leave in a copy: a variant leaves more."""
+
 HASHES = dict.fromkeys(("phash", "dhash", "ahash", "blockmean"), 0.1)
 """What hashes weigh, where they are enabled, beside the profile."""
 
@@ -72,10 +75,20 @@ def worth_a_look(found: list[nearest.Ranked], count: int) -> list[nearest.Ranked
 
 def compare(a: View, b: View, one: nearest.Ranked) -> tuple[Verdict, float]:
     """The verdict on two pictures, and how well they agree where one lies on the other, 0 to 1."""
+    return verdict_on(a, b, one.similarity)
+
+
+def verdict_on(a: View, b: View, similarity: float) -> tuple[Verdict, float]:
+    """The same, of pictures that a search finds so much alike, in percent.
+
+    It is stricter than that on two pictures at hand: among many, variants of a thing are photographed in one way.
+    """
     from .measures import alignment, verdict
 
     found = alignment.align(a, b)
-    return verdict.judge(a, b, similarity=one.similarity), found.agreement if found else 0.0
+    if found is not None and found.is_same_picture and found.unexplained > EXPLAINED:
+        return verdict.Verdict("same-object"), found.agreement
+    return verdict.judge(a, b, similarity=similarity), found.agreement if found else 0.0
 
 
 def same_file() -> tuple[Verdict, float]:

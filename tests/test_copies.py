@@ -13,6 +13,7 @@ from PIL import Image
 
 import similar_images
 from similar_images import copies, looking, nearest, registry, reranking, search
+from similar_images.measures.base import View
 from similar_images.measures.verdict import Verdict
 from similar_images.models import IndexedImage
 from similar_images.querysets import SimilarQuerySet
@@ -242,3 +243,15 @@ def test_looking__a_query_that_is_gone_tells_nothing(copied: dict[str, Picture])
     assert IndexedImage.objects.of(source).count() == len(copied)
     Path(copied["query"].image.path).unlink()
     assert looking.compared(source, copied["query"], [], lambda a, b, one: 1, long_side=64) == {}
+
+
+def test_verdict__a_variant_of_a_thing_in_the_same_pose_is_no_copy() -> None:
+    """As a shop has them: the lower half in another color, all else the same."""
+    pixels = np.array(textured(1))
+    variant = pixels.copy()
+    variant[120:] = variant[120:, :, ::-1]
+    found, agreement = copies.verdict_on(View(pixels), View(variant), 80)
+    assert found.kind == "same-object"
+    assert copies.similarity_of(found, agreement, 80) < copies.MIN_SIMILARITY
+    darker = (pixels * 0.8).astype(np.uint8)
+    assert copies.verdict_on(View(pixels), View(darker), 80)[0].kind == "same-picture"

@@ -95,10 +95,8 @@ def find(source: ImageSource, jobs: int, progress: Callable[[Sequence[int]], Ite
 
 
 def is_series(alignment: Alignment | None) -> bool:
-    """Whether two pictures show the same thing from much the same place, without being the same picture."""
-    if alignment is None or alignment.is_same_picture or not alignment.is_same_object:
-        return False
-    return min(alignment.overlap_a, alignment.overlap_b) >= SERIES
+    """Whether two pictures of the same thing show it from much the same place."""
+    return alignment is not None and min(alignment.overlap_a, alignment.overlap_b) >= SERIES
 
 
 def as_html(found: Sequence[Duplicates]) -> str:
@@ -177,8 +175,8 @@ def _compared(views: Views, pair: Pair) -> Finding | str | None:
     a, b = pair.a, pair.b
     try:
         seen = views.of(a), views.of(b)
-        found = verdict.judge(*seen, similarity=max(pair.scores.values()))
-        if found.kind == "same-picture" or is_series(align(*seen)):
+        found, _agreement = copies.verdict_on(*seen, max(pair.scores.values()))
+        if found.kind == "same-picture" or (found.kind == "same-object" and is_series(align(*seen))):
             return Finding(a, b, found.kind, found.text, pair.scores)
     except images.INTERRUPTIONS:
         raise
