@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import conf, dispatch, measures, registry, signatures
+from . import conf, dispatch, measures, profiles, registry, signatures
 
 SWEEP = "similar_images.tasks.sweep"
 MINIMUM_PGVECTOR = (0, 8)
@@ -54,15 +54,28 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(f"SIMILAR_IMAGES['METHODS'][{key!r}]: {problem}", hint=hint, id="similar_images.E003")
             )
-    for name in sorted(conf.get().ranking.keys() - methods.keys()):
-        messages.append(
-            Error(
-                f"SIMILAR_IMAGES['RANKING'] weighs {name!r}, which is not among the methods.",
-                hint=f"Add it to SIMILAR_IMAGES['METHODS'], or weigh only {', '.join(methods)}.",
-                id="similar_images.E004",
-            )
+    return [*messages, *_ranking(conf.get().ranking, methods)]
+
+
+def _ranking(ranking: Mapping[str, float] | str, methods: Collection[str]) -> list[CheckMessage]:
+    """What a ranking weighs that is not there: an error, unless a profile has other methods that are."""
+    if isinstance(ranking, str):
+        if not (missing := profiles.lacking(ranking, methods)):
+            return []
+        problem = f"The profile {ranking!r} of SIMILAR_IMAGES['RANKING'] weighs what is not among the methods: "
+        problem += ", ".join(missing) + "."
+        if len(missing) == len(profiles.PROFILES[ranking]):
+            return [Error(problem, hint="Add one to SIMILAR_IMAGES['METHODS'].", id="similar_images.E004")]
+        hint = "It goes by the others alone. Add these to SIMILAR_IMAGES['METHODS'], and run index_images."
+        return [checks.Warning(problem, hint=hint, id="similar_images.W006")]
+    return [
+        Error(
+            f"SIMILAR_IMAGES['RANKING'] weighs {name!r}, which is not among the methods.",
+            hint=f"Add it to SIMILAR_IMAGES['METHODS'], or weigh only {', '.join(methods)}.",
+            id="similar_images.E004",
         )
-    return messages
+        for name in sorted(ranking.keys() - set(methods))
+    ]
 
 
 def check_sources(**kwargs: Any) -> list[CheckMessage]:

@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from .profiles import PROFILES
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conf:
@@ -24,8 +26,8 @@ class Conf:
     """Signatures to make of every picture: built-in name or dotted path → options; or any name → options with "class",
     which is one of these."""
 
-    ranking: dict[str, float | int] = field(default_factory=lambda: {"embedding": 0.95, "color": 0.05})
-    """Weights of the methods in a similarity; only their ratio counts."""
+    ranking: dict[str, float | int] | str = field(default_factory=lambda: {"embedding": 0.93, "color": 0.07})
+    """Weights of the methods in a similarity, of which only the ratio counts; or a profile's name (see profiles.py)."""
 
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Options of measures, and measures of your own: built-in name or dotted path → options; or any name → options with
@@ -89,7 +91,7 @@ KEYS = {spec.name.upper(): spec for spec in fields(Conf)}
 _TYPES: dict[str, tuple[type, ...]] = {
     "MODELS": (list, tuple, dict),
     "METHODS": (dict,),
-    "RANKING": (dict,),
+    "RANKING": (dict, str),
     "SEARCH_TIMEOUT": (int, float),
     "MEASURES": (dict,),
     "COMPARE_BY": (list, tuple),
@@ -126,6 +128,8 @@ def _problem(key: Any, value: Any) -> str | None:
         return f"{name} must be a dict from names to dicts of options, e.g. {{'ssim': {{}}}}."
     if key == "COMPARE_BY" and not _are_names(value):
         return f"{name} must name at least one measure, e.g. ['ssim']."
+    if key == "RANKING" and isinstance(value, str):
+        return None if value in PROFILES else f"{name} names no profile; there are {', '.join(PROFILES)}."
     if key == "RANKING" and not is_ranking(value):
         return f"{name} must give at least one method a weight above 0, and none a negative one."
     return None

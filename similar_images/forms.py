@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from . import conf, explaining, measures, registry, search, signatures
 from .nearest import Ranking
+from .profiles import PROFILES
 
 
 class OptionsForm(forms.Form):
@@ -22,6 +23,8 @@ class OptionsForm(forms.Form):
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
     field = forms.CharField(required=False)
+    mode = forms.CharField(required=False)
+    rerank = forms.CharField(required=False)
     distances = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,17 +49,24 @@ class OptionsForm(forms.Form):
         self.fields["method"].label = gettext_lazy("By")
         self.order_fields(self.field_order)
 
-    def clean_ranking(self) -> dict[str, float] | None:
-        text = self.cleaned_data["ranking"]
-        if not text:
-            return None
+    def clean_ranking(self) -> dict[str, float] | str | None:
+        text: str = self.cleaned_data["ranking"]
+        if not text or text in PROFILES:
+            return text or None
         try:
             return {name.strip(): float(weight) for name, weight in (part.split(":") for part in text.split(","))}
         except ValueError:
-            raise forms.ValidationError(_("Write a ranking as embedding:0.8,color:0.2.")) from None
+            message = _("Write a ranking as embedding:0.8,color:0.2, or name one: %(known)s.")
+            raise forms.ValidationError(message % {"known": ", ".join(PROFILES)}) from None
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        try:
+            search.proof_of(data.get("mode") or "similar", data.get("rerank") or None, by_text="text" in self.fields)
+        except ValueError as error:
+            self.add_error("rerank" if data.get("rerank") else "mode", str(error))
+            data.pop("mode", None)
+            data.pop("rerank", None)
         if "ranking" in data and "method" in data:
             try:
                 self.check_ranking(data["method"] or None, data["ranking"])
@@ -64,7 +74,7 @@ class OptionsForm(forms.Form):
                 self.add_error("ranking" if data["ranking"] else "method", str(error))
         return data
 
-    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
         search.weights_of(method, ranking)
 
     def options(self) -> dict[str, Any]:
@@ -72,9 +82,11 @@ class OptionsForm(forms.Form):
         data = self.cleaned_data
         return {
             "limit": data.get("limit"),
-            "min_similarity": data.get("min_similarity") or 0,
+            "min_similarity": data.get("min_similarity"),
             "method": data.get("method") or None,
             "ranking": data.get("ranking"),
+            "mode": data.get("mode") or "similar",
+            "rerank": data.get("rerank") or None,
             "field": data.get("field") or None,
         }
 
@@ -171,7 +183,7 @@ class TextForm(AmongForm):
         text: str = self.cleaned_data["text"]
         return text
 
-    def check_ranking(self, method: str | None, ranking: Ranking | None) -> None:
+    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
         if search.text_methods():
             search.text_method(method, ranking)
 

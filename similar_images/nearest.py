@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -21,6 +21,9 @@ from . import conf, images, indexes, marks, signatures, statements, vectors, ver
 from .models import IndexedImage, MethodVersion, Signature, Source
 from .registry import ImageSource
 from .signatures.base import Form, Method
+
+if TYPE_CHECKING:
+    from .measures.verdict import Verdict
 
 POOL = 100
 """The most candidates that a method puts forward; four times the limit where that is more."""
@@ -146,11 +149,12 @@ class Candidate(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A candidate in percent: by all methods together, and by each."""
+    """A candidate in percent, by all methods together and by each; and a verdict where the pictures were compared."""
 
     similarity: float
     candidate: Candidate
     scores: dict[str, float]
+    verdict: Verdict | None = None
 
 
 def ranked(

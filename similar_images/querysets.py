@@ -35,9 +35,11 @@ class SimilarMixin(Base):
         text: str | None = None,
         field: str | None = None,
         limit: int = MANY,
-        min_similarity: float = 0,
+        min_similarity: float | None = None,
         method: str | None = None,
-        ranking: Mapping[str, float] | None = None,
+        ranking: Mapping[str, float] | str | None = None,
+        mode: str = "similar",
+        rerank: str | None = None,
         exclude: Iterable[models.Model] = (),
         request: HttpRequest | None = None,
     ) -> Self:
@@ -73,6 +75,8 @@ class SimilarMixin(Base):
                 queryset=self,
                 method=method,
                 ranking=ranking,
+                mode=mode,
+                rerank=rerank,
                 exclude=exclude,
                 request=request,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -13,9 +13,14 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, nearest, registry, signatures, versions
+from . import conf, copies, images, nearest, profiles, registry, reranking, signatures, versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
+
+if TYPE_CHECKING:
+    from .measures.verdict import Verdict
+
+MODES = ("similar", "copy")
 
 TEXT_LENGTH = 300
 """The most characters of a text to search with."""
@@ -34,7 +39,8 @@ class Match:
     """One object that looks like the query.
 
     `similarity` is 0 to 100 percent with one decimal; `scores` the same by method; `distances` are raw, in each
-    method's own metric, 0 for the same picture. `explanation` is there where it was asked for.
+    method's own metric, 0 for the same picture. `verdict` says what the object's picture is to the query's, where a
+    search for copies compared the two. `explanation` is there where it was asked for.
     """
 
     source: ImageSource
@@ -42,6 +48,7 @@ class Match:
     similarity: float
     scores: dict[str, float]
     distances: dict[str, float]
+    verdict: Verdict | None = None
     explanation: Explanation | None = None
 
     @property
@@ -72,10 +79,12 @@ def similar_to(
     model: type[models.Model] | str | None = None,
     field: str | None = None,
     limit: int | None = None,
-    min_similarity: float = 0,
+    min_similarity: float | None = None,
     queryset: models.QuerySet[Any] | None = None,
     method: str | None = None,
-    ranking: nearest.Ranking | None = None,
+    ranking: nearest.Ranking | str | None = None,
+    mode: str = "similar",
+    rerank: str | None = None,
     exclude: Iterable[models.Model] = (),
     request: HttpRequest | None = None,
     explain: bool = False,
@@ -88,10 +97,12 @@ def similar_to(
             method that has a text encoder: the one of `method`, or the first.
         field: the image field, where the model has several.
         limit: how many matches at most; SIMILAR_IMAGES["LIMIT"] by default.
-        min_similarity: matches below this percentage are left out.
+        min_similarity: matches below this percentage are left out; 70 by default for copies, else 0.
         queryset: only its objects come back.
         method: rank by this method alone.
-        ranking: weights by method, in place of SIMILAR_IMAGES["RANKING"].
+        ranking: weights by method, or the name of a profile (docs/ranking.md), in place of SIMILAR_IMAGES["RANKING"].
+        mode: "similar", or "copy" for the same picture, whatever was done to it: the likest are compared as pictures.
+        rerank: "keypoints" ranks the best 100 again by what keypoints prove; their pictures are read.
         exclude: objects that must not come back; the query never does.
         request: decides, through the source's `visible`, what may come back; without one, what an
             anonymous visitor may see.
@@ -105,7 +116,7 @@ def similar_to(
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
-        ValueError: text, method, ranking or limit make no sense; the message says why.
+        ValueError: text, method, ranking, mode, rerank or limit make no sense; the message says why.
     """
     search = plan(
         query,
@@ -117,6 +128,8 @@ def similar_to(
         queryset=queryset,
         method=method,
         ranking=ranking,
+        mode=mode,
+        rerank=rerank,
         exclude=exclude,
         request=request,
     )
@@ -134,6 +147,7 @@ class Search:
     excluded: list[Any]
     limit: int
     min_similarity: float
+    proof: str | None = None
 
     def run(self) -> list[nearest.Ranked]:
         """What is found, best first.
@@ -141,15 +155,25 @@ class Search:
         Raises:
             UnreadableImage, SearchTimeout: as `similar_to`.
         """
-        return nearest.ranked(
-            self.source, self.operands(), self.weights, self.allowed, self.excluded, self.limit, self.min_similarity
-        )
+        operands = self.operands()
+        if self.proof is None:
+            return self._ranked(operands, self.limit, self.min_similarity)
+        count, prove = PROOFS[self.proof]
+        found = prove(self.source, self.query, operands, self._ranked(operands, max(self.limit, count), 0))
+        return [one for one in found if round(one.similarity, 1) >= self.min_similarity][: self.limit]
+
+    def _ranked(self, operands: list[nearest.Operand], limit: int, min_similarity: float) -> list[nearest.Ranked]:
+        return nearest.ranked(self.source, operands, self.weights, self.allowed, self.excluded, limit, min_similarity)
 
     def operands(self) -> list[nearest.Operand]:
         """The signatures to search by; none of an object that is not indexed, or may not be seen."""
         if isinstance(self.query, models.Model):
             return nearest.stored(self.source, self.query, self.weights, self.allowed[0])
         return nearest.described(self.query, self.source, self.weights)
+
+
+PROOFS = {"copy": (copies.POOL, copies.judged), "keypoints": (reranking.BEST, reranking.lifted)}
+"""How pictures are compared after a search, and with how many candidates."""
 
 
 def plan(
@@ -159,10 +183,12 @@ def plan(
     model: type[models.Model] | str | None,
     field: str | None,
     limit: int,
-    min_similarity: float,
+    min_similarity: float | None,
     queryset: models.QuerySet[Any] | None,
     method: str | None,
-    ranking: nearest.Ranking | None,
+    ranking: nearest.Ranking | str | None,
+    mode: str = "similar",
+    rerank: str | None = None,
     exclude: Iterable[models.Model],
     request: HttpRequest | None,
 ) -> Search:
@@ -179,7 +205,13 @@ def plan(
         raise ValueError("To search by a picture or text, say where: similar_to(file, model=Product).")
     else:
         source = registry.get(model, field)
-    weights = weights_of(method, ranking) if text is None else {text_method(method, ranking): 1.0}
+    proof = proof_of(mode, rerank, by_text=text is not None)
+    if text is not None:
+        weights = {text_method(method, ranking): 1.0}
+    elif proof == "copy" and method is None and ranking is None:
+        weights = copies.weights(signatures.enabled())
+    else:
+        weights = weights_of(method, ranking)
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
     visible = source.visible_to(request)
@@ -193,7 +225,28 @@ def plan(
     else:
         subject = clean_text(text or "")
     allowed = [visible] if queryset is None else [visible, queryset]
-    return Search(source, subject, weights, allowed, excluded, limit, min_similarity)
+    least = min_similarity if min_similarity is not None else copies.MIN_SIMILARITY if proof == "copy" else 0
+    return Search(source, subject, weights, allowed, excluded, limit, least, proof)
+
+
+def proof_of(mode: str, rerank: str | None, *, by_text: bool = False) -> str | None:
+    """Which of PROOFS a caller asks for.
+
+    Raises:
+        ValueError: there is no such mode or rerank, or they make no sense together or by text.
+    """
+    if mode not in MODES:
+        message = _("There is no mode “%(name)s”; there are: %(known)s.")
+        raise ValueError(message % {"name": mode, "known": ", ".join(MODES)})
+    if rerank not in (None, "keypoints"):
+        message = _("There is no rerank “%(name)s”; there is: %(known)s.")
+        raise ValueError(message % {"name": rerank, "known": "keypoints"})
+    if mode == "copy" and rerank:
+        raise ValueError(_("A search for copies is proven already; leave out rerank."))
+    proof = "copy" if mode == "copy" else rerank
+    if proof and by_text:
+        raise ValueError(_("A text has no picture to compare: leave out mode and rerank."))
+    return proof
 
 
 def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
@@ -207,7 +260,7 @@ def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any]
     return Search(source, item, weights_of(), [objects], [item.pk], limit, 0)
 
 
-def weights_of(method: str | None = None, ranking: nearest.Ranking | None = None) -> dict[str, float]:
+def weights_of(method: str | None = None, ranking: nearest.Ranking | str | None = None) -> dict[str, float]:
     """The weights by method that a caller asks for, without those of zero.
 
     Raises:
@@ -215,8 +268,12 @@ def weights_of(method: str | None = None, ranking: nearest.Ranking | None = None
     """
     if method is not None and ranking is not None:
         raise ValueError(_("Give either a method or a ranking, not both."))
-    weights = dict(ranking if ranking is not None else conf.get().ranking) if method is None else {method: 1.0}
     enabled = signatures.enabled()
+    weights = (
+        {method: 1.0}
+        if method is not None
+        else profiles.weights(conf.get().ranking if ranking is None else ranking, enabled)
+    )
     for name in weights:
         if name not in enabled:
             message = _("There is no method “%(name)s” here; there are: %(known)s.")
@@ -231,7 +288,7 @@ def text_methods() -> list[str]:
     return [name for name, method in signatures.enabled().items() if method.takes_text]
 
 
-def text_method(method: str | None = None, ranking: nearest.Ranking | None = None) -> str:
+def text_method(method: str | None = None, ranking: nearest.Ranking | str | None = None) -> str:
     """The method by which a text is searched.
 
     Raises:
@@ -303,11 +360,12 @@ def _matches(
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
             distances=candidate.distances,
+            verdict=verdict,
             explanation=Explanation(candidate.found_by, {name: explained_by[name] for name in scores})
             if explained_by
             else None,
         )
-        for similarity, candidate, scores in ranked
+        for similarity, candidate, scores, verdict in ranked
         if candidate.object_id in found and source.file_name(found[candidate.object_id]) == candidate.file_name
     ]
 
@@ -318,8 +376,8 @@ def status(request: HttpRequest) -> dict[str, Any]:
     Staff counts all records; other visitors those of the objects that they may see.
     """
     staff = getattr(getattr(request, "user", None), "is_staff", False)
-    ranking = conf.get().ranking
     enabled = signatures.enabled()
+    ranking = profiles.weights(conf.get().ranking, enabled)
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
         return IndexedImage.objects.of(source) if staff else nearest.of_objects(source, source.visible_to(request))

@@ -12,7 +12,7 @@ from ..comparing import Row
 from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
 from ..reasons import Reason
-from ..search import Explanation, Match
+from ..search import MODES, Explanation, Match
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
@@ -49,8 +49,14 @@ class MatchSerializer(serializers.Serializer[Match]):
     )
     explanation = ExplanationSerializer(required=False, help_text="How it came about, where asked for.")
 
+    verdict = serializers.CharField(
+        source="verdict.kind", required=False, help_text="What the picture is to the query's, where both were compared."
+    )
+
     def to_representation(self, match: Match) -> dict[str, Any]:
         data = super().to_representation(match)
+        if match.verdict is None:
+            data.pop("verdict", None)
         if not self.context["distances"]:
             del data["distances"]
         if not match.explanation:
@@ -106,7 +112,11 @@ class SearchSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False)
     min_similarity = serializers.FloatField(required=False)
     method = serializers.CharField(required=False)
-    ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
+    ranking = serializers.CharField(
+        required=False, help_text="Weights by method: embedding:0.8,color:0.2; or a profile"
+    )
+    mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture.")
+    rerank = serializers.ChoiceField(["keypoints"], required=False, help_text="Rank the best 100 again.")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 

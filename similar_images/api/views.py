@@ -44,7 +44,13 @@ OPTIONS = [
     OpenApiParameter("limit", int),
     OpenApiParameter("min_similarity", float, description="0 to 100 percent"),
     OpenApiParameter("method", str, description="Rank by this method alone."),
-    OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
+    OpenApiParameter(
+        "ranking",
+        str,
+        description="Weights by method: embedding:0.8,color:0.2; or a profile",
+    ),
+    OpenApiParameter("mode", str, enum=search.MODES, description="copy finds the same picture, even edited."),
+    OpenApiParameter("rerank", str, enum=["keypoints"], description="Rank the best 100 again by what keypoints prove."),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
 ]
 EXPLAIN = [
@@ -54,7 +60,7 @@ EXPLAIN = [
 TEXT = [
     OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
     OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
-    *(option for option in OPTIONS if option.name != "ranking"),
+    *(option for option in OPTIONS if option.name not in ("ranking", "mode", "rerank")),
 ]
 
 SomeForm = TypeVar("SomeForm", bound=forms.Form)

@@ -112,11 +112,8 @@ def twins(collection: Collection) -> Iterator[Finding]:
     return (Finding(a, b, "same-file", same.text, {}) for a, b in collection.twins)
 
 
-def groups(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings of copies of one picture together, and those that are no copies each by itself.
-
-    Pictures with most copies come first, then the likest pairs.
-    """
+def linked(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that have a picture in common, directly or by others, together: those of most findings first."""
     findings = list(findings)
     leader: dict[str, str] = {}
 
@@ -126,17 +123,20 @@ def groups(findings: Iterable[Finding]) -> list[list[Finding]]:
         return name
 
     for finding in findings:
-        if finding.is_copy:
-            leader[led(finding.b.name)] = led(finding.a.name)
+        leader[led(finding.b.name)] = led(finding.a.name)
     together: dict[str, list[Finding]] = {}
-    single = []
     for finding in findings:
-        if finding.is_copy:
-            together.setdefault(led(finding.a.name), []).append(finding)
-        else:
-            single.append([finding])
-    copies = [sorted(group, key=lambda finding: -finding.similarity) for group in together.values()]
-    return [
-        *sorted(copies, key=lambda group: (-len(group), -group[0].similarity)),
-        *sorted(single, key=lambda group: -group[0].similarity),
-    ]
+        together.setdefault(led(finding.a.name), []).append(finding)
+    groups = [sorted(group, key=lambda finding: -finding.similarity) for group in together.values()]
+    return sorted(groups, key=lambda group: (-len(group), -group[0].similarity))
+
+
+def groups(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of copies of one picture together, and those that are no copies each by itself.
+
+    Pictures with most copies come first, then the likest pairs.
+    """
+    findings = list(findings)
+    single = [[finding] for finding in findings if not finding.is_copy]
+    copies = linked(finding for finding in findings if finding.is_copy)
+    return [*copies, *sorted(single, key=lambda group: -group[0].similarity)]

@@ -136,7 +136,7 @@ def _section(folder: Path, findings: list[Finding], is_continued: bool, views: V
     for finding in findings:
         for picture in (finding.a, finding.b):
             if picture.name not in members:
-                members[picture.name] = _member(len(members) + 1, picture)
+                members[picture.name] = member(len(members) + 1, picture)
     rows = []
     for finding in findings:
         file = _panel(folder, finding, views) if finding.kind in EXPLAINING else ""
@@ -146,7 +146,8 @@ def _section(folder: Path, findings: list[Finding], is_continued: bool, views: V
     return Section(title, is_continued, list(members.values()), rows)
 
 
-def _member(number: int, picture: Picture) -> Member:
+def member(number: int, picture: Picture) -> Member:
+    """The picture with a thumbnail of its file, or none where that can't be read any more."""
     try:
         data = picture.read()
         pixels = images.decode(data, max_pixels=conf.get().max_pixels).pixels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,19 +68,30 @@ def searchable(labels: Sequence[str]) -> NDArray[np.intp]:
     return np.array([i for i, label in enumerate(labels) if label and counts[label] > 1], np.intp)
 
 
-def retrieve(weights: Mapping[str, float], signatures: Mapping[str, Signatures], labels: Sequence[str]) -> Retrieval:
-    """Search with every picture for those of its label among all others.
+def retrieve(
+    weights: Mapping[str, float],
+    signatures: Mapping[str, Signatures],
+    labels: Sequence[str],
+    *,
+    every: int = 1,
+    rerank: Callable[[int, NDArray[np.floating]], NDArray[np.floating]] | None = None,
+) -> Retrieval:
+    """Search with every picture, or every so many-th, for those of its label among all others.
+
+    `rerank` makes other distances of those of a picture at a place, and is given infinity for the picture itself.
 
     A picture without a label is nobody's query and nobody's right answer. No weights at all leave the order to
     chance: the metrics are then what is expected of chance.
     """
-    queries = searchable(labels)
+    queries = searchable(labels)[::every]
     codes = np.unique(np.array(labels), return_inverse=True)[1]
     parts = []
     for start, block in zip(range(0, len(queries), BLOCK), _blocks(weights, signatures, queries), strict=True):
         chosen = queries[start : start + BLOCK]
         own = np.arange(len(chosen)), chosen
         block[own] = np.inf
+        if rerank:
+            block = np.array([rerank(place, row) for place, row in zip(chosen.tolist(), block, strict=True)])
         relevant = codes[chosen][:, None] == codes
         relevant[own] = False
         best = np.where(relevant, block, np.inf).argmin(axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from django.utils.translation import gettext as _
 
-from .. import conf, signatures
+from .. import conf, profiles, signatures
 from . import points
 from .alignment import RECOLORED, UNTOUCHED, Alignment, align, corners_of
 from .base import View
@@ -102,13 +102,14 @@ class Verdict:
         return ", ".join(words[change] for change in self.changes)
 
 
-def judge(a: View, b: View, *, is_same_file: bool = False) -> Verdict:
+def judge(a: View, b: View, *, is_same_file: bool = False, similarity: float | None = None) -> Verdict:
     """Say what two pictures are to each other.
 
     Args:
         a: a picture.
         b: another.
         is_same_file: whether their files have the same bytes.
+        similarity: what a search tells of the two, in percent, where that is known; else it is computed.
     """
     if is_same_file:
         return Verdict("same-file")
@@ -118,12 +119,14 @@ def judge(a: View, b: View, *, is_same_file: bool = False) -> Verdict:
         return Verdict("same-picture", _changes(a, b, alignment, transform), transform)
     if alignment is not None and alignment.is_same_object:
         return Verdict("same-object")
-    return Verdict("alike" if likeness(a, b) >= ALIKE else "unrelated")
+    found = likeness(a, b) if similarity is None else similarity
+    return Verdict("alike" if found >= ALIKE else "unrelated")
 
 
 def likeness(a: View, b: View) -> float:
     """The similarity that a search tells of the two, in percent, by SIMILAR_IMAGES["RANKING"]."""
-    weights, methods = conf.get().ranking, signatures.enabled()
+    methods = signatures.enabled()
+    weights = profiles.weights(conf.get().ranking, methods)
     total = 0.0
     for name, weight in weights.items():
         measure = BySignature(methods[name])

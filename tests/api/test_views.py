@@ -292,6 +292,7 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
         "scores",
         "distances",
         "explanation",
+        "verdict",
     }
 
 

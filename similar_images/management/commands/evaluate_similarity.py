@@ -17,10 +17,11 @@ from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similar_images import conf, registry, signatures
+from similar_images import conf, profiles, registry, signatures
 from similar_images.evaluation import drawing, report
 from similar_images.evaluation.describing import Described, decode, describe, one_core
 from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
+from similar_images.evaluation.reranking import Proofs
 from similar_images.evaluation.retrieval import METRICS, RANDOM, Retrieval, retrieve, searchable
 from similar_images.evaluation.robustness import COPY_METRICS, Robustness, withstand
 from similar_images.evaluation.stored import of_source
@@ -71,6 +72,14 @@ class Command(BaseCommand):
             "SIMILAR_IMAGES['RANKING'].",
         )
         parser.add_argument(
+            "--rerank",
+            choices=["keypoints"],
+            help="Also measure every blend with its best 100 ranked again by keypoints; of folders with labels. Slow.",
+        )
+        parser.add_argument(
+            "--every", type=_step, default=1, metavar="N", help="Search with every Nth picture that has a label."
+        )
+        parser.add_argument(
             "--by", choices=[*LABELS, "both"], default="both", help="Which labels of a folder count; default both."
         )
         parser.add_argument(
@@ -119,9 +128,12 @@ class Command(BaseCommand):
         if options["label"] and not options["source"]:
             raise CommandError("--label is for a --source; the labels of a folder are in its labels.csv.")
         self._check_files(options)
+        if options["rerank"] and options["source"]:
+            raise CommandError("--rerank reads pictures: name folders in place of a --source.")
         methods = self._methods(options)
         rankings = {**self._blends(options, methods), **{name: {name: 1.0} for name in methods}}
-        floors = [_floor(text, rankings) for text in options["floor"]]
+        again = [f"{name} + keypoints" for name, weights in rankings.items() if options["rerank"] and len(weights) > 1]
+        floors = [_floor(text, [*rankings, *again]) for text in options["floor"]]
         results = [self._evaluate(*found, rankings, options) for found in self._sets(methods, options)]
         if not any(result.described.items for result in results):
             raise CommandError("There was no picture to evaluate on.")
@@ -162,7 +174,8 @@ class Command(BaseCommand):
             if lacking := {name for weights in rankings for name in weights} - methods.keys():
                 raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
         else:
-            rankings = [{name: weight for name, weight in conf.get().ranking.items() if weight}]
+            usual = profiles.weights(conf.get().ranking, signatures.enabled())
+            rankings = [{name: weight for name, weight in usual.items() if weight}]
             rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
         return {
             ",".join(f"{name}:{weight:g}" for name, weight in weights.items()): weights
@@ -209,9 +222,20 @@ class Command(BaseCommand):
         self, name: str, described: Described, rankings: dict[str, dict[str, float]], options: dict[str, Any]
     ) -> report.Result:
         retrieval: dict[str, dict[str, Retrieval]] = {}
+        proofs: Proofs | None = None
         for label, labels in _labels(described.items, options):
             bar = _bar(options, {**rankings, RANDOM: {}}.items(), unit="method", desc=f"{name}: by {label}")
-            retrieval[label] = {ranking: retrieve(weights, described.signatures, labels) for ranking, weights in bar}
+            retrieval[label] = {
+                ranking: retrieve(weights, described.signatures, labels, every=options["every"])
+                for ranking, weights in bar
+            }
+            blends = {ranking: weights for ranking, weights in rankings.items() if len(weights) > 1}
+            if options["rerank"] and blends:
+                proofs = proofs or Proofs(described.items, conf.get().max_pixels)
+                for ranking, weights in _bar(options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"):
+                    retrieval[label][f"{ranking} + keypoints"] = retrieve(
+                        weights, described.signatures, labels, every=options["every"], rerank=proofs.ranked
+                    )
         asked = options["transforms"]
         count = asked if asked is not None else TRANSFORMED * (not retrieval)
         robustness = self._withstand(name, described, rankings, count, options) if described.items and count else {}
@@ -315,6 +339,13 @@ def _floor(text: str, rankings: Iterable[str]) -> Floor:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError
+    return number
+
+
+def _step(text: str) -> int:
+    number = int(text)
+    if number < 1:
         raise ValueError
     return number
 

@@ -1,0 +1,193 @@
+"""The copies in a source, in groups, and the series in it: found by stored signatures, proven on the pictures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from django.db.models import Count, Min
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from .. import conf, copies, images, nearest, versions
+from ..measures import verdict
+from ..measures.alignment import Alignment, align
+from ..models import IndexedImage, IndexedImageQuerySet, Signature
+from ..registry import ImageSource
+from ..signatures.base import Form
+from . import report
+from .collection import Picture
+from .proving import Finding, Views, linked
+from .threads import in_threads
+
+LEAST = 50.0
+"""Percent by any method from which on two pictures are compared."""
+
+LOOKED_AT = 6
+"""Others that are compared with a picture, at most."""
+
+FOUND = 24
+"""Records that signatures put forward, from which those are chosen."""
+
+BATCH = 100
+"""Pictures that are searched for, and their pairs proven, at a time: no more findings than theirs wait in memory."""
+
+SERIES = 0.6
+"""Share of either picture that lies on the other, where both were taken one after the other."""
+
+
+@dataclass(frozen=True)
+class Stored(Picture):
+    """A picture of a source: that of the object with this id."""
+
+    object_id: str
+    file_name: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures of a source that signatures put forward, and how much alike those of each method are, in percent."""
+
+    a: Stored
+    b: Stored
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What is in a source more than once: groups of copies, of series, and why some pairs could not be compared."""
+
+    source: ImageSource
+    pictures: int
+    copies: list[list[Stored]]
+    series: list[list[Stored]]
+    problems: list[str]
+
+
+def find(source: ImageSource, jobs: int, progress: Callable[[Sequence[int]], Iterable[int]] = iter) -> Duplicates:
+    """Find what is in a source more than once, whoever may see it.
+
+    Each picture is searched for by its stored signatures, and compared with the likest others. In memory are the keys
+    of the pictures and of the pairs that were compared, what was found, and 128 pictures at a time.
+
+    Args:
+        source: where.
+        jobs: threads that compare pictures.
+        progress: shows that the batches are being worked on, as tqdm does.
+    """
+    proven = list(_twins(source))
+    series: list[Finding] = []
+    problems: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    views = Views()
+    first = _indexed(source).values("sha256").annotate(first=Min("pk")).order_by("first")
+    keys = list(first.values_list("first", flat=True))
+    for start in progress(range(0, len(keys), BATCH)):
+        pairs = list(_pairs(source, keys[start : start + BATCH], seen))
+        for found in in_threads(partial(_compared, views), pairs, jobs):
+            if isinstance(found, str):
+                problems.append(found)
+            elif found is not None:
+                (proven if found.is_copy else series).append(found)
+    return Duplicates(source, _indexed(source).count(), _members(proven), _members(series), problems)
+
+
+def is_series(alignment: Alignment | None) -> bool:
+    """Whether two pictures of the same thing show it from much the same place."""
+    return alignment is not None and min(alignment.overlap_a, alignment.overlap_b) >= SERIES
+
+
+def as_html(found: Sequence[Duplicates]) -> str:
+    """A page that needs no other file, with a thumbnail of every picture of a group."""
+    sources = [
+        {
+            "duplicates": one,
+            "copies": [_shown(group) for group in one.copies],
+            "series": [_shown(group) for group in one.series],
+        }
+        for one in found
+    ]
+    return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.localtime()})
+
+
+def _shown(group: Sequence[Picture]) -> list[report.Member]:
+    return [report.member(number, picture) for number, picture in enumerate(group, 1)]
+
+
+def _indexed(source: ImageSource) -> IndexedImageQuerySet:
+    return IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED)
+
+
+def _picture(source: ImageSource, record: IndexedImage) -> Stored:
+    read = partial(images.read, source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+    name = f"{record.object_id}: {record.file_name}"
+    size = record.width or 0, record.height or 0
+    return Stored(name, record.sha256, *size, read, record.object_id, record.file_name)
+
+
+def _twins(source: ImageSource) -> Iterator[Finding]:
+    """The pictures that are the same file as another."""
+    several = _indexed(source).values("sha256").annotate(count=Count("pk")).filter(count__gt=1).values("sha256")
+    text = verdict.Verdict("same-file").text
+    first: dict[str, Picture] = {}
+    for record in _indexed(source).filter(sha256__in=several).order_by("pk").iterator():
+        picture = _picture(source, record)
+        if first.setdefault(record.sha256, picture) is not picture:
+            yield Finding(first[record.sha256], picture, "same-file", text, {})
+
+
+def _pairs(source: ImageSource, keys: Sequence[int], seen: set[tuple[int, int]]) -> Iterator[Pair]:
+    """What signatures put forward for these records, and was not seen before."""
+    forms = versions.serving(source)
+    described: dict[int, list[Form]] = defaultdict(list)
+    rows = Signature.objects.filter(record__in=keys, low_detail=False).values_list("record_id", "method", "version")
+    for record_id, name, version in rows:
+        if name in forms and forms[name].version == version:
+            described[record_id].append(forms[name])
+    records = _indexed(source).in_bulk(keys)
+    for key in keys:
+        if (record := records.get(key)) is None or not described[key]:
+            continue
+        chosen = _likest(source, record, described[key])
+        others = _indexed(source).in_bulk([one.candidate.record_id for one in chosen])
+        for one in chosen:
+            pair = min(key, one.candidate.record_id), max(key, one.candidate.record_id)
+            if pair not in seen and (other := others.get(one.candidate.record_id)):
+                seen.add(pair)
+                yield Pair(_picture(source, record), _picture(source, other), one.scores)
+
+
+def _likest(source: ImageSource, record: IndexedImage, forms: Iterable[Form]) -> list[nearest.Ranked]:
+    """The records most like this one, other than those of the same file."""
+    operands = [nearest.Operand(form, form.similarity, record_id=record.pk) for form in forms]
+    weights = dict.fromkeys((operand.form.name for operand in operands), 1.0)
+    pools = dict.fromkeys(weights, FOUND)
+    others = _indexed(source).exclude(sha256=record.sha256)
+    found = nearest.blended(operands, nearest.candidates(source, operands, others, pools, FOUND), weights)
+    alike = [one for one in found if max(one.scores.values()) >= LEAST]
+    return copies.worth_a_look(alike, LOOKED_AT)
+
+
+def _compared(views: Views, pair: Pair) -> Finding | str | None:
+    """A copy or one of a series, None where it is neither; or why that can't be said."""
+    a, b = pair.a, pair.b
+    try:
+        seen = views.of(a), views.of(b)
+        found, _agreement = copies.verdict_on(*seen, max(pair.scores.values()))
+        if found.kind == "same-picture" or (found.kind == "same-object" and is_series(align(*seen))):
+            return Finding(a, b, found.kind, found.text, pair.scores)
+    except images.INTERRUPTIONS:
+        raise
+    except Exception as error:  # whatever one pair brings takes nothing from the others
+        return f"{a.name}, {b.name}: {error}"
+    return None
+
+
+def _members(findings: Iterable[Finding]) -> list[list[Stored]]:
+    """The pictures of each group, the likest first."""
+    return [
+        [*{p.name: p for finding in group for p in (finding.a, finding.b) if isinstance(p, Stored)}.values()]
+        for group in linked(findings)
+    ]

@@ -1,0 +1,257 @@
+"""Searches that compare pictures: for copies, whatever was done to them, and ranked again by keypoints."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.base import ContentFile
+from PIL import Image
+
+import similar_images
+from similar_images import copies, looking, nearest, registry, reranking, search
+from similar_images.measures.base import View
+from similar_images.measures.verdict import Verdict
+from similar_images.models import IndexedImage
+from similar_images.querysets import SimilarQuerySet
+from tests import drawing
+from tests.testapp.models import Picture
+
+pytestmark = pytest.mark.django_db
+
+SIZE = (320, 240)
+API = "/api/similar-images"
+
+
+def textured(seed: int) -> Image.Image:
+    """A scene with detail everywhere, so that there are keypoints."""
+    scene = drawing.scene(seed, SIZE)
+    rng = np.random.default_rng(seed)
+    detail = Image.fromarray(rng.integers(0, 255, (30, 40, 3), np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
+    return Image.blend(scene, detail, 0.4)
+
+
+def save(image: Image.Image, name: str, kind: str = "PNG", **options: Any) -> Picture:
+    file = ContentFile(drawing.encoded(image, kind, **options), name=f"{name}.{kind.lower()}")
+    return Picture.objects.create(image=file, title=name)
+
+
+@pytest.fixture
+def copied(index_now: Any) -> dict[str, Picture]:
+    """A picture, what was made of it, and others."""
+    image = textured(1)
+    items = {
+        "query": save(image, "query"),
+        "twin": save(image, "twin"),
+        "encoded": save(image, "encoded", "JPEG", quality=60),
+        "mirrored": save(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "mirrored"),
+        "cropped": save(image.crop((20, 15, 320, 240)), "cropped"),
+        **{f"other{seed}": save(textured(seed), f"other{seed}") for seed in range(2, 7)},
+    }
+    index_now()
+    return items
+
+
+COPIES = {"twin", "encoded", "mirrored", "cropped"}
+
+
+def titles(matches: list[search.Match]) -> list[str]:
+    return [match.title for match in matches]
+
+
+def test_copy__finds_the_same_picture_whatever_was_done_to_it_and_nothing_else(copied: dict[str, Picture]) -> None:
+    matches = similar_images.similar_to(copied["query"], mode="copy")
+    assert set(titles(matches)) == COPIES
+    assert all(match.similarity >= 90 for match in matches)
+    assert (matches[0].title, matches[0].similarity, matches[0].verdict) == ("twin", 100, Verdict("same-file"))
+    verdicts = {match.title: match.verdict for match in matches if match.verdict}
+    assert verdicts["mirrored"].changes == ("mirrored",)
+    assert "cropped" in verdicts["cropped"].changes
+
+
+def test_copy__others_come_after_and_stay_below_the_threshold(copied: dict[str, Picture]) -> None:
+    matches = similar_images.similar_to(copied["query"], mode="copy", min_similarity=0)
+    assert set(titles(matches[:4])) == COPIES
+    assert len(matches) == len(copied) - 1
+    assert all(match.similarity < copies.MIN_SIMILARITY for match in matches[4:])
+    assert {match.verdict.kind for match in matches[4:] if match.verdict} <= {"alike", "unrelated", "same-object"}
+
+
+def test_copy__by_an_upload(copied: dict[str, Picture]) -> None:
+    data = drawing.encoded(textured(1).rotate(180), "JPEG", quality=80)
+    matches = similar_images.similar_to(io.BytesIO(data), model=Picture, mode="copy")
+    assert set(titles(matches)) == COPIES | {"query"}
+    twin = drawing.encoded(textured(1))
+    first = similar_images.similar_to(io.BytesIO(twin), model=Picture, mode="copy")[0]
+    assert first.verdict == Verdict("same-file")
+
+
+def test_copy__the_limit_cuts_after_the_proof(copied: dict[str, Picture]) -> None:
+    assert titles(similar_images.similar_to(copied["query"], mode="copy", limit=1)) == ["twin"]
+
+
+def test_copy__missing_files_are_skipped(copied: dict[str, Picture]) -> None:
+    Path(copied["encoded"].image.path).unlink()
+    Path(copied["twin"].image.path).unlink()
+    found = similar_images.similar_to(copied["query"], mode="copy")
+    assert set(titles(found)) == COPIES - {"encoded"}, "the twin is known by its digest"
+    Path(copied["query"].image.path).unlink()
+    assert titles(similar_images.similar_to(copied["query"], mode="copy")) == ["twin"]
+
+
+def test_copy__without_time_only_the_same_file_is_proven(
+    copied: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter([0.0, *[1e9] * 99])
+    monkeypatch.setattr(looking, "monotonic", lambda: next(ticks))
+    assert titles(similar_images.similar_to(copied["query"], mode="copy")) == ["twin"]
+
+
+def test_copy__looks_at_so_many_and_no_more(copied: dict[str, Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    real = copies.compare
+    monkeypatch.setattr(copies, "compare", lambda a, b, one: looked.append(one) or real(a, b, one))
+    monkeypatch.setattr(copies, "LOOKED_AT", 3)
+    similar_images.similar_to(copied["query"], mode="copy")
+    assert len(looked) == 2, "three of which one is the same file"
+
+
+def test_copy__costs_one_query_more(copied: dict[str, Picture], django_assert_num_queries: Any) -> None:
+    for limit in (1, 12):
+        with django_assert_num_queries(5):
+            similar_images.similar_to(copied["query"], mode="copy", limit=limit)
+
+
+def test_copy__weighs_what_is_enabled(configure: Any) -> None:
+    assert copies.weights(["embedding", "color", "phash"]) == {"embedding": 0.5, "color": 0.2, "phash": 0.1}
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    assert copies.weights(["mean"]) == {"mean": 1}
+
+
+def test_copy__in_a_queryset_keeps_the_order(copied: dict[str, Picture]) -> None:
+    found = SimilarQuerySet(Picture).similar_to(copied["query"], mode="copy")
+    assert [item.title for item in found] == titles(similar_images.similar_to(copied["query"], mode="copy"))
+    assert all(item.similarity >= 90 for item in found)
+
+
+def test_similarity__rises_with_agreement_and_with_likeness_and_keeps_the_kinds_apart() -> None:
+    proven = [copies.similarity_of(Verdict("same-picture"), agreement, 5) for agreement in (0.5, 0.7, 0.85, 1)]
+    assert proven == sorted(proven)
+    assert (proven[0], proven[-1]) == (90, 100)
+    kinds = [Verdict("same-object"), Verdict("alike"), None]
+    for verdict in kinds:
+        values = [copies.similarity_of(verdict, 0.6, similarity) for similarity in (0, 40, 80, 100)]
+        assert values == sorted(set(values))
+        assert max(values) < copies.MIN_SIMILARITY
+    assert copies.similarity_of(Verdict("same-object"), 0, 0) > copies.similarity_of(None, 0, 100)
+
+
+def test_worth_a_look__takes_what_one_method_alone_finds() -> None:
+    def one(number: int, similarity: float, **scores: float) -> nearest.Ranked:
+        return nearest.Ranked(similarity, nearest.Candidate(number, str(number), "", {}), scores)
+
+    found = [one(number, 80 - number, a=80, b=10) for number in range(8)] + [one(9, 20, a=0, b=95)]
+    chosen = [each.candidate.record_id for each in copies.worth_a_look(found, 3)]
+    assert chosen == [0, 9, 1]
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "nonsense"}, {"rerank": "nonsense"}, {"mode": "copy", "rerank": "keypoints"}]
+)
+def test_options__nonsense_is_told(copied: dict[str, Picture], client: Any, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"mode|rerank"):
+        similar_images.similar_to(copied["query"], **options)
+    answer = client.get(f"{API}/testapp.picture/{copied['query'].pk}/similar/", options)
+    assert (answer.status_code, set(answer.json()) <= {"mode", "rerank"}) == (400, True)
+    assert client.get(f"/similar-images/testapp.picture/{copied['query'].pk}/", options).status_code == 400
+    with pytest.raises(ValueError, match="no picture to compare"):
+        similar_images.similar_to(text="a chair", model=Picture, mode="copy")
+
+
+def test_rest_and_page__take_the_mode(copied: dict[str, Picture], client: Any) -> None:
+    address = f"{API}/testapp.picture/{copied['query'].pk}/similar/"
+    results = client.get(address, {"mode": "copy"}).json()["results"]
+    assert {result["title"] for result in results} == COPIES
+    assert {result["verdict"] for result in results} == {"same-file", "same-picture"}
+    assert "verdict" not in client.get(address).json()["results"][0]
+    page = client.get(f"/similar-images/testapp.picture/{copied['query'].pk}/", {"mode": "copy"})
+    assert set(titles(page.context["matches"])) == COPIES
+    upload = {"image": io.BytesIO(drawing.encoded(textured(1))), "mode": "copy"}
+    upload["image"].name = "x.png"
+    found = client.post(f"{API}/search/", {**upload, "model": "testapp.picture"}).json()["results"]
+    assert {result["title"] for result in found} == COPIES | {"query"}
+
+
+@pytest.fixture
+def recolored(configure: Any, index_now: Any) -> dict[str, Picture]:
+    """By mean color alone the same thing, brighter and turned, comes last."""
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    image = textured(1)
+    same = Image.fromarray((np.array(image.rotate(8)) * 0.5).astype(np.uint8))
+    items = {"query": save(image, "query"), "same": save(same, "same")}
+    mean = np.array(image).mean(axis=(0, 1)).astype(np.uint8)
+    for number in range(3):
+        plain = Image.new("RGB", SIZE, tuple(int(level) + number for level in mean))
+        items[f"plain{number}"] = save(plain, f"plain{number}")
+    index_now()
+    return items
+
+
+def test_rerank__lifts_what_keypoints_prove(recolored: dict[str, Picture]) -> None:
+    before = {match.title: match.similarity for match in similar_images.similar_to(recolored["query"])}
+    assert list(before)[-1] == "same"
+    after = {m.title: m.similarity for m in similar_images.similar_to(recolored["query"], rerank="keypoints")}
+    assert after["same"] > before["same"]
+    assert {title: after[title] for title in after if title != "same"} == {
+        title: before[title] for title in before if title != "same"
+    }
+    assert after["same"] == pytest.approx(before["same"] + 0.9 * (100 - before["same"]), abs=0.1)
+
+
+def test_rerank__what_ran_out_of_time_or_is_missing_keeps_its_place(
+    recolored: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = titles(similar_images.similar_to(recolored["query"]))
+    Path(recolored["same"].image.path).unlink()
+    assert titles(similar_images.similar_to(recolored["query"], rerank="keypoints")) == before
+    ticks = iter([0.0, *[1e9] * 99])
+    monkeypatch.setattr(looking, "monotonic", lambda: next(ticks))
+    assert titles(similar_images.similar_to(recolored["query"], rerank="keypoints")) == before
+
+
+def test_rerank__over_rest(recolored: dict[str, Picture], client: Any) -> None:
+    address = f"{API}/testapp.picture/{recolored['query'].pk}/similar/"
+    results = client.get(address, {"rerank": "keypoints", "limit": 1}).json()["results"]
+    assert [result["title"] for result in results] == titles(
+        similar_images.similar_to(recolored["query"], rerank="keypoints", limit=1)
+    )
+
+
+def test_lift__rises_with_points_and_never_reaches_a_copy() -> None:
+    values = [reranking.similarity_of(40, points) for points in (0, 9, 12, 20, 30, 300)]
+    assert values == sorted(values)
+    assert values[:2] == [40, 40]
+    assert values[-1] == pytest.approx(94)
+    assert reranking.similarity_of(100, 0) == 100
+
+
+def test_looking__a_query_that_is_gone_tells_nothing(copied: dict[str, Picture]) -> None:
+    source = registry.get(Picture)
+    assert IndexedImage.objects.of(source).count() == len(copied)
+    Path(copied["query"].image.path).unlink()
+    assert looking.compared(source, copied["query"], [], lambda a, b, one: 1, long_side=64) == {}
+
+
+def test_verdict__a_variant_of_a_thing_in_the_same_pose_is_no_copy() -> None:
+    """As a shop has them: the lower half in another color, all else the same."""
+    pixels = np.array(textured(1))
+    variant = pixels.copy()
+    variant[120:] = variant[120:, :, ::-1]
+    found, agreement = copies.verdict_on(View(pixels), View(variant), 80)
+    assert found.kind == "same-object"
+    assert copies.similarity_of(found, agreement, 80) < copies.MIN_SIMILARITY
+    darker = (pixels * 0.8).astype(np.uint8)
+    assert copies.verdict_on(View(pixels), View(darker), 80)[0].kind == "same-picture"
