@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, nearest, registry, signatures, versions
+from . import choosing, conf, images, nearest, registry, signatures, steering, versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
 
@@ -26,7 +26,8 @@ class Match:
     """One object that looks like the query.
 
     `similarity` is 0 to 100 percent with one decimal; `scores` the same by method; `distances` are raw, in each
-    method's own metric, 0 for the same picture.
+    method's own metric, 0 for the same picture. `folded` near copies were left out for this one. `is_fallback` says
+    that it is none, but shown as nothing is similar enough: at 0 percent, with no scores.
     """
 
     source: ImageSource
@@ -34,6 +35,8 @@ class Match:
     similarity: float
     scores: dict[str, float]
     distances: dict[str, float]
+    folded: int = 0
+    is_fallback: bool = False
 
     @property
     def image(self) -> FieldFile:
@@ -56,8 +59,12 @@ class Match:
         return get_absolute_url() if get_absolute_url else ""
 
 
+Example = models.Model | images.Readable
+"""An object, or a picture in an open binary file."""
+
+
 def similar_to(
-    query: models.Model | images.Readable | None = None,
+    query: Example | Sequence[Example] | None = None,
     *,
     text: str | None = None,
     model: type[models.Model] | str | None = None,
@@ -68,12 +75,19 @@ def similar_to(
     method: str | None = None,
     ranking: nearest.Ranking | None = None,
     exclude: Iterable[models.Model] = (),
+    unlike: Iterable[Example] = (),
+    box: Sequence[float] | None = None,
+    fold: bool = True,
+    diversity: float = 0,
+    distinct: str = "",
+    fallback: steering.Fallback | None = None,
     request: HttpRequest | None = None,
 ) -> list[Match]:
     """Find the objects that look most like an object, or like a picture in an open binary file, or that fit a text.
 
     Args:
-        query: an object of a registered model; or a picture, with `model` saying where to look.
+        query: an object of a registered model; or a picture, with `model` saying where to look. Or several of them:
+            what comes back is like all, by the mean similarity.
         text: what to look for in place of a query, in at most 300 characters, with `model` too. Ranked by one
             method that has a text encoder: the one of `method`, or the first.
         field: the image field, where the model has several.
@@ -83,6 +97,16 @@ def similar_to(
         method: rank by this method alone.
         ranking: weights by method, in place of SIMILAR_IMAGES["RANKING"].
         exclude: objects that must not come back; the query never does.
+        unlike: what the matches shall not look like, objects or pictures: half of the similarity to the one that is
+            nearest is taken off.
+        box: only this part of the query's picture counts: left, top, width and height in fractions, 0 to 1. A stored
+            picture is read and described anew, within the bounds of an upload.
+        fold: near copies of the query, and of each other, come as one, the best; see `Match.folded`.
+        diversity: 0 to 1: how much likeness to give away for variety.
+        distinct: a path of fields, as "product": of the objects with the same value there only the best comes, and
+            none with the query's own.
+        fallback: what comes where nothing is similar enough: "newest", or a callable that gets the source, a queryset
+            of what may come and the limit, and returns objects. Such matches say `is_fallback`.
         request: decides, through the source's `visible`, what may come back; without one, what an
             anonymous visitor may see.
 
@@ -93,7 +117,7 @@ def similar_to(
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
-        ValueError: text, method, ranking or limit make no sense; the message says why.
+        ValueError: the arguments make no sense, or not together; the message says why.
     """
     search = plan(
         query,
@@ -106,22 +130,35 @@ def similar_to(
         method=method,
         ranking=ranking,
         exclude=exclude,
+        unlike=unlike,
+        box=box,
+        fold=fold,
+        diversity=diversity,
+        distinct=distinct,
+        fallback=fallback,
         request=request,
     )
     return _matches(search.source, search.run(), search.allowed[-1])
 
 
+Subject = models.Model | bytes | str
+
+
 @dataclass(frozen=True)
 class Search:
-    """A search that is yet to be run: by an object, the bytes of a picture, or a text."""
+    """A search that is yet to be run: by examples, each an object, the bytes of a picture, or a text."""
 
     source: ImageSource
-    query: models.Model | bytes | str
+    examples: list[Subject]
     weights: dict[str, float]
     allowed: list[models.QuerySet[Any]]
     excluded: list[Any]
     limit: int
     min_similarity: float
+    choice: choosing.Choice
+    unlike: list[Subject]
+    box: images.Box | None
+    fallback: steering.Fallback | None
 
     def run(self) -> list[nearest.Ranked]:
         """What is found, best first.
@@ -129,17 +166,43 @@ class Search:
         Raises:
             UnreadableImage, SearchTimeout: as `similar_to`.
         """
-        if isinstance(self.query, models.Model):
-            operands = nearest.stored(self.source, self.query, self.weights, self.allowed[0])
-        else:
-            operands = nearest.described(self.query, self.source, self.weights)
-        return nearest.ranked(
-            self.source, operands, self.weights, self.allowed, self.excluded, self.limit, self.min_similarity
+        best = self._best()
+        if best or self.fallback is None:
+            return best
+        return steering.fallen_back(self.source, self.fallback, self.allowed, self.excluded, self.limit)
+
+    def _best(self) -> list[nearest.Ranked]:
+        likes, unlikes = (
+            list(filter(None, (self._operands(example, box) for example in group)))
+            for group, box in ((self.examples, self.box), (self.unlike, None))
         )
+        if not likes:
+            return []
+        records = nearest.records_of(self.source, self.allowed, self.excluded)
+        if self.choice.distinct:
+            objects = [example.pk for example in self.examples if isinstance(example, models.Model)]
+            records = nearest.among(self.source, records, choosing.others(self.source, objects, self.choice.distinct))
+        return choosing.chosen(
+            self.source,
+            self.choice,
+            lambda limit, records: steering.scored(self.source, likes, unlikes, self.weights, records, limit),
+            records,
+            {operand.form.name: operand.form for operand in likes[0]},
+            self.limit,
+            self.min_similarity,
+        )
+
+    def _operands(self, example: Subject, box: images.Box | None) -> list[nearest.Operand]:
+        if not isinstance(example, models.Model):
+            return nearest.described(example, self.source, self.weights, box)
+        if box is None:
+            return nearest.stored(self.source, example, self.weights, self.allowed[0])
+        data = steering.file_of(self.source, example, self.allowed[0])
+        return nearest.described(data, self.source, self.weights, box) if data else []
 
 
 def plan(
-    query: models.Model | images.Readable | None,
+    query: Example | Sequence[Example] | None,
     *,
     text: str | None,
     model: type[models.Model] | str | None,
@@ -150,6 +213,12 @@ def plan(
     method: str | None,
     ranking: nearest.Ranking | None,
     exclude: Iterable[models.Model],
+    unlike: Iterable[Example],
+    box: Sequence[float] | None,
+    fold: bool,
+    diversity: float,
+    distinct: str,
+    fallback: steering.Fallback | None,
     request: HttpRequest | None,
 ) -> Search:
     """Check the arguments of `similar_to` and make a search of them.
@@ -157,29 +226,55 @@ def plan(
     Raises:
         NotRegistered, UnreadableImage, ValueError: as `similar_to`.
     """
-    if (query is None) == (text is None):
+    given, unwanted = examples_of(query), list(unlike)
+    objects = [example for example in (*given, *unwanted) if isinstance(example, models.Model)]
+    if bool(given) == (text is not None):
         raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
-    if isinstance(query, models.Model):
-        source = registry.get(query.__class__, field)  # not type(): request.user is a lazy object of another
+    if given and isinstance(given[0], models.Model):
+        source = registry.get(given[0].__class__, field)  # not type(): request.user is a lazy object of another
     elif model is None:
         raise ValueError("To search by a picture or text, say where: similar_to(file, model=Product).")
     else:
         source = registry.get(model, field)
+    for item in objects:
+        if not isinstance(item, source.model):
+            raise ValueError(f"{item!r} is not a {source.model.__name__}, among which is searched.")
     weights = weights_of(method, ranking) if text is None else {text_method(method, ranking): 1.0}
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
+    if box is not None and len(given) != 1:
+        raise ValueError(_("A box is a part of one picture: it takes a query that is one object or file."))
+    if fallback is not None and fallback != "newest" and not callable(fallback):
+        raise ValueError(_("fallback must be “newest” or a callable."))
+    choice = choosing.Choice(fold, diversity, distinct, by_picture=text is None)
+    choice.check(source)
     visible = source.visible_to(request)
-    excluded = [item.pk for item in exclude]
-    subject: models.Model | bytes | str
-    if isinstance(query, models.Model):
-        subject = query
-        excluded.append(query.pk)
-    elif query is not None:
-        subject = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
-    else:
-        subject = clean_text(text or "")
-    allowed = [visible] if queryset is None else [visible, queryset]
-    return Search(source, subject, weights, allowed, excluded, limit, min_similarity)
+    return Search(
+        source,
+        [_subject(example) for example in given] if text is None else [clean_text(text)],
+        weights,
+        [visible] if queryset is None else [visible, queryset],
+        [item.pk for item in (*exclude, *objects)],
+        limit,
+        min_similarity,
+        choice,
+        [_subject(example) for example in unwanted],
+        None if box is None else steering.checked(box),
+        fallback,
+    )
+
+
+def examples_of(query: Example | Sequence[Example] | None) -> list[Example]:
+    """The objects and pictures of a query, which may be one of them."""
+    if query is None:
+        return []
+    return list(query) if isinstance(query, Sequence) else [query]
+
+
+def _subject(example: Example) -> models.Model | bytes:
+    if isinstance(example, models.Model):
+        return example
+    return images.read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 
 def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
@@ -275,8 +370,10 @@ def _matches(source: ImageSource, ranked: list[nearest.Ranked], objects: models.
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
             distances=distances,
+            folded=folded,
+            is_fallback=not scores,
         )
-        for similarity, (_record_id, object_id, file_name, distances), scores in ranked
+        for similarity, (_record_id, object_id, file_name, distances), scores, folded in ranked
         if object_id in found and source.file_name(found[object_id]) == file_name
     ]
 
