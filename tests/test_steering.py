@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.paginator import Paginator
+from django.template import Context, Template
 from PIL import Image
 
 import similar_images
@@ -197,10 +198,9 @@ def test_several__are_met_in_the_middle(index_now: Any, django_assert_num_querie
         matches = similar_images.similar_to([red, green])
     assert {match.object for match in matches} == {like_red, both, like_green}
     for match in matches:
-        alone = [
-            one for query in (red, green) for one in similar_images.similar_to(query) if one.object == match.object
-        ]
-        assert match.similarity == pytest.approx(sum(one.similarity for one in alone) / 2, abs=0.11)
+        alone = [one for query in (red, green) for one in similar_images.similar_to(query)]
+        both_ways = [one.similarity for one in alone if one.object == match.object]
+        assert match.similarity == pytest.approx(sum(both_ways) / 2, abs=0.11)
         assert match.scores == {"mean": match.similarity}
     assert list(Picture.objects.similar_to([red, green])) == objects(matches)
 
@@ -366,3 +366,96 @@ def test_fallback__of_a_model_with_other_keys(index_now: Any) -> None:
     index_now()
     matches = similar_images.similar_to(items[0], min_similarity=100.1, fallback="newest")
     assert objects(matches) == items[:0:-1]
+
+
+# On the page, over REST and in templates
+
+
+def rest(client: Any, item: Picture, **params: Any) -> Any:
+    return client.get(f"/api/similar-images/testapp.picture/{item.pk}/similar/", params)
+
+
+@pytest.mark.usefixtures("folding")
+def test_surfaces__fold_by_default_and_tell_how_many(
+    client: Any, index_now: Any, django_assert_num_queries: Any
+) -> None:
+    query, first, *_rest = [gray(level) for level in (100, 101, 101, 101, 102)]
+    index_now()
+    with django_assert_num_queries(7):  # the object, its status, and five of the search
+        rows = rest(client, query).json()["results"]
+    assert (rows[0]["pk"], rows[0]["folded"], rows[0]["fallback"]) == (str(first.pk), 2, False)
+    assert (len(rows), len(rest(client, query, fold=0).json()["results"])) == (2, 4)
+    address = f"/similar-images/testapp.picture/{query.pk}/"
+    with django_assert_num_queries(8):  # and one of the demo's own frame
+        html = client.get(address).content.decode()
+    assert "and 2 near copies" in html
+    assert "near copies</span>" not in client.get(address, {"fold": 0}).content.decode()
+    tag = Template(
+        "{% load similar_images %}{% similar_items item %}|{% similar_items item fold=False as all %}{{ all|length }}"
+    )
+    with django_assert_num_queries(5 + 4):
+        assert tag.render(Context({"item": query})).endswith("|4")
+    with first.image.open() as file, django_assert_num_queries(5):
+        answer = client.post("/api/similar-images/search/", {"image": file, "model": "testapp.picture"})
+    assert [row["folded"] for row in answer.json()["results"]] == [2, 0, 0]
+
+
+def test_rest__takes_examples(client: Any, make_picture: Any, index_now: Any) -> None:
+    a, b, c, hidden = make_picture(1), make_picture(2), make_picture(3), make_picture(4, published=False)
+    make_picture(5)
+    index_now()
+    expected = similar_images.similar_to([a, b], unlike=[c])
+    rows = rest(client, a, like=b.pk, unlike=c.pk).json()["results"]
+    assert [(row["pk"], row["similarity"]) for row in rows] == [(str(m.object.pk), m.similarity) for m in expected]
+    page = client.get(f"/similar-images/testapp.picture/{a.pk}/", {"like": b.pk, "unlike": c.pk})
+    assert page.context["matches"] == expected
+    assert f'<input type="hidden" name="unlike" value="{c.pk}"' in page.content.decode()
+    with a.image.open() as file:
+        upload = {"image": file, "model": "testapp.picture", "like": b.pk, "unlike": [c.pk]}
+        rows = client.post("/api/similar-images/search/", upload).json()["results"]
+    assert {row["pk"] for row in rows} == {str(a.pk), *(str(match.object.pk) for match in expected)}
+    for params in ({"unlike": hidden.pk}, {"like": 0}, {"like": [a.pk] * 11}):
+        assert list(rest(client, a, **params).json()) == list(params)
+        assert client.get(f"/similar-images/testapp.picture/{a.pk}/", params).status_code == 400
+
+
+def test_rest__takes_a_box(client: Any, halves: list[Picture], configure: Any) -> None:
+    both, _red, green = halves
+    assert rest(client, both, box="0.5,0,0.5,1").json()["results"][0]["pk"] == str(green.pk)
+    with both.image.open() as file:
+        upload = {"image": file, "model": "testapp.picture", "box": "0.5,0,0.5,1"}
+        assert client.post("/api/similar-images/search/", upload).json()["results"][0]["pk"] == str(green.pk)
+    for params in ({"box": "1,2"}, {"box": "0,0,2,2"}, {"box": "0,0,1,1", "like": green.pk}):
+        assert list(rest(client, both, **params).json()) == ["box"]
+    page = client.get(f"/similar-images/testapp.picture/{both.pk}/", {"box": "0.5,0,0.5,1"})
+    assert page.context["matches"][0].object == green
+    configure(SEARCH_MAX_PIXELS=100)
+    answer = rest(client, both, box="0,0,1,1")
+    assert (answer.status_code, list(answer.json())) == (400, ["box"])
+    page = client.get(f"/similar-images/testapp.picture/{both.pk}/", {"box": "0,0,1,1"})
+    assert (page.status_code, page.context["matches"]) == (400, [])
+
+
+@pytest.mark.usefixtures("quick")
+def test_rest__takes_variety_and_a_fallback(client: Any, index_now: Any) -> None:
+    query, other = gray(0), gray(200)
+    index_now()
+    assert rest(client, query, min_similarity=99).json()["results"] == []
+    (row,) = rest(client, query, min_similarity=99, fallback="newest", diversity=0.5).json()["results"]
+    assert (row["pk"], row["fallback"], row["similarity"], row["scores"]) == (str(other.pk), True, 0, {})
+    for params in ({"fallback": "oldest"}, {"diversity": 2}, {"fold": "maybe"}):
+        assert list(rest(client, query, **params).json()) == list(params)
+    params = {"min_similarity": 99, "fallback": "newest"}
+    html = client.get(f"/similar-images/testapp.picture/{query.pk}/", params).content.decode()
+    assert "this is new" in html
+    assert "% similar" not in html
+
+
+def test_schema__names_the_parameters(client: Any) -> None:
+    schema = client.get("/api/similar-images/schema/").json()
+    operations = {path: methods["get"] for path, methods in schema["paths"].items() if "get" in methods}
+    similar = next(operation for path, operation in operations.items() if path.endswith("/similar/"))
+    wanted = {"like", "unlike", "box", "fold", "diversity", "fallback"}
+    assert wanted <= {parameter["name"] for parameter in similar["parameters"]}
+    assert wanted <= schema["components"]["schemas"]["Search"]["properties"].keys()
+    assert {"folded", "fallback"} <= schema["components"]["schemas"]["Match"]["properties"].keys()

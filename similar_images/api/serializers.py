@@ -25,6 +25,10 @@ class MatchSerializer(serializers.Serializer[Match]):
     distances = serializers.DictField(
         child=serializers.FloatField(), required=False, help_text="The raw distance by method, where asked for."
     )
+    folded = serializers.IntegerField(help_text="How many near copies were left out for this one.")
+    fallback = serializers.BooleanField(
+        source="is_fallback", help_text="Shown as nothing is similar enough, at 0 percent; else false."
+    )
 
     def to_representation(self, match: Match) -> dict[str, Any]:
         data = super().to_representation(match)
@@ -67,6 +71,20 @@ class SearchSerializer(serializers.Serializer[Any]):
     method = serializers.CharField(required=False)
     ranking = serializers.CharField(required=False, help_text="Weights by method: embedding:0.8,color:0.2")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
+    like = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Keys of objects: what comes is like all, by the mean."
+    )
+    unlike = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Keys of objects that nothing shall look like."
+    )
+    box = serializers.CharField(
+        required=False, help_text="The part of the picture that counts, in fractions: left,top,width,height"
+    )
+    fold = serializers.ChoiceField(["0", "1"], required=False, help_text="0 shows near copies each, not as one.")
+    diversity = serializers.FloatField(required=False, help_text="0 to 1: how much likeness to give away for variety.")
+    fallback = serializers.ChoiceField(
+        ["newest"], required=False, help_text="What comes where nothing is similar enough."
+    )
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 
 

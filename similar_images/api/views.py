@@ -43,11 +43,17 @@ OPTIONS = [
     OpenApiParameter("method", str, description="Rank by this method alone."),
     OpenApiParameter("ranking", str, description="Weights by method: embedding:0.8,color:0.2"),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
+    OpenApiParameter("like", str, many=True, description="Keys of more objects: what comes is like all, by the mean."),
+    OpenApiParameter("unlike", str, many=True, description="Keys of objects that nothing shall look like."),
+    OpenApiParameter("box", str, description="The part that counts, in fractions: left,top,width,height"),
+    OpenApiParameter("fold", str, enum=["0", "1"], description="0 shows near copies each, not as one."),
+    OpenApiParameter("diversity", float, description="0 to 1: how much likeness to give away for variety."),
+    OpenApiParameter("fallback", str, enum=["newest"], description="What comes where nothing is similar enough."),
 ]
 TEXT = [
     OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
     OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
-    *(option for option in OPTIONS if option.name != "ranking"),
+    *(option for option in OPTIONS if option.name not in ("ranking", "box", "like", "unlike")),
 ]
 
 SomeForm = TypeVar("SomeForm", bound=forms.Form)
@@ -76,7 +82,15 @@ class SimilarView(View):
         if item is None:
             raise NotFound
         query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
-        matches = search.similar_to(item, request=django_request(request), **options)
+        examples = _examples(form, source, request)
+        try:
+            matches = search.similar_to(
+                [item, *examples["like"]], unlike=examples["unlike"], request=django_request(request), **options
+            )
+        except UnreadableImage as error:
+            raise ValidationError({"box": [str(error)]}) from None
+        except SearchTimeout as error:
+            raise SearchTimedOut(str(error)) from None
         return _answer(request, form, source, query, matches)
 
 
@@ -103,8 +117,11 @@ class SearchView(View):
         source = registry.get(options["model"], options["field"])
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
+        examples = _examples(form, source, request)
         try:
-            matches = search.similar_to(image, request=django_request(request), **options)
+            matches = search.similar_to(
+                [image, *examples["like"]], unlike=examples["unlike"], request=django_request(request), **options
+            )
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
@@ -152,6 +169,12 @@ def _checked(form: SomeForm) -> SomeForm:
     if not form.is_valid():
         raise ValidationError({name: [str(error) for error in errors] for name, errors in form.errors.items()})
     return form
+
+
+def _examples(form: OptionsForm, source: registry.ImageSource, request: Request) -> dict[str, list[Any]]:
+    found = {name: form.examples(name, source, django_request(request)) for name in ("like", "unlike")}
+    _checked(form)
+    return found
 
 
 def _answer(
