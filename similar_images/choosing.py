@@ -23,7 +23,10 @@ SHORT = 25
 MORE, MOST = 4, 1_000
 """While twins leave a page unfilled, so many times the candidates are looked at again, up to so many in all."""
 
-VARIED = 200
+FOLDED = 400
+"""The best candidates, which are compared with each other: the pairs are some ten thousand, a tenth of a second."""
+
+VARIED = 100
 """Matches that are reordered for variety; those after them keep their places."""
 
 Find = Callable[[int, "models.QuerySet[IndexedImage]"], list[Ranked]]
@@ -85,7 +88,8 @@ def chosen(
             values |= _values(source, choice.distinct, near)
             best = once(best, values)
         if choice.folds:
-            best = folded(best, pairs(source, forms, _ids(best), are_near=True), choice.by_picture)
+            head = best[:FOLDED]
+            best = folded(head, pairs(source, forms, _ids(head), are_near=True), choice.by_picture) + best[FOLDED:]
         is_all = len(found) < size + nearest.SPARE or len(near) < len(found)
         if len(best) >= limit or is_all or len(passed) >= MOST:
             break
@@ -123,14 +127,14 @@ def folded(found: Iterable[Ranked], near: Iterable[tuple[int, int]], by_picture:
     for a, b in near:
         copies[a].add(b)
         copies[b].add(a)
-    weighted = {name for name, weight in conf.get().ranking.items() if weight}
+    weights = _weights()
     kept: dict[int, Ranked] = {}
     places: dict[int, int] = {}
     first = None
     for one in found:
         record_id = one.candidate.record_id
         into = min(copies[record_id] & kept.keys(), key=places.__getitem__, default=None)
-        of_query = by_picture and weighted <= one.scores.keys() and is_near(one.scores)
+        of_query = by_picture and weights.keys() <= one.scores.keys() and is_near(one.scores, weights)
         if into is None and of_query:
             into = first
         if into is not None:
@@ -166,35 +170,45 @@ def pairs(source: ImageSource, forms: Mapping[str, Form], record_ids: list[int],
 
     What the search itself goes by does not matter: things of one color are no copies because one looks for a color.
     """
-    ranking = [name for name, weight in conf.get().ranking.items() if weight]
     if len(record_ids) < 2:
         return {}
-    if not set(ranking) <= forms.keys():
+    weights = _weights()
+    if not weights.keys() <= forms.keys():
         forms = versions.serving(source) | dict(forms)
-    judges = [forms[name] for name in ranking]
-    reaches = [reach(form.curve, max(conf.get().fold_from - SHORT, 0)) for form in judges] if are_near else None
+    judges = sorted((forms[name] for name in weights), key=lambda form: form.dimensions)  # what is cheap goes first
+    reaches = [reach(form.curve, _least(weights[form.name])) for form in judges] if are_near else None
     found: Pairs = {}
     with connections[router.db_for_read(Signature)].cursor() as cursor:
         cursor.execute(*statements.pairs(Source.objects.id_of(source), judges, record_ids, reaches))
         for a, b, *distances in cursor:
             told = zip(judges, distances, strict=True)
             scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
-            if scores and (not are_near or is_near(scores)):
-                found[a, b] = blend(scores)
+            if scores and (not are_near or is_near(scores, weights)):
+                found[a, b] = blend(scores, weights)
     return found
 
 
-def blend(scores: Mapping[str, float]) -> float:
-    """Similarities by method, together by SIMILAR_IMAGES["RANKING"]."""
-    weights = {name: conf.get().ranking.get(name, 0) for name in scores}
-    return sum(weights[name] * score for name, score in scores.items()) / sum(weights.values())
-
-
-def is_near(scores: Mapping[str, float]) -> bool:
-    """Whether two pictures that are so similar by method are near copies."""
+def is_near(scores: Mapping[str, float], weights: nearest.Ranking) -> bool:
+    """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
     least = conf.get().fold_from
-    weighted = [score for name, score in scores.items() if conf.get().ranking.get(name)]
-    return blend(scores) >= least and min(weighted) >= least - SHORT
+    return blend(scores, weights) >= least and all(scores[name] >= least - SHORT for name in weights if name in scores)
+
+
+def blend(scores: Mapping[str, float], weights: nearest.Ranking) -> float:
+    known = [name for name in weights if name in scores]
+    return sum(weights[name] * scores[name] for name in known) / sum(weights[name] for name in known)
+
+
+def _weights() -> dict[str, float]:
+    """SIMILAR_IMAGES["RANKING"] as shares of 1."""
+    ranking = {name: weight for name, weight in conf.get().ranking.items() if weight}
+    return {name: weight / sum(ranking.values()) for name, weight in ranking.items()}
+
+
+def _least(share: float) -> float:
+    """What near copies have at least by a method of this share: else all others together could not make up for it."""
+    least = conf.get().fold_from
+    return max(least - SHORT, (least - 100 * (1 - share)) / share)
 
 
 def _without(

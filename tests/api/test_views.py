@@ -283,7 +283,8 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
         f"{API}/status/",
     }
     match = schema["components"]["schemas"]["Match"]["properties"]
-    assert set(match) == {"model", "pk", "title", "url", "image", "similarity", "scores", "distances"}
+    numbers = {"similarity", "scores", "distances", "folded", "fallback"}
+    assert set(match) == {"model", "pk", "title", "url", "image", *numbers}
 
 
 def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) -> None:
