@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from django.core.paginator import Paginator
 from django.template import Context, Template
+from django.test import override_settings
 from PIL import Image
 
 import similar_images
-from similar_images import choosing, conf, search, steering
+from similar_images import choosing, conf, registry, search, signatures, steering
 from similar_images.images import MissingFile, UnreadableImage
+from similar_images.models import IndexedImage
 from similar_images.nearest import Candidate, Ranked
+from similar_images.signatures.base import reach
 from tests import drawing
 from tests.test_search import gray, objects
 from tests.testapp.models import Couple, Picture, Shelf, UuidPicture
@@ -118,6 +121,29 @@ def test_fold__copies_of_photos_do_and_other_pictures_do_not(index_now: Any, con
     assert sorted(match.title.split()[1] for match in matches) == ["0", "1", "2", "3"]
     assert matches[0].folded == 1
     assert {match.folded for match in matches[1:]} == {2}
+
+
+def test_pairs__are_what_a_search_by_one_of_them_says(make_picture: Any, index_now: Any) -> None:
+    """The same similarities, of every pair once; and none is lost where only near copies are asked for."""
+    items = [make_picture(seed) for seed in (1, 2, 3, 1)]
+    index_now()
+    records = dict(IndexedImage.objects.values_list("object_id", "pk"))
+    source, forms = registry.get(Picture), dict(signatures.enabled())
+    likeness = choosing.pairs(source, forms, list(records.values()))
+    assert len(likeness) == 6
+    for item in items:
+        for match in similar_images.similar_to(item):
+            a, b = sorted((records[str(item.pk)], records[str(match.object.pk)]))
+            assert likeness[a, b] == pytest.approx(match.similarity, abs=0.06)
+    with override_settings(SIMILAR_IMAGES={"FOLD_FROM": 85}):
+        near = choosing.pairs(source, forms, list(records.values()), are_near=True)
+    assert near.keys() == {tuple(sorted((records[str(items[0].pk)], records[str(items[3].pk)])))}
+
+
+@pytest.mark.parametrize("similarity", [0, 12.5, 60, 84.2, 99, 100])
+def test_reach__is_the_distance_of_a_similarity(similarity: float) -> None:
+    for method in signatures.enabled().values():
+        assert method.similarity(reach(method.curve, similarity)) == pytest.approx(similarity, abs=1e-6)
 
 
 # Variety
