@@ -106,7 +106,7 @@ class OptionsForm(forms.Form):
 
     def examples(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
         """The objects under the name "like" or "unlike"; it is an error of the form if one of them may not be seen."""
-        keys = self.cleaned_data.get(name) or []
+        keys = list(filter(None, self.cleaned_data.get(name) or []))
         if len(keys) > EXAMPLES:
             self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": EXAMPLES})
             return []

@@ -17,6 +17,10 @@ from .registry import ImageSource
 UNLIKE = 0.5
 """The share of the similarity to what is not wanted that is taken off."""
 
+WIDER, WIDEST = 4, 400
+"""Candidates for so many times the matches, and for so many at most, where there are several examples: what is best by
+all of them may be among the nearest of none."""
+
 Fallback = Literal["newest"] | Callable[[ImageSource, "models.QuerySet[Any]", int], Iterable[models.Model]]
 """What comes where nothing is similar enough: the newest objects, or those that a callable says, which gets the source,
 the objects that may come back, and how many are wanted."""
@@ -34,7 +38,8 @@ def scored(
     if len(likes) == 1 and not unlikes:
         return nearest.scored(source, likes[0], weights, records, limit)
     every = [operand for example in (*likes, *unlikes) for operand in example]
-    rows = nearest.near(source, every, records, nearest.pools(every, weights, limit), limit)
+    wide = max(limit, min(WIDER * limit, WIDEST))
+    rows = nearest.near(source, every, records, nearest.pools(every, weights, wide), limit)
     told: list[dict[int, Ranked]] = []
     start = 0
     for operands in (*likes, *unlikes):

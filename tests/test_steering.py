@@ -269,6 +269,26 @@ def test_weighed__is_the_mean_less_half_of_the_worst() -> None:
     assert steering.weighed([example(10, 9)], [example(90, 1)]).similarity == 0
 
 
+def test_several__what_suits_all_may_be_among_the_nearest_of_none(index_now: Any, configure: Any) -> None:
+    """By cosine, what lies between two directions is nearer to both than their own neighbors are to the other."""
+    configure(METHODS={"tests.methods.Sparse": {}}, RANKING={"sparse": 1})
+
+    def stripes(*levels: int) -> Picture:
+        image = Image.new("RGB", (20, 1))
+        for x in range(20):
+            image.putpixel((x, 0), (levels[x % len(levels)], 0, 0))
+        return Picture.objects.create(image=drawing.ContentFile(drawing.encoded(image), name="stripes.png"))
+
+    one, two = stripes(10), stripes(20)
+    for level in range(30, 55):
+        stripes(10, 10, 10, level)
+        stripes(20, 20, 20, level)
+    between = stripes(10, 20)
+    index_now()
+    assert between not in objects(similar_images.similar_to(one, limit=22))
+    assert objects(similar_images.similar_to([one, two], limit=2))[0] == between
+
+
 def test_several__nonsense_is_told(make_picture: Any) -> None:
     item, stranger = make_picture(1), Couple.objects.create(front=drawing.file(1))
     with pytest.raises(ValueError, match="Picture"):
@@ -441,6 +461,7 @@ def test_rest__takes_examples(client: Any, make_picture: Any, index_now: Any) ->
         upload = {"image": file, "model": "testapp.picture", "like": b.pk, "unlike": [c.pk]}
         rows = client.post("/api/similar-images/search/", upload).json()["results"]
     assert {row["pk"] for row in rows} == {str(a.pk), *(str(match.object.pk) for match in expected)}
+    assert rest(client, a, like="", unlike="").json() == rest(client, a).json()
     for params in ({"unlike": hidden.pk}, {"like": 0}, {"like": [a.pk] * 11}):
         assert list(rest(client, a, **params).json()) == list(params)
         assert client.get(f"/similar-images/testapp.picture/{a.pk}/", params).status_code == 400
