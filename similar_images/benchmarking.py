@@ -132,12 +132,14 @@ Search = Callable[..., list[Match]]
 
 def kinds(methods: Iterable[Method], records: int) -> list[tuple[Row, Search]]:
     """What is measured: without a filter, through filters, and by each method alone."""
-    found: list[tuple[Row, Search]] = [(Row("no filter", records), similar_to)]
+    found: list[tuple[Row, Search]] = [(Row("no filter", records), partial(similar_to, fold=False))]
     for share in SHARES:
         objects = Item._base_manager.filter(share__lt=share)
-        found.append((Row(f"{100 * share:g} % left", objects.count()), partial(similar_to, queryset=objects)))
+        found.append(
+            (Row(f"{100 * share:g} % left", objects.count()), partial(similar_to, queryset=objects, fold=False))
+        )
     return found + [
-        (Row(f"no filter, `{method.name}` alone", records), partial(similar_to, method=method.name))
+        (Row(f"no filter, `{method.name}` alone", records), partial(similar_to, method=method.name, fold=False))
         for method in methods
     ]
 

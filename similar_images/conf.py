@@ -56,6 +56,9 @@ class Conf:
     max_limit: int = 100
     """The most matches that a page or a REST call may ask for."""
 
+    fold_from: float | int = 85
+    """Similarity, in percent, from which two matches count as near copies, which come as one; none do above 100."""
+
     max_bytes: int = 50 * 2**20
     """Files above this size are not read."""
 
@@ -93,6 +96,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "METHODS": (dict,),
     "RANKING": (dict, str),
     "SEARCH_TIMEOUT": (int, float),
+    "FOLD_FROM": (int, float),
     "MEASURES": (dict,),
     "COMPARE_BY": (list, tuple),
     "COMPARE_TIMEOUT": (int, float),

@@ -10,15 +10,18 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, explaining, measures, registry, search, signatures
+from . import conf, explaining, images, measures, registry, search, signatures, steering
 from .nearest import Ranking
 from .profiles import PROFILES
+
+EXAMPLES = 10
+"""The most objects that a visitor may name beside the query, as like or unlike what is looked for."""
 
 
 class OptionsForm(forms.Form):
     """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
 
-    field_order: Sequence[str] = ("limit", "min_similarity", "method")
+    field_order: Sequence[str] = ("limit", "min_similarity", "method", "fold")
 
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
@@ -26,6 +29,16 @@ class OptionsForm(forms.Form):
     mode = forms.CharField(required=False)
     rerank = forms.CharField(required=False)
     distances = forms.BooleanField(required=False)
+    like = forms.Field(required=False, widget=forms.MultipleHiddenInput)
+    unlike = forms.Field(required=False, widget=forms.MultipleHiddenInput)
+    box = forms.CharField(required=False, widget=forms.HiddenInput)
+    diversity = forms.FloatField(required=False, min_value=0, max_value=1, widget=forms.HiddenInput)
+    fallback = forms.ChoiceField(required=False, choices=[("newest", "newest")], widget=forms.HiddenInput)
+    fold = forms.ChoiceField(
+        label=gettext_lazy("Near copies"),
+        required=False,
+        choices=[("1", gettext_lazy("as one")), ("0", gettext_lazy("each"))],
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,6 +72,13 @@ class OptionsForm(forms.Form):
             message = _("Write a ranking as embedding:0.8,color:0.2, or name one: %(known)s.")
             raise forms.ValidationError(message % {"known": ", ".join(PROFILES)}) from None
 
+    def clean_box(self) -> images.Box | None:
+        text = self.cleaned_data["box"]
+        try:
+            return steering.checked(text.split(",")) if text else None
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         try:
@@ -67,6 +87,8 @@ class OptionsForm(forms.Form):
             self.add_error("rerank" if data.get("rerank") else "mode", str(error))
             data.pop("mode", None)
             data.pop("rerank", None)
+        if data.get("box") and data.get("like"):
+            self.add_error("box", _("A box is a part of one picture: it takes a query that is one object or file."))
         if "ranking" in data and "method" in data:
             try:
                 self.check_ranking(data["method"] or None, data["ranking"])
@@ -88,7 +110,23 @@ class OptionsForm(forms.Form):
             "mode": data.get("mode") or "similar",
             "rerank": data.get("rerank") or None,
             "field": data.get("field") or None,
+            "box": data.get("box"),
+            "fold": data.get("fold") != "0",
+            "diversity": data.get("diversity") or 0,
+            "fallback": data.get("fallback") or None,
         }
+
+    def examples(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
+        """The objects under the name "like" or "unlike"; it is an error of the form if one of them may not be seen."""
+        keys = list(filter(None, self.cleaned_data.get(name) or []))
+        if len(keys) > EXAMPLES:
+            self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": EXAMPLES})
+            return []
+        found = [search.visible_object(source, key, request) for key in keys]
+        if None in found:
+            self.add_error(name, _("There is no such object."))
+            return []
+        return found
 
 
 class SimilarForm(OptionsForm):
@@ -170,6 +208,7 @@ class TextForm(AmongForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        del self.fields["box"]
         methods = search.text_methods()
         self.fields["method"].widget = forms.Select(choices=[(name, name) for name in methods])
         if len(methods) == 1:

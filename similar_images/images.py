@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -30,6 +31,10 @@ WORKING_SIDE = 640
 
 INTERRUPTIONS = (MemoryError, SoftTimeLimitExceeded)
 """What stops the process at a picture, and says nothing about the picture."""
+
+
+Box = tuple[float, float, float, float]
+"""A part of a picture: its left, top, width and height, in fractions of the whole."""
 
 
 class Readable(Protocol):
@@ -119,6 +124,15 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
         if turn in _SIDEWAYS:
             width, height = height, width
     return Picture(width, height, np.array(image))
+
+
+def part(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """The part of a picture, (height, width, 3), that lies in a box: all pixels that it touches, at least one."""
+    height, width = pixels.shape[:2]
+    x, y, w, h = box
+    left, top = min(int(x * width), width - 1), min(int(y * height), height - 1)
+    right, bottom = (math.ceil(round(end, 6)) for end in ((x + w) * width, (y + h) * height))
+    return pixels[top : max(bottom, top + 1), left : max(right, left + 1)].copy()
 
 
 _TURNS = {

@@ -55,8 +55,10 @@ class SearchTimeout(Exception):
     """A picture or text to search with could not be described, or two pictures not compared, in time."""
 
 
-def described(data: bytes | str, source: ImageSource, names: Iterable[str]) -> list[Operand]:
-    """The signatures of a picture that is not stored, or of a text."""
+def described(
+    data: bytes | str, source: ImageSource, names: Iterable[str], box: images.Box | None = None
+) -> list[Operand]:
+    """The signatures of a picture that is not stored, of a part of it, or of a text."""
     forms = versions.serving(source)
     enabled = signatures.enabled()
     methods = []
@@ -66,7 +68,7 @@ def described(data: bytes | str, source: ImageSource, names: Iterable[str]) -> l
             # The version still serves the pictures that it described; here the new one must do.
             form = method = enabled[name]
         methods.append((form, method))
-    return in_time(_describe, data, methods)
+    return in_time(_describe, data, methods, box)
 
 
 def in_time(work: Callable[..., Result], *args: Any) -> Result:
@@ -84,7 +86,7 @@ def in_time(work: Callable[..., Result], *args: Any) -> Result:
         raise SearchTimeout(_("This took too long; try again later, or with a smaller picture.")) from None
 
 
-def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Operand]:
+def _describe(data: bytes | str, methods: list[tuple[Form, Method]], box: images.Box | None) -> list[Operand]:
     if isinstance(data, str):
         return [
             Operand(form, method.text_similarity, literal(packed), vectors.unpack(packed))
@@ -92,9 +94,10 @@ def _describe(data: bytes | str, methods: list[tuple[Form, Method]]) -> list[Ope
             for packed in [vectors.pack(method, method.compute_text(data))]
         ]
     picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
+    pixels = picture.pixels if box is None else images.part(picture.pixels, box)
     operands = []
     for form, method in methods:
-        value = method.compute(picture.pixels)
+        value = method.compute(pixels)
         if not method.has_low_detail(value):
             packed = vectors.pack(method, value)
             operands.append(Operand(form, form.similarity, literal(packed), vectors.unpack(packed)))
@@ -149,12 +152,14 @@ class Candidate(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A candidate in percent, by all methods together and by each; and a verdict where the pictures were compared."""
+    """A candidate in percent, by all methods together and by each; a verdict where the pictures were compared; and how
+    many near copies it stands for."""
 
     similarity: float
     candidate: Candidate
     scores: dict[str, float]
     verdict: Verdict | None = None
+    folded: int = 0
 
 
 def ranked(
@@ -169,30 +174,37 @@ def ranked(
     """The objects of all these querysets that are nearest to the signatures, best first."""
     if not operands:
         return []
-    records = searched(source, operands, allowed, excluded)
-    best = considered(source, operands, weights, records, limit)
-    return [one for one in best if round(one.similarity, 1) >= min_similarity][:limit]
+    best = scored(source, operands, weights, records_of(source, allowed, excluded, operands), limit)
+    return at_least(min_similarity, best)[:limit]
 
 
-def considered(
+def records_of(
+    source: ImageSource,
+    allowed: Iterable[models.QuerySet[Any]],
+    excluded: Iterable[Any],
+    operands: Iterable[Operand] = (),
+) -> models.QuerySet[IndexedImage]:
+    """The records that may come back: of the objects of all these querysets, but for those with these primary keys,
+    and those that are marked as not alike with an object that is searched by."""
+    records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    queries = {operand.object_id for operand in operands if operand.object_id}
+    return records.filter(marks.allowed(source, queries)) if queries else records
+
+
+def scored(
     source: ImageSource,
     operands: list[Operand],
     weights: Ranking,
     records: models.QuerySet[IndexedImage],
     limit: int,
 ) -> list[Ranked]:
-    """All that the methods put forward, best first."""
+    """The candidates for so many matches, best first: at least SPARE more, if there are."""
     found = candidates(source, operands, records, pools(operands, weights, limit), limit)
     return blended(operands, refined(operands, found), weights)
 
 
-def searched(
-    source: ImageSource, operands: list[Operand], allowed: Iterable[models.QuerySet[Any]], excluded: Iterable[Any]
-) -> models.QuerySet[IndexedImage]:
-    """The records that may come back: not those of excluded objects, or of such that are marked not alike."""
-    records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
-    queries = {operand.object_id for operand in operands if operand.object_id}
-    return records.filter(marks.allowed(source, queries)) if queries else records
+def at_least(min_similarity: float, best: list[Ranked]) -> list[Ranked]:
+    return [one for one in best if round(one.similarity, 1) >= min_similarity]
 
 
 def pools(operands: list[Operand], weights: Ranking, limit: int) -> dict[str, int]:
@@ -216,7 +228,31 @@ def candidates(
     pools: Mapping[str, int],
     limit: int,
 ) -> list[Candidate]:
-    """The records nearest by any method, with their distances by every one, in one query.
+    """The records nearest by any method, with their distances by every one."""
+    return read(operands, near(source, operands, records, pools, limit))
+
+
+def read(operands: list[Operand], rows: Iterable[Sequence[Any]]) -> list[Candidate]:
+    """The rows of a statement as candidates."""
+    columns = [(number, operand.form.name) for number, operand in enumerate(operands)]
+    return [candidate(row, columns) for row in rows]
+
+
+def candidate(row: Sequence[Any], columns: Iterable[tuple[int, str]]) -> Candidate:
+    """A row as one, with what some of the operands tell: the number of each, and the name of its method."""
+    pk, object_id, file_name, found_by, *distances = row
+    known = {name: distances[number] for number, name in columns if distances[number] is not None}
+    return Candidate(pk, object_id, file_name, known, [name for number, name in columns if number in found_by])
+
+
+def near(
+    source: ImageSource,
+    operands: list[Operand],
+    records: models.QuerySet[IndexedImage],
+    pools: Mapping[str, int],
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """The rows of `statements.nearest`, in one query.
 
     Where an approximate index gave up behind a filter that leaves little, what is left is searched exactly, in another.
     """
@@ -226,33 +262,19 @@ def candidates(
     enough = {name: max(limit, pool) for name, pool in pools.items()}
     # Fewer save time only where there is an index, which for most searches need not go on then.
     first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
+    rows: list[tuple[Any, ...]]
     with indexes.scanning() as cursor:
         try:
             cursor.execute(*statements.nearest(source_id, operands, records, first))
             rows = cursor.fetchall()
-            found_by = Counter(names[number] for row in rows for number in row[3])
-            short = [name for name in indexed if found_by[name] < first[name]]
+            found_by = Counter(number for row in rows for number in row[3])
+            short = {name for n, name in enumerate(names) if name in indexed and found_by[n] < first[name]}
             if short or (indexed and len(rows) < limit):
                 cursor.execute(*statements.nearest(source_id, operands, records, enough, exactly=short))
                 rows = cursor.fetchall()
         except EmptyResultSet:
             return []
-    return read(operands, rows)
-
-
-def read(operands: list[Operand], rows: Iterable[Sequence[Any]]) -> list[Candidate]:
-    """The rows of a statement as candidates."""
-    names = [operand.form.name for operand in operands]
-    return [
-        Candidate(
-            record_id=pk,
-            object_id=object_id,
-            file_name=file_name,
-            distances={n: d for n, d in zip(names, distances, strict=True) if d is not None},
-            found_by=[names[number] for number in sorted(found_by)],
-        )
-        for pk, object_id, file_name, found_by, *distances in rows
-    ]
+    return rows
 
 
 def refined(operands: list[Operand], found: list[Candidate]) -> list[Candidate]:
@@ -298,7 +320,11 @@ def blended(operands: list[Operand], found: list[Candidate], weights: Ranking) -
                 total += weight
         if scores:  # else the query's own signatures went meanwhile
             best.append(Ranked(similarity / total, candidate, scores))
-    return sorted(best, key=_order)
+    return in_order(best)
+
+
+def in_order(found: Iterable[Ranked]) -> list[Ranked]:
+    return sorted(found, key=_order)
 
 
 def _order(one: Ranked) -> tuple[Any, ...]:
@@ -308,7 +334,13 @@ def _order(one: Ranked) -> tuple[Any, ...]:
 
 def of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:
     """The records of the objects of all these querysets, joined by a typed and indexed key where there is one."""
-    records = IndexedImage.objects.of(source)
+    return among(source, IndexedImage.objects.of(source), *querysets)
+
+
+def among(
+    source: ImageSource, records: models.QuerySet[IndexedImage], *querysets: models.QuerySet[Any]
+) -> models.QuerySet[IndexedImage]:
+    """Those of the records that are of the objects of all these querysets."""
     for objects in (plain(source, queryset) for queryset in querysets):
         if source.has_integer_key:
             records = records.filter(object_key__in=objects.values("pk"))

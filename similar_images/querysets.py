@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
-from django.db.models import Expression, F, FloatField, Func, IntegerField, TextField
+from django.db.models import BooleanField, Expression, F, FloatField, Func, IntegerField, TextField
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from .images import Readable
-    from .search import Search
+    from .search import Example, Search
+    from .steering import Fallback
 
     Base = models.QuerySet[Any]
 else:
@@ -30,7 +30,7 @@ class SimilarMixin(Base):
 
     def similar_to(
         self,
-        query: models.Model | Readable | None = None,
+        query: Example | Sequence[Example] | None = None,
         *,
         text: str | None = None,
         field: str | None = None,
@@ -41,12 +41,19 @@ class SimilarMixin(Base):
         mode: str = "similar",
         rerank: str | None = None,
         exclude: Iterable[models.Model] = (),
+        unlike: Iterable[Example] = (),
+        box: Sequence[float] | None = None,
+        fold: bool = True,
+        diversity: float = 0,
+        distinct: str = "",
+        fallback: Fallback | None = None,
         request: HttpRequest | None = None,
     ) -> Self:
         """The objects of this queryset that look most like an object or a picture, or fit a text, best first.
 
         Those of `similar_images.similar_to()` with the same arguments and this queryset, in the same order. Each has
-        its `similarity`, in percent with one decimal, which can be filtered and ordered by as any annotation.
+        its `similarity`, in percent with one decimal, which can be filtered and ordered by as any annotation. With a
+        `fallback`, it has `is_fallback`, too.
 
         The search runs when the result is first needed, once for this queryset and all that are made from it: it can be
         sliced, counted, paged, filtered and used in other queries, and each match comes exactly once, whatever is
@@ -62,8 +69,9 @@ class SimilarMixin(Base):
         from . import registry, search
 
         source = registry.get(self.model, field)
-        if isinstance(query, models.Model) and not isinstance(query, source.model):
-            raise ValueError(f"{query!r} is not a {source.model.__name__}, which this queryset is of.")
+        for example in search.examples_of(query):
+            if isinstance(example, models.Model) and not isinstance(example, source.model):
+                raise ValueError(f"{example!r} is not a {source.model.__name__}, which this queryset is of.")
         found = Found(
             search.plan(
                 query,
@@ -78,12 +86,20 @@ class SimilarMixin(Base):
                 mode=mode,
                 rerank=rerank,
                 exclude=exclude,
+                unlike=unlike,
+                box=box,
+                fold=fold,
+                diversity=diversity,
+                distinct=distinct,
+                fallback=fallback,
                 request=request,
             )
         )
         unchanged = {source.field_name: Told(found, "file", TextField())}
         matches = self.filter(pk__in=Keys(found), **unchanged)
         matches = matches.annotate(similarity=Told(found, "similarity", FloatField()))
+        if fallback is not None:
+            matches = matches.annotate(is_fallback=Told(found, "is_fallback", BooleanField()))
         return matches.order_by(Told(found, "place", IntegerField()))
 
 
@@ -105,6 +121,7 @@ class Found:
                 "place": place,
                 "similarity": round(one.similarity, 1),
                 "file": one.candidate.file_name,
+                "is_fallback": not one.scores,
             }
             for place, one in enumerate(self.search.run())
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections, models, router, transaction
@@ -25,7 +25,8 @@ class Reason:
 
     `code` is one of: unknown (there is none that the visitor may see), invisible (told to staff only), itself (the
     query), excluded, filtered (by the queryset), marked (as not alike), no-query (nothing to search by), not-indexed,
-    incomparable (no method described both pictures), below-threshold, beyond-limit, missed (by the approximate search);
+    incomparable (no method described both pictures), below-threshold, folded (something comes in its place),
+    beyond-limit, missed (by the approximate search);
     or listed, as it is there after all. `text` says it in a sentence.
 
     `similarity` is in percent with one decimal, `scores` the same by method, `distances` are raw; as of a match, where
@@ -53,11 +54,17 @@ def why_not(query: Any, other: models.Model, *, request: HttpRequest | None = No
         "text": None,
         "model": None,
         "field": None,
-        "min_similarity": 0,
+        "min_similarity": None,
         "queryset": None,
         "method": None,
         "ranking": None,
         "exclude": (),
+        "unlike": (),
+        "box": None,
+        "fold": True,
+        "diversity": 0,
+        "distinct": "",
+        "fallback": None,
     }
     if options.get("limit") is None:
         options["limit"] = conf.get().limit
@@ -88,6 +95,7 @@ def is_told_all(request: HttpRequest | None, source: ImageSource) -> bool:
 def of(plan: Search, other: models.Model) -> Reason:
     """Why an object that may be seen does not come back from a search."""
     source, own_id = plan.source, plan.source.object_id(other.pk)
+    plan = replace(plan, fallback=None)
     for rank, one in enumerate(plan.run(), start=1):
         if one.candidate.object_id == own_id and one.candidate.file_name == source.file_name(other):
             return _placed("listed", _("It is there, in place %(rank)s with %(similarity)s %%."), one, rank)
@@ -96,8 +104,10 @@ def of(plan: Search, other: models.Model) -> Reason:
 
 def _left_out(plan: Search, other: models.Model) -> Reason | None:
     """What keeps an object out of a search, however much it looks like the query."""
-    source, query = plan.source, plan.query
-    if isinstance(query, models.Model):
+    source = plan.source
+    for query in plan.examples:
+        if not isinstance(query, models.Model):
+            continue
         if query.pk == other.pk:
             return Reason("itself", _("It is what is searched by."))
         mark = marks.of(source, query, other)
@@ -114,10 +124,10 @@ def _left_out(plan: Search, other: models.Model) -> Reason | None:
 def _too_far(plan: Search, other: models.Model) -> Reason:
     """Where an object stands that may come back, and does not."""
     source, weights, own_id = plan.source, plan.weights, plan.source.object_id(other.pk)
-    operands = plan.operands()
+    operands = plan.operands(plan.examples[0], plan.box)
     if not operands:
         return Reason("no-query", _("What is searched by has no picture that is indexed and may be seen."))
-    records = nearest.searched(source, operands, plan.allowed, plan.excluded)
+    records = plan.records(operands)
     own = _distances(source, operands, records.filter(object_id=own_id, file_name=source.file_name(other)))
     stored = [one._replace(distances=dict(one.distances)) for one in own]
     best = nearest.blended(operands, nearest.refined(operands, own), weights)
@@ -127,14 +137,24 @@ def _too_far(plan: Search, other: models.Model) -> Reason:
         least = number_format(plan.min_similarity, use_l10n=True)
         text = _("It is %(similarity)s %% similar, and at least %(least)s %% are asked for.")
         return _placed("below-threshold", text, best[0], None, least=least)
-    considered = nearest.considered(source, operands, weights, records, plan.limit)
-    ids = [one.candidate.object_id for one in considered]
+    if _is_folded(plan, own_id):
+        text = _("A near copy of it comes in its place, or variety was asked for; it is %(similarity)s %% similar.")
+        return _placed("folded", text, best[0], None)
+    ids = [one.candidate.object_id for one in nearest.scored(source, operands, weights, records, plan.limit)]
     rank = ids.index(own_id) + 1 if own_id in ids else _exact_rank(source, operands, weights, records, stored[0])
     if rank > plan.limit:
         text = _("It comes further down, in place %(rank)s with %(similarity)s %%; %(limit)s are shown.")
         return _placed("beyond-limit", text, best[0], rank, limit=plan.limit)
     text = _("The approximate search passed it over: by exact count, it is in place %(rank)s with %(similarity)s %%.")
     return _placed("missed", text, best[0], rank)
+
+
+def _is_folded(plan: Search, object_id: str) -> bool:
+    """Whether an object is left out for others that come in its place."""
+    if not (plan.choice.folds or plan.choice.diversity or plan.choice.distinct):
+        return False
+    choice = replace(plan.choice, fold=False, diversity=0, distinct="")
+    return object_id in {one.candidate.object_id for one in replace(plan, choice=choice).run()}
 
 
 def _not_comparable(source: ImageSource, other: models.Model) -> Reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, copies, images, nearest, profiles, registry, reranking, signatures, versions
+from . import choosing, conf, copies, images, nearest, profiles, registry, reranking, signatures, steering, versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
 
@@ -40,7 +40,9 @@ class Match:
 
     `similarity` is 0 to 100 percent with one decimal; `scores` the same by method; `distances` are raw, in each
     method's own metric, 0 for the same picture. `verdict` says what the object's picture is to the query's, where a
-    search for copies compared the two. `explanation` is there where it was asked for.
+    search for copies compared the two. `folded` near copies were left out for this one. `is_fallback` says that it is
+    no match, but shown as nothing is similar enough: at 0 percent, with no scores. `explanation` is there where it was
+    asked for.
     """
 
     source: ImageSource
@@ -49,6 +51,8 @@ class Match:
     scores: dict[str, float]
     distances: dict[str, float]
     verdict: Verdict | None = None
+    folded: int = 0
+    is_fallback: bool = False
     explanation: Explanation | None = None
 
     @property
@@ -72,8 +76,12 @@ class Match:
         return get_absolute_url() if get_absolute_url else ""
 
 
+Example = models.Model | images.Readable
+"""An object, or a picture in an open binary file."""
+
+
 def similar_to(
-    query: models.Model | images.Readable | None = None,
+    query: Example | Sequence[Example] | None = None,
     *,
     text: str | None = None,
     model: type[models.Model] | str | None = None,
@@ -86,13 +94,20 @@ def similar_to(
     mode: str = "similar",
     rerank: str | None = None,
     exclude: Iterable[models.Model] = (),
+    unlike: Iterable[Example] = (),
+    box: Sequence[float] | None = None,
+    fold: bool = True,
+    diversity: float = 0,
+    distinct: str = "",
+    fallback: steering.Fallback | None = None,
     request: HttpRequest | None = None,
     explain: bool = False,
 ) -> list[Match]:
     """Find the objects that look most like an object, or like a picture in an open binary file, or that fit a text.
 
     Args:
-        query: an object of a registered model; or a picture, with `model` saying where to look.
+        query: an object of a registered model; or a picture, with `model` saying where to look. Or several of them:
+            what comes back is like all, by the mean similarity.
         text: what to look for in place of a query, in at most 300 characters, with `model` too. Ranked by one
             method that has a text encoder: the one of `method`, or the first.
         field: the image field, where the model has several.
@@ -104,6 +119,16 @@ def similar_to(
         mode: "similar", or "copy" for the same picture, whatever was done to it: the likest are compared as pictures.
         rerank: "keypoints" ranks the best 100 again by what keypoints prove; their pictures are read.
         exclude: objects that must not come back; the query never does.
+        unlike: what the matches shall not look like, objects or pictures: half of the similarity to the one that is
+            nearest is taken off.
+        box: only this part of the query's picture counts: left, top, width and height in fractions, 0 to 1. A stored
+            picture is read and described anew, within the bounds of an upload.
+        fold: near copies of the query, and of each other, come as one, the best; see `Match.folded`.
+        diversity: 0 to 1: how much likeness to give away for variety.
+        distinct: a path of fields, as "product": of the objects with the same value there only the best comes, and
+            none with the query's own.
+        fallback: what comes where nothing is similar enough: "newest", or a callable that gets the source, a queryset
+            of what may come and the limit, and returns objects. Such matches say `is_fallback`.
         request: decides, through the source's `visible`, what may come back; without one, what an
             anonymous visitor may see.
         explain: tell of each match how it came about, in `explanation`. For what does not come back, there is
@@ -116,7 +141,7 @@ def similar_to(
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
-        ValueError: text, method, ranking, mode, rerank or limit make no sense; the message says why.
+        ValueError: the arguments make no sense, or not together; the message says why.
     """
     search = plan(
         query,
@@ -131,22 +156,35 @@ def similar_to(
         mode=mode,
         rerank=rerank,
         exclude=exclude,
+        unlike=unlike,
+        box=box,
+        fold=fold,
+        diversity=diversity,
+        distinct=distinct,
+        fallback=fallback,
         request=request,
     )
     return _matches(search.source, search.run(), search.allowed[-1], search.weights if explain else None)
 
 
+Subject = models.Model | bytes | str
+
+
 @dataclass(frozen=True)
 class Search:
-    """A search that is yet to be run: by an object, the bytes of a picture, or a text."""
+    """A search that is yet to be run: by examples, each an object, the bytes of a picture, or a text."""
 
     source: ImageSource
-    query: models.Model | bytes | str
+    examples: list[Subject]
     weights: dict[str, float]
     allowed: list[models.QuerySet[Any]]
     excluded: list[Any]
     limit: int
     min_similarity: float
+    choice: choosing.Choice = choosing.Choice(fold=False)
+    unlike: Sequence[Subject] = ()
+    box: images.Box | None = None
+    fallback: steering.Fallback | None = None
     proof: str | None = None
 
     def run(self) -> list[nearest.Ranked]:
@@ -155,21 +193,59 @@ class Search:
         Raises:
             UnreadableImage, SearchTimeout: as `similar_to`.
         """
-        operands = self.operands()
+        best = self._best()
+        if best or self.fallback is None:
+            return best
+        return steering.fallen_back(self.source, self.fallback, self.allowed, self.excluded, self.limit)
+
+    def _best(self) -> list[nearest.Ranked]:
+        likes, unlikes = (
+            list(filter(None, (self.operands(example, box) for example in group)))
+            for group, box in ((self.examples, self.box), (self.unlike, None))
+        )
+        if not likes:
+            return []
         if self.proof is None:
-            return self._ranked(operands, self.limit, self.min_similarity)
+            return self._chosen(likes, unlikes, self.limit, self.min_similarity)
         count, prove = PROOFS[self.proof]
-        found = prove(self.source, self.query, operands, self._ranked(operands, max(self.limit, count), 0))
-        return [one for one in found if round(one.similarity, 1) >= self.min_similarity][: self.limit]
+        found = self._chosen(likes, unlikes, max(self.limit, count), 0)
+        proven = prove(self.source, self.examples[0], likes[0], found)
+        return nearest.at_least(self.min_similarity, proven)[: self.limit]
 
-    def _ranked(self, operands: list[nearest.Operand], limit: int, min_similarity: float) -> list[nearest.Ranked]:
-        return nearest.ranked(self.source, operands, self.weights, self.allowed, self.excluded, limit, min_similarity)
+    def _chosen(
+        self,
+        likes: list[list[nearest.Operand]],
+        unlikes: list[list[nearest.Operand]],
+        limit: int,
+        min_similarity: float,
+    ) -> list[nearest.Ranked]:
+        records = self.records([operand for operands in likes for operand in operands])
+        return choosing.chosen(
+            self.source,
+            self.choice,
+            lambda limit, records: steering.scored(self.source, likes, unlikes, self.weights, records, limit),
+            records,
+            {operand.form.name: operand.form for operand in likes[0]},
+            limit,
+            min_similarity,
+        )
 
-    def operands(self) -> list[nearest.Operand]:
-        """The signatures to search by; none of an object that is not indexed, or may not be seen."""
-        if isinstance(self.query, models.Model):
-            return nearest.stored(self.source, self.query, self.weights, self.allowed[0])
-        return nearest.described(self.query, self.source, self.weights)
+    def records(self, operands: list[nearest.Operand]) -> models.QuerySet[IndexedImage]:
+        """The records that may come back."""
+        records = nearest.records_of(self.source, self.allowed, self.excluded, operands)
+        if not self.choice.distinct:
+            return records
+        objects = [example.pk for example in self.examples if isinstance(example, models.Model)]
+        return nearest.among(self.source, records, choosing.others(self.source, objects, self.choice.distinct))
+
+    def operands(self, example: Subject, box: images.Box | None = None) -> list[nearest.Operand]:
+        """The signatures of an example; none of an object that is not indexed, or may not be seen."""
+        if not isinstance(example, models.Model):
+            return nearest.described(example, self.source, self.weights, box)
+        if box is None:
+            return nearest.stored(self.source, example, self.weights, self.allowed[0])
+        data = steering.file_of(self.source, example, self.allowed[0])
+        return nearest.described(data, self.source, self.weights, box) if data else []
 
 
 PROOFS = {"copy": (copies.POOL, copies.judged), "keypoints": (reranking.BEST, reranking.lifted)}
@@ -177,7 +253,7 @@ PROOFS = {"copy": (copies.POOL, copies.judged), "keypoints": (reranking.BEST, re
 
 
 def plan(
-    query: models.Model | images.Readable | None,
+    query: Example | Sequence[Example] | None,
     *,
     text: str | None,
     model: type[models.Model] | str | None,
@@ -190,6 +266,12 @@ def plan(
     mode: str = "similar",
     rerank: str | None = None,
     exclude: Iterable[models.Model],
+    unlike: Iterable[Example],
+    box: Sequence[float] | None,
+    fold: bool,
+    diversity: float,
+    distinct: str,
+    fallback: steering.Fallback | None,
     request: HttpRequest | None,
 ) -> Search:
     """Check the arguments of `similar_to` and make a search of them.
@@ -197,15 +279,22 @@ def plan(
     Raises:
         NotRegistered, UnreadableImage, ValueError: as `similar_to`.
     """
-    if (query is None) == (text is None):
+    given, unwanted = examples_of(query), list(unlike)
+    objects = [example for example in (*given, *unwanted) if isinstance(example, models.Model)]
+    if bool(given) == (text is not None):
         raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
-    if isinstance(query, models.Model):
-        source = registry.get(query.__class__, field)  # not type(): request.user is a lazy object of another
+    if given and isinstance(given[0], models.Model):
+        source = registry.get(given[0].__class__, field)  # not type(): request.user is a lazy object of another
     elif model is None:
         raise ValueError("To search by a picture or text, say where: similar_to(file, model=Product).")
     else:
         source = registry.get(model, field)
+    for item in objects:
+        if not isinstance(item, source.model):
+            raise ValueError(f"{item!r} is not a {source.model.__name__}, among which is searched.")
     proof = proof_of(mode, rerank, by_text=text is not None)
+    if proof and (len(given) != 1 or box is not None):
+        raise ValueError(_("Pictures are compared with one whole picture: leave out mode and rerank."))
     if text is not None:
         weights = {text_method(method, ranking): 1.0}
     elif proof == "copy" and method is None and ranking is None:
@@ -214,19 +303,42 @@ def plan(
         weights = weights_of(method, ranking)
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
+    if box is not None and len(given) != 1:
+        raise ValueError(_("A box is a part of one picture: it takes a query that is one object or file."))
+    if fallback is not None and fallback != "newest" and not callable(fallback):
+        raise ValueError(_("fallback must be “newest” or a callable."))
+    # Who looks for copies wants to see each.
+    choice = choosing.Choice(fold and proof != "copy", diversity, distinct, by_picture=text is None)
+    choice.check(source)
     visible = source.visible_to(request)
-    excluded = [item.pk for item in exclude]
-    subject: models.Model | bytes | str
-    if isinstance(query, models.Model):
-        subject = query
-        excluded.append(query.pk)
-    elif query is not None:
-        subject = images.read_bounded(query, max_bytes=conf.get().search_max_bytes)
-    else:
-        subject = clean_text(text or "")
-    allowed = [visible] if queryset is None else [visible, queryset]
     least = min_similarity if min_similarity is not None else copies.MIN_SIMILARITY if proof == "copy" else 0
-    return Search(source, subject, weights, allowed, excluded, limit, least, proof)
+    return Search(
+        source,
+        [_subject(example) for example in given] if text is None else [clean_text(text)],
+        weights,
+        [visible] if queryset is None else [visible, queryset],
+        [item.pk for item in (*exclude, *objects)],
+        limit,
+        least,
+        choice,
+        [_subject(example) for example in unwanted],
+        None if box is None else steering.checked(box),
+        fallback,
+        proof,
+    )
+
+
+def examples_of(query: Example | Sequence[Example] | None) -> list[Example]:
+    """The objects and pictures of a query, which may be one of them."""
+    if query is None:
+        return []
+    return list(query) if isinstance(query, Sequence) else [query]
+
+
+def _subject(example: Example) -> models.Model | bytes:
+    if isinstance(example, models.Model):
+        return example
+    return images.read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 
 def proof_of(mode: str, rerank: str | None, *, by_text: bool = False) -> str | None:
@@ -257,7 +369,7 @@ def similar_among(source: ImageSource, item: models.Model, objects: models.Query
 
 def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> Search:
     """The search of `similar_among`."""
-    return Search(source, item, weights_of(), [objects], [item.pk], limit, 0)
+    return Search(source, [item], weights_of(), [objects], [item.pk], limit, 0)
 
 
 def weights_of(method: str | None = None, ranking: nearest.Ranking | str | None = None) -> dict[str, float]:
@@ -361,11 +473,13 @@ def _matches(
             scores={name: round(score, 1) for name, score in scores.items()},
             distances=candidate.distances,
             verdict=verdict,
+            folded=folded,
+            is_fallback=not scores,
             explanation=Explanation(candidate.found_by, {name: explained_by[name] for name in scores})
             if explained_by
             else None,
         )
-        for similarity, candidate, scores, verdict in ranked
+        for similarity, candidate, scores, verdict, folded in ranked
         if candidate.object_id in found and source.file_name(found[candidate.object_id]) == candidate.file_name
     ]
 

@@ -13,6 +13,7 @@ from django.db import models, router
 
 from . import indexes, vectors
 from .models import IndexedImage, MethodVersion, Signature
+from .signatures.base import Form
 
 if TYPE_CHECKING:
     from .nearest import Operand
@@ -109,6 +110,31 @@ def _query(operands: Sequence[Operand]) -> Statement:
     values = [_value(operand) for operand in operands]
     columns = ", ".join(f"{value} AS value_{number}" for number, (value, _of_value) in enumerate(values))
     return f"query AS MATERIALIZED (SELECT {columns})", [one for _value, of_value in values for one in of_value]
+
+
+def pairs(
+    source_id: int, forms: Sequence[Form], record_ids: Sequence[int], reaches: Sequence[float] | None = None
+) -> Statement:
+    """The pairs of these records, and their distances by each of these versions of methods.
+
+    Each row: two record ids, and a distance by each; NULL where the version did not describe both. `reaches`: the
+    largest distance by each of the pairs that are wanted; all of them without it.
+    """
+    values, distances = [], []
+    for number, form in enumerate(forms):
+        condition = indexes.condition(source_id, form).replace("%", "%%")
+        values.append(
+            f"(SELECT {vectors.typed(form, vectors.column(form))} FROM {SIGNATURES} "
+            f"WHERE {condition} AND NOT low_detail AND record_id = picture) AS value_{number}"
+        )
+        distances.append(vectors.distance(form, f"a.value_{number}", f"b.value_{number}"))
+    near = "".join(f" AND ({distance} <= %s) IS NOT FALSE" for distance in distances) if reaches else ""
+    sql = (
+        f"WITH described AS MATERIALIZED (SELECT picture, {', '.join(values)} FROM unnest(%s::bigint[]) AS picture) "
+        f"SELECT a.picture, b.picture, {', '.join(distances)} "
+        f"FROM described a JOIN described b ON a.picture < b.picture{near}"
+    )
+    return sql, [list(record_ids), *(reaches or ())]
 
 
 def _value(operand: Operand) -> Statement:

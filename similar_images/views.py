@@ -33,6 +33,13 @@ class SimilarView(View):
         item = search.visible_object(source, pk, request)
         if item is None:
             raise Http404
+        query = [item, *form.examples("like", source, request)]
+        unlike = form.examples("unlike", source, request)
+        matches: list[search.Match] = []
+        try:
+            matches = search.similar_to(query, unlike=unlike, request=request, **form.options())
+        except (UnreadableImage, SearchTimeout) as error:
+            form.add_error("box", str(error))
         context = {
             "object": item,
             "image": getattr(item, source.field_name),
@@ -40,7 +47,7 @@ class SimilarView(View):
             "form": form,
             "status": search.status_of(source, item.pk),
             "Status": IndexedImage.Status,
-            "matches": search.similar_to(item, request=request, **form.options()),
+            "matches": matches,
         }
         return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
 

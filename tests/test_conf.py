@@ -45,7 +45,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ),
     *(
         (key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []])
-        for key in ["SEARCH_TIMEOUT", "LEASE", "COMPARE_TIMEOUT"]
+        for key in ["SEARCH_TIMEOUT", "LEASE", "COMPARE_TIMEOUT", "FOLD_FROM"]
     ),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_BY", [None, "ssim", {"ssim": {}}, [], [1], 1]),
@@ -140,6 +140,7 @@ def test_get__without_the_setting(settings: Any) -> None:
     del settings.SIMILAR_IMAGES
     assert conf.get() == conf.Conf()
     assert conf.get().limit == 12
+    conf.get.cache_clear()  # what is deleted comes back after the test without a signal
 
 
 def test_get__override_takes_effect_at_once(configure: Any) -> None:

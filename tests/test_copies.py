@@ -151,7 +151,7 @@ def test_similarity__rises_with_agreement_and_with_likeness_and_keeps_the_kinds_
 
 def test_worth_a_look__takes_what_one_method_alone_finds() -> None:
     def one(number: int, similarity: float, **scores: float) -> nearest.Ranked:
-        return nearest.Ranked(similarity, nearest.Candidate(number, str(number), "", {}), scores)
+        return nearest.Ranked(similarity, nearest.Candidate(number, str(number), "", {}, []), scores)
 
     found = [one(number, 80 - number, a=80, b=10) for number in range(8)] + [one(9, 20, a=0, b=95)]
     chosen = [each.candidate.record_id for each in copies.worth_a_look(found, 3)]

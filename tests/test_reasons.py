@@ -59,7 +59,7 @@ def test_explain__names_only_those_that_put_it_forward(make_picture: Any, index_
     index_now()
     source = registry.get(Picture)
     operands = nearest.stored(source, item, ["color", "mean"])
-    records = nearest.searched(source, operands, [Picture.objects.all()], [item.pk])
+    records = nearest.records_of(source, [Picture.objects.all()], [item.pk], operands)
     found = nearest.candidates(source, operands, records, {"color": 4, "mean": 1}, 1)
     nearest_by_mean = min(found, key=lambda one: one.distances["mean"])
     assert {one.object_id: one.found_by for one in found} == {
@@ -204,3 +204,13 @@ def test_why_not__queries_are_few(
     monkeypatch.setattr(nearest, "pools", lambda *args: {"mean": 1})
     with django_assert_num_queries(10):
         assert why(grays[0], grays[9], limit=2)[0] == "beyond-limit"
+
+
+def test_why_not__a_near_copy_comes_in_its_place(make_picture: Any, index_now: Any, configure: Any) -> None:
+    configure(METHODS={"color": {}}, RANKING={"color": 1}, FOLD_FROM=95)
+    item, first, twin = make_picture(seed=1), make_picture(seed=2), make_picture(seed=2)
+    index_now()
+    [match] = similar_images.similar_to(item)
+    assert (match.object, match.folded) == (first, 1)
+    reason = similar_images.why_not(item, twin)
+    assert (reason.code, reason.similarity) == ("folded", match.similarity)

@@ -27,7 +27,7 @@ class ExplanationSerializer(serializers.Serializer[Explanation]):
 class ReasonSerializer(serializers.Serializer[Reason]):
     code = serializers.CharField(
         help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
-        "below-threshold, beyond-limit or missed; listed, where it is in the list after all."
+        "below-threshold, folded, beyond-limit or missed; listed, where it is in the list after all."
     )
     text = serializers.CharField(help_text="The same in a sentence.")
     similarity = serializers.FloatField(allow_null=True, help_text="0 to 100 percent, one decimal.")
@@ -51,6 +51,10 @@ class MatchSerializer(serializers.Serializer[Match]):
 
     verdict = serializers.CharField(
         source="verdict.kind", required=False, help_text="What the picture is to the query's, where both were compared."
+    )
+    folded = serializers.IntegerField(help_text="How many near copies were left out for this one.")
+    fallback = serializers.BooleanField(
+        source="is_fallback", help_text="Shown as nothing is similar enough, at 0 percent; else false."
     )
 
     def to_representation(self, match: Match) -> dict[str, Any]:
@@ -118,6 +122,20 @@ class SearchSerializer(serializers.Serializer[Any]):
     mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture.")
     rerank = serializers.ChoiceField(["keypoints"], required=False, help_text="Rank the best 100 again.")
     distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
+    like = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Keys of objects: what comes is like all, by the mean."
+    )
+    unlike = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Keys of objects that nothing shall look like."
+    )
+    box = serializers.CharField(
+        required=False, help_text="The part of the picture that counts, in fractions: left,top,width,height"
+    )
+    fold = serializers.ChoiceField(["0", "1"], required=False, help_text="0 shows near copies each, not as one.")
+    diversity = serializers.FloatField(required=False, help_text="0 to 1: how much likeness to give away for variety.")
+    fallback = serializers.ChoiceField(
+        ["newest"], required=False, help_text="What comes where nothing is similar enough."
+    )
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 
 

@@ -52,6 +52,12 @@ OPTIONS = [
     OpenApiParameter("mode", str, enum=search.MODES, description="copy finds the same picture, even edited."),
     OpenApiParameter("rerank", str, enum=["keypoints"], description="Rank the best 100 again by what keypoints prove."),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
+    OpenApiParameter("like", str, many=True, description="Keys of more objects: what comes is like all, by the mean."),
+    OpenApiParameter("unlike", str, many=True, description="Keys of objects that nothing shall look like."),
+    OpenApiParameter("box", str, description="The part that counts, in fractions: left,top,width,height"),
+    OpenApiParameter("fold", str, enum=["0", "1"], description="0 shows near copies each, not as one."),
+    OpenApiParameter("diversity", float, description="0 to 1: how much likeness to give away for variety."),
+    OpenApiParameter("fallback", str, enum=["newest"], description="What comes where nothing is similar enough."),
 ]
 EXPLAIN = [
     OpenApiParameter("explain", bool, description="Tell how each match came about, and its distances."),
@@ -60,7 +66,7 @@ EXPLAIN = [
 TEXT = [
     OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
     OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
-    *(option for option in OPTIONS if option.name not in ("ranking", "mode", "rerank")),
+    *(option for option in OPTIONS if option.name not in ("ranking", "mode", "rerank", "box", "like", "unlike")),
 ]
 
 SomeForm = TypeVar("SomeForm", bound=forms.Form)
@@ -90,8 +96,16 @@ class SimilarView(View):
             raise NotFound
         query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
         explain, other = form.cleaned_data["explain"], form.cleaned_data["why_not"]
-        matches = search.similar_to(item, request=django_request(request), explain=explain, **options)
-        more = {"why_not": _why_not(source, item, other, django_request(request), options)} if other else {}
+        examples = _examples(form, source, request)
+        asked = options | {"unlike": examples["unlike"]}
+        query_by = [item, *examples["like"]]
+        try:
+            matches = search.similar_to(query_by, request=django_request(request), explain=explain, **asked)
+            more = {"why_not": _why_not(source, query_by, other, django_request(request), asked)} if other else {}
+        except UnreadableImage as error:
+            raise ValidationError({"box": [str(error)]}) from None
+        except SearchTimeout as error:
+            raise SearchTimedOut(str(error)) from None
         return _answer(request, form, source, query, matches, **more)
 
 
@@ -161,8 +175,11 @@ class SearchView(View):
         source = registry.get(options["model"], options["field"])
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
+        examples = _examples(form, source, request)
         try:
-            matches = search.similar_to(image, request=django_request(request), **options)
+            matches = search.similar_to(
+                [image, *examples["like"]], unlike=examples["unlike"], request=django_request(request), **options
+            )
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
@@ -213,10 +230,16 @@ def _checked(form: SomeForm) -> SomeForm:
 
 
 def _why_not(
-    source: registry.ImageSource, item: Any, pk: str, request: HttpRequest, options: dict[str, Any]
+    source: registry.ImageSource, query: list[Any], pk: str, request: HttpRequest, options: dict[str, Any]
 ) -> reasons.Reason:
     other = search.one_of(source.objects, pk)
-    return reasons.why_not(item, other, request=request, **options) if other else reasons.unknown()
+    return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown()
+
+
+def _examples(form: OptionsForm, source: registry.ImageSource, request: Request) -> dict[str, list[Any]]:
+    found = {name: form.examples(name, source, django_request(request)) for name in ("like", "unlike")}
+    _checked(form)
+    return found
 
 
 def _answer(

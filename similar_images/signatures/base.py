@@ -32,6 +32,11 @@ def percent(curve: Curve, distance: float) -> float:
     return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
 
 
+def reach(curve: Curve, similarity: float) -> float:
+    """The largest distance that still is so similar, in percent: `percent` the other way round."""
+    return percent([(-s, d) for d, s in curve], -similarity)
+
+
 class Form(Protocol):
     """What it takes to search by the signatures of a method: all but how they are computed."""
 
@@ -45,6 +50,8 @@ class Form(Protocol):
     def metric(self) -> str: ...
     @property
     def dimensions(self) -> int: ...
+    @property
+    def curve(self) -> Curve: ...
 
     def similarity(self, distance: float) -> float: ...
 

@@ -42,6 +42,8 @@ def test_similar__has_the_agreed_form(client: Any, make_picture: Any, index_now:
                 "image": f"http://testserver{other.image.url}",
                 "similarity": 100.0,
                 "scores": {"embedding": 100.0, "color": 100.0},
+                "folded": 0,
+                "fallback": False,
             }
         ],
     }
@@ -293,6 +295,8 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
         "distances",
         "explanation",
         "verdict",
+        "folded",
+        "fallback",
     }
 
 

@@ -1,0 +1,240 @@
+"""Which of the candidates make up the matches: near copies come as one, an object comes once, and not all of a kind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import FieldError
+from django.db import connections, models, router
+from django.utils.translation import gettext as _
+
+from . import conf, nearest, profiles, signatures, statements, versions
+from .models import IndexedImage, Signature, Source
+from .nearest import Ranked
+from .registry import ImageSource
+from .signatures.base import Form, reach
+
+SHORT = 25
+"""By how many percent one method alone may fall short of what near copies are by all together."""
+
+MORE, MOST = 4, 1_000
+"""While twins leave a page unfilled, so many times the candidates are looked at again, up to so many in all."""
+
+FOLDED = 400
+"""The best candidates, which are compared with each other: the pairs are some ten thousand, a tenth of a second."""
+
+VARIED = 100
+"""Matches that are reordered for variety; those after them keep their places."""
+
+Find = Callable[[int, "models.QuerySet[IndexedImage]"], list[Ranked]]
+"""Candidates for so many matches among records, best first, with SPARE more if there are."""
+
+Pairs = dict[tuple[int, int], float]
+"""The similarity of two records, by their ids, the smaller one first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a caller wants of the candidates, as for `similar_to`; and whether the query is a picture, not a text."""
+
+    fold: bool = True
+    diversity: float = 0
+    distinct: str = ""
+    by_picture: bool = True
+
+    def check(self, source: ImageSource) -> None:
+        """Raises:
+        ValueError: it makes no sense for this source; the message says why.
+        """
+        if not 0 <= self.diversity <= 1:
+            raise ValueError(_("diversity must be between 0 and 1."))
+        if self.distinct:
+            try:
+                source.objects.values(self.distinct)
+            except FieldError as error:
+                raise ValueError(f"distinct={self.distinct!r}: {error}") from None
+
+    @property
+    def folds(self) -> bool:
+        return self.fold and conf.get().fold_from <= 100
+
+
+def chosen(
+    source: ImageSource,
+    choice: Choice,
+    find: Find,
+    records: models.QuerySet[IndexedImage],
+    forms: Mapping[str, Form],
+    limit: int,
+    min_similarity: float,
+) -> list[Ranked]:
+    """The matches among these records, best first, or by variety; `forms` are the versions that the search goes by.
+
+    Where near copies, or several pictures of one object, leave places free, they are filled from among the rest.
+    """
+    best: list[Ranked] = []
+    passed: list[int] = []
+    values: dict[str, Any] = {}
+    size, rest = limit, records
+    while True:
+        found = find(size, rest)
+        near = nearest.at_least(min_similarity, found)
+        best = nearest.in_order([*best, *near])
+        passed += _ids(near)
+        if choice.distinct:
+            values |= _values(source, choice.distinct, near)
+            best = once(best, values)
+        if choice.folds:
+            head = best[:FOLDED]
+            best = folded(head, pairs(source, forms, _ids(head), are_near=True), choice.by_picture) + best[FOLDED:]
+        is_all = len(found) < size + nearest.SPARE or len(near) < len(found)
+        if len(best) >= limit or is_all or len(passed) >= MOST:
+            break
+        size = min(size * MORE, MOST)
+        rest = _without(source, records, choice, passed, values)
+    if choice.diversity:
+        best = varied(best, pairs(source, forms, _ids(best[:VARIED])), choice.diversity)
+    return best[:limit]
+
+
+def others(source: ImageSource, pks: list[Any], path: str) -> models.QuerySet[Any]:
+    """The objects that have at this path of fields none of what these have there."""
+    values = source.objects.filter(pk__in=pks, **{f"{path}__isnull": False}).values(path)
+    return source.objects.exclude(**{f"{path}__in": values})
+
+
+def once(found: Iterable[Ranked], values: Mapping[str, Any]) -> list[Ranked]:
+    """The best candidate of each value, by object id; those without one all stay."""
+    taken = set()
+    best = []
+    for one in found:
+        value = values.get(one.candidate.object_id)
+        if value is None or value not in taken:
+            taken.add(value)
+            best.append(one)
+    return best
+
+
+def folded(found: Iterable[Ranked], near: Iterable[tuple[int, int]], by_picture: bool) -> list[Ranked]:
+    """The candidates without near copies of better ones, which tell how many they stand for.
+
+    Those of the query, where that is a picture, come as one, too.
+    """
+    copies = defaultdict(set)
+    for a, b in near:
+        copies[a].add(b)
+        copies[b].add(a)
+    weights = _weights()
+    kept: dict[int, Ranked] = {}
+    places: dict[int, int] = {}
+    first = None
+    for one in found:
+        record_id = one.candidate.record_id
+        into = min(copies[record_id] & kept.keys(), key=places.__getitem__, default=None)
+        of_query = by_picture and weights.keys() <= one.scores.keys() and is_near(one.scores, weights)
+        if into is None and of_query:
+            into = first
+        if into is not None:
+            kept[into] = kept[into]._replace(folded=kept[into].folded + 1 + one.folded)
+            continue
+        kept[record_id], places[record_id] = one, len(places)
+        if of_query:
+            first = record_id
+    return list(kept.values())
+
+
+def varied(found: list[Ranked], likeness: Pairs, diversity: float) -> list[Ranked]:
+    """The candidates by maximal marginal relevance: what is like the query, and unlike what came before.
+
+    Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
+    Summaries, SIGIR 1998. The first VARIED are reordered.
+    """
+    rest = dict(enumerate(found[:VARIED]))
+    closest = dict.fromkeys(rest, 0.0)
+    best = []
+    while rest:
+        place = max(rest, key=lambda n: (1 - diversity) * rest[n].similarity - diversity * closest[n])
+        taken = rest.pop(place)
+        best.append(taken)
+        for n, other in rest.items():
+            a, b = sorted((taken.candidate.record_id, other.candidate.record_id))
+            closest[n] = max(closest[n], likeness.get((a, b), 0))
+    return best + found[VARIED:]
+
+
+def pairs(source: ImageSource, forms: Mapping[str, Form], record_ids: list[int], are_near: bool = False) -> Pairs:
+    """How similar these records are to each other by SIMILAR_IMAGES["RANKING"]; of near copies only, where asked for.
+
+    What the search itself goes by does not matter: things of one color are no copies because one looks for a color.
+    """
+    if len(record_ids) < 2:
+        return {}
+    weights = _weights()
+    if not weights.keys() <= forms.keys():
+        forms = versions.serving(source) | dict(forms)
+    judges = sorted((forms[name] for name in weights), key=lambda form: form.dimensions)  # what is cheap goes first
+    reaches = [reach(form.curve, _least(weights[form.name])) for form in judges] if are_near else None
+    found: Pairs = {}
+    with connections[router.db_for_read(Signature)].cursor() as cursor:
+        cursor.execute(*statements.pairs(Source.objects.id_of(source), judges, record_ids, reaches))
+        for a, b, *distances in cursor:
+            told = zip(judges, distances, strict=True)
+            scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
+            if scores and (not are_near or is_near(scores, weights)):
+                found[a, b] = blend(scores, weights)
+    return found
+
+
+def is_near(scores: Mapping[str, float], weights: nearest.Ranking) -> bool:
+    """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
+    least = conf.get().fold_from
+    return blend(scores, weights) >= least and all(scores[name] >= least - SHORT for name in weights if name in scores)
+
+
+def blend(scores: Mapping[str, float], weights: nearest.Ranking) -> float:
+    known = [name for name in weights if name in scores]
+    return sum(weights[name] * scores[name] for name in known) / sum(weights[name] for name in known)
+
+
+def _weights() -> dict[str, float]:
+    """SIMILAR_IMAGES["RANKING"] as shares of 1."""
+    weights = profiles.weights(conf.get().ranking, signatures.enabled())
+    ranking = {name: weight for name, weight in weights.items() if weight}
+    return {name: weight / sum(ranking.values()) for name, weight in ranking.items()}
+
+
+def _least(share: float) -> float:
+    """What near copies have at least by a method of this share: else all others together could not make up for it."""
+    least = conf.get().fold_from
+    return max(least - SHORT, (least - 100 * (1 - share)) / share)
+
+
+def _without(
+    source: ImageSource,
+    records: models.QuerySet[IndexedImage],
+    choice: Choice,
+    passed: list[int],
+    values: Mapping[str, Any],
+) -> models.QuerySet[IndexedImage]:
+    """The records that can still be new: none that was passed, nor the same file, nor another picture of an object."""
+    if choice.folds:
+        files = IndexedImage.objects.filter(pk__in=passed).exclude(sha256="").values("sha256")
+        records = records.exclude(sha256__in=files)
+    if choice.distinct:
+        taken = {value for value in values.values() if value is not None}
+        others = source.objects.exclude(**{f"{choice.distinct}__in": taken})
+        records = nearest.among(source, records, others)
+    return records.exclude(pk__in=passed)
+
+
+def _values(source: ImageSource, path: str, found: list[Ranked]) -> dict[str, Any]:
+    """What the objects of the candidates have at this path of fields, by object id."""
+    objects = source.objects.filter(pk__in=[one.candidate.object_id for one in found])
+    return {source.object_id(pk): value for pk, value in objects.values_list("pk", path)}
+
+
+def _ids(found: Iterable[Ranked]) -> list[int]:
+    return [one.candidate.record_id for one in found]

@@ -1,0 +1,122 @@
+"""What a search goes by, beyond one picture: several examples, what is not wanted, a part of a picture, a fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
+from typing import Any, Literal
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from . import conf, images, nearest
+from .models import IndexedImage
+from .nearest import Candidate, Operand, Ranked
+from .registry import ImageSource
+
+UNLIKE = 0.5
+"""The share of the similarity to what is not wanted that is taken off."""
+
+WIDER, WIDEST = 4, 400
+"""Candidates for so many times the matches, and for so many at most, where there are several examples: what is best by
+all of them may be among the nearest of none."""
+
+Fallback = Literal["newest"] | Callable[[ImageSource, "models.QuerySet[Any]", int], Iterable[models.Model]]
+"""What comes where nothing is similar enough: the newest objects, or those that a callable says, which gets the source,
+the objects that may come back, and how many are wanted."""
+
+
+def scored(
+    source: ImageSource,
+    likes: list[list[Operand]],
+    unlikes: list[list[Operand]],
+    weights: nearest.Ranking,
+    records: models.QuerySet[IndexedImage],
+    limit: int,
+) -> list[Ranked]:
+    """As `nearest.scored`, by the signatures of several pictures: some that are looked for, and some that are not."""
+    if len(likes) == 1 and not unlikes:
+        return nearest.scored(source, likes[0], weights, records, limit)
+    every = [operand for example in (*likes, *unlikes) for operand in example]
+    wide = max(limit, min(WIDER * limit, WIDEST))
+    rows = nearest.near(source, every, records, nearest.pools(every, weights, wide), limit)
+    told: list[dict[int, Ranked]] = []
+    start = 0
+    for operands in (*likes, *unlikes):
+        columns = [(start + n, operand.form.name) for n, operand in enumerate(operands)]
+        found = nearest.refined(operands, [nearest.candidate(row, columns) for row in rows])
+        told.append({one.candidate.record_id: one for one in nearest.blended(operands, found, weights)})
+        start += len(operands)
+    best = []
+    for record_id, *_rest in rows:
+        wanted, unwanted = (
+            [by_record[record_id] for by_record in group if record_id in by_record]
+            for group in (told[: len(likes)], told[len(likes) :])
+        )
+        if wanted:
+            best.append(weighed(wanted, unwanted))
+    return nearest.in_order(best)
+
+
+def weighed(wanted: Sequence[Ranked], unwanted: Sequence[Ranked]) -> Ranked:
+    """One candidate by all examples: the mean similarity to those that are wanted, less half of the greatest to one
+    that is not; never below 0. The same by each method; distances are those to the wanted one that is nearest."""
+
+    def less(likes: list[float], unlikes: list[float]) -> float:
+        return max(sum(likes) / len(likes) - UNLIKE * max(unlikes, default=0), 0)
+
+    scores = {
+        name: less(*([one.scores[name] for one in group if name in one.scores] for group in (wanted, unwanted)))
+        for name in {name: None for one in wanted for name in one.scores}
+    }
+    similarity = less([one.similarity for one in wanted], [one.similarity for one in unwanted])
+    return Ranked(similarity, nearest.in_order(wanted)[0].candidate, scores)
+
+
+def checked(box: Sequence[float]) -> images.Box:
+    """A box that is a part of a picture.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        x, y, width, height = (float(number) for number in box)
+    except (TypeError, ValueError):
+        raise ValueError(_("Write a box as left, top, width and height, in fractions of the picture.")) from None
+    lies_within = all(isfinite(n) for n in (x, y, width, height)) and min(x, y) >= 0 and min(width, height) > 0
+    if not lies_within or max(x + width, y + height) > 1.000_001:
+        raise ValueError(_("A box must lie within the picture: left, top, width and height are fractions of it."))
+    return x, y, width, height
+
+
+def file_of(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
+    """The picture file of an object, held to the bounds of an upload; empty where it has none, or may not be seen.
+
+    Raises:
+        UnreadableImage: it is missing or too large.
+    """
+    name = source.file_name(item)
+    if not name or not nearest.plain(source, visible).filter(pk=item.pk).exists():
+        return b""
+    return images.read(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+
+
+def fallen_back(
+    source: ImageSource,
+    fallback: Fallback,
+    allowed: Sequence[models.QuerySet[Any]],
+    excluded: Iterable[Any],
+    limit: int,
+) -> list[Ranked]:
+    """What a caller wants to see where nothing is similar enough, of what may be seen, at 0 percent."""
+    records = nearest.records_of(source, allowed, excluded).filter(status=IndexedImage.Status.INDEXED)
+    if fallback == "newest":
+        found = list(records.order_by("-pk")[:limit])
+    else:
+        objects = nearest.plain(source, allowed[-1]).exclude(pk__in=list(excluded))
+        for others in allowed[:-1]:
+            objects = objects.filter(pk__in=nearest.plain(source, others).values("pk"))
+        keys = [source.object_id(item.pk) for item in fallback(source, objects, limit)]
+        places = {key: place for place, key in reversed(list(enumerate(keys)))}
+        found = sorted(records.filter(object_id__in=keys), key=lambda record: places[record.object_id])[:limit]
+    return [Ranked(0, Candidate(r.pk, r.object_id, r.file_name, {}, []), {}) for r in found]
