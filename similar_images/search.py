@@ -169,6 +169,9 @@ def similar_to(
 
 Subject = models.Model | bytes | str
 
+EACH = choosing.Choice(fold=False)
+"""Every match for itself, best first."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -181,7 +184,7 @@ class Search:
     excluded: list[Any]
     limit: int
     min_similarity: float
-    choice: choosing.Choice = choosing.Choice(fold=False)
+    choice: choosing.Choice = EACH
     unlike: Sequence[Subject] = ()
     box: images.Box | None = None
     fallback: steering.Fallback | None = None
