@@ -85,7 +85,9 @@ def _saved(
 def _deleted(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if _has_records(using):
         for source in registry.of(sender):
-            outbox.forget(source, [instance.pk])
+            # Of an object that goes with a child of its model, Django tells, too; it may also stay.
+            if source.model._meta.concrete_model is sender._meta.concrete_model:
+                outbox.forget(source, [instance.pk])
 
 
 def _has_records(using: str) -> bool:

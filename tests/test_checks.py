@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
 from django.core.management import call_command
@@ -148,7 +149,10 @@ def test_migrate__passes_over_a_database_of_another_kind() -> None:
     sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
     try:
         with sqlite.schema_editor() as editor:
-            module.Migration("0001_initial", "similar_images").apply(ProjectState(), editor)
+            state = ProjectState.from_apps(apps)
+            for model in apps.get_app_config("similar_images").get_models():
+                state.remove_model("similar_images", model._meta.model_name)
+            module.Migration("0001_initial", "similar_images").apply(state, editor)
         assert "similar_images_indexedimage" in sqlite.introspection.table_names()
     finally:
         sqlite.close()

@@ -11,9 +11,10 @@ from django.core import serializers
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db import transaction
+from django.db.models.signals import post_delete
 
 import similar_images
-from similar_images import dispatch, outbox
+from similar_images import dispatch, outbox, signals
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
 from tests.testapp.models import (
@@ -296,6 +297,18 @@ def test_family__a_child_that_goes_alone_leaves_its_parent_s_record(index_now: A
     assert not Picture.objects.exists()
     assert not IndexedImage.objects.exists()
     assert not Signature.objects.exists()
+
+
+def test_family__a_child_that_is_followed_too_leaves_its_parent_s_record(index_now: Any) -> None:
+    """Where a child is a source of its own, the hook hears of it as well as of its parent."""
+    framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
+    index_now()
+    post_delete.connect(signals._deleted, sender=FramedPicture)
+    try:
+        framed.delete(keep_parents=True)
+    finally:
+        post_delete.disconnect(signals._deleted, sender=FramedPicture)
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(Picture.objects.get().pk)]
 
 
 KEY = uuid.UUID("5cef0492-5e08-449f-9715-7ff171018743")
