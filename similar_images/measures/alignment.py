@@ -114,7 +114,7 @@ class Alignment:
             least = WELL if self.fidelity >= FAITHFUL else UNTOUCHED
             agrees = self.everywhere >= least and self.color_difference <= EXPLAINED
         elif self.color_difference > RECOLORED:  # a thing in another color, photographed alike, is seldom quite alike
-            agrees = self.everywhere >= QUITE and self.unexplained <= EXPLAINED
+            agrees = self.everywhere >= QUITE and self.fidelity >= FAITHFUL and self.unexplained <= EXPLAINED
         else:
             covered = self.agreement < UNTOUCHED and self.fidelity >= FAITHFUL
             agrees = self.agreement >= (SAME_PICTURE if covered else UNTOUCHED)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .base import Pixels
 
 EXACT = 3.0
-"""A turned hue may leave so many times less than a change of tone, which cuts off what is too bright or too dark: a
-thing that is sold in two colors differs in little more than its hue, but in more."""
+"""A turned hue or other saturation may leave so many times less than another tone, which cuts off what is too bright or
+too dark: a thing that is sold in two colors often differs in little more, but in more."""
 
 
 def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
@@ -27,9 +27,9 @@ def difference(a: Pixels, b: Pixels) -> tuple[float, float]:
         return 0.0, 0.0
     as_they_are = _off(a, b)
     pairs = (a, b), (b, a)
-    toned = min(_off(edit(one, other), other) for edit in (_toned, _saturated) for one, other in pairs)
-    turned = min(_off(_hue_turned(one, other), other) for one, other in pairs)
-    return as_they_are, min(as_they_are, toned, EXACT * turned)
+    toned = min(_off(_toned(one, other), other) for one, other in pairs)
+    exact = min(_off(edit(one, other), other) for edit in (_saturated, _hue_turned) for one, other in pairs)
+    return as_they_are, min(as_they_are, toned, EXACT * exact)
 
 
 def _off(a: Pixels, b: Pixels) -> float:
@@ -38,24 +38,19 @@ def _off(a: Pixels, b: Pixels) -> float:
 
 
 def _toned(a: Pixels, b: Pixels) -> Pixels:
-    """Brightness and contrast of a made like those of b, and its colors a little stronger or weaker."""
+    """Brightness and contrast of a made like those of b: colors are as much stronger as contrast is."""
     yuv_a, yuv_b = (_converted(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
     luma_a, luma_b = yuv_a[:, 0] - np.median(yuv_a[:, 0]), yuv_b[:, 0] - np.median(yuv_b[:, 0])
     contrast = np.clip(float(luma_a @ luma_b) / max(float(luma_a @ luma_a), 1), 0.3, 3)
-    return _of_yuv(luma_a * contrast + np.median(yuv_b[:, 0]), _chroma(yuv_a, yuv_b, least=0.5))
+    return _of_yuv(luma_a * contrast + np.median(yuv_b[:, 0]), contrast * (yuv_a[:, 1:] - 128))
 
 
 def _saturated(a: Pixels, b: Pixels) -> Pixels:
     """The colors of a made as strong as those of b, down to gray, and as bright as they are."""
     yuv_a, yuv_b = (_converted(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
-    return _of_yuv(yuv_a[:, 0], _chroma(yuv_a, yuv_b, least=0))
-
-
-def _chroma(yuv_a: NDArray[np.float64], yuv_b: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """The chroma (n, 2) of a, from `least` to 3 times as strong: as makes it most like that of b."""
     chroma_a, chroma_b = yuv_a[:, 1:] - 128, yuv_b[:, 1:] - 128
     factor = float((chroma_a * chroma_b).sum()) / max(float((chroma_a**2).sum()), 1)
-    return np.asarray(chroma_a * min(max(factor, least), 3), np.float64)
+    return _of_yuv(yuv_a[:, 0], chroma_a * min(max(factor, 0), 3))
 
 
 def _of_yuv(luma: NDArray[np.float64], chroma: NDArray[np.float64]) -> Pixels:
