@@ -214,7 +214,7 @@ def read(source: ImageSource, method: Method, labels: Mapping[str, str], pairs: 
     """
     pairs = list(pairs)
     members = list(_groups(labels, pairs))
-    draw = random.Random(0)  # noqa: S311 - nothing secret is drawn
+    draw = random.Random(0)  # noqa: S311 - always the same draw, to repeat a run; no secret
     draw.shuffle(members)
     stored: dict[str, Any] = {}
     groups: list[int] = []

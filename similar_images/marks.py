@@ -80,7 +80,7 @@ def allowed(source: ImageSource, object_ids: Collection[str]) -> Func:
     parameters = [Source.objects.id_of(source), list(object_ids)] * 2
     return Func(
         F("object_id"),
-        RawSQL(unlike, parameters),  # noqa: S611 - what callers say goes by parameters
+        RawSQL(unlike, parameters),  # noqa: S611 - the text is all from here; ids go by parameters
         template="%(expressions)s",
         arg_joiner=" <> ALL ",
         output_field=models.BooleanField(),

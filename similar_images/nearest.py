@@ -148,7 +148,7 @@ class Candidate(NamedTuple):
     object_id: str
     file_name: str
     distances: dict[str, float]
-    found_by: list[str]
+    found_by: Sequence[str] = ()
 
 
 class Ranked(NamedTuple):

@@ -30,7 +30,7 @@ TEXT_LENGTH = 300
 class Explanation:
     """How a match came about: the methods that put it forward, and the weights of those that scored it."""
 
-    found_by: list[str]
+    found_by: Sequence[str]
     weights: dict[str, float]
 
 

@@ -1,4 +1,4 @@
-"""How surely a search for copies finds them, and nothing else: `python -m tests.benchmark_copies DATASETS [--every N]`.
+"""How surely a search for copies finds them, and nothing else: `python -m tests.benchmark copies DATASETS [--every N]`.
 
 DATASETS is the folder of the sets. Of every Nth of 100 pictures of copydetect, all 15 transforms at their 3
 strengths are searched for among the 300 of the set, by the methods, weights, candidates and rule of `mode="copy"`.
@@ -8,7 +8,6 @@ Then pictures of one class, and of one group, of the other sets are compared by 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,16 +21,13 @@ import cv2
 import django
 import numpy as np
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-django.setup()
-
-from similar_images import copies, images, signatures  # noqa: E402
-from similar_images.evaluation.describing import describe  # noqa: E402
-from similar_images.evaluation.pictures import Item, of_folder, sample  # noqa: E402
-from similar_images.evaluation.transforms import TRANSFORMS, Pixels  # noqa: E402
-from similar_images.measures.base import LONG_SIDE, View, reduced  # noqa: E402
-from similar_images.nearest import Candidate, Ranked  # noqa: E402
-from similar_images.signatures.distances import Signatures, similarity  # noqa: E402
+from similar_images import copies, images, signatures
+from similar_images.evaluation.describing import describe
+from similar_images.evaluation.pictures import Item, of_folder, sample
+from similar_images.evaluation.transforms import TRANSFORMS, Pixels
+from similar_images.measures.base import LONG_SIDE, View, reduced
+from similar_images.nearest import Candidate, Ranked
+from similar_images.signatures.distances import Signatures, similarity
 
 CHANGED = 100
 LOOKALIKES = ("furniture", "corel", "emoji", "grocery", "clothing", "dvdcovers")
@@ -133,7 +129,7 @@ def main() -> None:
         queries = [pixels for _name, _strength, pixels in changed(described.items[place])]
         tasks.append((place, list(found_by_signatures(queries, described.signatures))))
     rows = []
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, get_context("spawn"), django.setup) as pool:
         for part in pool.map(partial(search, items=described.items), tasks):
             rows += part
         print(f"{len(places)} pictures changed, {len(rows)} searches by {', '.join(copies.weights(methods))}")
@@ -158,7 +154,3 @@ def main() -> None:
                 compared, wrong = compared + len(pairs), wrong + count
     recall, rate = right / len(rows), wrong / max(1, compared)
     print(f"Precision, of as many look-alikes as copies: {recall / (recall + rate):.4f} ({wrong} of {compared} wrong)")
-
-
-if __name__ == "__main__":
-    main()

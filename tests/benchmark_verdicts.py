@@ -1,4 +1,4 @@
-"""How often the verdict on two pictures is right: `python -m tests.benchmark_verdicts FOLDER… [--every N]`.
+"""How often the verdict on two pictures is right: `python -m tests.benchmark verdicts FOLDER… [--every N]`.
 
 Every Nth picture of each folder is copied in ten ways and compared with its copies, and as often with a picture that
 it has nothing to do with; pictures of one class and of one group, where labels.csv says so, are counted apart.
@@ -7,7 +7,6 @@ it has nothing to do with; pictures of one class and of one group, where labels.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import time
 from collections import defaultdict
@@ -17,18 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
-import django
 import numpy as np
 from numpy.typing import NDArray
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-django.setup()
-
-from similar_images import images  # noqa: E402
-from similar_images.evaluation.pictures import Item, of_folder  # noqa: E402
-from similar_images.evaluation.transforms import TRANSFORMS  # noqa: E402
-from similar_images.measures.base import View  # noqa: E402
-from similar_images.measures.verdict import Verdict, judge  # noqa: E402
+from similar_images import images
+from similar_images.evaluation.pictures import Item, of_folder
+from similar_images.evaluation.transforms import TRANSFORMS
+from similar_images.measures.base import View
+from similar_images.measures.verdict import Verdict, judge
 
 Pixels = NDArray[np.uint8]
 COPIES = ("same-file", "same-picture")
@@ -172,7 +167,3 @@ def main() -> None:
         others = [one for tallies in folders for one in tallies["unrelated"].is_copy]
         false = float(np.mean(others)) * len(copies)  # as many unrelated pairs as copies, whatever number was compared
         print(f"{name}: recall {np.mean(copies):.4f}, precision {sum(copies) / (sum(copies) + false):.4f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -81,4 +81,4 @@ def sample(count: int, limit: int | None) -> list[int]:
     """The places of at most `limit` of `count` things, in order, always the same ones."""
     if limit is None or limit >= count:
         return list(range(count))
-    return sorted(random.Random(0).sample(range(count), limit))  # noqa: S311 - nothing secret is drawn
+    return sorted(random.Random(0).sample(range(count), limit))  # noqa: S311 - the same ones in every run; no secret

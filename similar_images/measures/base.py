@@ -102,16 +102,16 @@ class Measure(ABC):
     name: str
     """What `measures=` and the results call it."""
 
-    title: ClassVar[str | _StrPromise]
+    title: str | _StrPromise
     """What people call it."""
 
-    meaning: ClassVar[str | _StrPromise]
+    meaning: str | _StrPromise
     """What its value tells, in a sentence."""
 
-    best: ClassVar[float]
+    best: float
     """The value of a picture with itself."""
 
-    worst: ClassVar[float]
+    worst: float
     """The value of two pictures that have nothing in common; `inf` where there is no bound."""
 
     curve: Curve

@@ -27,14 +27,11 @@ class BySignature(Measure):
         self.method = method
         self.name = method.name
         self.curve = method.curve
-        self.title = lazy(_title, str)(method.name)  # type: ignore[misc]
-
-    @property
-    def worst(self) -> float:  # type: ignore[override]
-        """Angles and bits have a bound, sums have none."""
-        if self.method.metric == "hamming":
-            return float(self.method.dimensions)
-        return {"cosine": 2.0, "jaccard": 1.0}.get(self.method.metric, float("inf"))
+        self.title = lazy(_title, str)(method.name)
+        # Angles and bits have a bound, sums have none.
+        self.worst = {"cosine": 2.0, "jaccard": 1.0}.get(method.metric, float("inf"))
+        if method.metric == "hamming":
+            self.worst = float(method.dimensions)
 
     def compare(self, a: View, b: View) -> Reading:
         from ..signatures.distances import Signatures
@@ -67,7 +64,7 @@ class MissingMethod(Measure):
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
-        self.title = lazy(_title, str)(name)  # type: ignore[misc]
+        self.title = lazy(_title, str)(name)
         self.reason = reason
 
     def check(self) -> list[str]:

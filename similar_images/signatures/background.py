@@ -30,10 +30,10 @@ class Trimming(Method):
 
     @property
     def version(self) -> str:
-        return f"{super().version}-trim1"  # type: ignore[safe-super]
+        return f"{super().version}-trim1"  # type: ignore[safe-super]  # the method's, not the abstract one
 
     def compute(self, pixels: NDArray[np.uint8]) -> Value:
-        return super().compute(trimmed(pixels))  # type: ignore[safe-super]
+        return super().compute(trimmed(pixels))  # type: ignore[safe-super]  # as above
 
 
 def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ COUNT = 60
 PAIRS = 200
 """Of random pairs: 70 percent is for 1 in 10,000, so that no more than one of these may get it by bad luck."""
 
-pytestmark = pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: no pictures in {SETS}")
+pytestmark = pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: the photos are not in {SETS}")
 
 
 def views(paths: list[Path]) -> list[View]:
