@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, marks, nearest, reasons, registry, search
+from . import dispatch, marks, reasons, registry, search
 from .forms import MarkForm
 from .models import IndexedImage, Mark, Source
 
@@ -66,7 +66,7 @@ class SimilarImagesMixin(Mixed):
         objects = self.get_queryset(request)
         matches = search.similar_among(source, obj, objects, limit=self.similar_images_limit)
         # The page that compares two shows those that `visible` does, which may be fewer than the admin shows.
-        seen = nearest.plain(source, source.visible_to(request))
+        seen = source.plain(source.visible_to(request))
         keys = [obj.pk, *(match.object.pk for match in matches)]
         pks = set(seen.filter(pk__in=keys).values_list("pk", flat=True)) if matches else set()
         return {

@@ -12,8 +12,9 @@ from django.db import connections, models, router
 from django.utils.translation import gettext as _
 
 from . import conf, nearest, profiles, signatures, statements, versions
-from .models import IndexedImage, Signature, Source
+from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from .nearest import Ranked
+from .rankings import Ranking
 from .registry import ImageSource
 from .signatures.base import Form, reach
 
@@ -29,7 +30,7 @@ FOLDED = 400
 VARIED = 100
 """Matches that are reordered for variety; those after them keep their places."""
 
-Find = Callable[[int, "models.QuerySet[IndexedImage]"], list[Ranked]]
+Find = Callable[[int, "IndexedImageQuerySet"], list[Ranked]]
 """Candidates for so many matches among records, best first, with SPARE more if there are."""
 
 Pairs = dict[tuple[int, int], float]
@@ -66,7 +67,7 @@ def chosen(
     source: ImageSource,
     choice: Choice,
     find: Find,
-    records: models.QuerySet[IndexedImage],
+    records: IndexedImageQuerySet,
     forms: Mapping[str, Form],
     limit: int,
     min_similarity: float,
@@ -188,13 +189,13 @@ def pairs(source: ImageSource, forms: Mapping[str, Form], record_ids: list[int],
     return found
 
 
-def is_near(scores: Mapping[str, float], weights: nearest.Ranking) -> bool:
+def is_near(scores: Mapping[str, float], weights: Ranking) -> bool:
     """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
     least = conf.get().fold_from
     return blend(scores, weights) >= least and all(scores[name] >= least - SHORT for name in weights if name in scores)
 
 
-def blend(scores: Mapping[str, float], weights: nearest.Ranking) -> float:
+def blend(scores: Mapping[str, float], weights: Ranking) -> float:
     known = [name for name in weights if name in scores]
     return sum(weights[name] * scores[name] for name in known) / sum(weights[name] for name in known)
 
@@ -214,11 +215,11 @@ def _least(share: float) -> float:
 
 def _without(
     source: ImageSource,
-    records: models.QuerySet[IndexedImage],
+    records: IndexedImageQuerySet,
     choice: Choice,
     passed: list[int],
     values: Mapping[str, Any],
-) -> models.QuerySet[IndexedImage]:
+) -> IndexedImageQuerySet:
     """The records that can still be new: none that was passed, nor the same file, nor another picture of an object."""
     if choice.folds:
         files = IndexedImage.objects.filter(pk__in=passed).exclude(sha256="").values("sha256")
@@ -226,7 +227,7 @@ def _without(
     if choice.distinct:
         taken = {value for value in values.values() if value is not None}
         others = source.objects.exclude(**{f"{choice.distinct}__in": taken})
-        records = nearest.among(source, records, others)
+        records = records.among(source, others)
     return records.exclude(pk__in=passed)
 
 

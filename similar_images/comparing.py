@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +14,7 @@ from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
 
-from . import conf, images, measures, registry
+from . import bounded, conf, images, measures, registry
 from .measures.base import Measure, Reading, Unavailable, View
 
 if TYPE_CHECKING:
@@ -188,13 +184,10 @@ def _row(measure: Measure, a: View, b: View) -> Row:
     started = time.perf_counter()
     reading, similarity, problem = None, None, " ".join(measure.check())
     if not problem:
-        # A thread can't be ended, but work is bounded by the size of a view: it ends soon, and nobody waits for it.
-        future = _measurers().submit(contextvars.copy_context().run, measure.measure, a, b)
         try:
-            reading = future.result(conf.get().compare_timeout)
+            reading = bounded.within(conf.get().compare_timeout, "measures", measure.measure, a, b)
             similarity = round(measure.similarity(reading), 1)
         except TimeoutError:
-            future.cancel()
             problem = _("It took too long.")
         except Unavailable as error:
             problem = str(error)
@@ -202,11 +195,3 @@ def _row(measure: Measure, a: View, b: View) -> Row:
             logger.exception("The measure %s failed.", measure.name)
             problem = _("It failed; the log says why.")
     return Row(measure, reading, similarity, time.perf_counter() - started, problem)
-
-
-@lru_cache(maxsize=1)
-def _measurers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="similar_images")
-
-
-os.register_at_fork(after_in_child=_measurers.cache_clear)  # threads do not live on in a forked process

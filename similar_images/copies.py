@@ -10,6 +10,7 @@ from django.db import models
 
 from . import conf, images, looking, nearest, profiles
 from .models import IndexedImage
+from .queries import Operand
 from .registry import ImageSource
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def weights(enabled: Collection[str]) -> dict[str, float]:
 
 
 def judged(
-    source: ImageSource, query: models.Model | bytes | str, operands: list[nearest.Operand], found: list[nearest.Ranked]
+    source: ImageSource, query: models.Model | bytes | str, operands: list[Operand], found: list[nearest.Ranked]
 ) -> list[nearest.Ranked]:
     """What was found, with a verdict on what was looked at, and in percent by how surely it is the same picture.
 
@@ -113,7 +114,7 @@ def similarity_of(verdict: Verdict | None, agreement: float, similarity: float) 
     return low + (high - low) * min(1.0, max(0.0, share))
 
 
-def _same_file(query: models.Model | bytes, operands: list[nearest.Operand], found: list[nearest.Ranked]) -> set[int]:
+def _same_file(query: models.Model | bytes, operands: list[Operand], found: list[nearest.Ranked]) -> set[int]:
     """The records of what has the very bytes of the query."""
     ids = [one.candidate.record_id for one in found]
     of_query = operands[0].record_id

@@ -15,7 +15,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, images, nearest, registry, search
+from . import bounded, conf, images, registry, search
 from .comparing import Comparison, Row, compare
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def explained(a: Side, b: Side, measures: list[str], address: Callable[[str, str
         Incomparable: one of the two can't be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
     """
-    comparison, files, drawn = nearest.in_time(_compared, a, b, measures)
+    comparison, files, drawn = bounded.in_time(_compared, a, b, measures)
     token = secrets.token_urlsafe(32)
     kept = _kept(token, files)
 

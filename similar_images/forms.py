@@ -10,9 +10,9 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, explaining, images, measures, registry, search, signatures, steering
-from .nearest import Ranking
+from . import conf, explaining, images, measures, planning, rankings, registry, search, signatures, steering
 from .profiles import PROFILES
+from .rankings import Ranking
 
 EXAMPLES = 10
 """The most objects that a visitor may name beside the query, as like or unlike what is looked for."""
@@ -82,7 +82,7 @@ class OptionsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         try:
-            search.proof_of(data.get("mode") or "similar", data.get("rerank") or None, by_text="text" in self.fields)
+            planning.proof_of(data.get("mode") or "similar", data.get("rerank") or None, by_text="text" in self.fields)
         except ValueError as error:
             self.add_error("rerank" if data.get("rerank") else "mode", str(error))
             data.pop("mode", None)
@@ -97,7 +97,7 @@ class OptionsForm(forms.Form):
         return data
 
     def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
-        search.weights_of(method, ranking)
+        rankings.weights_of(method, ranking)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments for `similar_to`; fields with errors are left to their defaults."""
@@ -204,27 +204,27 @@ class TextForm(AmongForm):
 
     field_order = ("text", "model", "limit", "min_similarity", "method")
 
-    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=search.TEXT_LENGTH)
+    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=planning.TEXT_LENGTH)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.fields["box"]
-        methods = search.text_methods()
+        methods = rankings.text_methods()
         self.fields["method"].widget = forms.Select(choices=[(name, name) for name in methods])
         if len(methods) == 1:
             self.fields["method"].widget = forms.HiddenInput()
 
     def clean_text(self) -> str:
         try:
-            search.text_method()
+            rankings.text_method()
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
         text: str = self.cleaned_data["text"]
         return text
 
     def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
-        if search.text_methods():
-            search.text_method(method, ranking)
+        if rankings.text_methods():
+            rankings.text_method(method, ranking)
 
     def options(self) -> dict[str, Any]:
         return super().options() | {"text": self.cleaned_data["text"]}

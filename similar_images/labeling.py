@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from . import conf, images, nearest, signatures
+from . import bounded, conf, images, signatures
 from .signatures.embedding import Embedding
 
 # The names are those of google-coral/test_data, imagenet_labels.txt (Apache-2.0); line k + 1 is class k.
@@ -30,7 +30,7 @@ def labels(picture: images.Readable, *, limit: int = 5) -> list[Label]:
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
     """
-    return nearest.in_time(_label, images.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit)
+    return bounded.in_time(_label, images.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit)
 
 
 def _label(data: bytes, limit: int) -> list[Label]:

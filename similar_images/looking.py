@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models
 
-from . import conf, images, nearest
+from . import bounded, conf, images, nearest
 from .registry import ImageSource
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def compared(
                 told[one.candidate.record_id] = compare(view, other, one)
 
     try:
-        nearest.in_time(work)
-    except nearest.SearchTimeout:
+        bounded.in_time(work)
+    except bounded.SearchTimeout:
         logger.warning("A search of %s had no time to compare all pictures that it found.", source.label)
     return dict(told)
 

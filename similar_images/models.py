@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from django.conf import settings
 from django.db import models, router, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
@@ -89,6 +90,17 @@ CHUNK = 200
 class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def of(self, source: ImageSource) -> Self:
         return self.filter(source_id=Source.objects.id_of(source))
+
+    def among(self, source: ImageSource, *querysets: models.QuerySet[Any]) -> Self:
+        """Those of the objects of all these querysets, joined by a typed and indexed key where there is one."""
+        records = self
+        for objects in map(source.plain, querysets):
+            if source.has_integer_key:
+                records = records.filter(object_key__in=objects.values("pk"))
+            else:
+                keys = objects.annotate(text_key=Cast("pk", models.CharField())).values("text_key")
+                records = records.filter(object_id__in=keys)
+        return records
 
     def due(self) -> Self:
         """Pending, not waiting for its next try, and in no worker's hands."""

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextvars
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
-from django.db.models.functions import Cast
-from django.utils.translation import gettext as _
 
-from . import conf, images, indexes, marks, signatures, statements, vectors, versions
-from .models import IndexedImage, MethodVersion, Signature, Source
+from . import indexes, marks, statements, vectors, versions
+from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from .queries import Operand
+from .rankings import Ranking
 from .registry import ImageSource
-from .signatures.base import Form, Method
 
 if TYPE_CHECKING:
     from .measures.verdict import Verdict
@@ -30,115 +24,6 @@ POOL = 100
 
 SPARE, SWAY = 20, 1_000
 """By how many candidates are more than the limit: at least, and by the weight of other methods."""
-
-Result = TypeVar("Result")
-Ranking = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Operand:
-    """The query's signature by one version of a method: a value, or the record that has it; and its distances' percent.
-
-    `described` is what the method saw, rounded as if it were stored, of a picture that is not. `object_id` is of the
-    object that the record is of.
-    """
-
-    form: Form
-    similarity: Callable[[float], float]
-    literal: str = ""
-    described: Any = None
-    record_id: int = 0
-    object_id: str = ""
-
-
-class SearchTimeout(Exception):
-    """A picture or text to search with could not be described, or two pictures not compared, in time."""
-
-
-def described(
-    data: bytes | str, source: ImageSource, names: Iterable[str], box: images.Box | None = None
-) -> list[Operand]:
-    """The signatures of a picture that is not stored, of a part of it, or of a text."""
-    forms = versions.serving(source)
-    enabled = signatures.enabled()
-    methods = []
-    for name in names:
-        form, method = forms[name], versions.method_of(forms[name])
-        if method is None or (isinstance(data, str) and not method.takes_text):
-            # The version still serves the pictures that it described; here the new one must do.
-            form = method = enabled[name]
-        methods.append((form, method))
-    return in_time(_describe, data, methods, box)
-
-
-def in_time(work: Callable[..., Result], *args: Any) -> Result:
-    """Do what loads models in bounded time and on few threads.
-
-    Raises:
-        SearchTimeout: it took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
-    """
-    context = contextvars.copy_context()  # messages come in the caller's language
-    future = _describers().submit(context.run, work, *args)
-    try:
-        return future.result(conf.get().search_timeout)
-    except TimeoutError:
-        future.cancel()
-        raise SearchTimeout(_("This took too long; try again later, or with a smaller picture.")) from None
-
-
-def _describe(data: bytes | str, methods: list[tuple[Form, Method]], box: images.Box | None) -> list[Operand]:
-    if isinstance(data, str):
-        return [
-            Operand(form, method.text_similarity, literal(packed), vectors.unpack(packed))
-            for form, method in methods
-            for packed in [vectors.pack(method, method.compute_text(data))]
-        ]
-    picture = images.decode(data, max_pixels=conf.get().search_max_pixels)
-    pixels = picture.pixels if box is None else images.part(picture.pixels, box)
-    operands = []
-    for form, method in methods:
-        value = method.compute(pixels)
-        if not method.has_low_detail(value):
-            packed = vectors.pack(method, value)
-            operands.append(Operand(form, form.similarity, literal(packed), vectors.unpack(packed)))
-    return operands
-
-
-def literal(value: Any) -> str:
-    """What `vectors.pack` made, as Postgres reads it."""
-    return value if isinstance(value, str) else str(value.to_text())
-
-
-@lru_cache(maxsize=1)
-def _describers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="similar_images")
-
-
-os.register_at_fork(after_in_child=_describers.cache_clear)  # threads do not live on in a forked process
-
-
-def stored(
-    source: ImageSource, item: models.Model, names: Iterable[str], *allowed: models.QuerySet[Any]
-) -> list[Operand]:
-    """The signatures of the object's image, by every method that described it; none if it is not among the allowed.
-
-    The version that serves goes before that of the setting, which a new picture may have alone.
-    """
-    if item.pk is None:
-        return []
-    object_id = source.object_id(item.pk)
-    record = of_objects(source, *allowed).filter(object_id=object_id, file_name=source.file_name(item))
-    try:
-        forms: Iterable[Any] = MethodVersion.objects.raw(*statements.versions_of(record, names))
-    except EmptyResultSet:  # a queryset that can hold nothing
-        return []
-    current = signatures.enabled()
-    found = {
-        form.name: Operand(form, form.similarity, record_id=form.record_id, object_id=object_id)
-        for form in forms
-        if form.is_serving or form.version == current[form.name].version
-    }
-    return [found[name] for name in names if name in found]
 
 
 class Candidate(NamedTuple):
@@ -162,31 +47,19 @@ class Ranked(NamedTuple):
     folded: int = 0
 
 
-def ranked(
-    source: ImageSource,
-    operands: list[Operand],
-    weights: Ranking,
-    allowed: Iterable[models.QuerySet[Any]],
-    excluded: Iterable[Any],
-    limit: int,
-    min_similarity: float,
-) -> list[Ranked]:
-    """The objects of all these querysets that are nearest to the signatures, best first."""
-    if not operands:
-        return []
-    best = scored(source, operands, weights, records_of(source, allowed, excluded, operands), limit)
-    return at_least(min_similarity, best)[:limit]
-
-
 def records_of(
     source: ImageSource,
     allowed: Iterable[models.QuerySet[Any]],
     excluded: Iterable[Any],
     operands: Iterable[Operand] = (),
-) -> models.QuerySet[IndexedImage]:
+) -> IndexedImageQuerySet:
     """The records that may come back: of the objects of all these querysets, but for those with these primary keys,
     and those that are marked as not alike with an object that is searched by."""
-    records = of_objects(source, *allowed).exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    records = (
+        IndexedImage.objects.of(source)
+        .among(source, *allowed)
+        .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
+    )
     queries = {operand.object_id for operand in operands if operand.object_id}
     return records.filter(marks.allowed(source, queries)) if queries else records
 
@@ -330,30 +203,3 @@ def in_order(found: Iterable[Ranked]) -> list[Ranked]:
 def _order(one: Ranked) -> tuple[Any, ...]:
     object_id = one.candidate.object_id
     return -one.similarity, sum(one.candidate.distances.values()), len(object_id), object_id
-
-
-def of_objects(source: ImageSource, *querysets: models.QuerySet[Any]) -> models.QuerySet[IndexedImage]:
-    """The records of the objects of all these querysets, joined by a typed and indexed key where there is one."""
-    return among(source, IndexedImage.objects.of(source), *querysets)
-
-
-def among(
-    source: ImageSource, records: models.QuerySet[IndexedImage], *querysets: models.QuerySet[Any]
-) -> models.QuerySet[IndexedImage]:
-    """Those of the records that are of the objects of all these querysets."""
-    for objects in (plain(source, queryset) for queryset in querysets):
-        if source.has_integer_key:
-            records = records.filter(object_key__in=objects.values("pk"))
-        else:
-            keys = objects.annotate(text_key=Cast("pk", models.CharField())).values("text_key")
-            records = records.filter(object_id__in=keys)
-    return records
-
-
-def plain(source: ImageSource, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """A queryset of whole objects that can be filtered: where a filter would change what is in it, it becomes one."""
-    query = objects.query
-    is_chosen = query.is_sliced or query.combinator or query.distinct_fields or query.where.contains_over_clause
-    if is_chosen or not query.default_cols:
-        objects = source.objects.filter(pk__in=objects.values("pk"))
-    return objects.defer(None)

@@ -14,7 +14,7 @@ from django.db.models import BooleanField, Expression, F, FloatField, Func, Inte
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from .search import Example, Search
+    from .planning import Example, Search
     from .steering import Fallback
 
     Base = models.QuerySet[Any]
@@ -66,14 +66,14 @@ class SimilarMixin(Base):
         Raises:
             ValueError: the object is none of this model; or as `similar_images.similar_to()`.
         """
-        from . import registry, search
+        from . import planning, registry
 
         source = registry.get(self.model, field)
-        for example in search.examples_of(query):
+        for example in planning.examples_of(query):
             if isinstance(example, models.Model) and not isinstance(example, source.model):
                 raise ValueError(f"{example!r} is not a {source.model.__name__}, which this queryset is of.")
         found = Found(
-            search.plan(
+            planning.plan(
                 query,
                 text=text,
                 model=self.model,

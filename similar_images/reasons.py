@@ -10,10 +10,11 @@ from django.http import HttpRequest
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
-from . import conf, marks, nearest, search, statements
+from . import conf, marks, nearest, planning, statements
 from .models import IndexedImage, Signature, Source
+from .queries import Operand
+from .rankings import Ranking
 from .registry import ImageSource
-from .search import Search
 
 CHUNK = 2_000
 """Records that are ranked at a time."""
@@ -68,7 +69,7 @@ def why_not(query: Any, other: models.Model, *, request: HttpRequest | None = No
     }
     if options.get("limit") is None:
         options["limit"] = conf.get().limit
-    plan = search.plan(query, request=request, **(defaults | options))
+    plan = planning.plan(query, request=request, **(defaults | options))
     if not isinstance(other, plan.source.model):
         raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
     if not _is_in(plan.source, plan.allowed[0], other):
@@ -92,7 +93,7 @@ def is_told_all(request: HttpRequest | None, source: ImageSource) -> bool:
     return bool(user and user.is_staff and any(user.has_perm(name) for name in may))
 
 
-def of(plan: Search, other: models.Model) -> Reason:
+def of(plan: planning.Search, other: models.Model) -> Reason:
     """Why an object that may be seen does not come back from a search."""
     source, own_id = plan.source, plan.source.object_id(other.pk)
     plan = replace(plan, fallback=None)
@@ -102,7 +103,7 @@ def of(plan: Search, other: models.Model) -> Reason:
     return _left_out(plan, other) or _too_far(plan, other)
 
 
-def _left_out(plan: Search, other: models.Model) -> Reason | None:
+def _left_out(plan: planning.Search, other: models.Model) -> Reason | None:
     """What keeps an object out of a search, however much it looks like the query."""
     source = plan.source
     for query in plan.examples:
@@ -121,7 +122,7 @@ def _left_out(plan: Search, other: models.Model) -> Reason | None:
     return None
 
 
-def _too_far(plan: Search, other: models.Model) -> Reason:
+def _too_far(plan: planning.Search, other: models.Model) -> Reason:
     """Where an object stands that may come back, and does not."""
     source, weights, own_id = plan.source, plan.weights, plan.source.object_id(other.pk)
     operands = plan.operands(plan.examples[0], plan.box)
@@ -149,7 +150,7 @@ def _too_far(plan: Search, other: models.Model) -> Reason:
     return _placed("missed", text, best[0], rank)
 
 
-def _is_folded(plan: Search, object_id: str) -> bool:
+def _is_folded(plan: planning.Search, object_id: str) -> bool:
     """Whether an object is left out for others that come in its place."""
     if not (plan.choice.folds or plan.choice.diversity or plan.choice.distinct):
         return False
@@ -181,7 +182,7 @@ def _placed(code: str, text: str, one: nearest.Ranked, rank: int | None, **more:
 
 
 def _distances(
-    source: ImageSource, operands: list[nearest.Operand], records: models.QuerySet[IndexedImage]
+    source: ImageSource, operands: list[Operand], records: models.QuerySet[IndexedImage]
 ) -> list[nearest.Candidate]:
     with connections[router.db_for_read(Signature)].cursor() as cursor:
         cursor.execute(*statements.distances(Source.objects.id_of(source), operands, records))
@@ -190,8 +191,8 @@ def _distances(
 
 def _exact_rank(
     source: ImageSource,
-    operands: list[nearest.Operand],
-    weights: nearest.Ranking,
+    operands: list[Operand],
+    weights: Ranking,
     records: models.QuerySet[IndexedImage],
     own: nearest.Candidate,
 ) -> int:
@@ -207,4 +208,4 @@ def _exact_rank(
 
 
 def _is_in(source: ImageSource, objects: models.QuerySet[Any], item: models.Model) -> bool:
-    return nearest.plain(source, objects).filter(pk=item.pk).exists()
+    return source.plain(objects).filter(pk=item.pk).exists()

@@ -66,6 +66,14 @@ class ImageSource:
         """Every object of the model, whoever may see it."""
         return self.model._base_manager.all()
 
+    def plain(self, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        """The same as whole objects that can be filtered: where a filter would change what is in it, it becomes one."""
+        query = objects.query
+        is_chosen = query.is_sliced or query.combinator or query.distinct_fields or query.where.contains_over_clause
+        if is_chosen or not query.default_cols:
+            objects = self.objects.filter(pk__in=objects.values("pk"))
+        return objects.defer(None)
+
     def with_file(self) -> models.QuerySet[Any]:
         """The objects that have a file in the field."""
         return self.objects.filter(**{f"{self.field_name}__gt": ""})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from . import looking, nearest
+from .queries import Operand
 from .registry import ImageSource
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LIFT = 0.9
 
 
 def lifted(
-    source: ImageSource, query: models.Model | bytes | str, operands: list[nearest.Operand], found: list[nearest.Ranked]
+    source: ImageSource, query: models.Model | bytes | str, operands: list[Operand], found: list[nearest.Ranked]
 ) -> list[nearest.Ranked]:
     """What was found, in a new order, with the similarity lifted where keypoints prove the same thing.
 

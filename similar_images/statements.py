@@ -16,7 +16,7 @@ from .models import IndexedImage, MethodVersion, Signature
 from .signatures.base import Form
 
 if TYPE_CHECKING:
-    from .nearest import Operand
+    from .queries import Operand
 
 RECORDS, SIGNATURES, VERSIONS = (model._meta.db_table for model in (IndexedImage, Signature, MethodVersion))
 

@@ -11,7 +11,9 @@ from django.utils.translation import gettext as _
 
 from . import conf, images, nearest
 from .models import IndexedImage
-from .nearest import Candidate, Operand, Ranked
+from .nearest import Candidate, Ranked
+from .queries import Operand
+from .rankings import Ranking
 from .registry import ImageSource
 
 UNLIKE = 0.5
@@ -30,7 +32,7 @@ def scored(
     source: ImageSource,
     likes: list[list[Operand]],
     unlikes: list[list[Operand]],
-    weights: nearest.Ranking,
+    weights: Ranking,
     records: models.QuerySet[IndexedImage],
     limit: int,
 ) -> list[Ranked]:
@@ -96,7 +98,7 @@ def file_of(source: ImageSource, item: models.Model, visible: models.QuerySet[An
         UnreadableImage: it is missing or too large.
     """
     name = source.file_name(item)
-    if not name or not nearest.plain(source, visible).filter(pk=item.pk).exists():
+    if not name or not source.plain(visible).filter(pk=item.pk).exists():
         return b""
     return images.read(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
 
@@ -113,9 +115,9 @@ def fallen_back(
     if fallback == "newest":
         found = list(records.order_by("-pk")[:limit])
     else:
-        objects = nearest.plain(source, allowed[-1]).exclude(pk__in=list(excluded))
+        objects = source.plain(allowed[-1]).exclude(pk__in=list(excluded))
         for others in allowed[:-1]:
-            objects = objects.filter(pk__in=nearest.plain(source, others).values("pk"))
+            objects = objects.filter(pk__in=source.plain(others).values("pk"))
         keys = [source.object_id(item.pk) for item in fallback(source, objects, limit)]
         places = {key: place for place, key in reversed(list(enumerate(keys)))}
         found = sorted(records.filter(object_id__in=keys), key=lambda record: places[record.object_id])[:limit]

@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.views import View
 
-from . import explaining, registry, search
+from . import explaining, rankings, registry, search
+from .bounded import SearchTimeout
 from .comparing import Incomparable
 from .forms import CompareForm, OptionsForm, SearchForm, TextForm
 from .images import UnreadableImage
 from .models import IndexedImage
-from .nearest import SearchTimeout
 
 
 class SimilarView(View):
@@ -132,4 +132,4 @@ def _address(token: str, name: str) -> str:
 
 def _text_form(data: Any = None) -> Any:
     """The form to search by text; none where no method understands it."""
-    return TextForm(data, auto_id="text_%s") if search.text_methods() else None
+    return TextForm(data, auto_id="text_%s") if rankings.text_methods() else None

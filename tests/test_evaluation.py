@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from similar_images import nearest, registry, vectors
+from similar_images import queries, registry, vectors
 from similar_images.evaluation import report
 from similar_images.evaluation.describing import describe, one_core
 from similar_images.evaluation.pictures import Item, of_folder, sample
@@ -165,7 +165,7 @@ def test_distances__are_those_of_pgvector(storage: Storage, metric: Metric) -> N
         packed = {column: vectors.pack(method, value)}
         Signature.objects.create(record=record, source_id=source, method="any", version="1", **packed)
     rows = Signature.objects.order_by("record_id")
-    texts = [nearest.literal(vectors.pack(method, value)) for value in values]
+    texts = [queries.literal(vectors.pack(method, value)) for value in values]
     distance = vectors.distance(method, column, "%s")
     expected = [list(rows.values_list(RawSQL(distance, [text]), flat=True)) for text in texts]  # noqa: S611
     stored = [unpack(value) for value in rows.values_list(column, flat=True)]

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
-from similar_images import indexes, nearest, registry, statements, vectors, versions
+from similar_images import indexes, nearest, queries, registry, statements, vectors, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import drawing, methods
 from tests.testapp.models import Picture
@@ -167,7 +167,7 @@ def test_filters__what_the_main_method_did_not_describe_fills_the_page(crowd: li
 
 
 def test_pools__by_weight_and_at_least_as_many_as_are_wanted(crowd: list[Picture]) -> None:
-    operands = nearest.stored(registry.get(Picture), crowd[0], ["wide", "bits"])
+    operands = queries.stored(registry.get(Picture), crowd[0], ["wide", "bits"])
     for weights, limit, expected in (
         ({"wide": 1, "bits": 1}, 12, {"wide": 100, "bits": 100}),
         ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 1}),
@@ -206,7 +206,7 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
 def arguments(query: Picture, objects: Any) -> tuple[Any, ...]:
     """Those of the statement that ranks objects by one method."""
     source = registry.get(Picture)
-    operands, records = nearest.stored(source, query, ["wide"]), nearest.of_objects(source, objects)
+    operands, records = queries.stored(source, query, ["wide"]), IndexedImage.objects.of(source).among(source, objects)
     return Source.objects.id_of(source), operands, records, {"wide": nearest.POOL}
 
 

@@ -12,8 +12,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 import similar_images
 from similar_images import labeling
+from similar_images.bounded import SearchTimeout
 from similar_images.images import UnreadableImage
-from similar_images.nearest import SearchTimeout
 from tests import drawing, encoders
 
 DATA = Path(skimage.__file__).parent / "data"

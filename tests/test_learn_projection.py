@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 
 import similar_images
-from similar_images import indexes, learning, outbox, registry, search, signatures, versions
+from similar_images import indexes, learning, outbox, overview, registry, signatures, versions
 from similar_images.evaluation.describing import describe
 from similar_images.evaluation.pictures import Item, of_folder
 from similar_images.learning import Lesson
@@ -263,7 +263,7 @@ def test_status__tells_the_version_that_is_wanted(shop: list[Picture], rf: Any) 
     learn(by="shelf_id")
     request = rf.get("/")
     request.user = AnonymousUser()
-    entry = next(row for row in search.status(request)["indexes"] if row["source"] == "testapp.Picture.image")
+    entry = next(row for row in overview.status(request)["indexes"] if row["source"] == "testapp.Picture.image")
     assert entry["version"].startswith("1-p")
     assert entry["next_version"] == ""
 

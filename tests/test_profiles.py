@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import similar_images
-from similar_images import checks, conf, profiles, search, signatures
+from similar_images import checks, conf, profiles, rankings, signatures
 from similar_images.measures import verdict
 from similar_images.measures.base import View
 from tests import drawing
@@ -18,7 +18,7 @@ from tests.testapp.models import Picture
 def test_profiles__weigh_built_in_methods_and_their_weights_add_up(name: str) -> None:
     assert profiles.PROFILES[name].keys() <= signatures.BUILT_IN.keys()
     assert sum(profiles.PROFILES[name].values()) == pytest.approx(1)
-    assert search.weights_of(ranking=name) == profiles.weights(name, signatures.enabled())
+    assert rankings.weights_of(ranking=name) == profiles.weights(name, signatures.enabled())
 
 
 def test_weights__are_those_of_the_enabled_methods() -> None:
@@ -34,7 +34,7 @@ def test_setting__takes_a_profile_and_refuses_another_name(configure: Any) -> No
     configure(RANKING="photo")
     assert conf.problems({"RANKING": "photo"}) == []
     assert "product, photo, logo, copy" in conf.problems({"RANKING": "nonsense"})[0]
-    assert search.weights_of() == {"embedding": 0.95, "color": 0.05}
+    assert rankings.weights_of() == {"embedding": 0.95, "color": 0.05}
     view = View(drawing_pixels(1))
     assert verdict.likeness(view, view) == pytest.approx(100)
 

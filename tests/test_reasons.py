@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import RequestFactory
 
 import similar_images
-from similar_images import nearest, registry
+from similar_images import nearest, queries, registry
 from similar_images.models import Signature
 from tests import drawing
 from tests.test_search import gray
@@ -58,7 +58,7 @@ def test_explain__names_only_those_that_put_it_forward(make_picture: Any, index_
     item, *_others = [make_picture(seed) for seed in range(5)]
     index_now()
     source = registry.get(Picture)
-    operands = nearest.stored(source, item, ["color", "mean"])
+    operands = queries.stored(source, item, ["color", "mean"])
     records = nearest.records_of(source, [Picture.objects.all()], [item.pk], operands)
     found = nearest.candidates(source, operands, records, {"color": 4, "mean": 1}, 1)
     nearest_by_mean = min(found, key=lambda one: one.distances["mean"])

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
-from similar_images import nearest, registry, search, signatures
+from similar_images import bounded, nearest, queries, registry, search, signatures
 from similar_images.images import UnreadableImage
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
@@ -293,7 +293,7 @@ def test_file__takes_bounded_time(configure: Any, tmp_path: Any) -> None:
     methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
     configure(METHODS=methods, RANKING={"mean": 1}, SEARCH_TIMEOUT=0.2)
     try:
-        with pytest.raises(nearest.SearchTimeout, match="too long"):
+        with pytest.raises(bounded.SearchTimeout, match="too long"):
             similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
     finally:
         (tmp_path / "hold").unlink()
@@ -384,8 +384,9 @@ def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configur
     item, _other = make_picture(1), make_picture(2)
     index_now()
     source = registry.get(Picture)
-    operands = nearest.stored(source, item, ["palette", "color"])
+    operands = queries.stored(source, item, ["palette", "color"])
     assert len(operands) == 2
     Signature.objects.filter(record__object_id=item.pk).delete()
     weights = {"palette": 1.0, "color": 1.0}
-    assert nearest.ranked(source, operands, weights, [Picture.objects.all()], [item.pk], 12, 0) == []
+    records = nearest.records_of(source, [Picture.objects.all()], [item.pk], operands)
+    assert nearest.scored(source, operands, weights, records, 12) == []

@@ -11,7 +11,7 @@ from django.db import connection
 from PIL import Image
 
 import similar_images
-from similar_images import nearest, vectors
+from similar_images import queries, vectors
 from similar_images.models import Signature
 from similar_images.signatures.base import Method
 from tests import drawing, methods
@@ -141,6 +141,6 @@ def test_pack__refuses_what_the_method_does_not_promise(method: Method, value: A
 )
 def test_pack__takes_what_can_be_compared(method: Method, value: Any) -> None:
     distance = vectors.distance(method, vectors.column(method), "%s")
-    literal = nearest.literal(vectors.pack(method, value))
+    literal = queries.literal(vectors.pack(method, value))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {distance} FROM {Signature._meta.db_table}", [literal])  # noqa: S608 - columns of ours

@@ -23,7 +23,7 @@ from PIL import Image
 import similar_images
 from project import services
 from project.celery import app
-from similar_images import dispatch
+from similar_images import dispatch, images
 from similar_images.models import IndexedImage, MethodVersion, Signature
 from tests import drawing
 from tests.testapp.models import Picture
@@ -185,7 +185,7 @@ def test_replaced_while_it_is_read__the_newest_wins(start_worker: StartWorker, t
     record = IndexedImage.objects.get()
     assert record.file_name == item.image.name
     with item.image.open() as file:
-        assert record.sha256 == similar_images.search.images.digest(file.read())
+        assert record.sha256 == images.digest(file.read())
 
 
 def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorker, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, marks, reasons, registry, search
+from .. import explaining, marks, overview, planning, reasons, registry, search
+from ..bounded import SearchTimeout
 from ..comparing import Incomparable
 from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
-from ..nearest import SearchTimeout
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,
@@ -49,7 +49,7 @@ OPTIONS = [
         str,
         description="Weights by method: embedding:0.8,color:0.2; or a profile",
     ),
-    OpenApiParameter("mode", str, enum=search.MODES, description="copy finds the same picture, even edited."),
+    OpenApiParameter("mode", str, enum=planning.MODES, description="copy finds the same picture, even edited."),
     OpenApiParameter("rerank", str, enum=["keypoints"], description="Rank the best 100 again by what keypoints prove."),
     OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
     OpenApiParameter("like", str, many=True, description="Keys of more objects: what comes is like all, by the mean."),
@@ -64,7 +64,7 @@ EXPLAIN = [
     OpenApiParameter("why_not", str, description="A key: why is this object not in the results?"),
 ]
 TEXT = [
-    OpenApiParameter("text", str, required=True, description=f"At most {search.TEXT_LENGTH} characters."),
+    OpenApiParameter("text", str, required=True, description=f"At most {planning.TEXT_LENGTH} characters."),
     OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
     *(option for option in OPTIONS if option.name not in ("ranking", "mode", "rerank", "box", "like", "unlike")),
 ]
@@ -210,7 +210,7 @@ class StatusView(View):
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
         """How many images of every source are indexed, and how; staff counts all, others what they may see."""
-        return Response(StatusSerializer(search.status(django_request(request))).data)
+        return Response(StatusSerializer(overview.status(django_request(request))).data)
 
 
 def django_request(request: Request) -> HttpRequest:

@@ -11,7 +11,7 @@ from django.db.models import Count, Min
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from .. import conf, copies, images, nearest, versions
+from .. import conf, copies, images, nearest, queries, versions
 from ..measures import verdict
 from ..measures.alignment import Alignment, align
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
@@ -161,7 +161,7 @@ def _pairs(source: ImageSource, keys: Sequence[int], seen: set[tuple[int, int]])
 
 def _likest(source: ImageSource, record: IndexedImage, forms: Iterable[Form]) -> list[nearest.Ranked]:
     """The records most like this one, other than those of the same file."""
-    operands = [nearest.Operand(form, form.similarity, record_id=record.pk) for form in forms]
+    operands = [queries.Operand(form, form.similarity, record_id=record.pk) for form in forms]
     weights = dict.fromkeys((operand.form.name for operand in operands), 1.0)
     pools = dict.fromkeys(weights, FOUND)
     others = _indexed(source).exclude(sha256=record.sha256)

@@ -1,6 +1,9 @@
-"""The demo's settings, and measures whose figures and pictures are known."""
+"""The demo's settings, a strict content policy, and measures whose figures and pictures are known."""
 
 from project.settings import *  # noqa: F403 - settings are made of settings
+from project.settings import MIDDLEWARE as DEMO_MIDDLEWARE
+
+MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
 
 SIMILAR_IMAGES = {
     "MEASURES": {"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},

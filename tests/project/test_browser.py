@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -21,6 +20,7 @@ from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests import drawing
+from tests.project.policy import POLICY
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -111,13 +111,6 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
     page.on("request", lambda r: None if r.url.startswith((demo.url, "blob:", "data:")) else trouble.append(r.url))
-
-    def strict(route: Any) -> None:
-        answer = route.fetch()
-        policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; form-action 'self'"
-        route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": policy})
-
-    page.route("**/similar-images/**", strict)
     yield page
     context.close()
     assert trouble == []
@@ -234,7 +227,9 @@ def test_search__by_a_picture_dropped_or_pasted(page: Page, way: str) -> None:
 def compare_dropped(page: Page, *seeds: int) -> None:
     """Drop pictures, all at once, on the first place for one."""
     data = [base64.b64encode(drawing.encoded(drawing.scene(seed, size=(320, 240)))).decode() for seed in seeds]
-    page.goto("/similar-images/compare/")
+    answer = page.goto("/similar-images/compare/")
+    assert answer
+    assert answer.header_value("content-security-policy") == POLICY
     page.evaluate(
         """(files) => {
             const transfer = new DataTransfer();

@@ -1,0 +1,60 @@
+"""How far the sources are indexed, and by what they are searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Count
+from django.http import HttpRequest
+
+from . import conf, profiles, registry, signatures, versions
+from .models import IndexedImage, MethodVersion
+from .registry import ImageSource
+
+
+def status(request: HttpRequest) -> dict[str, Any]:
+    """How many records of every source are in which state, and by which methods they are searched.
+
+    Staff counts all records; other visitors those of the objects that they may see.
+    """
+    staff = getattr(getattr(request, "user", None), "is_staff", False)
+    enabled = signatures.enabled()
+    ranking = profiles.weights(conf.get().ranking, enabled)
+
+    def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
+        records = IndexedImage.objects.of(source)
+        return records if staff else records.among(source, source.visible_to(request))
+
+    return {
+        "sources": [
+            {
+                "source": source.label,
+                "records": dict.fromkeys(IndexedImage.Status.values, 0)
+                | dict(records_of(source).values_list("status").annotate(Count("pk"))),
+            }
+            for source in registry.sources()
+        ],
+        "methods": [
+            {
+                "name": method.name,
+                "version": method.version,
+                "dimensions": method.dimensions,
+                "metric": method.metric,
+                "weight": ranking.get(method.name, 0),
+            }
+            for method in enabled.values()
+        ],
+        "indexes": [
+            {
+                "source": source.label,
+                "method": form.name,
+                "version": form.version,
+                "next_version": "" if form.version == wanted[form.name].version else wanted[form.name].version,
+                "search": "hnsw" if isinstance(form, MethodVersion) and form.has_index else "exact",
+            }
+            for source in registry.sources()
+            for wanted in [versions.wanted(source)]
+            for form in versions.serving(source).values()
+        ],
+    }
