@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .labeling import Label, labels
     from .marks import mark, unmark
     from .querysets import SimilarMixin, SimilarQuerySet
-    from .reasons import Reason, why_not
     from .search import Match, similar_to
+    from .search.reasons import Reason, why_not
 
 __all__ = [
     "Comparison",
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(marks, name)
     if name in ("Reason", "why_not"):
-        from . import reasons
+        from .search import reasons
 
         return getattr(reasons, name)
     if name in ("SimilarMixin", "SimilarQuerySet"):

@@ -18,9 +18,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, marks, reasons, registry, search
+from . import dispatch, marks, registry, search
 from .forms import MarkForm
 from .models import IndexedImage, Mark, Source
+from .search import reasons
 
 if TYPE_CHECKING:
     Mixed = admin.ModelAdmin[Any]

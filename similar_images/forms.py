@@ -10,9 +10,10 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, explaining, images, measures, planning, rankings, registry, search, signatures, steering
+from . import conf, explaining, images, measures, registry, search, signatures
 from .profiles import PROFILES
-from .rankings import Ranking
+from .search import planning, rankings, steering
+from .search.rankings import Ranking
 
 EXAMPLES = 10
 """The most objects that a visitor may name beside the query, as like or unlike what is looked for."""

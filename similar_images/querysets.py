@@ -14,8 +14,8 @@ from django.db.models import BooleanField, Expression, F, FloatField, Func, Inte
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from .planning import Example, Search
-    from .steering import Fallback
+    from .search.planning import Example, Search
+    from .search.steering import Fallback
 
     Base = models.QuerySet[Any]
 else:
@@ -66,7 +66,8 @@ class SimilarMixin(Base):
         Raises:
             ValueError: the object is none of this model; or as `similar_images.similar_to()`.
         """
-        from . import planning, registry
+        from . import registry
+        from .search import planning
 
         source = registry.get(self.model, field)
         for example in planning.examples_of(query):

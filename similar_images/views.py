@@ -10,12 +10,13 @@ from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.views import View
 
-from . import explaining, rankings, registry, search
+from . import explaining, registry, search
 from .bounded import SearchTimeout
 from .comparing import Incomparable
 from .forms import CompareForm, OptionsForm, SearchForm, TextForm
 from .images import UnreadableImage
 from .models import IndexedImage
+from .search import rankings
 
 
 class SimilarView(View):

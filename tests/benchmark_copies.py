@@ -21,12 +21,13 @@ import cv2
 import django
 import numpy as np
 
-from similar_images import copies, images, signatures
+from similar_images import images, signatures
 from similar_images.evaluation.describing import describe
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 from similar_images.measures.base import LONG_SIDE, View, reduced
-from similar_images.nearest import Candidate, Ranked
+from similar_images.search import copies
+from similar_images.search.nearest import Candidate, Ranked
 from similar_images.signatures.distances import Signatures, similarity
 
 CHANGED = 100

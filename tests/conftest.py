@@ -14,6 +14,8 @@ from django.utils import translation
 from similar_images import indexing
 from similar_images.models import IndexedImage, Source
 from tests import drawing
+from tests.items import gray
+from tests.methods import Mean
 from tests.testapp.models import Picture
 
 
@@ -58,6 +60,21 @@ def configure(settings: Any) -> Any:
         settings.SIMILAR_IMAGES = {**settings.SIMILAR_IMAGES, **keys}
 
     return configure
+
+
+@pytest.fixture
+def quick(configure: Any) -> None:
+    """One quick method, which counts: the mean color."""
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    Mean.computed = 0
+
+
+@pytest.fixture
+def grays(quick: None, index_now: Any) -> list[Picture]:
+    """Ten pictures, each the more unlike the first one the later it comes."""
+    items = [gray(level) for level in range(100, 110)]
+    index_now()
+    return items
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import io
 import random
 from typing import Any
 
+import numpy as np
 from django.core.files.base import ContentFile
 from PIL import Image, ImageDraw
 
@@ -24,6 +25,12 @@ def scene(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
         box = (x, y, x + rng.randrange(10, 80), y + rng.randrange(10, 80))
         getattr(draw, rng.choice(["ellipse", "rectangle"]))(box, fill=color(), outline=color(), width=3)
     return image
+
+
+def textured(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A scene with detail everywhere, so that there are keypoints."""
+    detail = np.random.default_rng(seed).integers(0, 255, (30, 40, 3), np.uint8)
+    return Image.blend(scene(seed, size), Image.fromarray(detail).resize(size, Image.Resampling.BICUBIC), 0.4)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

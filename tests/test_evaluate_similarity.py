@@ -15,7 +15,7 @@ from similar_images.management.commands import evaluate_similarity
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN
 from tests import drawing
-from tests.test_copies import textured
+from tests.drawing import textured
 from tests.testapp.models import Picture, Shelf
 
 OWN = [flag for kind in ("Mean", "Bits", "Sparse") for flag in ("--method", f"tests.methods.{kind}")]

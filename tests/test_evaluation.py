@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from similar_images import queries, registry, vectors
+from similar_images import registry, vectors
 from similar_images.evaluation import report
 from similar_images.evaluation.describing import describe, one_core
 from similar_images.evaluation.pictures import Item, of_folder, sample
@@ -25,6 +25,7 @@ from similar_images.evaluation.retrieval import CUTS, METRICS, judge, retrieve, 
 from similar_images.evaluation.robustness import withstand
 from similar_images.evaluation.transforms import TRANSFORMS, Transform
 from similar_images.models import IndexedImage, Signature, Source
+from similar_images.search import queries
 from similar_images.signatures.base import Method, Metric, Storage
 from similar_images.signatures.color import Color
 from similar_images.signatures.distances import BLOCK, Signatures, ranked, similarity

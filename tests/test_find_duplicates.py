@@ -18,7 +18,8 @@ from similar_images.auditing import duplicates
 from similar_images.auditing.proving import Views
 from similar_images.evaluation.transforms import TRANSFORMS
 from tests import drawing
-from tests.test_copies import save, textured
+from tests.drawing import textured
+from tests.items import save
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db

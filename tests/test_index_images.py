@@ -22,7 +22,7 @@ from tests import drawing
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 MEAN = {"tests.methods.Mean": {}}
 
@@ -45,12 +45,6 @@ class Interrupted(Mean):
             raise KeyboardInterrupt
         Mean.computed += 1
         return pixels.mean((0, 1), dtype=np.float32) / 255
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    configure(METHODS=MEAN, RANKING={"mean": 1})
-    Mean.computed = 0
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
-from similar_images import indexes, nearest, queries, registry, statements, vectors, versions
+from similar_images import indexes, registry, vectors, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
+from similar_images.search import nearest, queries, statements
 from tests import drawing, methods
 from tests.testapp.models import Picture
 

@@ -27,16 +27,9 @@ from tests import drawing
 from tests.methods import Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 RED = drawing.encoded(Image.new("RGB", (20, 20), (255, 0, 0)))
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    """One quick method, which counts."""
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-    Mean.computed = 0
 
 
 class DownStorage(FileSystemStorage):

@@ -16,22 +16,10 @@ import similar_images
 from similar_images import marks, outbox, registry
 from similar_images.models import IndexedImage, Mark, Source
 from tests import drawing
-from tests.test_search import gray
+from tests.items import gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-
-
-@pytest.fixture
-def grays(index_now: Any) -> list[Picture]:
-    items = [gray(level) for level in range(100, 110)]
-    index_now()
-    return items
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 def found(query: Any, **options: Any) -> list[Any]:

@@ -18,14 +18,7 @@ from tests import drawing
 from tests.methods import Mean
 from tests.testapp.models import NamedPicture, Picture, UuidPicture
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    """One quick method, which counts."""
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-    Mean.computed = 0
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 def statuses() -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import similar_images
-from similar_images import checks, conf, profiles, rankings, signatures
+from similar_images import checks, conf, profiles, signatures
 from similar_images.measures import verdict
 from similar_images.measures.base import View
+from similar_images.search import rankings
 from tests import drawing
 from tests.testapp.models import Picture
 

@@ -13,15 +13,10 @@ from django.http import HttpRequest
 
 import similar_images
 from tests import drawing
-from tests.test_search import gray
+from tests.items import gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture

@@ -16,17 +16,12 @@ from similar_images.registry import NotRegistered
 from tests import drawing
 from tests.testapp.models import Couple, Picture, Private, Unregistered
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 ITEMS = (
     "{% similar_items item as matches %}{% for match in matches %}{{ match.title }}={{ match.similarity }};{% endfor %}"
 )
 WIDGET = "{% similar_items_widget item %}"
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
 
 
 def render(source: str, **context: Any) -> str:

@@ -11,8 +11,9 @@ from django.db import connection
 from PIL import Image
 
 import similar_images
-from similar_images import queries, vectors
+from similar_images import vectors
 from similar_images.models import Signature
+from similar_images.search import queries
 from similar_images.signatures.base import Method
 from tests import drawing, methods
 from tests.testapp.models import Picture

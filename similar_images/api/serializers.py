@@ -11,9 +11,9 @@ from rest_framework import serializers
 from ..comparing import Row
 from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
-from ..planning import MODES
-from ..reasons import Reason
 from ..search import Explanation, Match
+from ..search.planning import MODES
+from ..search.reasons import Reason
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):

@@ -19,12 +19,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, marks, overview, planning, reasons, registry, search
+from .. import explaining, marks, overview, registry, search
 from ..bounded import SearchTimeout
 from ..comparing import Incomparable
 from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
+from ..search import planning, reasons
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,

@@ -11,11 +11,12 @@ from django.db.models import Count, Min
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from .. import conf, copies, images, nearest, queries, versions
+from .. import conf, images, versions
 from ..measures import verdict
 from ..measures.alignment import Alignment, align
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..registry import ImageSource
+from ..search import copies, nearest, queries
 from ..signatures.base import Form
 from . import report
 from .collection import Picture

@@ -41,6 +41,7 @@ def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
     Input `image`: float32 (batch, 3, size, size), RGB, (x - 127) / 128.
     Output `embedding`: float32 (batch, 1280), the generalized mean (p = 3) of each channel of the last
     feature map, from 0 to 6, not of unit length.
+    Output `average`: float32 (batch, 1280), the plain mean of each, as the network was trained to pool.
     Output `logits`: float32 (batch, 1000), the ImageNet classes, before the softmax.
 
     Raises:
@@ -57,10 +58,12 @@ def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
     means = graph.node("Flatten", graph.node("GlobalAveragePool", cubes))
     graph.node("Pow", means, graph.constant(1 / 3), output="embedding")
 
-    average = graph.node("Flatten", graph.node("GlobalAveragePool", features))
+    average = graph.node("Flatten", graph.node("GlobalAveragePool", features), output="average")
     weight, bias = (graph.constant(graph.tensors[f"_fc.{name}"]) for name in ("weight", "bias"))
     graph.node("Gemm", average, weight, bias, transB=1, output="logits")
-    return graph.serialize(inputs={"image": (3, size, size)}, outputs={"embedding": (1280,), "logits": (1000,)})
+    return graph.serialize(
+        inputs={"image": (3, size, size)}, outputs={"embedding": (1280,), "average": (1280,), "logits": (1000,)}
+    )
 
 
 def checkpoint(name: str) -> Path:

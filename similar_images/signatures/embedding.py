@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 DEFAULT = "efficientnet-lite0"
-OUTPUTS = {"embedding": 1280, "logits": 1000}
+OUTPUTS = {"embedding": 1280, "average": 1280, "logits": 1000}
 INSTALL_TOKENIZERS = 'the package tokenizers is not installed: pip install "similar_images[clip]"'
 
 

@@ -443,7 +443,7 @@ def test_file_that_went_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"output": "nope"}, "the built-in model has no output 'nope': name one of embedding, logits"),
+        ({"output": "nope"}, "the built-in model has no output 'nope': name one of embedding, average, logits"),
         ({"output": "logits"}, "the built-in model gives 1000 numbers as 'logits', not 1280"),
         ({"layout": "NHWC"}, "the built-in model takes as 'image' float32"),
     ],

@@ -13,21 +13,17 @@ from django.test import override_settings
 from PIL import Image
 
 import similar_images
-from similar_images import choosing, conf, registry, search, signatures, steering
+from similar_images import conf, registry, search, signatures
 from similar_images.images import MissingFile, UnreadableImage
 from similar_images.models import IndexedImage
-from similar_images.nearest import Candidate, Ranked
+from similar_images.search import choosing, steering
+from similar_images.search.nearest import Candidate, Ranked
 from similar_images.signatures.base import reach
 from tests import drawing
-from tests.test_search import gray, objects
+from tests.items import gray, objects
 from tests.testapp.models import Couple, Picture, Shelf, UuidPicture
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 
-from . import conf, nearest, planning, rankings, steering
-from .models import IndexedImage
+from .. import conf
+from ..models import IndexedImage
+from ..registry import ImageSource
+from . import nearest, planning, rankings, steering
 from .planning import Example
 from .rankings import Ranking
-from .registry import ImageSource
 
 if TYPE_CHECKING:
-    from .measures.verdict import Verdict
+    from ..measures.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from . import bounded, conf, images, signatures, statements, vectors, versions
-from .models import IndexedImage, MethodVersion
-from .registry import ImageSource
-from .signatures.base import Form, Method
+from .. import bounded, conf, images, signatures, vectors, versions
+from ..models import IndexedImage, MethodVersion
+from ..registry import ImageSource
+from ..signatures.base import Form, Method
+from . import statements
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
 
-from . import conf, profiles, signatures
+from .. import conf, profiles, signatures
 
 Ranking = Mapping[str, float]
 

@@ -10,11 +10,12 @@ from django.http import HttpRequest
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
-from . import conf, marks, nearest, planning, statements
-from .models import IndexedImage, Signature, Source
+from .. import conf, marks
+from ..models import IndexedImage, Signature, Source
+from ..registry import ImageSource
+from . import nearest, planning, statements
 from .queries import Operand
 from .rankings import Ranking
-from .registry import ImageSource
 
 CHUNK = 2_000
 """Records that are ranked at a time."""

@@ -10,25 +10,14 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import RequestFactory
 
 import similar_images
-from similar_images import nearest, queries, registry
+from similar_images import registry
 from similar_images.models import Signature
+from similar_images.search import nearest, queries
 from tests import drawing
-from tests.test_search import gray
+from tests.items import gray
 from tests.testapp.models import NamedPicture, Picture, Shelf
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-
-
-@pytest.fixture
-def grays(index_now: Any) -> list[Picture]:
-    items = [gray(level) for level in range(100, 110)]
-    index_now()
-    return items
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 def request_of(user: Any) -> Any:
@@ -162,7 +151,7 @@ def test_why_not__missed_with_its_exact_rank(grays: list[Picture], monkeypatch: 
 
     similarity = similar_images.similar_to(grays[0])[2].similarity
     monkeypatch.setattr(nearest, "candidates", candidates)
-    monkeypatch.setattr("similar_images.reasons.CHUNK", 2)
+    monkeypatch.setattr("similar_images.search.reasons.CHUNK", 2)
     reason = similar_images.why_not(grays[0], grays[3])
     assert (reason.code, reason.rank, reason.similarity) == ("missed", 3, similarity)
     assert why(grays[0], grays[4]) == ("listed", 3)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
+from ..registry import ImageSource
 from . import looking, nearest
 from .queries import Operand
-from .registry import ImageSource
 
 if TYPE_CHECKING:
-    from .measures.base import View
-    from .measures.points import Points
+    from ..measures.base import View
+    from ..measures.points import Points
 
 BEST = 100
 """Matches that are ranked again, at most."""
@@ -49,14 +49,14 @@ def _compare(a: View, b: View, one: nearest.Ranked) -> int:
 
 def keypoints(view: View) -> Points:
     """The RootSIFT points of a picture that is reduced to SIDE."""
-    from .measures import points
+    from ..measures import points
 
     return points.of(view, "rootsift", POINTS)
 
 
 def proven(a: Points, b: Points) -> int:
     """How many points of two pictures one geometry explains: by Lowe's ratio and MAGSAC++."""
-    from .measures import points
+    from ..measures import points
 
     return int(points.prove(a, b, points.by_ratio(a, b, 0.8)).proven.sum())
 

@@ -9,12 +9,13 @@ from typing import Any, Literal
 from django.db import models
 from django.utils.translation import gettext as _
 
-from . import conf, images, nearest
-from .models import IndexedImage
+from .. import conf, images
+from ..models import IndexedImage
+from ..registry import ImageSource
+from . import nearest
 from .nearest import Candidate, Ranked
 from .queries import Operand
 from .rankings import Ranking
-from .registry import ImageSource
 
 UNLIKE = 0.5
 """The share of the similarity to what is not wanted that is taken off."""

@@ -17,31 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
-from similar_images import bounded, nearest, queries, registry, search, signatures
+from similar_images import bounded, registry, search, signatures
 from similar_images.images import UnreadableImage
 from similar_images.models import IndexedImage, Signature
+from similar_images.search import nearest, queries
 from tests import drawing
+from tests.items import gray, objects
 from tests.methods import Mean
 from tests.testapp.models import NamedPicture, Picture, Private, Shelf, Unregistered, UuidPicture
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def quick(configure: Any) -> None:
-    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-
-
-def gray(level: int, **fields: Any) -> Picture:
-    """A picture of one gray: by its mean color, levels far apart are unlike."""
-    from PIL import Image
-
-    file = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8), (level,) * 3)), name=f"gray{level}.png")
-    return Picture.objects.create(image=file, title=str(level), **fields)
-
-
-def objects(matches: list[search.Match]) -> list[Any]:
-    return [match.object for match in matches]
 
 
 def test_similar_to__the_same_picture_is_100_and_first(make_picture: Any, index_now: Any) -> None:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from . import indexes, marks, statements, vectors, versions
-from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from .. import indexes, marks, vectors, versions
+from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from ..registry import ImageSource
+from . import statements
 from .queries import Operand
 from .rankings import Ranking
-from .registry import ImageSource
 
 if TYPE_CHECKING:
-    from .measures.verdict import Verdict
+    from ..measures.verdict import Verdict
 
 POOL = 100
 """The most candidates that a method puts forward; four times the limit where that is more."""

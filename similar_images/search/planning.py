@@ -10,23 +10,12 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import (
-    choosing,
-    conf,
-    copies,
-    images,
-    nearest,
-    queries,
-    rankings,
-    registry,
-    reranking,
-    signatures,
-    steering,
-)
-from .models import IndexedImageQuerySet
+from .. import conf, images, registry, signatures
+from ..models import IndexedImageQuerySet
+from ..registry import ImageSource
+from . import choosing, copies, nearest, queries, rankings, reranking, steering
 from .queries import Operand
 from .rankings import Ranking
-from .registry import ImageSource
 
 MODES = ("similar", "copy")
 

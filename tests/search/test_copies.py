@@ -8,35 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.core.files.base import ContentFile
 from PIL import Image
 
 import similar_images
-from similar_images import copies, looking, nearest, registry, reranking, search
+from similar_images import registry, search
 from similar_images.measures.base import View
 from similar_images.measures.verdict import Verdict
 from similar_images.models import IndexedImage
 from similar_images.querysets import SimilarQuerySet
+from similar_images.search import copies, looking, nearest, reranking
 from tests import drawing
+from tests.drawing import textured
+from tests.items import save
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
 
 SIZE = (320, 240)
 API = "/api/similar-images"
-
-
-def textured(seed: int) -> Image.Image:
-    """A scene with detail everywhere, so that there are keypoints."""
-    scene = drawing.scene(seed, SIZE)
-    rng = np.random.default_rng(seed)
-    detail = Image.fromarray(rng.integers(0, 255, (30, 40, 3), np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
-    return Image.blend(scene, detail, 0.4)
-
-
-def save(image: Image.Image, name: str, kind: str = "PNG", **options: Any) -> Picture:
-    file = ContentFile(drawing.encoded(image, kind, **options), name=f"{name}.{kind.lower()}")
-    return Picture.objects.create(image=file, title=name)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A process that searches all the time, for the tests of what goes on meanwhile: python -m tests.searching PK STOP.
+"""A process that searches all the time, for tests of what goes on meanwhile: `python -m tests.search.forever PK STOP`.
 
 It says "searching" after the first search, goes on until the file STOP is there, and then tells as JSON: how many
 searches there were, how many of them came back empty, the versions that they went by, and how many results were not

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models, router
 
-from . import indexes, vectors
-from .models import IndexedImage, MethodVersion, Signature
-from .signatures.base import Form
+from .. import indexes, vectors
+from ..models import IndexedImage, MethodVersion, Signature
+from ..signatures.base import Form
 
 if TYPE_CHECKING:
     from .queries import Operand

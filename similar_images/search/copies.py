@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from . import conf, images, looking, nearest, profiles
-from .models import IndexedImage
+from .. import conf, images, profiles
+from ..models import IndexedImage
+from ..registry import ImageSource
+from . import looking, nearest
 from .queries import Operand
-from .registry import ImageSource
 
 if TYPE_CHECKING:
-    from .measures.base import View
-    from .measures.verdict import Verdict
+    from ..measures.base import View
+    from ..measures.verdict import Verdict
 
 MIN_SIMILARITY = 70.0
 """Where a search for copies ends by default, in percent: between what is proven and what is not."""
@@ -84,7 +85,7 @@ def verdict_on(a: View, b: View, similarity: float) -> tuple[Verdict, float]:
 
     It is stricter than that on two pictures at hand: among many, variants of a thing are photographed in one way.
     """
-    from .measures import alignment, verdict
+    from ..measures import alignment, verdict
 
     found = alignment.align(a, b)
     if found is not None and found.is_same_picture and found.unexplained > EXPLAINED:
@@ -93,7 +94,7 @@ def verdict_on(a: View, b: View, similarity: float) -> tuple[Verdict, float]:
 
 
 def same_file() -> tuple[Verdict, float]:
-    from .measures.verdict import Verdict
+    from ..measures.verdict import Verdict
 
     return Verdict("same-file"), 1.0
 
@@ -108,7 +109,7 @@ def similarity_of(verdict: Verdict | None, agreement: float, similarity: float) 
     elif verdict.kind == "same-object":
         (low, high), share = SAME_THING, similarity / 100
     else:
-        from .measures.alignment import SAME_PICTURE
+        from ..measures.alignment import SAME_PICTURE
 
         (low, high), share = PROVEN, (agreement - SAME_PICTURE) / (1 - SAME_PICTURE)
     return low + (high - low) * min(1.0, max(0.0, share))

@@ -11,12 +11,13 @@ from django.core.exceptions import FieldError
 from django.db import connections, models, router
 from django.utils.translation import gettext as _
 
-from . import conf, nearest, profiles, signatures, statements, versions
-from .models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from .. import conf, profiles, signatures, versions
+from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from ..registry import ImageSource
+from ..signatures.base import Form, reach
+from . import nearest, statements
 from .nearest import Ranked
 from .rankings import Ranking
-from .registry import ImageSource
-from .signatures.base import Form, reach
 
 SHORT = 25
 """By how many percent one method alone may fall short of what near copies are by all together."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import models
 
-from . import bounded, conf, images, nearest
-from .registry import ImageSource
+from .. import bounded, conf, images
+from ..registry import ImageSource
+from . import nearest
 
 if TYPE_CHECKING:
-    from .measures.base import View
+    from ..measures.base import View
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def _stored(source: ImageSource, file_name: str, long_side: int) -> View | None:
 
 
 def _view(data: bytes, max_pixels: int, long_side: int) -> View:
-    from .measures.base import View, reduced
+    from ..measures.base import View, reduced
 
     decoded = images.decode(data, max_pixels=max_pixels)
     return View(reduced(decoded.pixels, long_side), (decoded.width, decoded.height))
