@@ -83,18 +83,27 @@ class OptionsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         try:
-            planning.proof_of(data.get("mode") or "similar", data.get("rerank") or None, by_text="text" in self.fields)
+            planning.proof_of(
+                data.get("mode") or "similar",
+                data.get("rerank") or None,
+                by_text="text" in self.fields,
+                one_whole=not (any(data.get("like") or []) or data.get("box")),
+                diversity=data.get("diversity") or 0,
+            )
         except ValueError as error:
             self.add_error("rerank" if data.get("rerank") else "mode", str(error))
             data.pop("mode", None)
             data.pop("rerank", None)
         if data.get("box") and data.get("like"):
             self.add_error("box", _("A box is a part of one picture: it takes a query that is one object or file."))
-        if "ranking" in data and "method" in data:
+        if "method" in data:
+            ranking = data.get("ranking")
             try:
-                self.check_ranking(data["method"] or None, data["ranking"])
+                self.check_ranking(data["method"] or None, ranking)
             except ValueError as error:
-                self.add_error("ranking" if data["ranking"] else "method", str(error))
+                self.add_error("ranking" if ranking else "method", str(error))
+                data.pop("method", None)  # neither is searched by
+                data.pop("ranking", None)
         return data
 
     def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:

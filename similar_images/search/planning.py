@@ -153,9 +153,8 @@ def plan(
     for item in objects:
         if not isinstance(item, source.model):
             raise ValueError(f"{item!r} is not a {source.model.__name__}, among which is searched.")
-    proof = proof_of(mode, rerank, by_text=text is not None)
-    if proof and (len(given) != 1 or box is not None):
-        raise ValueError(_("Pictures are compared with one whole picture: leave out mode and rerank."))
+    one_whole = len(given) == 1 and box is None
+    proof = proof_of(mode, rerank, by_text=text is not None, one_whole=one_whole, diversity=diversity)
     if text is not None:
         shares = {rankings.text_method(method, ranking): 1.0}
     elif proof == "copy" and method is None and ranking is None:
@@ -202,11 +201,11 @@ def _subject(example: Example) -> models.Model | bytes:
     return images.read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 
-def proof_of(mode: str, rerank: str | None, *, by_text: bool = False) -> str | None:
-    """Which of PROOFS a caller asks for.
+def proof_of(mode: str, rerank: str | None, *, by_text: bool, one_whole: bool, diversity: float) -> str | None:
+    """Which of PROOFS a caller asks for, whose query is a text, or one whole picture, or neither.
 
     Raises:
-        ValueError: there is no such mode or rerank, or they make no sense together or by text.
+        ValueError: there is no such mode or rerank, or they make no sense together or with the rest.
     """
     if mode not in MODES:
         message = _("There is no mode “%(name)s”; there are: %(known)s.")
@@ -219,6 +218,10 @@ def proof_of(mode: str, rerank: str | None, *, by_text: bool = False) -> str | N
     proof = "copy" if mode == "copy" else rerank
     if proof and by_text:
         raise ValueError(_("A text has no picture to compare: leave out mode and rerank."))
+    if proof and not one_whole:
+        raise ValueError(_("Pictures are compared with one whole picture: leave out mode and rerank."))
+    if proof and diversity:
+        raise ValueError(_("What comparing pictures puts in order is not varied: leave out diversity, or this."))
     return proof
 
 

@@ -189,6 +189,24 @@ def recolored(configure: Any, index_now: Any) -> dict[str, Picture]:
     return items
 
 
+@pytest.mark.parametrize("options", [{"box": "0,0,0.5,0.5"}, {"diversity": 0.5}, {"like": "other"}])
+@pytest.mark.parametrize("proof", [{"mode": "copy"}, {"rerank": "keypoints"}])
+def test_proof__what_does_not_go_with_it_is_refused(
+    options: dict[str, Any], proof: dict[str, str], copied: dict[str, Picture], client: Any
+) -> None:
+    """On every surface: a page or an answer that says so, not a failure, and not a search that ignores it."""
+    query, other = copied["query"], copied["other2"]
+    asked = {**proof, **(options if "like" not in options else {"like": other.pk})}
+    for address in (f"{API}/testapp.picture/{query.pk}/similar/", f"/similar-images/testapp.picture/{query.pk}/"):
+        answer = client.get(address, asked)
+        assert answer.status_code == 400
+        assert "leave out" in answer.content.decode()
+    given = [query, other] if "like" in options else query
+    others = {"box": (0, 0, 0.5, 0.5)} if "box" in options else {k: v for k, v in options.items() if k != "like"}
+    with pytest.raises(ValueError, match="leave out"):
+        similar_images.similar_to(given, **proof, **others)
+
+
 def test_rerank__lifts_what_keypoints_prove(recolored: dict[str, Picture]) -> None:
     before = {match.title: match.similarity for match in similar_images.similar_to(recolored["query"])}
     assert list(before)[-1] == "same"
