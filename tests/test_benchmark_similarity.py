@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 import similar_images
-from similar_images import benchmarking, registry
+from similar_images import registry
+from similar_images.evaluation import scaling
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +32,7 @@ def run(*args: str) -> str:
 
 def schemas() -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", [benchmarking.SCHEMA])
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", [scaling.SCHEMA])
         return [name for (name,) in cursor.fetchall()]
 
 
@@ -75,7 +76,7 @@ def test_benchmark__leaves_nothing_when_it_is_stopped(monkeypatch: pytest.Monkey
         assert schemas()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmarking, "build", stop)
+    monkeypatch.setattr(scaling, "build", stop)
     before = registry.sources()
     with pytest.raises(KeyboardInterrupt):
         run("--records", "300", "--queries", "2")

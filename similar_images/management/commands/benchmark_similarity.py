@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similar_images import benchmarking
+from similar_images.evaluation import scaling
 
 
 class Command(BaseCommand):
@@ -32,8 +32,8 @@ class Command(BaseCommand):
         if not 1 <= queries <= records:
             raise CommandError("--queries must be at least 1, and at most as many as --records.")
         bar = partial(tqdm, file=sys.stderr, disable=None if options["verbosity"] else True)
-        benchmark = benchmarking.run(records, queries, bar)
+        benchmark = scaling.run(records, queries, bar)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(benchmark), indent=2))
         else:
-            self.stdout.write(benchmarking.tables(benchmark))
+            self.stdout.write(scaling.tables(benchmark))

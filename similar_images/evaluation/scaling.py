@@ -25,12 +25,12 @@ from pgvector import Bit
 from pgvector.psycopg import register_vector
 from psycopg.types.numeric import Int8
 
-from . import indexes, registry, signatures, vectors, versions
-from .evaluation.report import Table
-from .models import IndexedImage, Mark, MethodVersion, Signature, Source
-from .registry import ImageSource
-from .search import Match, similar_to
-from .signatures.base import Method
+from .. import indexes, registry, signatures, vectors, versions
+from ..models import IndexedImage, Mark, MethodVersion, Signature, Source
+from ..registry import ImageSource
+from ..search import Match, similar_to
+from ..signatures.base import Method
+from .report import Table
 
 SCHEMA = "similar_images_benchmark"
 LIMIT = 12
