@@ -22,13 +22,17 @@ EXAMPLES = 10
 class OptionsForm(forms.Form):
     """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
 
-    field_order: Sequence[str] = ("limit", "min_similarity", "method", "fold")
+    field_order: Sequence[str] = ("mode", "limit", "min_similarity", "method", "fold")
 
     method = forms.CharField(required=False)
     ranking = forms.CharField(required=False)
     field = forms.CharField(required=False)
-    mode = forms.CharField(required=False)
-    rerank = forms.CharField(required=False)
+    mode = forms.ChoiceField(
+        label=gettext_lazy("Find"),
+        required=False,
+        choices=[("similar", gettext_lazy("what looks like it")), ("copy", gettext_lazy("the same picture"))],
+    )
+    rerank = forms.CharField(required=False, widget=forms.HiddenInput)
     distances = forms.BooleanField(required=False)
     like = forms.Field(required=False, widget=forms.MultipleHiddenInput)
     unlike = forms.Field(required=False, widget=forms.MultipleHiddenInput)
@@ -48,7 +52,7 @@ class OptionsForm(forms.Form):
             label=gettext_lazy("How many"), required=False, min_value=1, max_value=settings.max_limit
         )
         self.fields["min_similarity"] = forms.FloatField(
-            label=gettext_lazy("At least this similar, in percent"),
+            label=gettext_lazy("At least, in percent"),
             required=False,
             min_value=0,
             max_value=100,
@@ -200,7 +204,7 @@ def bounded(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
 class SearchForm(AmongForm):
     """A picture to search with, and where."""
 
-    field_order = ("image", "model", "limit", "min_similarity", "method")
+    field_order = ("image", "mode", "model", "limit", "min_similarity", "method")
 
     image = forms.FileField(label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"}))
     labels = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no

@@ -83,9 +83,11 @@ class Verdict:
             return _("The pictures differ, but look alike.")
         if self.kind == "unrelated":
             return _("Nothing proves that the pictures have to do with each other.")
-        return _("The second picture is the first one, %(changes)s.") % {"changes": self._told()}
+        return _("The second picture is the first one, %(changes)s.") % {"changes": self.told}
 
-    def _told(self) -> str:
+    @property
+    def told(self) -> str:
+        """What was done, with the amounts; empty where nothing is known of it."""
         if self.transform is None:
             return ""
         percent = {"width": f"{100 * self.transform.part[2]:.0f}", "height": f"{100 * self.transform.part[3]:.0f}"}
