@@ -5,12 +5,15 @@ Importing this package loads neither models nor NumPy, OpenCV or onnxruntime.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .registry import register
+from .registry import NotRegistered, register
 
 if TYPE_CHECKING:
-    from .comparing import Comparison, compare
+    from .bounded import SearchTimeout
+    from .comparing import Comparison, Incomparable, compare
+    from .images import UnreadableImage
     from .labeling import Label, labels
     from .marks import mark, unmark
     from .querysets import SimilarMixin, SimilarQuerySet
@@ -19,11 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Incomparable",
     "Label",
     "Match",
+    "NotRegistered",
     "Reason",
+    "SearchTimeout",
     "SimilarMixin",
     "SimilarQuerySet",
+    "UnreadableImage",
     "compare",
     "labels",
     "mark",
@@ -34,31 +41,21 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+# Imported when first asked for: most of these need the models, which exist only after the app registry is ready.
+_ROOMS = {
+    "bounded": ["SearchTimeout"],
+    "comparing": ["Comparison", "Incomparable", "compare"],
+    "images": ["UnreadableImage"],
+    "labeling": ["Label", "labels"],
+    "marks": ["mark", "unmark"],
+    "querysets": ["SimilarMixin", "SimilarQuerySet"],
+    "search": ["Match", "similar_to"],
+    "search.reasons": ["Reason", "why_not"],
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
-    # search.py needs the models, which exist only after the app registry is ready.
-    if name in ("Match", "similar_to"):
-        from . import search
-
-        return getattr(search, name)
-    if name in ("mark", "unmark"):
-        from . import marks
-
-        return getattr(marks, name)
-    if name in ("Reason", "why_not"):
-        from .search import reasons
-
-        return getattr(reasons, name)
-    if name in ("SimilarMixin", "SimilarQuerySet"):
-        from . import querysets
-
-        return getattr(querysets, name)
-    if name in ("Comparison", "compare"):
-        from . import comparing
-
-        return getattr(comparing, name)
-    if name in ("Label", "labels"):
-        from . import labeling
-
-        return getattr(labeling, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

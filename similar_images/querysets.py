@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.models import BooleanField, Expression, F, FloatField, Func, IntegerField, TextField
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
-
-    from .search.planning import Example, Search
-    from .search.steering import Fallback
+    from .search.planning import Example, Options, Search
 
     Base = models.QuerySet[Any]
 else:
@@ -31,23 +28,7 @@ class SimilarMixin(Base):
     def similar_to(
         self,
         query: Example | Sequence[Example] | None = None,
-        *,
-        text: str | None = None,
-        field: str | None = None,
-        limit: int = MANY,
-        min_similarity: float | None = None,
-        method: str | None = None,
-        ranking: Mapping[str, float] | str | None = None,
-        mode: str = "similar",
-        rerank: str | None = None,
-        exclude: Iterable[models.Model] = (),
-        unlike: Iterable[Example] = (),
-        box: Sequence[float] | None = None,
-        fold: bool = True,
-        diversity: float = 0,
-        distinct: str = "",
-        fallback: Fallback | None = None,
-        request: HttpRequest | None = None,
+        **options: Unpack[Options],
     ) -> Self:
         """The objects of this queryset that look most like an object or a picture, or fit a text, best first.
 
@@ -69,33 +50,13 @@ class SimilarMixin(Base):
         from . import registry
         from .search import planning
 
-        source = registry.get(self.model, field)
+        source = registry.get(self.model, options.get("field"))
         for example in planning.examples_of(query):
             if isinstance(example, models.Model) and not isinstance(example, source.model):
                 raise ValueError(f"{example!r} is not a {source.model.__name__}, which this queryset is of.")
-        found = Found(
-            planning.plan(
-                query,
-                text=text,
-                model=self.model,
-                field=source.field_name,
-                limit=limit,
-                min_similarity=min_similarity,
-                queryset=self,
-                method=method,
-                ranking=ranking,
-                mode=mode,
-                rerank=rerank,
-                exclude=exclude,
-                unlike=unlike,
-                box=box,
-                fold=fold,
-                diversity=diversity,
-                distinct=distinct,
-                fallback=fallback,
-                request=request,
-            )
-        )
+        fallback = options.get("fallback")
+        options = {"limit": MANY, **options, "field": source.field_name}
+        found = Found(planning.plan(query, model=self.model, queryset=self, **options))
         unchanged = {source.field_name: Told(found, "file", TextField())}
         matches = self.filter(pk__in=Keys(found), **unchanged)
         matches = matches.annotate(similarity=Told(found, "similarity", FloatField()))

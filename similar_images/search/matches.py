@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 
-from .. import conf
 from ..models import IndexedImage
 from ..registry import ImageSource
-from . import nearest, planning, rankings, steering
-from .planning import Example
+from . import nearest, planning, rankings
+from .planning import Example, Options
 from .rankings import Ranking
 
 if TYPE_CHECKING:
@@ -75,25 +74,10 @@ class Match:
 def similar_to(
     query: Example | Sequence[Example] | None = None,
     *,
-    text: str | None = None,
     model: type[models.Model] | str | None = None,
-    field: str | None = None,
-    limit: int | None = None,
-    min_similarity: float | None = None,
     queryset: models.QuerySet[Any] | None = None,
-    method: str | None = None,
-    ranking: Ranking | str | None = None,
-    mode: str = "similar",
-    rerank: str | None = None,
-    exclude: Iterable[models.Model] = (),
-    unlike: Iterable[Example] = (),
-    box: Sequence[float] | None = None,
-    fold: bool = True,
-    diversity: float = 0,
-    distinct: str = "",
-    fallback: steering.Fallback | None = None,
-    request: HttpRequest | None = None,
     explain: bool = False,
+    **options: Unpack[Options],
 ) -> list[Match]:
     """Find the objects that look most like an object, or like a picture in an open binary file, or that fit a text.
 
@@ -135,27 +119,7 @@ def similar_to(
         SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
         ValueError: the arguments make no sense, or not together; the message says why.
     """
-    search = planning.plan(
-        query,
-        text=text,
-        model=model,
-        field=field,
-        limit=conf.get().limit if limit is None else limit,
-        min_similarity=min_similarity,
-        queryset=queryset,
-        method=method,
-        ranking=ranking,
-        mode=mode,
-        rerank=rerank,
-        exclude=exclude,
-        unlike=unlike,
-        box=box,
-        fold=fold,
-        diversity=diversity,
-        distinct=distinct,
-        fallback=fallback,
-        request=request,
-    )
+    search = planning.plan(query, model=model, queryset=queryset, **options)
     return _matches(search.source, search.run(), search.allowed[-1], search.weights if explain else None)
 
 
@@ -167,7 +131,14 @@ def similar_among(source: ImageSource, item: models.Model, objects: models.Query
 
 def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> planning.Search:
     """The search of `similar_among`."""
-    return planning.Search(source, [item], rankings.weights_of(), [objects], [item.pk], limit, 0)
+    return planning.Search(
+        source=source,
+        examples=[item],
+        weights=rankings.weights_of(),
+        allowed=[objects],
+        excluded=[item.pk],
+        limit=limit,
+    )
 
 
 def visible_object(source: ImageSource, pk: str, request: HttpRequest | None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db import models
 from django.http import HttpRequest
@@ -25,7 +25,31 @@ TEXT_LENGTH = 300
 
 Example = models.Model | images.Readable
 """An object, or a picture in an open binary file."""
+
 Subject = models.Model | bytes | str
+"""What is searched by, when it is read: an object, the bytes of a picture, or a text."""
+
+
+class Options(TypedDict, total=False):
+    """What `similar_to` may be told, wherever it is called; see there."""
+
+    text: str | None
+    field: str | None
+    limit: int | None
+    min_similarity: float | None
+    method: str | None
+    ranking: Ranking | str | None
+    mode: str
+    rerank: str | None
+    exclude: Iterable[models.Model]
+    unlike: Iterable[Example]
+    box: Sequence[float] | None
+    fold: bool
+    diversity: float
+    distinct: str
+    fallback: steering.Fallback | None
+    request: HttpRequest | None
+
 
 EACH = choosing.Choice(fold=False)
 """Every match for itself, best first."""
@@ -41,7 +65,7 @@ class Search:
     allowed: list[models.QuerySet[Any]]
     excluded: list[Any]
     limit: int
-    min_similarity: float
+    min_similarity: float = 0
     choice: choosing.Choice = EACH
     unlike: Sequence[Subject] = ()
     box: images.Box | None = None
@@ -84,7 +108,7 @@ class Search:
         return choosing.chosen(
             self.source,
             self.choice,
-            lambda limit, records: steering.scored(self.source, likes, unlikes, self.weights, records, limit),
+            lambda count, among: steering.scored(self.source, likes, unlikes, self.weights, among, count),
             records,
             {operand.form.name: operand.form for operand in likes[0]},
             limit,
@@ -114,26 +138,26 @@ PROOFS = {"copy": (copies.POOL, copies.judged), "keypoints": (reranking.BEST, re
 
 
 def plan(
-    query: Example | Sequence[Example] | None,
+    query: Example | Sequence[Example] | None = None,
     *,
-    text: str | None,
-    model: type[models.Model] | str | None,
-    field: str | None,
-    limit: int,
-    min_similarity: float | None,
-    queryset: models.QuerySet[Any] | None,
-    method: str | None,
-    ranking: Ranking | str | None,
+    text: str | None = None,
+    model: type[models.Model] | str | None = None,
+    field: str | None = None,
+    limit: int | None = None,
+    min_similarity: float | None = None,
+    queryset: models.QuerySet[Any] | None = None,
+    method: str | None = None,
+    ranking: Ranking | str | None = None,
     mode: str = "similar",
     rerank: str | None = None,
-    exclude: Iterable[models.Model],
-    unlike: Iterable[Example],
-    box: Sequence[float] | None,
-    fold: bool,
-    diversity: float,
-    distinct: str,
-    fallback: steering.Fallback | None,
-    request: HttpRequest | None,
+    exclude: Iterable[models.Model] = (),
+    unlike: Iterable[Example] = (),
+    box: Sequence[float] | None = None,
+    fold: bool = True,
+    diversity: float = 0,
+    distinct: str = "",
+    fallback: steering.Fallback | None = None,
+    request: HttpRequest | None = None,
 ) -> Search:
     """Check the arguments of `similar_to` and make a search of them.
 
@@ -161,6 +185,7 @@ def plan(
         shares = copies.weights(signatures.enabled())
     else:
         shares = rankings.weights_of(method, ranking)
+    limit = conf.get().limit if limit is None else limit
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}.")
     if box is not None and len(given) != 1:
@@ -173,18 +198,18 @@ def plan(
     visible = source.visible_to(request)
     least = min_similarity if min_similarity is not None else copies.MIN_SIMILARITY if proof == "copy" else 0
     return Search(
-        source,
-        [_subject(example) for example in given] if text is None else [clean_text(text)],
-        shares,
-        [visible] if queryset is None else [visible, queryset],
-        [item.pk for item in (*exclude, *objects)],
-        limit,
-        least,
-        choice,
-        [_subject(example) for example in unwanted],
-        None if box is None else steering.checked(box),
-        fallback,
-        proof,
+        source=source,
+        examples=[_subject(example) for example in given] if text is None else [clean_text(text)],
+        weights=shares,
+        allowed=[visible] if queryset is None else [visible, queryset],
+        excluded=[item.pk for item in (*exclude, *objects)],
+        limit=limit,
+        min_similarity=least,
+        choice=choice,
+        unlike=[_subject(example) for example in unwanted],
+        box=None if box is None else steering.checked(box),
+        fallback=fallback,
+        proof=proof,
     )
 
 

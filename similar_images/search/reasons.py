@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import connections, models, router, transaction
 from django.http import HttpRequest
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
-from .. import conf, marks
+from .. import marks
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
 from . import nearest, planning, statements
+from .planning import Example, Options
 from .queries import Operand
 from .rankings import Ranking
 
@@ -43,8 +45,15 @@ class Reason:
     distances: dict[str, float] = field(default_factory=dict)
 
 
-def why_not(query: Any, other: models.Model, *, request: HttpRequest | None = None, **options: Any) -> Reason:
-    """Say why an object does not come back from `similar_to(query, request=request, **options)`.
+def why_not(
+    query: Example | Sequence[Example],
+    other: models.Model,
+    *,
+    model: type[models.Model] | str | None = None,
+    queryset: models.QuerySet[Any] | None = None,
+    **options: Unpack[Options],
+) -> Reason:
+    """Say why an object does not come back from `similar_to` with the same arguments.
 
     Only what the search did not come upon is ranked exactly, which reads a signature of every picture.
 
@@ -52,25 +61,7 @@ def why_not(query: Any, other: models.Model, *, request: HttpRequest | None = No
         NotRegistered, UnreadableImage, SearchTimeout: as `similar_to`.
         ValueError: as `similar_to`; or the other object is of another model.
     """
-    defaults: dict[str, Any] = {
-        "text": None,
-        "model": None,
-        "field": None,
-        "min_similarity": None,
-        "queryset": None,
-        "method": None,
-        "ranking": None,
-        "exclude": (),
-        "unlike": (),
-        "box": None,
-        "fold": True,
-        "diversity": 0,
-        "distinct": "",
-        "fallback": None,
-    }
-    if options.get("limit") is None:
-        options["limit"] = conf.get().limit
-    plan = planning.plan(query, request=request, **(defaults | options))
+    plan, request = planning.plan(query, model=model, queryset=queryset, **options), options.get("request")
     if not isinstance(other, plan.source.model):
         raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
     if not _is_in(plan.source, plan.allowed[0], other):
