@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, marks, registry, search
+from . import dispatch, marks, overview, registry, search
 from .forms import MarkForm
 from .models import IndexedImage, Mark, Source
 from .search import reasons
@@ -73,7 +73,7 @@ class SimilarImagesMixin(Mixed):
         return {
             "source": source,
             "key": source.key_of(obj) if obj.pk in pks else "",
-            "status": search.status_of(source, obj.pk),
+            "status": overview.status_of(source, obj.pk),
             "pair_url": self._pair_url(source, obj),
             "matches": [
                 {

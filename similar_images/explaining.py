@@ -15,7 +15,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import bounded, conf, images, registry, search
+from . import bounded, conf, images, registry
 from .comparing import Comparison, Row, compare
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def side(key: str, request: HttpRequest) -> Side:
         source = registry.get(f"{app_label}.{model}", *field)
     except registry.NotRegistered:
         raise LookupError(_("There is no such object.")) from None
-    item = search.visible_object(source, pk, request)
+    item = source.find_visible(request, pk)
     if item is None:
         raise LookupError(_("There is no such object."))
     return Side(getattr(item, source.field_name), source, item)

@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, explaining, images, measures, registry, search, signatures
+from . import conf, explaining, images, measures, registry, signatures
 from .profiles import PROFILES
 from .search import planning, rankings, steering
 from .search.rankings import Ranking
@@ -25,8 +25,8 @@ class OptionsForm(forms.Form):
     field_order: Sequence[str] = ("mode", "limit", "min_similarity", "method", "fold")
 
     method = forms.CharField(required=False)
-    ranking = forms.CharField(required=False)
-    field = forms.CharField(required=False)
+    ranking = forms.CharField(required=False, widget=forms.HiddenInput)
+    field = forms.CharField(required=False, widget=forms.HiddenInput)
     mode = forms.ChoiceField(
         label=gettext_lazy("Find"),
         required=False,
@@ -130,13 +130,16 @@ class OptionsForm(forms.Form):
             "fallback": data.get("fallback") or None,
         }
 
-    def examples(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
-        """The objects under the name "like" or "unlike"; it is an error of the form if one of them may not be seen."""
+    def examples(self, source: registry.ImageSource, request: HttpRequest) -> tuple[list[Any], list[Any]]:
+        """The objects named as "like" and as "unlike"; it is an error of the form if one of them may not be seen."""
+        return self._examples("like", source, request), self._examples("unlike", source, request)
+
+    def _examples(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
         keys = list(filter(None, self.cleaned_data.get(name) or []))
         if len(keys) > EXAMPLES:
             self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": EXAMPLES})
             return []
-        found = [search.visible_object(source, key, request) for key in keys]
+        found = [source.find_visible(request, key) for key in keys]
         if None in found:
             self.add_error(name, _("There is no such object."))
             return []
@@ -183,6 +186,10 @@ class AmongForm(OptionsForm):
             except registry.NotRegistered:
                 self.add_error("field", _("There is no image field of this name."))
         return data
+
+    @property
+    def source(self) -> registry.ImageSource:
+        return registry.get(self.cleaned_data["model"], self.cleaned_data["field"] or None)
 
     def options(self) -> dict[str, Any]:
         return super().options() | {"model": self.cleaned_data["model"]}

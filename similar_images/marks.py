@@ -55,12 +55,6 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
     return count > 0
 
 
-def may_mark(user: Any, source: ImageSource) -> bool:
-    """Whether a user may mark objects of a source over REST: staff that may change them in the admin."""
-    meta = source.model._meta
-    return bool(user and user.is_staff and user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
-
-
 def of(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
     """The mark of two objects of a source, None where there is none."""
     return Mark.objects.filter(**_names(source, a, b)).select_related("marked_by").first()

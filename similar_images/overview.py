@@ -8,9 +8,16 @@ from django.db import models
 from django.db.models import Count
 from django.http import HttpRequest
 
-from . import conf, profiles, registry, signatures, versions
+from . import permissions, registry, signatures, versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
+from .search import rankings
+
+
+def status_of(source: ImageSource, pk: Any) -> str:
+    """Where the image of an object stands: a status of its record; "missing" where it has none."""
+    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(pk))
+    return record.values_list("status", flat=True).first() or "missing"
 
 
 def status(request: HttpRequest) -> dict[str, Any]:
@@ -18,9 +25,9 @@ def status(request: HttpRequest) -> dict[str, Any]:
 
     Staff counts all records; other visitors those of the objects that they may see.
     """
-    staff = getattr(getattr(request, "user", None), "is_staff", False)
+    staff = permissions.is_staff(request)
     enabled = signatures.enabled()
-    ranking = profiles.weights(conf.get().ranking, enabled)
+    ranking = rankings.weights_of()
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
         records = IndexedImage.objects.of(source)

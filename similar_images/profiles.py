@@ -35,6 +35,12 @@ def weights(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> dic
     return found
 
 
+def blend(scores: Mapping[str, float], ranking: Mapping[str, float]) -> float:
+    """The mean of the percents by method, weighed; by those methods only of which there is one."""
+    known = [name for name in ranking if name in scores]
+    return sum(ranking[name] * scores[name] for name in known) / sum(ranking[name] for name in known)
+
+
 def lacking(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> list[str]:
     """The methods of a profile that are not enabled."""
     return [name for name in PROFILES.get(ranking, {}) if name not in enabled] if isinstance(ranking, str) else []

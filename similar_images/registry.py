@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast, overload
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -83,6 +83,23 @@ class ImageSource:
         if self.visible is None:
             return self.model._default_manager.all()
         return self.visible(request if request is not None else _anonymous())
+
+    def includes(self, objects: models.QuerySet[Any], item: models.Model) -> bool:
+        """Whether an object is in a queryset, as the database has it."""
+        return self.plain(objects).filter(pk=item.pk).exists()
+
+    def find(self, objects: models.QuerySet[Any], pk: str) -> Any:
+        """The object with this primary key in a queryset, None where there is none."""
+        if "\0" in pk:  # Postgres has no such texts
+            return None
+        try:
+            return self.plain(objects).filter(pk=pk).first()
+        except (ValueError, ValidationError):  # no key of this model looks like that
+            return None
+
+    def find_visible(self, request: HttpRequest | None, pk: str) -> Any:
+        """The object with this primary key, None where there is none that the visitor may see."""
+        return self.find(self.visible_to(request), pk)
 
     def file_name(self, instance: models.Model) -> str:
         return getattr(instance, self.field_name).name or ""

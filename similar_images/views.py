@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.views import View
 
-from . import explaining, registry, search
+from . import explaining, overview, registry, search
 from .bounded import SearchTimeout
 from .comparing import Incomparable
 from .forms import CompareForm, OptionsForm, SearchForm, TextForm
@@ -31,26 +32,26 @@ class SimilarView(View):
             source = registry.get(model, form.options()["field"])
         except registry.NotRegistered as error:
             raise Http404 from error
-        item = search.visible_object(source, pk, request)
+        item = source.find_visible(request, pk)
         if item is None:
             raise Http404
-        query = [item, *form.examples("like", source, request)]
-        unlike = form.examples("unlike", source, request)
+        like, unlike = form.examples(source, request)
         matches: list[search.Match] = []
+        status = 200 if form.is_valid() else 400
         try:
-            matches = search.similar_to(query, unlike=unlike, request=request, **form.options())
+            matches = search.similar_to([item, *like], unlike=unlike, request=request, **form.options())
         except (UnreadableImage, SearchTimeout) as error:
-            form.add_error("box", str(error))
+            status = _told(form, "box", error)
         context = {
             "object": item,
             "image": getattr(item, source.field_name),
             "key": source.key_of(item),
             "form": form,
-            "status": search.status_of(source, item.pk),
+            "status": overview.status_of(source, item.pk),
             "Status": IndexedImage.Status,
             "matches": matches,
         }
-        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+        return render(request, self.template_name, context, status=status)
 
 
 class SearchView(View):
@@ -64,23 +65,26 @@ class SearchView(View):
         if "text" not in request.GET or not context["text_form"]:
             return render(request, self.template_name, context)
         form = context["text_form"] = _text_form(request.GET)
+        status = 200 if form.is_valid() else 400
         if form.is_valid():
             try:
                 context["matches"] = search.similar_to(request=request, **form.options())
             except SearchTimeout as error:
-                form.add_error("text", str(error))
-        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+                status = _told(form, "text", error)
+        return render(request, self.template_name, context, status=status)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = SearchForm(request.POST, request.FILES)
         context: dict[str, Any] = {"form": form, "text_form": _text_form()}
+        like, unlike = form.examples(form.source, request) if form.is_valid() else ([], [])
+        status = 200 if form.is_valid() else 400
         if form.is_valid():
+            query = [form.cleaned_data["image"], *like]
             try:
-                image = form.cleaned_data["image"]
-                context["matches"] = search.similar_to(image, request=request, **form.options())
+                context["matches"] = search.similar_to(query, unlike=unlike, request=request, **form.options())
             except (UnreadableImage, SearchTimeout) as error:
-                form.add_error("image", str(error))
-        return render(request, self.template_name, context, status=200 if form.is_valid() else 400)
+                status = _told(form, "image", error)
+        return render(request, self.template_name, context, status=status)
 
 
 class CompareView(View):
@@ -111,8 +115,7 @@ class CompareView(View):
                 form.add_error(error.which, error.reason)
                 status = 400
             except SearchTimeout as error:
-                form.add_error(None, str(error))
-                status = 503
+                status = _told(form, None, error)
         return render(request, self.template_name, context, status=status)
 
 
@@ -125,6 +128,12 @@ class PictureView(View):
             raise Http404
         headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
         return HttpResponse(file, content_type="image/png", headers=headers)
+
+
+def _told(form: forms.Form, field: str | None, error: Exception) -> int:
+    """Tell what kept a search from its end, on a field of the form; return the status to answer with."""
+    form.add_error(field, str(error))
+    return 503 if isinstance(error, SearchTimeout) else 400
 
 
 def _address(token: str, name: str) -> str:

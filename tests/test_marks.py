@@ -66,7 +66,7 @@ def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_
     similar_images.mark(a, b, alike=False)
     with django_assert_num_queries(4):
         assert len(found(a)) == 8
-    ids = [str(number) for number in range(1_000, 1_200)]
+    ids = [str(number) for number in range(1_000_000, 1_000_200)]
     source_id = Source.objects.id_of(registry.get(Picture))
     IndexedImage.objects.bulk_create(IndexedImage(source_id=source_id, object_id=pk, file_name="x") for pk in ids)
     Mark.objects.bulk_create(

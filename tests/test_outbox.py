@@ -11,7 +11,7 @@ from django.db import connection, connections, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import similar_images
-from similar_images import indexing, outbox, registry
+from similar_images import indexing, outbox, overview, registry
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
@@ -85,7 +85,7 @@ def test_sources__reading_makes_no_row() -> None:
     Source.objects.clear_cache()
     with CaptureQueriesContext(connection) as queries:
         assert similar_images.similar_to(item) == []
-        assert similar_images.search.status_of(registry.get(Picture), item.pk) == "missing"
+        assert overview.status_of(registry.get(Picture), item.pk) == "missing"
     assert not [query for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
     assert labels() == set()
 

@@ -11,8 +11,9 @@ from rest_framework import serializers
 from ..comparing import Row
 from ..explaining import Drawing, Explained, Shown
 from ..labeling import Label
+from ..models import IndexedImage
 from ..search import Explanation, Match
-from ..search.planning import MODES
+from ..search.planning import MODES, RERANKS, TEXT_LENGTH
 from ..search.reasons import Reason
 
 
@@ -98,7 +99,7 @@ class QuerySerializer(serializers.Serializer[Any]):
     text = serializers.CharField(required=False)
     labels = LabelSerializer(many=True, required=False, help_text="What is in the uploaded picture, if asked for.")
     status = serializers.ChoiceField(
-        ["pending", "indexed", "failed", "missing"], help_text="There are results only for what is indexed."
+        [*IndexedImage.Status.values, "missing"], help_text="There are results only for what is indexed."
     )
 
 
@@ -108,23 +109,35 @@ class MatchesSerializer(serializers.Serializer[Any]):
     why_not = ReasonSerializer(required=False, help_text="Why the object that was asked for is not in the results.")
 
 
-class SearchSerializer(serializers.Serializer[Any]):
-    """The fields of an upload, for the schema; forms.SearchForm checks them."""
+class OptionsSerializer(serializers.Serializer[Any]):
+    """What may be asked of any list of matches, for the schema; the forms check it."""
 
-    image = serializers.FileField()
-    model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
-    field = serializers.CharField(required=False)
+    field = serializers.CharField(required=False, help_text="The image field, where the model has several.")
     limit = serializers.IntegerField(required=False)
-    min_similarity = serializers.FloatField(required=False)
-    method = serializers.CharField(required=False)
+    min_similarity = serializers.FloatField(required=False, help_text="0 to 100 percent")
+    method = serializers.CharField(required=False, help_text="Rank by this method alone.")
+    distances = serializers.BooleanField(required=False, help_text="Also tell the raw distance by method.")
+    fold = serializers.ChoiceField(["0", "1"], required=False, help_text="0 shows near copies each, not as one.")
+    diversity = serializers.FloatField(required=False, help_text="0 to 1: how much likeness to give away for variety.")
+    fallback = serializers.ChoiceField(
+        ["newest"], required=False, help_text="What comes where nothing is similar enough."
+    )
+
+
+class PictureOptionsSerializer(OptionsSerializer):
+    """What may be asked where a picture is searched by."""
+
     ranking = serializers.CharField(
         required=False, help_text="Weights by method: embedding:0.8,color:0.2; or a profile"
     )
-    mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture.")
-    rerank = serializers.ChoiceField(["keypoints"], required=False, help_text="Rank the best 100 again.")
-    distances = serializers.BooleanField(required=False, help_text="Also tell the raw distances.")
+    mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture, even edited.")
+    rerank = serializers.ChoiceField(
+        RERANKS, required=False, help_text="Rank the best 100 again by what keypoints prove."
+    )
     like = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Keys of objects: what comes is like all, by the mean."
+        child=serializers.CharField(),
+        required=False,
+        help_text="Keys of more objects: what comes is like all, by the mean.",
     )
     unlike = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="Keys of objects that nothing shall look like."
@@ -132,12 +145,22 @@ class SearchSerializer(serializers.Serializer[Any]):
     box = serializers.CharField(
         required=False, help_text="The part of the picture that counts, in fractions: left,top,width,height"
     )
-    fold = serializers.ChoiceField(["0", "1"], required=False, help_text="0 shows near copies each, not as one.")
-    diversity = serializers.FloatField(required=False, help_text="0 to 1: how much likeness to give away for variety.")
-    fallback = serializers.ChoiceField(
-        ["newest"], required=False, help_text="What comes where nothing is similar enough."
-    )
+
+
+class SimilarSerializer(PictureOptionsSerializer):
+    explain = serializers.BooleanField(required=False, help_text="Tell how each match came about, and its distances.")
+    why_not = serializers.CharField(required=False, help_text="A key: why is this object not in the results?")
+
+
+class SearchSerializer(PictureOptionsSerializer):
+    image = serializers.FileField()
+    model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
     labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
+
+
+class TextSerializer(OptionsSerializer):
+    text = serializers.CharField(max_length=TEXT_LENGTH)
+    model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
 
 
 @extend_schema_field(

@@ -19,13 +19,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, marks, overview, registry, search
+from .. import explaining, marks, overview, permissions, registry, search
 from ..bounded import SearchTimeout
 from ..comparing import Incomparable
 from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
 from ..images import UnreadableImage
 from ..labeling import labels
-from ..search import planning, reasons
+from ..search import reasons
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,
@@ -33,42 +33,16 @@ from .serializers import (
     MarkSerializer,
     MatchesSerializer,
     SearchSerializer,
+    SimilarSerializer,
     StatusSerializer,
+    TextSerializer,
 )
 
 KEY = [
     OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
     OpenApiParameter("pk", str, OpenApiParameter.PATH),
 ]
-OPTIONS = [
-    OpenApiParameter("field", str, description="The image field, where the model has several."),
-    OpenApiParameter("limit", int),
-    OpenApiParameter("min_similarity", float, description="0 to 100 percent"),
-    OpenApiParameter("method", str, description="Rank by this method alone."),
-    OpenApiParameter(
-        "ranking",
-        str,
-        description="Weights by method: embedding:0.8,color:0.2; or a profile",
-    ),
-    OpenApiParameter("mode", str, enum=planning.MODES, description="copy finds the same picture, even edited."),
-    OpenApiParameter("rerank", str, enum=["keypoints"], description="Rank the best 100 again by what keypoints prove."),
-    OpenApiParameter("distances", bool, description="Also tell the raw distance by method."),
-    OpenApiParameter("like", str, many=True, description="Keys of more objects: what comes is like all, by the mean."),
-    OpenApiParameter("unlike", str, many=True, description="Keys of objects that nothing shall look like."),
-    OpenApiParameter("box", str, description="The part that counts, in fractions: left,top,width,height"),
-    OpenApiParameter("fold", str, enum=["0", "1"], description="0 shows near copies each, not as one."),
-    OpenApiParameter("diversity", float, description="0 to 1: how much likeness to give away for variety."),
-    OpenApiParameter("fallback", str, enum=["newest"], description="What comes where nothing is similar enough."),
-]
-EXPLAIN = [
-    OpenApiParameter("explain", bool, description="Tell how each match came about, and its distances."),
-    OpenApiParameter("why_not", str, description="A key: why is this object not in the results?"),
-]
-TEXT = [
-    OpenApiParameter("text", str, required=True, description=f"At most {planning.TEXT_LENGTH} characters."),
-    OpenApiParameter("model", str, description="app_label.model; needed where there are several."),
-    *(option for option in OPTIONS if option.name not in ("ranking", "mode", "rerank", "box", "like", "unlike")),
-]
+FIELD = OpenApiParameter("field", str, description="The image field, where the model has several.")
 
 SomeForm = TypeVar("SomeForm", bound=forms.Form)
 
@@ -83,7 +57,7 @@ class View(APIView):
 
 
 class SimilarView(View):
-    @extend_schema(operation_id="similar", parameters=[*KEY, *OPTIONS, *EXPLAIN], responses=MatchesSerializer)
+    @extend_schema(operation_id="similar", parameters=[*KEY, SimilarSerializer], responses=MatchesSerializer)
     def get(self, request: Request, model: str, pk: str) -> Response:
         """The objects that look like one object, best first."""
         form = _checked(SimilarForm(request.query_params))
@@ -92,14 +66,15 @@ class SimilarView(View):
             source = registry.get(model, options["field"])
         except registry.NotRegistered:
             raise NotFound from None
-        item = search.visible_object(source, pk, django_request(request))
+        item = source.find_visible(django_request(request), pk)
         if item is None:
             raise NotFound
-        query = {"pk": str(item.pk), "status": search.status_of(source, item.pk)}
+        query = {"pk": str(item.pk), "status": overview.status_of(source, item.pk)}
         explain, other = form.cleaned_data["explain"], form.cleaned_data["why_not"]
-        examples = _examples(form, source, request)
-        asked = options | {"unlike": examples["unlike"]}
-        query_by = [item, *examples["like"]]
+        like, unlike = form.examples(source, django_request(request))
+        _checked(form)
+        asked = options | {"unlike": unlike}
+        query_by = [item, *like]
         try:
             matches = search.similar_to(query_by, request=django_request(request), explain=explain, **asked)
             more = {"why_not": _why_not(source, query_by, other, django_request(request), asked)} if other else {}
@@ -120,7 +95,7 @@ class MarkView(View):
 
     @extend_schema(
         operation_id="unmark",
-        parameters=[*KEY, OpenApiParameter("other", str, required=True), OPTIONS[0]],
+        parameters=[*KEY, OpenApiParameter("other", str, required=True), FIELD],
         responses=MarkedSerializer,
     )
     def delete(self, request: Request, model: str, pk: str) -> Response:
@@ -133,9 +108,9 @@ class MarkView(View):
             source = registry.get(model, values["field"] or None)
         except registry.NotRegistered:
             raise NotFound from None
-        if not marks.may_mark(request.user, source):
+        if not permissions.may_mark(django_request(request), source):
             raise PermissionDenied
-        a, b = (search.visible_object(source, key, django_request(request)) for key in (pk, values["other"]))
+        a, b = (source.find_visible(django_request(request), key) for key in (pk, values["other"]))
         if a is None or b is None:
             raise NotFound
         alike = None if undo else values["alike"]
@@ -156,31 +131,28 @@ class MarkView(View):
 class SearchView(View):
     parser_classes = [MultiPartParser]
 
-    @extend_schema(operation_id="search_text", parameters=TEXT, responses=MatchesSerializer)
+    @extend_schema(operation_id="search_text", parameters=[TextSerializer], responses=MatchesSerializer)
     def get(self, request: Request) -> Response:
         """The objects whose pictures fit a text, best first; where a method with a text encoder is configured."""
         form = _checked(TextForm(request.query_params))
         options = form.options()
-        source = registry.get(options["model"], options["field"])
         try:
             matches = search.similar_to(request=django_request(request), **options)
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, source, {"text": options["text"], "status": "indexed"}, matches)
+        return _answer(request, form, form.source, {"text": options["text"], "status": "indexed"}, matches)
 
     @extend_schema(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
     def post(self, request: Request) -> Response:
         """The objects that look like an uploaded picture, best first; nothing of the upload is kept."""
         form = _checked(SearchForm(request.data, request.FILES))
         options = form.options()
-        source = registry.get(options["model"], options["field"])
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
-        examples = _examples(form, source, request)
+        like, unlike = form.examples(form.source, django_request(request))
+        _checked(form)
         try:
-            matches = search.similar_to(
-                [image, *examples["like"]], unlike=examples["unlike"], request=django_request(request), **options
-            )
+            matches = search.similar_to([image, *like], unlike=unlike, request=django_request(request), **options)
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
@@ -188,7 +160,7 @@ class SearchView(View):
             raise ValidationError({"image": [str(error)]}) from None
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, source, query, matches)
+        return _answer(request, form, form.source, query, matches)
 
 
 class CompareView(View):
@@ -233,14 +205,8 @@ def _checked(form: SomeForm) -> SomeForm:
 def _why_not(
     source: registry.ImageSource, query: list[Any], pk: str, request: HttpRequest, options: dict[str, Any]
 ) -> reasons.Reason:
-    other = search.one_of(source.objects, pk)
+    other = source.find(source.objects, pk)
     return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown()
-
-
-def _examples(form: OptionsForm, source: registry.ImageSource, request: Request) -> dict[str, list[Any]]:
-    found = {name: form.examples(name, source, django_request(request)) for name in ("like", "unlike")}
-    _checked(form)
-    return found
 
 
 def _answer(

@@ -128,12 +128,9 @@ def judge(a: View, b: View, *, is_same_file: bool = False, similarity: float | N
 def likeness(a: View, b: View) -> float:
     """The similarity that a search tells of the two, in percent, by SIMILAR_IMAGES["RANKING"]."""
     methods = signatures.enabled()
-    weights = profiles.weights(conf.get().ranking, methods)
-    total = 0.0
-    for name, weight in weights.items():
-        measure = BySignature(methods[name])
-        total += weight * measure.similarity(measure.compare(a, b))
-    return total / sum(weights.values())
+    ranking = profiles.weights(conf.get().ranking, methods)
+    measures = {name: BySignature(methods[name]) for name, weight in ranking.items() if weight}
+    return profiles.blend({name: one.similarity(one.compare(a, b)) for name, one in measures.items()}, ranking)
 
 
 def _transform(a: View, b: View, matrix: Matrix) -> Transform:

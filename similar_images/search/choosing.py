@@ -11,11 +11,11 @@ from django.core.exceptions import FieldError
 from django.db import connections, models, router
 from django.utils.translation import gettext as _
 
-from .. import conf, profiles, signatures, versions
+from .. import conf, profiles, versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..registry import ImageSource
 from ..signatures.base import Form, reach
-from . import nearest, statements
+from . import nearest, rankings, statements
 from .nearest import Ranked
 from .rankings import Ranking
 
@@ -186,25 +186,21 @@ def pairs(source: ImageSource, forms: Mapping[str, Form], record_ids: list[int],
             told = zip(judges, distances, strict=True)
             scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
             if scores and (not are_near or is_near(scores, weights)):
-                found[a, b] = blend(scores, weights)
+                found[a, b] = profiles.blend(scores, weights)
     return found
 
 
 def is_near(scores: Mapping[str, float], weights: Ranking) -> bool:
     """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
     least = conf.get().fold_from
-    return blend(scores, weights) >= least and all(scores[name] >= least - SHORT for name in weights if name in scores)
-
-
-def blend(scores: Mapping[str, float], weights: Ranking) -> float:
-    known = [name for name in weights if name in scores]
-    return sum(weights[name] * scores[name] for name in known) / sum(weights[name] for name in known)
+    return profiles.blend(scores, weights) >= least and all(
+        scores[name] >= least - SHORT for name in weights if name in scores
+    )
 
 
 def _weights() -> dict[str, float]:
     """SIMILAR_IMAGES["RANKING"] as shares of 1."""
-    weights = profiles.weights(conf.get().ranking, signatures.enabled())
-    ranking = {name: weight for name, weight in weights.items() if weight}
+    ranking = rankings.weights_of()
     return {name: weight / sum(ranking.values()) for name, weight in ranking.items()}
 
 

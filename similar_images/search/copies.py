@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from .. import conf, images, profiles
+from .. import images, profiles
 from ..models import IndexedImage
 from ..registry import ImageSource
-from . import looking, nearest
+from . import looking, nearest, rankings
 from .queries import Operand
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def weights(enabled: Collection[str]) -> dict[str, float]:
     """The weights by which candidates are found: the profile "copy", and hashes; else SIMILAR_IMAGES["RANKING"]."""
     known = {**profiles.PROFILES["copy"], **HASHES}
     found = {name: weight for name, weight in known.items() if name in enabled}
-    return found or profiles.weights(conf.get().ranking, enabled)
+    return found or rankings.weights_of()
 
 
 def judged(

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
-from django.http import HttpRequest
 
-from ..models import IndexedImage
 from ..registry import ImageSource
 from . import nearest, planning, rankings
 from .planning import Example, Options
@@ -139,27 +136,6 @@ def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any]
         excluded=[item.pk],
         limit=limit,
     )
-
-
-def visible_object(source: ImageSource, pk: str, request: HttpRequest | None) -> Any:
-    """The object with this primary key, None where there is none that the visitor may see."""
-    return one_of(source.plain(source.visible_to(request)), pk)
-
-
-def one_of(objects: models.QuerySet[Any], pk: str) -> Any:
-    """The object with this primary key, None where there is none."""
-    if "\0" in pk:  # Postgres has no such texts
-        return None
-    try:
-        return objects.filter(pk=pk).first()
-    except (ValueError, ValidationError):  # no key of this model looks like that
-        return None
-
-
-def status_of(source: ImageSource, pk: Any) -> str:
-    """Where the image of an object stands: a status of its record; "missing" where it has none."""
-    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(pk))
-    return record.values_list("status", flat=True).first() or "missing"
 
 
 def _matches(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from .. import indexes, marks, vectors, versions
+from .. import indexes, marks, profiles, vectors, versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..registry import ImageSource
 from . import statements
@@ -184,16 +184,12 @@ def blended(operands: list[Operand], found: list[Candidate], weights: Ranking) -
     Far away, where percents end, distances still tell; at the same one, the oldest number comes first.
     """
     best = []
-    by_method = [(o.form.name, o.similarity, weights[o.form.name]) for o in operands]
+    by_method = [(operand.form.name, operand.similarity) for operand in operands]
     for candidate in found:
-        scores, similarity, total = {}, 0.0, 0.0
-        for name, percent_of, weight in by_method:
-            if name in candidate.distances:
-                scores[name] = percent_of(candidate.distances[name])
-                similarity += weight * scores[name]
-                total += weight
+        distances = candidate.distances
+        scores = {name: percent_of(distances[name]) for name, percent_of in by_method if name in distances}
         if scores:  # else the query's own signatures went meanwhile
-            best.append(Ranked(similarity / total, candidate, scores))
+            best.append(Ranked(profiles.blend(scores, weights), candidate, scores))
     return in_order(best)
 
 

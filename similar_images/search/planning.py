@@ -18,6 +18,7 @@ from .queries import Operand
 from .rankings import Ranking
 
 MODES = ("similar", "copy")
+RERANKS = ("keypoints",)
 
 TEXT_LENGTH = 300
 """The most characters of a text to search with."""
@@ -235,9 +236,9 @@ def proof_of(mode: str, rerank: str | None, *, by_text: bool, one_whole: bool, d
     if mode not in MODES:
         message = _("There is no mode “%(name)s”; there are: %(known)s.")
         raise ValueError(message % {"name": mode, "known": ", ".join(MODES)})
-    if rerank not in (None, "keypoints"):
+    if rerank not in (None, *RERANKS):
         message = _("There is no rerank “%(name)s”; there is: %(known)s.")
-        raise ValueError(message % {"name": rerank, "known": "keypoints"})
+        raise ValueError(message % {"name": rerank, "known": ", ".join(RERANKS)})
     if mode == "copy" and rerank:
         raise ValueError(_("A search for copies is proven already; leave out rerank."))
     proof = "copy" if mode == "copy" else rerank

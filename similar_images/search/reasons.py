@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 from django.db import connections, models, router, transaction
-from django.http import HttpRequest
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
-from .. import marks
+from .. import marks, permissions
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
 from . import nearest, planning, statements
@@ -64,8 +63,8 @@ def why_not(
     plan, request = planning.plan(query, model=model, queryset=queryset, **options), options.get("request")
     if not isinstance(other, plan.source.model):
         raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
-    if not _is_in(plan.source, plan.allowed[0], other):
-        return invisible() if is_told_all(request, plan.source) else unknown()
+    if not plan.source.includes(plan.allowed[0], other):
+        return invisible() if permissions.may_view(request, plan.source) else unknown()
     return of(plan, other)
 
 
@@ -75,14 +74,6 @@ def unknown() -> Reason:
 
 def invisible() -> Reason:
     return Reason("invisible", _("It may not be seen by whoever asks."))
-
-
-def is_told_all(request: HttpRequest | None, source: ImageSource) -> bool:
-    """Whether the visitor may know of objects that `visible` leaves out: staff that may view them in the admin."""
-    user: Any = getattr(request, "user", None)
-    meta = source.model._meta
-    may = [f"{meta.app_label}.{action}_{meta.model_name}" for action in ("view", "change")]
-    return bool(user and user.is_staff and any(user.has_perm(name) for name in may))
 
 
 def of(plan: planning.Search, other: models.Model) -> Reason:
@@ -109,7 +100,7 @@ def _left_out(plan: planning.Search, other: models.Model) -> Reason | None:
             return Reason("marked", _("The two were marked as not alike on %(day)s.") % {"day": day})
     if other.pk in plan.excluded:
         return Reason("excluded", _("It was to be left out."))
-    if not all(_is_in(source, queryset, other) for queryset in plan.allowed[1:]):
+    if not all(source.includes(queryset, other) for queryset in plan.allowed[1:]):
         return Reason("filtered", _("A filter leaves it out."))
     return None
 
@@ -197,7 +188,3 @@ def _exact_rank(
             best = nearest.blended(operands, [own, *nearest.read(operands, rows)], weights)
             rank += [one.candidate.record_id for one in best].index(own.record_id)
     return rank
-
-
-def _is_in(source: ImageSource, objects: models.QuerySet[Any], item: models.Model) -> bool:
-    return source.plain(objects).filter(pk=item.pk).exists()

@@ -99,7 +99,7 @@ def file_of(source: ImageSource, item: models.Model, visible: models.QuerySet[An
         UnreadableImage: it is missing or too large.
     """
     name = source.file_name(item)
-    if not name or not source.plain(visible).filter(pk=item.pk).exists():
+    if not name or not source.includes(visible, item):
         return b""
     return images.read(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
-from similar_images import bounded, registry, search, signatures
+from similar_images import bounded, registry, signatures
 from similar_images.images import UnreadableImage
 from similar_images.models import IndexedImage, Signature
 from similar_images.search import nearest, queries
@@ -358,8 +358,8 @@ def test_visible__of_one_object_a_shelf(make_picture: Any, index_now: Any, monke
     ):
         changed = replace(source, visible=lambda request, one=one: one)
         monkeypatch.setitem(registry._sources, (Picture, "image"), changed)
-        assert search.visible_object(changed, str(second.pk), None) is None
-        assert search.visible_object(changed, str(first.pk), None) == first
+        assert changed.find_visible(None, str(second.pk)) is None
+        assert changed.find_visible(None, str(first.pk)) == first
         assert similar_images.similar_to(second) == []
 
 

@@ -205,7 +205,7 @@ def test_too_slow(client: Any, configure: Any) -> None:
     answer = client.get(API, {"text": "red", "model": "testapp.picture"})
     assert answer.status_code == 503
     page = client.get(PAGE, {"text": "red", "model": "testapp.picture"})
-    assert page.status_code == 400
+    assert page.status_code == 503
     assert "took too long" in page.content.decode()
 
 

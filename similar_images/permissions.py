@@ -1,0 +1,33 @@
+"""What a visitor may know and do beyond what `visible` shows, by the permissions of the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from .registry import ImageSource
+
+
+def is_staff(request: HttpRequest | None) -> bool:
+    """Whether the visitor may know how many objects there are in all."""
+    return bool(getattr(_user(request), "is_staff", False))
+
+
+def may_view(request: HttpRequest | None, source: ImageSource) -> bool:
+    """Whether the visitor may know of objects that `visible` leaves out: staff that may view them in the admin."""
+    return any(_may(request, action, source) for action in ("view", "change"))
+
+
+def may_mark(request: HttpRequest | None, source: ImageSource) -> bool:
+    """Whether the visitor may say of objects that they are alike, or not: staff that may change them in the admin."""
+    return _may(request, "change", source)
+
+
+def _may(request: HttpRequest | None, action: str, source: ImageSource) -> bool:
+    meta = source.model._meta
+    return is_staff(request) and _user(request).has_perm(f"{meta.app_label}.{action}_{meta.model_name}")
+
+
+def _user(request: HttpRequest | None) -> Any:
+    return getattr(request, "user", None)
