@@ -131,7 +131,7 @@ class SimilarImagesMixin(Mixed):
         self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model
     ) -> dict[str, Any]:
         here = search.among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
-        reason = reasons.of(here, other)
+        reason = reasons.of(here, other, tells_errors=True)
         visitors = reasons.why_not(obj, other, field=source.field_name)
         return {
             "pair": [

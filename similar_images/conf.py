@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -135,7 +134,9 @@ def _problem(key: Any, value: Any) -> str | None:
     if key == "RANKING" and isinstance(value, str):
         return None if value in PROFILES else f"{name} names no profile; there are {', '.join(PROFILES)}."
     if key == "RANKING" and not is_ranking(value):
-        return f"{name} must give at least one method a weight above 0, and none a negative one."
+        return (
+            f"{name} must give at least one method a weight above 0, and none a negative one, or one above a million."
+        )
     return None
 
 
@@ -152,9 +153,13 @@ def _are_names(names: Any) -> bool:
     return bool(names) and all(isinstance(name, str) for name in names)
 
 
+HEAVIEST = 1e6
+"""The greatest weight of a method in a ranking."""
+
+
 def is_ranking(weights: Any) -> bool:
-    """Whether these are weights: none negative or infinite, and one above 0."""
-    numbers = all(isinstance(weight, (int, float)) and 0 <= weight < inf for weight in weights.values())
+    """Whether these are weights: none negative or above HEAVIEST, and one above 0."""
+    numbers = all(isinstance(weight, (int, float)) and 0 <= weight <= HEAVIEST for weight in weights.values())
     return numbers and any(weights.values()) and all(isinstance(name, str) for name in weights)
 
 

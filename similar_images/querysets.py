@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.models import BooleanField, Expression, F, FloatField, Func, IntegerField, TextField
+from django.db.models.sql import Query
 
 if TYPE_CHECKING:
     from .search.planning import Example, Options, Search
@@ -27,14 +28,14 @@ class SimilarMixin(Base):
 
     def similar_to(
         self,
-        query: Example | Sequence[Example] | None = None,
+        query: Example | Iterable[Example] | None = None,
         **options: Unpack[Options],
     ) -> Self:
         """The objects of this queryset that look most like an object or a picture, or fit a text, best first.
 
         Those of `similar_images.similar_to()` with the same arguments and this queryset, in the same order. Each has
-        its `similarity`, in percent with one decimal, which can be filtered and ordered by as any annotation. With a
-        `fallback`, it has `is_fallback`, too.
+        its `similarity`, in percent with one decimal, and `folded`, the number of near copies that it stands for, which
+        can be filtered and ordered by as any annotation. With a `fallback`, it has `is_fallback`, too.
 
         The search runs when the result is first needed, once for this queryset and all that are made from it: it can be
         sliced, counted, paged, filtered and used in other queries, and each match comes exactly once, whatever is
@@ -51,18 +52,31 @@ class SimilarMixin(Base):
         from .search import planning
 
         source = registry.get(self.model, options.get("field"))
-        for example in planning.examples_of(query):
+        examples = planning.examples_of(query)
+        for example in examples:
             if isinstance(example, models.Model) and not isinstance(example, source.model):
                 raise ValueError(f"{example!r} is not a {source.model.__name__}, which this queryset is of.")
         fallback = options.get("fallback")
-        options = {"limit": MANY, **options, "field": source.field_name}
-        found = Found(planning.plan(query, model=self.model, queryset=self, **options))
+        limit = MANY if options.get("limit") is None else options["limit"]
+        options = {**options, "limit": limit, "field": source.field_name}
+        found = Found(planning.plan(examples, model=self.model, queryset=self, **options))
+        objects = self
+        if self.query.distinct_fields or _repeats(self.query):
+            objects = self.__class__(self.model, using=self.db).filter(pk__in=self.order_by().values("pk"))
         unchanged = {source.field_name: Told(found, "file", TextField())}
-        matches = self.filter(pk__in=Keys(found), **unchanged)
-        matches = matches.annotate(similarity=Told(found, "similarity", FloatField()))
+        matches = objects.filter(pk__in=Keys(found), **unchanged)
+        matches = matches.annotate(
+            similarity=Told(found, "similarity", FloatField()), folded=Told(found, "folded", IntegerField())
+        )
         if fallback is not None:
             matches = matches.annotate(is_fallback=Told(found, "is_fallback", BooleanField()))
         return matches.order_by(Told(found, "place", IntegerField()))
+
+
+def _repeats(query: Query) -> bool:
+    """Whether an object may come several times, for each of the related objects that a filter found."""
+    fields = [getattr(join, "join_field", None) for join in query.alias_map.values()]
+    return query.group_by is None and not query.distinct and any(getattr(field, "one_to_many", 0) for field in fields)
 
 
 class SimilarQuerySet(SimilarMixin, models.QuerySet[Any]):
@@ -82,6 +96,7 @@ class Found:
             one.candidate.object_id: {
                 "place": place,
                 "similarity": round(one.similarity, 1),
+                "folded": one.folded,
                 "file": one.candidate.file_name,
                 "is_fallback": not one.scores,
             }

@@ -72,31 +72,36 @@ def chosen(
     forms: Mapping[str, Form],
     limit: int,
     min_similarity: float,
+    *,
+    in_order: bool,
 ) -> list[Ranked]:
     """The matches among these records, best first, or by variety; `forms` are the versions that the search goes by.
 
-    Where near copies, or several pictures of one object, leave places free, they are filled from among the rest.
+    Where near copies, or several pictures of one object, leave places free, they are filled from among the rest;
+    `in_order` says that nothing among the rest is better than all that was found before.
     """
     best: list[Ranked] = []
     passed: list[int] = []
-    values: dict[str, Any] = {}
-    size, rest = limit, records
+    taken: dict[str, Any] = {}
+    size, rest = max(limit, VARIED) if choice.diversity else limit, records
     while True:
         found = find(size, rest)
         near = nearest.at_least(min_similarity, found)
         best = nearest.in_order([*best, *near])
-        passed += _ids(near)
+        passed += _ids(found)
         if choice.distinct:
-            values |= _values(source, choice.distinct, near)
-            best = once(best, values)
+            taken |= values_at(source, choice.distinct, near)
+            best = once(best, taken)
         if choice.folds:
             head = best[:FOLDED]
             best = folded(head, pairs(source, forms, _ids(head), are_near=True), choice.by_picture) + best[FOLDED:]
-        is_all = len(found) < size + nearest.SPARE or len(near) < len(found)
+        # By several methods, one that puts forward what another one does not like says nothing of the rest.
+        is_below = not near or (len(forms) == 1 and len(near) < len(found))
+        is_all = len(found) < size + nearest.SPARE or (in_order and is_below)
         if len(best) >= limit or is_all or len(passed) >= MOST:
             break
         size = min(size * MORE, MOST)
-        rest = _without(source, records, choice, passed, values)
+        rest = _without(source, records, choice, passed, taken)
     if choice.diversity:
         best = varied(best, pairs(source, forms, _ids(best[:VARIED])), choice.diversity)
     return best[:limit]
@@ -182,20 +187,25 @@ def pairs(source: ImageSource, forms: Mapping[str, Form], record_ids: list[int],
     found: Pairs = {}
     with connections[router.db_for_read(Signature)].cursor() as cursor:
         cursor.execute(*statements.pairs(Source.objects.id_of(source), judges, record_ids, reaches))
-        for a, b, *distances in cursor:
-            told = zip(judges, distances, strict=True)
-            scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
-            if scores and (not are_near or is_near(scores, weights)):
-                found[a, b] = profiles.blend(scores, weights)
+        rows = cursor.fetchall()
+    unlike = {frozenset((a, b)) for a, b, is_unlike, *_distances in rows if is_unlike}
+    for a, b, is_unlike, *distances in rows:
+        if is_unlike or (are_near and frozenset((a, b)) in unlike):
+            continue
+        told = zip(judges, distances, strict=True)
+        scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
+        if scores and (not are_near or is_near(scores, weights)):
+            found[a, b] = profiles.blend(scores, weights)
     return found
 
 
 def is_near(scores: Mapping[str, float], weights: Ranking) -> bool:
     """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
     least = conf.get().fold_from
-    return profiles.blend(scores, weights) >= least and all(
-        scores[name] >= least - SHORT for name in weights if name in scores
-    )
+    known = [name for name in weights if name in scores]
+    if sum(weights[name] for name in known) < sum(weights.values()) / 2:  # too little is known of them yet
+        return False
+    return profiles.blend(scores, weights) >= least and all(scores[name] >= least - SHORT for name in known)
 
 
 def _weights() -> dict[str, float]:
@@ -228,7 +238,7 @@ def _without(
     return records.exclude(pk__in=passed)
 
 
-def _values(source: ImageSource, path: str, found: list[Ranked]) -> dict[str, Any]:
+def values_at(source: ImageSource, path: str, found: list[Ranked]) -> dict[str, Any]:
     """What the objects of the candidates have at this path of fields, by object id."""
     objects = source.objects.filter(pk__in=[one.candidate.object_id for one in found])
     return {source.object_id(pk): value for pk, value in objects.values_list("pk", path)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -69,7 +69,7 @@ class Match:
 
 
 def similar_to(
-    query: Example | Sequence[Example] | None = None,
+    query: Example | Iterable[Example] | None = None,
     *,
     model: type[models.Model] | str | None = None,
     queryset: models.QuerySet[Any] | None = None,

@@ -52,7 +52,7 @@ def records_of(
     source: ImageSource,
     allowed: Iterable[models.QuerySet[Any]],
     excluded: Iterable[Any],
-    operands: Iterable[Operand] = (),
+    searched_by: Iterable[Any] = (),
 ) -> IndexedImageQuerySet:
     """The records that may come back: of the objects of all these querysets, but for those with these primary keys,
     and those that are marked as not alike with an object that is searched by."""
@@ -61,7 +61,7 @@ def records_of(
         .among(source, *allowed)
         .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     )
-    queries = {operand.object_id for operand in operands if operand.object_id}
+    queries = {source.object_id(pk) for pk in searched_by}
     return records.filter(marks.allowed(source, queries)) if queries else records
 
 
@@ -133,18 +133,19 @@ def near(
     source_id = Source.objects.id_of(source)
     names = [operand.form.name for operand in operands]
     indexed = {o.form.name for o in operands if getattr(o.form, "has_index", True)}
+    exactly = set(names) - indexed
     enough = {name: max(limit, pool) for name, pool in pools.items()}
     # Fewer save time only where there is an index, which for most searches need not go on then.
     first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
     rows: list[tuple[Any, ...]]
     with indexes.scanning() as cursor:
         try:
-            cursor.execute(*statements.nearest(source_id, operands, records, first))
+            cursor.execute(*statements.nearest(source_id, operands, records, first, exactly))
             rows = cursor.fetchall()
             found_by = Counter(number for row in rows for number in row[3])
             short = {name for n, name in enumerate(names) if name in indexed and found_by[n] < first[name]}
             if short or (indexed and len(rows) < limit):
-                cursor.execute(*statements.nearest(source_id, operands, records, enough, exactly=short))
+                cursor.execute(*statements.nearest(source_id, operands, records, enough, exactly | short))
                 rows = cursor.fetchall()
         except EmptyResultSet:
             return []
@@ -194,9 +195,9 @@ def blended(operands: list[Operand], found: list[Candidate], weights: Ranking) -
 
 
 def in_order(found: Iterable[Ranked]) -> list[Ranked]:
-    return sorted(found, key=_order)
+    return sorted(found, key=place)
 
 
-def _order(one: Ranked) -> tuple[Any, ...]:
-    object_id = one.candidate.object_id
-    return -one.similarity, sum(one.candidate.distances.values()), len(object_id), object_id
+def place(one: Ranked) -> tuple[float, float, int]:
+    """By what candidates are put in order."""
+    return -one.similarity, sum(one.candidate.distances.values()), one.candidate.record_id

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict, cast
 
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from .. import conf, images, registry, signatures
-from ..models import IndexedImageQuerySet
+from ..models import IndexedImage, IndexedImageQuerySet
 from ..registry import ImageSource
 from . import choosing, copies, nearest, queries, rankings, reranking, steering
 from .queries import Operand
@@ -57,6 +57,16 @@ EACH = choosing.Choice(fold=False)
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is searched by: the signatures of the examples that have some, and of those that nothing shall look like;
+    and which of the examples, of those that have some, are objects."""
+
+    likes: list[list[Operand]]
+    unlikes: list[list[Operand]]
+    objects: list[models.Model]
+
+
+@dataclass(frozen=True)
 class Search:
     """A search that is yet to be run: by examples, each an object, the bytes of a picture, or a text."""
 
@@ -79,50 +89,75 @@ class Search:
         Raises:
             UnreadableImage, SearchTimeout: as `similar_to`.
         """
-        best = self._best()
+        asked = self.asked()
+        best = self.best(asked)
         if best or self.fallback is None:
             return best
-        return steering.fallen_back(self.source, self.fallback, self.allowed, self.excluded, self.limit)
-
-    def _best(self) -> list[nearest.Ranked]:
-        likes, unlikes = (
-            list(filter(None, (self.operands(example, box) for example in group)))
-            for group, box in ((self.examples, self.box), (self.unlike, None))
+        visible = self.allowed[0]
+        records = self.records(
+            item
+            for item in self._objects(self.examples)
+            if item in asked.objects or self.source.includes(visible, item)
         )
-        if not likes:
+        return steering.fallen_back(self.source, self.fallback, records, self.allowed, self.excluded, self.limit)
+
+    def asked(self) -> Asked:
+        """The signatures of all examples."""
+        likes = [(example, self.operands(example, self.box)) for example in self.examples]
+        unlikes = [self.operands(example) for example in self.unlike]
+        return Asked(
+            likes=[operands for _example, operands in likes if operands],
+            unlikes=[operands for operands in unlikes if operands],
+            objects=self._objects(example for example, operands in likes if operands),
+        )
+
+    def best(self, asked: Asked) -> list[nearest.Ranked]:
+        """What is like the examples, best first."""
+        if not asked.likes:
             return []
         if self.proof is None:
-            return self._chosen(likes, unlikes, self.limit, self.min_similarity)
-        count, prove = PROOFS[self.proof]
-        found = self._chosen(likes, unlikes, max(self.limit, count), 0)
-        proven = prove(self.source, self.examples[0], likes[0], found)
-        return nearest.at_least(self.min_similarity, proven)[: self.limit]
+            return self._chosen(asked, self.choice, self.limit, self.min_similarity)
+        # The proof says which one of an object's pictures is the best.
+        count, _prove = PROOFS[self.proof]
+        found = self._chosen(asked, replace(self.choice, distinct=""), max(self.limit, count), 0)
+        best = nearest.at_least(self.min_similarity, self.proven(asked, found))
+        if self.choice.distinct:
+            best = choosing.once(best, choosing.values_at(self.source, self.choice.distinct, best))
+        return best[: self.limit]
 
-    def _chosen(
-        self,
-        likes: list[list[Operand]],
-        unlikes: list[list[Operand]],
-        limit: int,
-        min_similarity: float,
-    ) -> list[nearest.Ranked]:
-        records = self.records([operand for operands in likes for operand in operands])
-        return choosing.chosen(
-            self.source,
-            self.choice,
-            lambda count, among: steering.scored(self.source, likes, unlikes, self.weights, among, count),
-            records,
-            {operand.form.name: operand.form for operand in likes[0]},
-            limit,
-            min_similarity,
-        )
+    def proven(self, asked: Asked, found: list[nearest.Ranked]) -> list[nearest.Ranked]:
+        """The same by what comparing the pictures says, where that is asked for."""
+        if self.proof is None:
+            return found
+        _count, prove = PROOFS[self.proof]
+        return prove(self.source, self.examples[0], asked.likes[0], found)
 
-    def records(self, operands: list[Operand]) -> IndexedImageQuerySet:
-        """The records that may come back."""
-        records = nearest.records_of(self.source, self.allowed, self.excluded, operands)
+    def scored(self, asked: Asked, records: models.QuerySet[IndexedImage], limit: int) -> list[nearest.Ranked]:
+        """The candidates for so many matches among some records, best first."""
+        return steering.scored(self.source, asked.likes, asked.unlikes, self.weights, records, limit)
+
+    def records(self, objects: Iterable[models.Model]) -> IndexedImageQuerySet:
+        """The records that may come back where these objects are searched by."""
+        pks = [item.pk for item in objects]
+        records = nearest.records_of(self.source, self.allowed, self.excluded, pks)
         if not self.choice.distinct:
             return records
-        objects = [example.pk for example in self.examples if isinstance(example, models.Model)]
-        return records.among(self.source, choosing.others(self.source, objects, self.choice.distinct))
+        return records.among(self.source, choosing.others(self.source, pks, self.choice.distinct))
+
+    def _chosen(self, asked: Asked, choice: choosing.Choice, limit: int, min_similarity: float) -> list[nearest.Ranked]:
+        return choosing.chosen(
+            self.source,
+            choice,
+            lambda count, among: self.scored(asked, among, count),
+            self.records(asked.objects),
+            {operand.form.name: operand.form for operand in asked.likes[0]},
+            limit,
+            min_similarity,
+            in_order=len(asked.likes) == 1 and not asked.unlikes,
+        )
+
+    def _objects(self, examples: Iterable[Subject]) -> list[models.Model]:
+        return [example for example in examples if isinstance(example, models.Model) and example.pk is not None]
 
     def operands(self, example: Subject, box: images.Box | None = None) -> list[Operand]:
         """The signatures of an example; none of an object that is not indexed, or may not be seen."""
@@ -139,7 +174,7 @@ PROOFS = {"copy": (copies.POOL, copies.judged), "keypoints": (reranking.BEST, re
 
 
 def plan(
-    query: Example | Sequence[Example] | None = None,
+    query: Example | Iterable[Example] | None = None,
     *,
     text: str | None = None,
     model: type[models.Model] | str | None = None,
@@ -165,7 +200,7 @@ def plan(
     Raises:
         NotRegistered, UnreadableImage, ValueError: as `similar_to`.
     """
-    given, unwanted = examples_of(query), list(unlike)
+    given, unwanted, left_out = examples_of(query), list(unlike), list(exclude)
     objects = [example for example in (*given, *unwanted) if isinstance(example, models.Model)]
     if bool(given) == (text is not None):
         raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
@@ -175,9 +210,11 @@ def plan(
         raise ValueError("To search by a picture or text, say where: similar_to(file, model=Product).")
     else:
         source = registry.get(model, field)
-    for item in objects:
+    for item in (*objects, *left_out):
         if not isinstance(item, source.model):
             raise ValueError(f"{item!r} is not a {source.model.__name__}, among which is searched.")
+    if queryset is not None and not issubclass(queryset.model, source.model):
+        raise ValueError(f"The queryset is of {queryset.model.__name__}, not of {source.model.__name__}.")
     one_whole = len(given) == 1 and box is None
     proof = proof_of(mode, rerank, by_text=text is not None, one_whole=one_whole, diversity=diversity)
     if text is not None:
@@ -203,7 +240,7 @@ def plan(
         examples=[_subject(example) for example in given] if text is None else [clean_text(text)],
         weights=shares,
         allowed=[visible] if queryset is None else [visible, queryset],
-        excluded=[item.pk for item in (*exclude, *objects)],
+        excluded=[item.pk for item in (*left_out, *objects)],
         limit=limit,
         min_similarity=least,
         choice=choice,
@@ -214,16 +251,20 @@ def plan(
     )
 
 
-def examples_of(query: Example | Sequence[Example] | None) -> list[Example]:
+def examples_of(query: Example | Iterable[Example] | None) -> list[Example]:
     """The objects and pictures of a query, which may be one of them."""
     if query is None:
         return []
-    return list(query) if isinstance(query, Sequence) else [query]
+    if isinstance(query, Iterable) and not isinstance(query, models.Model) and not hasattr(query, "read"):
+        return list(query)
+    return [cast("Example", query)]
 
 
 def _subject(example: Example) -> models.Model | bytes:
     if isinstance(example, models.Model):
         return example
+    if not hasattr(example, "read"):
+        raise ValueError(f"Search by an object or an open binary file, not by {example!r:.80}.")
     return images.read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 

@@ -20,8 +20,7 @@ from . import statements
 class Operand:
     """The query's signature by one version of a method: a value, or the record that has it; and its distances' percent.
 
-    `described` is what the method saw, rounded as if it were stored, of a picture that is not. `object_id` is of the
-    object that the record is of.
+    `described` is what the method saw, rounded as if it were stored, of a picture that is not.
     """
 
     form: Form
@@ -29,7 +28,6 @@ class Operand:
     literal: str = ""
     described: Any = None
     record_id: int = 0
-    object_id: str = ""
 
 
 def described(
@@ -92,7 +90,7 @@ def stored(
         return []
     current = signatures.enabled()
     found = {
-        form.name: Operand(form, form.similarity, record_id=form.record_id, object_id=object_id)
+        form.name: Operand(form, form.similarity, record_id=form.record_id)
         for form in forms
         if form.is_serving or form.version == current[form.name].version
     }

@@ -30,7 +30,9 @@ def weights_of(method: str | None = None, ranking: Ranking | str | None = None) 
             message = _("There is no method “%(name)s” here; there are: %(known)s.")
             raise ValueError(message % {"name": name, "known": ", ".join(enabled)})
     if not conf.is_ranking(weights):
-        raise ValueError(_("A ranking must give at least one method a weight above 0, and none a negative one."))
+        raise ValueError(
+            _("A ranking gives at least one method a weight above 0, and none a negative one, or one above a million.")
+        )
     return {name: float(weight) for name, weight in weights.items() if weight}
 
 

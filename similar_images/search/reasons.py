@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from .. import marks, permissions
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
-from . import nearest, planning, statements
+from . import choosing, nearest, planning, statements, steering
 from .planning import Example, Options
-from .queries import Operand
-from .rankings import Ranking
+
+Rows = list[tuple[Any, ...]]
 
 CHUNK = 2_000
 """Records that are ranked at a time."""
@@ -45,7 +45,7 @@ class Reason:
 
 
 def why_not(
-    query: Example | Sequence[Example],
+    query: Example | Iterable[Example],
     other: models.Model,
     *,
     model: type[models.Model] | str | None = None,
@@ -65,7 +65,7 @@ def why_not(
         raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
     if not plan.source.includes(plan.allowed[0], other):
         return invisible() if permissions.may_view(request, plan.source) else unknown()
-    return of(plan, other)
+    return of(plan, other, tells_errors=permissions.may_view(request, plan.source))
 
 
 def unknown() -> Reason:
@@ -76,14 +76,14 @@ def invisible() -> Reason:
     return Reason("invisible", _("It may not be seen by whoever asks."))
 
 
-def of(plan: planning.Search, other: models.Model) -> Reason:
-    """Why an object that may be seen does not come back from a search."""
+def of(plan: planning.Search, other: models.Model, *, tells_errors: bool = False) -> Reason:
+    """Why an object that may be seen does not come back from a search; with the words of errors, if staff asks."""
     source, own_id = plan.source, plan.source.object_id(other.pk)
-    plan = replace(plan, fallback=None)
-    for rank, one in enumerate(plan.run(), start=1):
+    asked = plan.asked()
+    for rank, one in enumerate(plan.best(asked), start=1):
         if one.candidate.object_id == own_id and one.candidate.file_name == source.file_name(other):
             return _placed("listed", _("It is there, in place %(rank)s with %(similarity)s %%."), one, rank)
-    return _left_out(plan, other) or _too_far(plan, other)
+    return _left_out(plan, other) or _too_far(plan, asked, other) or _not_comparable(source, other, tells_errors)
 
 
 def _left_out(plan: planning.Search, other: models.Model) -> Reason | None:
@@ -105,27 +105,32 @@ def _left_out(plan: planning.Search, other: models.Model) -> Reason | None:
     return None
 
 
-def _too_far(plan: planning.Search, other: models.Model) -> Reason:
-    """Where an object stands that may come back, and does not."""
-    source, weights, own_id = plan.source, plan.weights, plan.source.object_id(other.pk)
-    operands = plan.operands(plan.examples[0], plan.box)
-    if not operands:
+def _too_far(plan: planning.Search, asked: planning.Asked, other: models.Model) -> Reason | None:
+    """Where an object stands that may come back, and does not; None where it can't be compared."""
+    source, own_id = plan.source, plan.source.object_id(other.pk)
+    if not asked.likes:
         return Reason("no-query", _("What is searched by has no picture that is indexed and may be seen."))
-    records = plan.records(operands)
-    own = _distances(source, operands, records.filter(object_id=own_id, file_name=source.file_name(other)))
-    stored = [one._replace(distances=dict(one.distances)) for one in own]
-    best = nearest.blended(operands, nearest.refined(operands, own), weights)
+    if plan.choice.distinct:
+        of_query = choosing.others(source, [item.pk for item in asked.objects], plan.choice.distinct)
+        if not source.includes(of_query, other):
+            return Reason("folded", _("It is another picture of what is searched by."))
+    records = plan.records(asked.objects)
+    own = records.filter(object_id=own_id, file_name=source.file_name(other))
+    rows = [row for chunk in _chunks(plan, asked, own) for row in chunk]
+    best = plan.proven(asked, steering.ranked(asked.likes, asked.unlikes, plan.weights, rows))
     if not best:
-        return _not_comparable(source, other)
+        return None
     if round(best[0].similarity, 1) < plan.min_similarity:
         least = number_format(plan.min_similarity, use_l10n=True)
         text = _("It is %(similarity)s %% similar, and at least %(least)s %% are asked for.")
         return _placed("below-threshold", text, best[0], None, least=least)
-    if _is_folded(plan, own_id):
+    whole = replace(plan, limit=choosing.MOST, min_similarity=0)
+    rank = _place_in(whole.best(asked), own_id)
+    if rank is None and _place_in(replace(whole, choice=planning.EACH).best(asked), own_id):
         text = _("A near copy of it comes in its place, or variety was asked for; it is %(similarity)s %% similar.")
         return _placed("folded", text, best[0], None)
-    ids = [one.candidate.object_id for one in nearest.scored(source, operands, weights, records, plan.limit)]
-    rank = ids.index(own_id) + 1 if own_id in ids else _exact_rank(source, operands, weights, records, stored[0])
+    if rank is None:
+        rank = _exact_rank(plan, asked, records, rows)
     if rank > plan.limit:
         text = _("It comes further down, in place %(rank)s with %(similarity)s %%; %(limit)s are shown.")
         return _placed("beyond-limit", text, best[0], rank, limit=plan.limit)
@@ -133,19 +138,17 @@ def _too_far(plan: planning.Search, other: models.Model) -> Reason:
     return _placed("missed", text, best[0], rank)
 
 
-def _is_folded(plan: planning.Search, object_id: str) -> bool:
-    """Whether an object is left out for others that come in its place."""
-    if not (plan.choice.folds or plan.choice.diversity or plan.choice.distinct):
-        return False
-    choice = replace(plan.choice, fold=False, diversity=0, distinct="")
-    return object_id in {one.candidate.object_id for one in replace(plan, choice=choice).run()}
+def _place_in(found: list[nearest.Ranked], object_id: str) -> int | None:
+    return next((place for place, one in enumerate(found, start=1) if one.candidate.object_id == object_id), None)
 
 
-def _not_comparable(source: ImageSource, other: models.Model) -> Reason:
+def _not_comparable(source: ImageSource, other: models.Model, tells_errors: bool) -> Reason:
     record = IndexedImage.objects.of(source).filter(object_id=source.object_id(other.pk)).first()
     if record is None:
         return Reason("not-indexed", _("It has no picture, or one that nothing is known of yet."))
     if record.status == IndexedImage.Status.FAILED:
+        if not tells_errors:
+            return Reason("not-indexed", _("Its picture could not be indexed."))
         return Reason("not-indexed", _("Its picture could not be indexed: %(error)s") % {"error": record.error})
     if record.status == IndexedImage.Status.PENDING or record.file_name != source.file_name(other):
         return Reason("not-indexed", _("Its picture is yet to be indexed."))
@@ -164,27 +167,22 @@ def _placed(code: str, text: str, one: nearest.Ranked, rank: int | None, **more:
     )
 
 
-def _distances(
-    source: ImageSource, operands: list[Operand], records: models.QuerySet[IndexedImage]
-) -> list[nearest.Candidate]:
-    with connections[router.db_for_read(Signature)].cursor() as cursor:
-        cursor.execute(*statements.distances(Source.objects.id_of(source), operands, records))
-        return nearest.read(operands, cursor.fetchall())
+def _exact_rank(plan: planning.Search, asked: planning.Asked, records: models.QuerySet[IndexedImage], own: Rows) -> int:
+    """The place of a record among all, by stored distances."""
+
+    def places(rows: Rows) -> list[tuple[float, float, int]]:
+        ranked = steering.ranked(asked.likes, asked.unlikes, plan.weights, rows, truly=False)
+        return [nearest.place(one) for one in ranked]
+
+    (own_place,) = places(own)
+    return 1 + sum(place < own_place for rows in _chunks(plan, asked, records) for place in places(rows))
 
 
-def _exact_rank(
-    source: ImageSource,
-    operands: list[Operand],
-    weights: Ranking,
-    records: models.QuerySet[IndexedImage],
-    own: nearest.Candidate,
-) -> int:
-    """The place of a candidate among all records, by stored distances and without an index, in bounded memory."""
-    alias, rank = router.db_for_read(Signature), 1
-    others = records.exclude(pk=own.record_id)
+def _chunks(plan: planning.Search, asked: planning.Asked, records: models.QuerySet[IndexedImage]) -> Iterator[Rows]:
+    """The distances of records to all that is asked for, without an index, in bounded memory."""
+    operands = [operand for example in (*asked.likes, *asked.unlikes) for operand in example]
+    alias = router.db_for_read(Signature)
     with transaction.atomic(using=alias, savepoint=False), connections[alias].chunked_cursor() as cursor:
-        cursor.execute(*statements.distances(Source.objects.id_of(source), operands, others))
+        cursor.execute(*statements.distances(Source.objects.id_of(plan.source), operands, records))
         while rows := cursor.fetchmany(CHUNK):
-            best = nearest.blended(operands, [own, *nearest.read(operands, rows)], weights)
-            rank += [one.candidate.record_id for one in best].index(own.record_id)
-    return rank
+            yield rows

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from django.db import models, router
 
 from .. import indexes, vectors
-from ..models import IndexedImage, MethodVersion, Signature
+from ..models import IndexedImage, Mark, MethodVersion, Signature
 from ..signatures.base import Form
 
 if TYPE_CHECKING:
     from .queries import Operand
 
-RECORDS, SIGNATURES, VERSIONS = (model._meta.db_table for model in (IndexedImage, Signature, MethodVersion))
+MARKS, RECORDS, SIGNATURES, VERSIONS = (
+    model._meta.db_table for model in (Mark, IndexedImage, Signature, MethodVersion)
+)
 
 Statement = tuple[str, list[Any]]
 """SQL and its parameters."""
@@ -49,7 +51,8 @@ def nearest(
     """The records that are nearest by any operand, with their distances by all of them.
 
     Each row: record id, object id, file name, the numbers of the operands that put it forward, and a distance by each
-    operand. `pools`: how many a method puts forward. `exactly`: methods that shall use no approximate index.
+    operand. `pools`: how many a method puts forward. `exactly`: methods that shall use no approximate index; of what is
+    equally near by these, the oldest records come first.
 
     Raises:
         EmptyResultSet: there can be no such records.
@@ -60,7 +63,7 @@ def nearest(
     for number, operand in enumerate(operands):
         form = operand.form
         distance, of_version = _distance(source_id, number, operand)
-        order = f"{distance} + 0" if form.name in exactly else distance  # no index is on a sum
+        order = f"{distance} + 0, record_id" if form.name in exactly else distance  # no index is on a sum
         searches.append(
             f"(SELECT record_id, {number} AS operand {of_version} AND record_id IN (SELECT id FROM allowed) "
             f"ORDER BY {order} LIMIT {pools[form.name]})"
@@ -117,8 +120,9 @@ def pairs(
 ) -> Statement:
     """The pairs of these records, and their distances by each of these versions of methods.
 
-    Each row: two record ids, and a distance by each; NULL where the version did not describe both. `reaches`: the
-    largest distance by each of the pairs that are wanted; all of them without it.
+    Each row: two record ids, whether they are marked as not alike, and a distance by each; NULL where the version did
+    not describe both, and where they are marked. `reaches`: the largest distance by each of the pairs that are wanted;
+    all of them without it.
     """
     values, distances = [], []
     for number, form in enumerate(forms):
@@ -131,10 +135,15 @@ def pairs(
     near = "".join(f" AND ({distance} <= %s) IS NOT FALSE" for distance in distances) if reaches else ""
     sql = (
         f"WITH described AS MATERIALIZED (SELECT picture, {', '.join(values)} FROM unnest(%s::bigint[]) AS picture) "
-        f"SELECT a.picture, b.picture, {', '.join(distances)} "
-        f"FROM described a JOIN described b ON a.picture < b.picture{near}"
+        f"SELECT a.picture, b.picture, false, {', '.join(distances)} "
+        f"FROM described a JOIN described b ON a.picture < b.picture{near} "
+        f"UNION ALL SELECT a.id, b.id, true, {', '.join(['NULL'] * len(forms))} FROM {MARKS} mark "
+        f"JOIN {RECORDS} a ON a.source_id = mark.source_id AND a.object_id = first_id "
+        f"JOIN {RECORDS} b ON b.source_id = mark.source_id AND b.object_id = second_id "
+        "WHERE mark.source_id = %s AND NOT is_alike AND a.id = ANY(%s) AND b.id = ANY(%s)"
     )
-    return sql, [list(record_ids), *(reaches or ())]
+    ids = list(record_ids)
+    return sql, [ids, *(reaches or ()), source_id, ids, ids]
 
 
 def _value(operand: Operand) -> Statement:

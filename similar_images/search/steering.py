@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from typing import Any, Literal
@@ -10,12 +11,15 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from .. import conf, images
+from ..bounded import SearchTimeout
 from ..models import IndexedImage
 from ..registry import ImageSource
 from . import nearest
 from .nearest import Candidate, Ranked
 from .queries import Operand
 from .rankings import Ranking
+
+logger = logging.getLogger(__name__)
 
 UNLIKE = 0.5
 """The share of the similarity to what is not wanted that is taken off."""
@@ -43,22 +47,35 @@ def scored(
     every = [operand for example in (*likes, *unlikes) for operand in example]
     wide = max(limit, min(WIDER * limit, WIDEST))
     rows = nearest.near(source, every, records, nearest.pools(every, weights, wide), limit)
-    told: list[dict[int, Ranked]] = []
+    return nearest.in_order(ranked(likes, unlikes, weights, rows))
+
+
+def ranked(
+    likes: list[list[Operand]],
+    unlikes: list[list[Operand]],
+    weights: Ranking,
+    rows: Sequence[Sequence[Any]],
+    *,
+    truly: bool = True,
+) -> list[Ranked]:
+    """The rows of a statement by the operands of all examples, in percent; by truer distances where there are any."""
+    by_example: list[dict[int, Ranked]] = []
     start = 0
     for operands in (*likes, *unlikes):
         columns = [(start + n, operand.form.name) for n, operand in enumerate(operands)]
-        found = nearest.refined(operands, [nearest.candidate(row, columns) for row in rows])
-        told.append({one.candidate.record_id: one for one in nearest.blended(operands, found, weights)})
+        found = [nearest.candidate(row, columns) for row in rows]
+        found = nearest.refined(operands, found) if truly else found
+        by_example.append({one.candidate.record_id: one for one in nearest.blended(operands, found, weights)})
         start += len(operands)
     best = []
     for record_id, *_rest in rows:
         wanted, unwanted = (
             [by_record[record_id] for by_record in group if record_id in by_record]
-            for group in (told[: len(likes)], told[len(likes) :])
+            for group in (by_example[: len(likes)], by_example[len(likes) :])
         )
         if wanted:
             best.append(weighed(wanted, unwanted))
-    return nearest.in_order(best)
+    return best
 
 
 def weighed(wanted: Sequence[Ranked], unwanted: Sequence[Ranked]) -> Ranked:
@@ -73,7 +90,8 @@ def weighed(wanted: Sequence[Ranked], unwanted: Sequence[Ranked]) -> Ranked:
         for name in {name: None for one in wanted for name in one.scores}
     }
     similarity = less([one.similarity for one in wanted], [one.similarity for one in unwanted])
-    return Ranked(similarity, nearest.in_order(wanted)[0].candidate, scores)
+    found_by = list(dict.fromkeys(name for one in wanted for name in one.candidate.found_by))
+    return Ranked(similarity, nearest.in_order(wanted)[0].candidate._replace(found_by=found_by), scores)
 
 
 def checked(box: Sequence[float]) -> images.Box:
@@ -97,22 +115,30 @@ def file_of(source: ImageSource, item: models.Model, visible: models.QuerySet[An
 
     Raises:
         UnreadableImage: it is missing or too large.
+        SearchTimeout: the storage does not give it.
     """
     name = source.file_name(item)
     if not name or not source.includes(visible, item):
         return b""
-    return images.read(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+    try:
+        return images.read(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+    except (images.UnreadableImage, *images.INTERRUPTIONS):
+        raise
+    except Exception as error:  # whatever a storage raises where it is down
+        logger.warning("%s of %s can't be read: %s", name, source.label, error)
+        raise SearchTimeout(_("The picture can't be read now; try again later.")) from None
 
 
 def fallen_back(
     source: ImageSource,
     fallback: Fallback,
+    records: models.QuerySet[IndexedImage],
     allowed: Sequence[models.QuerySet[Any]],
     excluded: Iterable[Any],
     limit: int,
 ) -> list[Ranked]:
     """What a caller wants to see where nothing is similar enough, of what may be seen, at 0 percent."""
-    records = nearest.records_of(source, allowed, excluded).filter(status=IndexedImage.Status.INDEXED)
+    records = records.filter(status=IndexedImage.Status.INDEXED)
     if fallback == "newest":
         found = list(records.order_by("-pk")[:limit])
     else:

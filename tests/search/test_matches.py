@@ -373,5 +373,5 @@ def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configur
     assert len(operands) == 2
     Signature.objects.filter(record__object_id=item.pk).delete()
     weights = {"palette": 1.0, "color": 1.0}
-    records = nearest.records_of(source, [Picture.objects.all()], [item.pk], operands)
+    records = nearest.records_of(source, [Picture.objects.all()], [item.pk])
     assert nearest.scored(source, operands, weights, records, 12) == []
