@@ -57,28 +57,53 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Stored(Picture):
+    """A picture of a source: that of the object with this id."""
+
+    object_id: str
+    file_name: str
+
+    @classmethod
+    def of(cls, source: ImageSource, record: IndexedImage) -> Stored:
+        """The picture of a record that is indexed."""
+        name = f"{record.object_id}: {record.file_name}"
+        size = record.width or 0, record.height or 0
+        read = partial(images.read, source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        return cls(name, record.sha256, *size, read, record.object_id, record.file_name)
+
+
+Twins = tuple[Picture, Picture]
+"""The first picture of some bytes, and another with the same."""
+
+
+@dataclass(frozen=True)
 class Collection:
     """Pictures of different content, what each method saw in them, and those that are the same file as one of them.
 
-    `twins`: pairs of a picture of `pictures` and another with the same bytes.
+    `twins`: each with the one of `pictures` that has the same bytes.
     """
 
     pictures: list[Picture]
-    twins: list[tuple[Picture, Picture]]
+    twins: list[Twins]
     looks: Mapping[str, Look]
 
     @classmethod
     def of(cls, pictures: Iterable[Picture], methods: Iterable[Method], seen: Seen) -> Collection:
         """`seen` tells what a method saw in each orientation of a picture; None is nothing."""
-        first: dict[str, Picture] = {}
-        twins = [
-            (first[picture.sha256], picture)
-            for picture in pictures
-            if first.setdefault(picture.sha256, picture) is not picture
-        ]
-        distinct = list(first.values())
+        distinct, twins = told_apart(pictures)
         looks = {method.name: Look.of(method, [seen(picture, method) for picture in distinct]) for method in methods}
         return cls(distinct, twins, looks)
+
+
+def told_apart(pictures: Iterable[Picture]) -> tuple[list[Picture], list[Twins]]:
+    """Pictures of different content, and those that are the same file as one of them, each with that one."""
+    first: dict[str, Picture] = {}
+    twins = [
+        (first[picture.sha256], picture)
+        for picture in pictures
+        if first.setdefault(picture.sha256, picture) is not picture
+    ]
+    return list(first.values()), twins
 
 
 def files_of(folder: Path) -> list[File]:
@@ -163,14 +188,11 @@ def of_source(source: ImageSource, methods: Sequence[Method]) -> tuple[Collectio
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True).iterator()}
     records = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED).order_by("pk")
     values = {method: _stored(source, method) for method in methods}
-    storage, max_bytes = source.field.storage, conf.get().max_bytes
     pictures: list[Picture] = []
     ids: dict[str, int] = {}
     for record in records.iterator():
         if record.object_id in known and all(record.pk in of_method for of_method in values.values()):
-            read = partial(images.read, storage, record.file_name, max_bytes=max_bytes)
-            size = record.width or 0, record.height or 0
-            pictures.append(Picture(f"{record.object_id}: {record.file_name}", record.sha256, *size, read))
+            pictures.append(Stored.of(source, record))
             ids.setdefault(record.sha256, record.pk)
     found = Collection.of(pictures, methods, lambda picture, method: values[method][ids[picture.sha256]])
     return found, len(known) - len(pictures)

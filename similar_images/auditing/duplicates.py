@@ -11,16 +11,15 @@ from django.db.models import Count, Min
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from .. import conf, images, versions
-from ..measures import verdict
+from .. import images, versions
 from ..measures.alignment import Alignment, align
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..registry import ImageSource
 from ..search import copies, nearest, queries
 from ..signatures.base import Form
 from . import report
-from .collection import Picture
-from .proving import Finding, Views, linked
+from .collection import Picture, Stored, told_apart
+from .proving import Finding, Views, linked, same_files
 from .threads import in_threads
 
 LEAST = 50.0
@@ -37,14 +36,6 @@ BATCH = 100
 
 SERIES = 0.6
 """Share of either picture that lies on the other, where both were taken one after the other."""
-
-
-@dataclass(frozen=True)
-class Stored(Picture):
-    """A picture of a source: that of the object with this id."""
-
-    object_id: str
-    file_name: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def find(source: ImageSource, jobs: int, progress: Callable[[Sequence[int]], Ite
         jobs: threads that compare pictures.
         progress: shows that the batches are being worked on, as tqdm does.
     """
-    proven = list(_twins(source))
+    proven = list(_same_files(source))
     series: list[Finding] = []
     problems: list[str] = []
     seen: set[tuple[int, int]] = set()
@@ -121,22 +112,12 @@ def _indexed(source: ImageSource) -> IndexedImageQuerySet:
     return IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED)
 
 
-def _picture(source: ImageSource, record: IndexedImage) -> Stored:
-    read = partial(images.read, source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
-    name = f"{record.object_id}: {record.file_name}"
-    size = record.width or 0, record.height or 0
-    return Stored(name, record.sha256, *size, read, record.object_id, record.file_name)
-
-
-def _twins(source: ImageSource) -> Iterator[Finding]:
+def _same_files(source: ImageSource) -> Iterator[Finding]:
     """The pictures that are the same file as another."""
     several = _indexed(source).values("sha256").annotate(count=Count("pk")).filter(count__gt=1).values("sha256")
-    text = verdict.Verdict("same-file").text
-    first: dict[str, Picture] = {}
-    for record in _indexed(source).filter(sha256__in=several).order_by("pk").iterator():
-        picture = _picture(source, record)
-        if first.setdefault(record.sha256, picture) is not picture:
-            yield Finding(first[record.sha256], picture, "same-file", text, {})
+    records = _indexed(source).filter(sha256__in=several).order_by("pk").iterator()
+    _first, twins = told_apart(Stored.of(source, record) for record in records)
+    return same_files(twins)
 
 
 def _pairs(source: ImageSource, keys: Sequence[int], seen: set[tuple[int, int]]) -> Iterator[Pair]:
@@ -157,7 +138,7 @@ def _pairs(source: ImageSource, keys: Sequence[int], seen: set[tuple[int, int]])
             pair = min(key, one.candidate.record_id), max(key, one.candidate.record_id)
             if pair not in seen and (other := others.get(one.candidate.record_id)):
                 seen.add(pair)
-                yield Pair(_picture(source, record), _picture(source, other), one.scores)
+                yield Pair(Stored.of(source, record), Stored.of(source, other), one.scores)
 
 
 def _likest(source: ImageSource, record: IndexedImage, forms: Iterable[Form]) -> list[nearest.Ranked]:

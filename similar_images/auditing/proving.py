@@ -14,7 +14,7 @@ from .. import conf, images
 from ..measures import verdict
 from ..measures.base import LONG_SIDE, View, reduced
 from .candidates import Pair
-from .collection import Collection, Picture
+from .collection import Collection, Picture, Twins
 from .memory import Memory
 from .threads import in_threads
 
@@ -106,10 +106,10 @@ def _described(collection: Collection, place: int, view: View) -> View:
     return view
 
 
-def twins(collection: Collection) -> Iterator[Finding]:
-    """The pictures that are the same file as another."""
+def same_files(twins: Iterable[Twins]) -> Iterator[Finding]:
+    """What twins are to each other."""
     same = verdict.Verdict("same-file")
-    return (Finding(a, b, "same-file", same.text, {}) for a, b in collection.twins)
+    return (Finding(a, b, "same-file", same.text, {}) for a, b in twins)
 
 
 def linked(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -183,7 +183,7 @@ class Command(BaseCommand):
     def _find(self, memory: Memory, kinds: list[str], options: dict[str, Any]) -> dict[str, Any]:
         found, problems = self._stored(options) if options["source"] else self._described(memory, options)
         pairs = candidates(found.looks, threshold=options["threshold"], nearest=options["nearest"])
-        findings = list(proving.twins(found))
+        findings = list(proving.same_files(found.twins))
         for proven in self._bar(options, proving.prove(found, pairs, memory, options["jobs"]), len(pairs), "pair"):
             if isinstance(proven, str):
                 problems.append(proven)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from similar_images import registry
 from similar_images.auditing import duplicates
+from similar_images.auditing.collection import Stored
 from similar_images.evaluation.describing import one_core
 from similar_images.models import IndexedImage
 
@@ -84,7 +85,7 @@ class Command(BaseCommand):
 
 
 def _as_json(found: duplicates.Duplicates) -> dict[str, Any]:
-    def told(groups: list[list[duplicates.Stored]]) -> list[list[dict[str, Any]]]:
+    def told(groups: list[list[Stored]]) -> list[list[dict[str, Any]]]:
         return [
             [{"object": p.object_id, "file": p.file_name, "width": p.width, "height": p.height} for p in group]
             for group in groups
