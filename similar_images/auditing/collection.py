@@ -18,9 +18,9 @@ from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
 from ..signatures.base import Method
 from ..signatures.hashes import Hash
+from ..threads import in_threads
 from .candidates import Look
 from .memory import Memory
-from .threads import in_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,10 +17,10 @@ from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..registry import ImageSource
 from ..search import copies, nearest, queries
 from ..signatures.base import Form
+from ..threads import in_threads
 from . import report
 from .collection import Picture, Stored, told_apart
 from .proving import Finding, Views, linked, same_files
-from .threads import in_threads
 
 LEAST = 50.0
 """Percent by any method from which on two pictures are compared."""

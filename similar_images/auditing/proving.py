@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from .. import conf, images
 from ..measures import verdict
 from ..measures.base import LONG_SIDE, View, reduced
+from ..threads import in_threads
 from .candidates import Pair
 from .collection import Collection, Picture, Twins
 from .memory import Memory
-from .threads import in_threads
 
 VIEWS = 128
 """Pictures that are held in memory, each some 2 MB with what comparing made of it."""

@@ -20,8 +20,8 @@ from .. import conf, images, measures
 from ..measures import canvas
 from ..measures.base import reduced
 from ..measures.verdict import Verdict
+from ..threads import in_threads
 from .proving import Finding, Views, groups
-from .threads import in_threads
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..auditing.threads import in_threads
 from ..measures.base import View, reduced
 from ..search import reranking
+from ..threads import in_threads
 from .describing import decode, one_core
 from .pictures import Item
 
