@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from . import conf, indexes, vectors, versions
 from .evaluation.calibration import measure
-from .evaluation.describing import one_core
 from .evaluation.retrieval import judge
 from .evaluation.stored import of_source
 from .models import IndexedImage, MethodVersion, Projection, Signature, Source
+from .opencv import one_core
 from .registry import ImageSource
 from .signatures.base import Method
 from .signatures.distances import BLOCK, Signatures

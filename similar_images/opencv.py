@@ -1,8 +1,12 @@
-"""Which features the installed OpenCV has: builds differ, and OpenCV 5 moved some of them to the contrib modules."""
+"""The installed OpenCV: which features it has, and how many cores it uses.
+
+Builds differ, and OpenCV 5 moved some features to the contrib modules.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,3 +47,16 @@ def creator(feature: str) -> Callable[..., Any] | None:
         getattr(cv2, "xfeatures2d", None), name, None
     )
     return found
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """OpenCV uses one core meanwhile."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

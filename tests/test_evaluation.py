@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from similar_images import registry, vectors
 from similar_images.evaluation import report
-from similar_images.evaluation.describing import describe, one_core
+from similar_images.evaluation.describing import describe
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.retrieval import CUTS, METRICS, judge, retrieve, searchable
 from similar_images.evaluation.robustness import withstand
 from similar_images.evaluation.transforms import TRANSFORMS, Transform
 from similar_images.models import IndexedImage, Signature, Source
+from similar_images.opencv import one_core
 from similar_images.search import queries
 from similar_images.signatures.base import Method, Metric, Storage
 from similar_images.signatures.color import Color

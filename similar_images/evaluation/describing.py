@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING
 
-import cv2
-
 from .. import images
+from ..opencv import one_core
 from ..signatures.base import Method
 from ..signatures.distances import Signatures
 from .pictures import Item
@@ -68,14 +66,3 @@ def describe(items: Iterable[Item], methods: Mapping[str, Method], max_pixels: i
         {name: 1000 * median(taken) for name, taken in times.items() if taken},
         unreadable,
     )
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """OpenCV uses one core meanwhile."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

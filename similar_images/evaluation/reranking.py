@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..measures.base import View, reduced
+from ..opencv import one_core
 from ..search import reranking
 from ..threads import in_threads
-from .describing import decode, one_core
+from .describing import decode
 from .pictures import Item
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from similar_images import conf, registry, signatures, versions
 from similar_images.evaluation.calibration import FEWEST, measure
-from similar_images.evaluation.describing import one_core
 from similar_images.evaluation.stored import of_source
 from similar_images.images import UnreadableImage
 from similar_images.models import MethodVersion, Source
+from similar_images.opencv import one_core
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method, percent
 

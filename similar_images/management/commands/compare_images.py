@@ -21,9 +21,9 @@ from similar_images.auditing import collection, proving, report
 from similar_images.auditing.candidates import candidates
 from similar_images.auditing.collection import MEMORY, Collection
 from similar_images.auditing.memory import Memory
-from similar_images.evaluation.describing import one_core
 from similar_images.images import UnreadableImage
 from similar_images.measures.verdict import Kind
+from similar_images.opencv import one_core
 from similar_images.signatures.base import Method
 
 METHODS = ("embedding", "color", "phash")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from similar_images import conf, profiles, registry, signatures
 from similar_images.evaluation import drawing, report
-from similar_images.evaluation.describing import Described, decode, describe, one_core
+from similar_images.evaluation.describing import Described, decode, describe
 from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
 from similar_images.evaluation.reranking import Proofs
 from similar_images.evaluation.retrieval import METRICS, RANDOM, Retrieval, retrieve, searchable
@@ -27,6 +27,7 @@ from similar_images.evaluation.robustness import COPY_METRICS, Robustness, withs
 from similar_images.evaluation.stored import of_source
 from similar_images.evaluation.transforms import Pixels
 from similar_images.images import UnreadableImage
+from similar_images.opencv import one_core
 from similar_images.signatures.base import Method
 
 TRANSFORMED = 100

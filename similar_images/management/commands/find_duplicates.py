@@ -12,8 +12,8 @@ from tqdm import tqdm
 from similar_images import registry
 from similar_images.auditing import duplicates
 from similar_images.auditing.collection import Stored
-from similar_images.evaluation.describing import one_core
 from similar_images.models import IndexedImage
+from similar_images.opencv import one_core
 
 PROBLEMS_SHOWN = 20
 
