@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".tif", ".tiff", ".bmp")
+"""Of files of these formats, in lower case."""
 
 WORKING_SIDE = 640
 """Pictures are decoded so that their long side keeps at least this many pixels, and less than twice as many."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import conf, images, vectors
-from ..evaluation.pictures import SUFFIXES
 from ..measures.base import reduced
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
@@ -115,7 +114,7 @@ def files_of(folder: Path) -> list[File]:
             continue
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in images.SUFFIXES and path.is_file():
                 files.append(_file(folder, path))
     return sorted(files, key=lambda file: file.name)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ..images import SUFFIXES
+
 LABELS_FILE = "labels.csv"
 LABELS = ("group", "class")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".tif", ".tiff", ".bmp")
 
 
 class BadFolder(ValueError):
