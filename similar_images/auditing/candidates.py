@@ -15,9 +15,6 @@ from ..signatures.distances import BLOCK, Signatures, similarity
 if TYPE_CHECKING:
     from ..signatures.base import Value
 
-if TYPE_CHECKING:
-    from ..signatures.base import Value
-
 # The best of eight orientations is near by chance, too: among 2,000 photos, hashes put 5,368 pairs forward at 50
 # percent, and 687 at 80, with all the copies that neither embedding nor color found.
 LEAST_TURNED = 80.0

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .base import Gray, Pixels
     from .points import Matrix
 
-    Affine = NDArray[np.float32]
-
 SIDE = 192
 """Long side of the larger picture when two aligned ones are compared pixel by pixel."""
 

@@ -144,11 +144,6 @@ class Measure(ABC):
         """A reading in percent: 100 for a picture and itself, 0 for two that have nothing in common."""
         return percent(self.curve, abs(reading.value - self.best))
 
-    @property
-    def higher_is_closer(self) -> bool:
-        """Whether the value rises with likeness."""
-        return self.best > self.worst
-
     def check(self) -> list[str]:
         """What this installation lacks for the measure, in a sentence each; loads no heavy library."""
         return []
