@@ -158,8 +158,7 @@ def opened(picture: Comparable, field: str | None = None) -> tuple[View, str | N
     if isinstance(picture, UploadedFile):
         bounds = settings.search_max_bytes, settings.search_max_pixels
     data = _bytes(picture, field, bounds[0])
-    decoded = images.decode(data, max_pixels=bounds[1])
-    return View(decoded.pixels, (decoded.width, decoded.height)), images.digest(data)
+    return View.of_file(data, max_pixels=bounds[1]), images.digest(data)
 
 
 def _bytes(picture: Any, field: str | None, max_bytes: int) -> bytes:

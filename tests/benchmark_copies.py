@@ -25,21 +25,18 @@ from similar_images import images, signatures
 from similar_images.evaluation.describing import describe
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
-from similar_images.measures.base import LONG_SIDE, View, reduced
+from similar_images.measures.base import LONG_SIDE, View
 from similar_images.search import copies
 from similar_images.search.nearest import Candidate, Ranked
 from similar_images.signatures.distances import Signatures, similarity
 
 CHANGED = 100
+MAX_PIXELS = 80_000_000
 LOOKALIKES = ("furniture", "corel", "emoji", "grocery", "clothing", "dvdcovers")
 
 
-def pixels_of(item: Item) -> Pixels:
-    return images.decode(item.read(), max_pixels=80_000_000).pixels
-
-
-def view_of(pixels: Pixels) -> View:
-    return View(reduced(pixels, LONG_SIDE), (pixels.shape[1], pixels.shape[0]))
+def view_of(item: Item) -> View:
+    return View.of_file(item.read(), max_pixels=MAX_PIXELS, long_side=LONG_SIDE)
 
 
 def found_by_signatures(queries: list[Pixels], base: dict[str, Signatures]) -> Iterator[list[Ranked]]:
@@ -65,7 +62,7 @@ def found_by_signatures(queries: list[Pixels], base: dict[str, Signatures]) -> I
 
 def changed(item: Item) -> Iterator[tuple[str, int, Pixels]]:
     """The picture changed in every way: the transform, its strength, and the pixels."""
-    pixels = pixels_of(item)
+    pixels = images.decode(item.read(), max_pixels=MAX_PIXELS).pixels
     for name, transform in TRANSFORMS.items():
         for strength, picture in enumerate(transform(pixels)):
             yield name, strength, picture
@@ -78,9 +75,9 @@ def search(
     similarity, whether that reached the threshold, and how many others did."""
     cv2.setNumThreads(1)
     place, found_by_query = task
-    rows, views = [], cache(lambda number: view_of(pixels_of(items[number])))
+    rows, views = [], cache(lambda number: view_of(items[number]))
     for (name, strength, query), found in zip(changed(items[place]), found_by_query, strict=True):
-        view, told = view_of(query), {}
+        view, told = View(query), {}
         for one in copies.worth_a_look(found, copies.LOOKED_AT):
             number = one.candidate.record_id
             told[number] = copies.compare(view, views(number), one)
@@ -110,7 +107,7 @@ def lookalikes(folder: Path, label: str, count: int) -> list[tuple[Item, Item]]:
 def are_copies(pair: tuple[Item, Item]) -> bool:
     cv2.setNumThreads(1)
     one = Ranked(0.0, Candidate(0, "", "", {}), {})  # the signatures' own similarity lifts nothing over the threshold
-    told = copies.compare(*(view_of(pixels_of(item)) for item in pair), one)
+    told = copies.compare(*(view_of(item) for item in pair), one)
     return copies.similarity_of(*told, one.similarity) >= copies.MIN_SIMILARITY
 
 
@@ -123,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     enabled = signatures.enabled()
     methods = {name: enabled.get(name) or signatures.load(name, {}) for name in options.method or enabled}
-    described = describe(of_folder(options.datasets / "copydetect"), methods, 80_000_000)
+    described = describe(of_folder(options.datasets / "copydetect"), methods, MAX_PIXELS)
     places = sample(len(described.items), CHANGED)[:: options.every]
     tasks = []
     for place in places:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf, images
 from ..measures import verdict
-from ..measures.base import LONG_SIDE, View, reduced
+from ..measures.base import LONG_SIDE, View
 from ..threads import in_threads
 from .candidates import Pair
 from .collection import Collection, Picture, Twins
@@ -65,8 +65,7 @@ class Views:
         data = picture.read()
         if images.digest(data) != picture.sha256:
             raise images.UnreadableImage(_("The file was changed meanwhile."))
-        decoded = images.decode(data, max_pixels=conf.get().max_pixels)
-        view = View(reduced(decoded.pixels, LONG_SIDE), (decoded.width, decoded.height))
+        view = View.of_file(data, max_pixels=conf.get().max_pixels, long_side=LONG_SIDE)
         with self._lock:
             self._views[picture.sha256] = view
             while len(self._views) > VIEWS:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..measures.base import View, reduced
+from ..measures.base import View
 from ..opencv import one_core
 from ..search import reranking
 from ..threads import in_threads
-from .describing import decode
 from .pictures import Item
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ class Proofs:
 
     def __init__(self, items: Iterable[Item], max_pixels: int) -> None:
         def points_of(item: Item) -> Points:
-            return reranking.keypoints(View(reduced(decode(item, max_pixels), reranking.SIDE)))
+            view = View.of_file(item.read(), max_pixels=max_pixels, long_side=reranking.SIDE)
+            return reranking.keypoints(view)
 
         with one_core():
             self._points = list(in_threads(points_of, items, os.cpu_count() or 1))

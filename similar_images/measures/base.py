@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from .. import images
 from ..signatures.base import Curve, percent
 
 if TYPE_CHECKING:
@@ -41,6 +42,17 @@ class View:
     @classmethod
     def of(cls, picture: Pixels | View) -> View:
         return picture if isinstance(picture, View) else cls(picture)
+
+    @classmethod
+    def of_file(cls, data: bytes, *, max_pixels: int, long_side: int | None = None) -> View:
+        """The picture in these bytes, at most `long_side` pixels on its long side where that is told.
+
+        Raises:
+            UnreadableImage: it can't be decoded, or has more than `max_pixels`.
+        """
+        picture = images.decode(data, max_pixels=max_pixels)
+        pixels = picture.pixels if long_side is None else reduced(picture.pixels, long_side)
+        return cls(pixels, (picture.width, picture.height))
 
     @cached_property
     def pixels(self) -> Pixels:

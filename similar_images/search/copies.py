@@ -51,11 +51,13 @@ def judged(
 
     The same file is known by its digest, and not read.
     """
+    from ..measures.base import LONG_SIDE
+
     if isinstance(query, str) or not found:
         return found
     same = _same_file(query, operands, found)
     chosen = [one for one in worth_a_look(found, LOOKED_AT) if one.candidate.record_id not in same]
-    told = looking.compared(source, query, chosen, compare, long_side=640)
+    told = looking.compared(source, query, chosen, compare, long_side=LONG_SIDE)
     ranked = []
     for one in found:
         record_id = one.candidate.record_id

@@ -71,7 +71,6 @@ def _stored(source: ImageSource, file_name: str, long_side: int) -> View | None:
 
 
 def _view(data: bytes, max_pixels: int, long_side: int) -> View:
-    from ..measures.base import View, reduced
+    from ..measures.base import View
 
-    decoded = images.decode(data, max_pixels=max_pixels)
-    return View(reduced(decoded.pixels, long_side), (decoded.width, decoded.height))
+    return View.of_file(data, max_pixels=max_pixels, long_side=long_side)
