@@ -14,7 +14,8 @@ from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
 
-from . import bounded, conf, images, measures, registry
+from . import bounded, conf, images, registry
+from .measures import chosen
 from .measures.base import Measure, Reading, Unavailable, View
 
 if TYPE_CHECKING:
@@ -123,14 +124,11 @@ def compare(
     """
     from .measures.verdict import judge
 
-    chosen = _chosen(measures)
+    wanted = chosen(measures)
     (one, digest_a), (other, digest_b) = _one_of_two("a", a, field), _one_of_two("b", b, field)
-    rows = {name: _row(measure, one, other) for name, measure in chosen.items()}
+    rows = {name: _row(measure, one, other) for name, measure in wanted.items()}
     is_same_file = digest_a is not None and digest_a == digest_b
     return Comparison(one, other, rows, judge(one, other, is_same_file=is_same_file))
-
-
-_chosen = measures.chosen  # an argument of compare() has the module's name
 
 
 def _one_of_two(which: Literal["a", "b"], picture: Comparable, field: str | None) -> tuple[View, str | None]:
