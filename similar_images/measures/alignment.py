@@ -325,6 +325,6 @@ def laid_over(a: View, b: View, alignment: Alignment) -> Pixels:
         there = warp(np.ones(view.pixels.shape[:2], np.uint8), matrix, shape, cv2.INTER_NEAREST).astype(bool)
         mixed = share * warp(view.pixels, matrix, shape)[there] + (1 - share) * panel[there]
         panel[there] = np.rint(mixed).astype(np.uint8)
-    canvas.outline(panel, points.moved(frame, outlines[0]), canvas.GOOD)
-    canvas.outline(panel, points.moved(frame, outlines[1]), canvas.BAD, dashed=True)
+    canvas.outline(panel, [points.moved(frame, outlines[0])])
+    canvas.outline(panel, [points.moved(frame, outlines[1])], dashed=True)
     return panel

@@ -7,6 +7,7 @@ apart does so by shape as well as by color.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,6 +27,7 @@ WIDE = 800
 """A panel with one picture has at most this many."""
 
 GAP = 12
+DASH = 10
 GROUND = (250, 250, 250)
 FRAME = (120, 128, 140)
 TEXT = (25, 30, 40)
@@ -56,17 +58,21 @@ def beside(a: Pixels, b: Pixels, side: int = SIDE) -> tuple[Pixels, NDArray[np.f
     return panel, matrices[0], matrices[1]
 
 
-def outline(panel: Pixels, corners: NDArray[np.float32], color: tuple[int, int, int], *, dashed: bool = False) -> None:
-    """Draw a polygon of corners (n, 2) into the panel, solid or dashed."""
-    pieces = []
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        count = max(1, round(float(np.linalg.norm(end - start)) / 12)) if dashed else 1
-        steps = np.linspace(start, end, count + 1)
-        pieces += [(steps[number], steps[number + 1]) for number in range(0, count, 2)]
-    for thick, shade in ((4, GROUND), (2, color)):
-        for piece in pieces:
-            start, end = ([round(float(value)) for value in place] for place in piece)
-            cv2.line(panel, start, end, shade, thick, cv2.LINE_AA)
+def outline(panel: Pixels, polygons: Sequence[NDArray[np.floating]], *, dashed: bool = False) -> None:
+    """Draw polygons of corners (n, 2) into the panel, solid and blue, or dashed and vermilion."""
+    closed = [np.vstack([corners, corners[:1]]) for corners in polygons]
+    lines = [dash for line in closed for dash in _dashes(line)] if dashed else closed
+    pieces = [np.rint(line).astype(np.int32) for line in lines]
+    for thick, shade in ((5, GROUND), (2, BAD if dashed else GOOD)):
+        cv2.polylines(panel, pieces, False, shade, thick, cv2.LINE_AA)
+
+
+def _dashes(line: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+    """The parts of a line of corners (n, 2) that are drawn, each with the corners that it goes through."""
+    way = np.cumsum(np.hypot(*np.diff(line, axis=0, prepend=line[:1]).T))
+    for start in np.arange(0, max(1, way[-1]), 2 * DASH):
+        stops = [start, *way[(way > start) & (way < start + DASH)], start + DASH]
+        yield np.stack([np.interp(stops, way, values) for values in line.T], axis=1)
 
 
 def fitted(picture: Pixels, side: int = SIDE) -> Pixels:

@@ -27,7 +27,6 @@ BANDS = 340
 THUMB = 210
 SPACE = 5
 OUTLINED = 316
-DASH = 9
 LEAST = 0.005
 """Smaller shares are not drawn."""
 LEGIBLE = 15
@@ -127,29 +126,14 @@ def silhouettes(
         place = panel[top : top + thumb.shape[0], left : left + thumb.shape[1]]
         place[:] = thumb
         scale = np.divide(thumb.shape[1::-1], picture.shape[1::-1])
-        _outline(place, [(outline + 0.5) * scale - 0.5 for outline in own[number]], is_dashed=number == 1)
+        canvas.outline(place, [(outline + 0.5) * scale - 0.5 for outline in own[number]], dashed=number == 1)
     margin = 12
     scale = (OUTLINED - 2 * margin) / FRAME
     for number, outlines in enumerate(framed):
-        _outline(both, [outline * scale + margin for outline in outlines], is_dashed=number == 1)
+        canvas.outline(both, [outline * scale + margin for outline in outlines], dashed=number == 1)
     if farthest:
         ends = [tuple(round(x * scale) + margin for x in point) for point in (farthest.point, farthest.nearest)]
         cv2.line(both, ends[0], ends[1], canvas.TEXT, 1, cv2.LINE_AA)
         for end in ends:
             cv2.circle(both, end, 4, canvas.TEXT, -1, cv2.LINE_AA)
     return panel
-
-
-def _outline(panel: Pixels, outlines: Sequence[Numbers], *, is_dashed: bool) -> None:
-    pieces = []
-    for outline in outlines:
-        closed = np.rint(np.vstack([outline, outline[:1]])).astype(np.int32)
-        if not is_dashed:
-            pieces.append(closed)
-            continue
-        way = np.cumsum(np.hypot(*np.diff(outline, axis=0, prepend=outline[:1]).T))
-        dash = np.append(way, way[-1]) // DASH
-        breaks = np.flatnonzero(np.diff(dash)) + 1
-        pieces += [piece for piece in np.split(closed, breaks)[::2] if len(piece)]
-    for color, thickness in ((canvas.GROUND, 5), (canvas.BAD if is_dashed else canvas.GOOD, 2)):
-        cv2.polylines(panel, pieces, False, color, thickness, cv2.LINE_AA)
