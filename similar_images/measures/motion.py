@@ -5,13 +5,15 @@ Residuals are mean absolute differences in gray levels, from 0 to 255; motion is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import atan2, degrees
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy
 
 from .base import Measure, Reading, View
-from .framing import framed
+from .framing import Framed, framed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,19 +47,10 @@ class BlockMotion(Measure):
     """A block must look better by this much, in squared gray levels, to move by a pixel more."""
 
     def compare(self, a: View, b: View) -> Reading:
-        import numpy as np
-
         pair = framed(a, b, self.LONG_SIDE)
         one, other = pair.grays
         residuals, motions = zip(*(self._moved(*grays) for grays in ((one, other), (other, one))), strict=True)
-        percent = 100 / max(pair.size)
-        rough = np.mean([np.abs(np.diff(motion, axis=axis)).sum(2).mean() for motion in motions for axis in (0, 1)])
-        details = {
-            "plain_difference": _difference(one, other),
-            "motion": float(np.mean([np.hypot(*np.moveaxis(motion, 2, 0)).mean() for motion in motions])) * percent,
-            "motion_cost": float(rough) * percent,
-        }
-        return Reading(float(np.mean(residuals)), details)
+        return Reading(fmean(residuals), _details(pair, motions))
 
     def _moved(self, picture: Gray, other: Gray) -> tuple[float, NDArray[np.float64]]:
         """What is left of a picture made of the other one's blocks; and the blocks' motion (rows, columns, 2)."""
@@ -232,20 +225,11 @@ class OpticalFlow(Measure):
     LONG_SIDE = 256
 
     def compare(self, a: View, b: View) -> Reading:
-        import numpy as np
-
         pair = framed(a, b, self.LONG_SIDE)
         one, other = pair.grays
         flows = [_flow(one, other), _flow(other, one)]
         residuals = [_difference(one, _moved(other, flows[0])), _difference(other, _moved(one, flows[1]))]
-        percent = 100 / max(pair.size)
-        rough = np.mean([np.abs(np.diff(flow, axis=axis)).sum(2).mean() for flow in flows for axis in (0, 1)])
-        details = {
-            "plain_difference": _difference(one, other),
-            "motion": float(np.mean([np.hypot(flow[..., 0], flow[..., 1]).mean() for flow in flows])) * percent,
-            "motion_cost": float(rough) * percent,
-        }
-        return Reading(float(np.mean(residuals)), details, flows[0])
+        return Reading(fmean(residuals), _details(pair, flows), flows[0])
 
     def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
         import cv2
@@ -286,6 +270,22 @@ def _moved(other: Gray, flow: Field) -> Gray:
     y, x = np.mgrid[:height, :width].astype(np.float32)
     places = x + flow[..., 0], y + flow[..., 1]
     return np.asarray(cv2.remap(other, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _details(pair: Framed, motions: Sequence[NDArray[np.floating]]) -> dict[str, Any]:
+    """How different the pictures are unmoved, how far each part (rows, columns, 2) moves, and how unlike its neighbors.
+
+    The latter two are in percent of the long side, the mean of both ways.
+    """
+    import numpy as np
+
+    percent = 100 / max(pair.size)
+    rough = np.mean([np.abs(np.diff(motion, axis=axis)).sum(2).mean() for motion in motions for axis in (0, 1)])
+    return {
+        "plain_difference": _difference(*pair.grays),
+        "motion": float(np.mean([np.hypot(*np.moveaxis(motion, 2, 0)).mean() for motion in motions])) * percent,
+        "motion_cost": float(rough) * percent,
+    }
 
 
 def _difference(a: Gray, b: Gray) -> float:
