@@ -165,7 +165,7 @@ def _by_points(a: View, b: View) -> list[tuple[Matrix, int]]:
         if matches.matrix is not None:
             pairs = matches.pairs[matches.proven]
             matrix = _simplest(of_b.places[pairs[:, 1]], of_a.places[pairs[:, 0]], matches.matrix)
-            found.append((matrix @ flip(b.pixels.shape[1]) if mirrored else matrix, len(pairs)))
+            found.append((matrix @ points.flip(b.pixels.shape[1]) if mirrored else matrix, len(pairs)))
     return found
 
 
@@ -178,11 +178,6 @@ def _simplest(from_b: Any, to_a: Any, matrix: Matrix) -> Matrix:
     off = [np.linalg.norm(points.moved(m, from_b) - to_a, axis=1) for m in (matrix, simpler)]
     enough = max(points.PIXELS_OFF if len(to_a) < FEW else points.PIXELS_OFF / 2, 1.5 * np.quantile(off[0], 0.9))
     return simpler if np.quantile(off[1], 0.9) <= enough else matrix
-
-
-def flip(width: int) -> Matrix:
-    """The matrix that mirrors a picture of this width."""
-    return np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]], float)
 
 
 def _by_looks(a: View, b: View) -> list[Matrix]:
@@ -208,7 +203,7 @@ def _poses(pixels: Pixels) -> list[tuple[Pixels, Matrix]]:
     found = []
     for mirrored in (False, True):
         pose = pixels[:, ::-1] if mirrored else pixels
-        matrix = flip(pixels.shape[1]) if mirrored else np.eye(3)
+        matrix = points.flip(pixels.shape[1]) if mirrored else np.eye(3)
         for _ in range(4):
             found.append((pose, matrix))
             # A quarter counterclockwise takes (x, y) to (y, width - 1 - x).

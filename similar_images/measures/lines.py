@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from . import canvas, points
 from .base import Reading, View
@@ -59,4 +58,4 @@ def _upright(of_b: Points, b: View, reading: Reading) -> Floats:
     """Places of the second picture's points in it, where it was matched mirrored."""
     if not reading.details["mirrored"]:
         return of_b.places
-    return np.array([b.pixels.shape[1] - 1, 0], np.float32) + of_b.places * np.array([-1, 1], np.float32)
+    return points.moved(points.flip(b.pixels.shape[1]), of_b.places)

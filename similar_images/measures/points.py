@@ -78,7 +78,7 @@ def _mirrored(view: View, kind: Kind, limit: int, mirrored: bool) -> Points:
     if not len(upright):
         return upright
     cells = upright.descriptors.reshape(-1, 4, 4, 8)[:, ::-1, :, -np.arange(8) % 8]
-    places = np.array([view.pixels.shape[1] - 1, 0], np.float32) + upright.places * np.array([-1, 1], np.float32)
+    places = moved(flip(view.pixels.shape[1]), upright.places)
     return Points(places, np.ascontiguousarray(cells.reshape(len(upright), -1)))
 
 
@@ -237,6 +237,11 @@ def moved(matrix: Matrix, places: Floats) -> Floats:
     if not len(places):
         return places
     return np.asarray(cv2.perspectiveTransform(np.asarray(places, np.float32)[None], matrix)[0], np.float32)
+
+
+def flip(width: int) -> Matrix:
+    """The matrix that mirrors a picture of this width."""
+    return np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]], float)
 
 
 def is_sane(matrix: Matrix, places: Floats) -> bool:
