@@ -16,9 +16,8 @@ from .framing import scaling
 from .signature import BySignature
 
 if TYPE_CHECKING:
+    from ..images import Box
     from .points import Matrix
-
-    Box = tuple[float, float, float, float]
 
 Kind = Literal["same-file", "same-picture", "same-object", "alike", "unrelated"]
 
