@@ -142,7 +142,20 @@ class Measure(ABC):
 
     @abstractmethod
     def compare(self, a: View, b: View) -> Reading:
-        """What a measure has to say how to do."""
+        """The one method that a measure of your own has to have.
+
+        The same pictures must always give the same value, and either way round, too, unless one is laid on the other.
+
+        Args:
+            a: a picture; `pixels` and `gray` are bounded in size, and `once` keeps what is made of them.
+            b: another, of any other shape.
+
+        Returns:
+            The value, between `best` and `worst`: `best` of a picture and itself.
+
+        Raises:
+            Unavailable: the installation lacks what it takes, and `check` could not tell.
+        """
 
     def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
         """One of `drawings`, of the same pictures that gave the reading: RGB of any size."""
