@@ -34,13 +34,12 @@ from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.layout import Tiny, Wavelet
 from similar_images.vectors import unpack
 from tests import drawing
+from tests.datasets import DATASETS, needs
 from tests.methods import Bits, Mean
 from tests.testapp.models import Picture
 
 PICTURES = 60
 """Of every labeled set, for the comparison of the methods."""
-
-SETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 
 
 def by_counting(order: tuple[int, ...], relevant: list[bool]) -> list[float]:
@@ -307,14 +306,14 @@ def test_markdown__is_written_between_the_marks_only(tmp_path: Path) -> None:
     assert other.read_text() == "new\n"
 
 
-@pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: no labeled sets in {SETS}")
+@needs(DATASETS)
 def test_no_method_is_worse_than_a_naive_version_of_itself() -> None:
     """On a share of every labeled set: chance, then the tiny picture, then color, wavelets and the network."""
     methods: dict[str, Method] = {m.name: m for m in (Embedding(), Color(), Wavelet(), Tiny())}
     by_class: dict[str, dict[str, float]] = {}
     means: dict[str, list[float]] = {name: [] for name in (*methods, "random")}
     for name in ("clothing", "corel", "emoji", "furniture", "grocery"):
-        items = of_folder(SETS / name)
+        items = of_folder(DATASETS / name)
         step = -(-len(items) // PICTURES)
         # Every so many groups, as whole ones, or else every so many pictures of every class.
         groups = set(sorted({item.labels["group"] for item in items})[::step])

@@ -22,10 +22,10 @@ from similar_images.learning import Lesson
 from similar_images.models import MethodVersion, Projection, Signature
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projected import Projected, can_project
+from tests.datasets import DATASETS, needs
 from tests.methods import Wide
 from tests.testapp.models import Picture, Shelf
 
-SETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 GROUPS, EACH = 12, 6
 NO_PAIRS = np.zeros((0, 2), np.intp)
 
@@ -86,14 +86,14 @@ def test_lesson__what_unlike_pairs_differ_in_is_damped_less() -> None:
     assert gains[0] < 0.4 < gains[1] < 1
 
 
-@pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: no labeled sets in {SETS}")
+@needs(DATASETS)
 @pytest.mark.parametrize(
     ("name", "label", "groups", "each"), [("clothing", "class", 10, 12), ("grocery", "group", 24, 4)]
 )
 def test_attempt__real_pictures(name: str, label: str, groups: int, each: int) -> None:
     """Products of a grocery teach what other products are alike; ten classes of clothes are too few to be sure."""
     chosen: dict[str, list[Item]] = {}
-    for item in of_folder(SETS / name):
+    for item in of_folder(DATASETS / name):
         if item.labels[label] in chosen or len(chosen) < groups:
             chosen.setdefault(item.labels[label], []).append(item)
     items = [item for members in chosen.values() for item in members[:each]]

@@ -11,18 +11,15 @@ from numpy.typing import NDArray
 
 from similar_images import measures
 from similar_images.measures.base import View
+from tests.datasets import DATASETS, PHOTOS, needs
 from tests.signatures.test_curves import recompressed
-
-SETS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets"
-PHOTOS = SETS / "copydetect" / "base"
-PRODUCTS = SETS / "furniture"
 
 ON_PHOTOS = ["bhattacharyya", "chi-square", "correlation", "emd-color", "emd-gray", "intersection"]
 COUNT = 60
 PAIRS = 200
 """Of random pairs: 70 percent is for 1 in 10,000, so that no more than one of these may get it by bad luck."""
 
-pytestmark = pytest.mark.skipif(not SETS.is_dir(), reason=f"NOT MEASURED: the photos are not in {SETS}")
+pytestmark = needs(DATASETS)
 
 
 def views(paths: list[Path]) -> list[View]:
@@ -56,7 +53,7 @@ def test_percents__of_photos(name: str, photos: list[View]) -> None:
 
 def test_percents__of_silhouettes() -> None:
     """Things on white: many are rectangles, so that of random pairs 1 in 100 gets 70."""
-    copies, strangers = percents("silhouette", views(sorted(PRODUCTS.rglob("*.jpg"))))
+    copies, strangers = percents("silhouette", views(sorted((DATASETS / "furniture").rglob("*.jpg"))))
     assert np.median(copies) >= 90
     assert (strangers >= 70).mean() <= 0.05
     assert np.median(strangers) < 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -12,11 +10,11 @@ from numpy.typing import NDArray
 from similar_images import signatures
 from similar_images.conf import Conf
 from similar_images.signatures.distances import Signatures, similarity
+from tests.datasets import PHOTOS, needs
 
-PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "copydetect" / "base"
 COUNT = 300
 
-pytestmark = pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"NOT MEASURED: no photos in {PHOTOS}")
+pytestmark = needs(PHOTOS)
 
 
 def recompressed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

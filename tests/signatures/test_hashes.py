@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import imagehash
 import numpy as np
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from similar_images.signatures.hashes import AHash, BlockMean, DHash, Hash, PHash
+from tests.datasets import PHOTOS, needs
 
 from .contract import MethodContract, distance, draw
 
-PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "copydetect" / "base"
 METHODS: list[Hash] = [PHash(), DHash(), AHash(), BlockMean()]
 
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -134,13 +132,12 @@ def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def photos() -> list[NDArray[np.uint8]]:
-    if not PHOTOS.is_dir():
-        pytest.skip(f"NOT MEASURED: no photos in {PHOTOS}")
     files = sorted(PHOTOS.glob("*.jpg"))
     assert len(files) == 300
     return [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
 
 
+@needs(PHOTOS)
 @each_method
 def test_jpeg_at_quality_50_changes_few_bits(
     method: Hash, photos: list[NDArray[np.uint8]], record_property: pytest.RecordProperty
@@ -152,6 +149,7 @@ def test_jpeg_at_quality_50_changes_few_bits(
     assert share >= 0.95
 
 
+@needs(PHOTOS)
 @each_method
 def test_percent_means_what_it_means_for_other_methods(method: Hash, photos: list[NDArray[np.uint8]]) -> None:
     originals = np.array([method.compute(photo) for photo in photos])

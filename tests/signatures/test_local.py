@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from similar_images import opencv
 from similar_images.signatures.local import Kaze
+from tests.datasets import PHOTOS, needs
 
 from .contract import MethodContract, distance, draw, stored
 
-PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "copydetect" / "base"
 REAL = ["chelsea", "coffee", "astronaut", "rocket"]
 
 
@@ -152,7 +152,7 @@ def encoded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.imdecode(file, cv2.IMREAD_COLOR_RGB)
 
 
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"NOT MEASURED: no photos in {PHOTOS}")
+@needs(PHOTOS)
 def test_percent_means_what_it_means_for_other_methods() -> None:
     files = sorted(PHOTOS.glob("*.jpg"))
     assert len(files) == 300
