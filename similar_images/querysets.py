@@ -62,7 +62,7 @@ class SimilarMixin(Base):
         found = Found(planning.plan(examples, model=self.model, queryset=self, **options))
         objects = self
         if self.query.distinct_fields or _repeats(self.query):
-            objects = self.__class__(self.model, using=self.db).filter(pk__in=self.order_by().values("pk"))
+            objects = self.__class__(self.model, using=self.db).filter(pk__in=self.values("pk"))
         unchanged = {source.field_name: Told(found, "file", TextField())}
         matches = objects.filter(pk__in=Keys(found), **unchanged)
         matches = matches.annotate(

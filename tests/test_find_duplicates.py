@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from PIL import Image
 
+import similar_images
 from similar_images import registry
 from similar_images.auditing import duplicates
 from similar_images.auditing.proving import Views
@@ -62,6 +63,15 @@ def test_json__groups_copies_and_series_apart() -> None:
     assert named(told["copies"]) == [{"one", "one-twin", "one-cropped"}, {"two", "two-mirrored"}]
     assert named(told["series"]) == [{"three", "three-aside"}]
     assert told["copies"][0][0].keys() == {"object", "file", "width", "height"}
+
+
+@pytest.mark.usefixtures("shop")
+def test_marked_as_not_alike__is_left_out() -> None:
+    for pair in (("two", "two-mirrored"), ("one", "one-twin"), ("three", "three-aside")):
+        similar_images.mark(*(Picture.objects.get(title=title) for title in pair), alike=False)
+    (told,) = json.loads(run(LABEL, "--json")[0])
+    assert named(told["copies"]) in ([{"one", "one-cropped"}], [{"one", "one-twin", "one-cropped"}])
+    assert told["series"] == []
 
 
 @pytest.mark.usefixtures("shop")

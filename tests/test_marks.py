@@ -35,6 +35,17 @@ def test_mark__a_pair_that_is_not_alike_never_comes_back_either_way(grays: list[
     assert found(grays[2], limit=2) == [b, grays[3]], "others still find them"
 
 
+def test_mark__holds_for_a_part_of_the_picture(grays: list[Picture], client: Any) -> None:
+    a, b, *_rest = grays
+    similar_images.mark(a, b, alike=False)
+    whole = (0, 0, 1, 1)
+    assert b not in found(a, box=whole)
+    assert b not in Picture.objects.similar_to(a, box=whole)
+    results = client.get(f"/api/similar-images/testapp.picture/{a.pk}/similar/", {"box": "0,0,1,1"}).json()["results"]
+    assert str(b.pk) not in [row["pk"] for row in results]
+    assert similar_images.why_not(a, b, box=whole).code == "marked"
+
+
 def test_mark__alike_hides_nothing(grays: list[Picture]) -> None:
     similar_images.mark(grays[0], grays[1], alike=True)
     assert found(grays[0]) == grays[1:]

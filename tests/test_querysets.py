@@ -193,3 +193,30 @@ def test_pickle__keeps_what_was_found(grays: list[Picture], django_assert_num_qu
     again.query = pickle.loads(query)  # noqa: S301 - ours
     with django_assert_num_queries(1):
         assert pairs(again) == expected
+
+
+def test_queryset__that_repeats_objects_gives_each_once(grays: list[Picture]) -> None:
+    shelf = Shelf.objects.create()
+    Picture.objects.update(shelf=shelf)
+    expected = list(Picture.objects.similar_to(grays[0]))
+    assert expected
+    assert list(Picture.objects.filter(shelf__picture__published=True).similar_to(grays[0])) == expected
+    distinct = Picture.objects.filter(published=True).order_by("shelf", "-pk").distinct("shelf")
+    assert list(distinct.similar_to(grays[0])) == [distinct.get()]
+
+
+def test_queryset__without_a_limit_gives_all(index_now: Any) -> None:
+    query = gray(100)
+    for level in range(101, 131):
+        gray(level)
+    index_now()
+    assert len(Picture.objects.similar_to(query, limit=None)) == 30
+
+
+def test_queryset__several_examples_may_come_one_by_one(grays: list[Picture]) -> None:
+    expected = [match.object for match in similar_images.similar_to(grays[:2], limit=100)]
+    assert list(Picture.objects.similar_to(item for item in grays[:2])) == expected
+    assert list(Picture.objects.similar_to(Picture.objects.order_by("pk")[:2])) == expected
+    for query in (b"picture", "picture", 5):
+        with pytest.raises(ValueError, match="Search by an object or an open binary file"):
+            Picture.objects.similar_to(query)

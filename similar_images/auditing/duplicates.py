@@ -11,7 +11,7 @@ from django.db.models import Count, Min
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from .. import images, versions
+from .. import images, marks, versions
 from ..measures.alignment import Alignment, align
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..registry import ImageSource
@@ -59,7 +59,7 @@ class Duplicates:
 
 
 def find(source: ImageSource, jobs: int, progress: Callable[[Sequence[int]], Iterable[int]] = iter) -> Duplicates:
-    """Find what is in a source more than once, whoever may see it.
+    """Find what is in a source more than once, whoever may see it, but for pairs that are marked as not alike.
 
     Each picture is searched for by its stored signatures, and compared with the likest others. In memory are the keys
     of the pictures and of the pairs that were compared, what was found, and 128 pictures at a time.
@@ -83,6 +83,11 @@ def find(source: ImageSource, jobs: int, progress: Callable[[Sequence[int]], Ite
                 problems.append(found)
             elif found is not None:
                 (proven if found.is_copy else series).append(found)
+    unlike = {frozenset(ids) for *ids, is_alike in marks.pairs(source) if not is_alike}
+    proven, series = (
+        [one for one in found if frozenset(picture.object_id for picture in _stored(one)) not in unlike]
+        for found in (proven, series)
+    )
     return Duplicates(source, _indexed(source).count(), _members(proven), _members(series), problems)
 
 
@@ -170,6 +175,10 @@ def _compared(views: Views, pair: Pair) -> Finding | str | None:
 def _members(findings: Iterable[Finding]) -> list[list[Stored]]:
     """The pictures of each group, the likest first."""
     return [
-        [*{p.name: p for finding in group for p in (finding.a, finding.b) if isinstance(p, Stored)}.values()]
+        list({picture.name: picture for finding in group for picture in _stored(finding)}.values())
         for group in linked(findings)
     ]
+
+
+def _stored(finding: Finding) -> list[Stored]:
+    return [picture for picture in (finding.a, finding.b) if isinstance(picture, Stored)]

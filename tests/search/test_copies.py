@@ -20,7 +20,7 @@ from similar_images.search import copies, looking, nearest, reranking
 from tests import drawing
 from tests.drawing import textured
 from tests.items import save
-from tests.testapp.models import Picture
+from tests.testapp.models import Picture, Shelf
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +67,17 @@ def test_copy__others_come_after_and_stay_below_the_threshold(copied: dict[str, 
     assert len(matches) == len(copied) - 1
     assert all(match.similarity < copies.MIN_SIMILARITY for match in matches[4:])
     assert {match.verdict.kind for match in matches[4:] if match.verdict} <= {"alike", "unrelated", "same-object"}
+
+
+def test_copy__of_several_pictures_of_an_object_the_proven_one_comes(copied: dict[str, Picture]) -> None:
+    """Also where signatures rank another one higher."""
+    shelf = Shelf.objects.create()
+    query, *others = copied.values()
+    Picture.objects.filter(pk__in=[other.pk for other in others if other.title != "twin"]).update(shelf=shelf)
+    matches = similar_images.similar_to(query, mode="copy", method="color", distinct="shelf")
+    assert len(matches) == 2
+    assert matches[0].title == "twin"
+    assert matches[1].title in COPIES
 
 
 def test_copy__by_an_upload(copied: dict[str, Picture]) -> None:

@@ -375,3 +375,32 @@ def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configur
     weights = {"palette": 1.0, "color": 1.0}
     records = nearest.records_of(source, [Picture.objects.all()], [item.pk])
     assert nearest.scored(source, operands, weights, records, 12) == []
+
+
+def test_models__of_what_is_left_out_and_where_are_checked(grays: list[Picture]) -> None:
+    shelf = Shelf.objects.create(pk=grays[1].pk)
+    with pytest.raises(ValueError, match="is not a Picture"):
+        similar_images.similar_to(grays[0], exclude=[shelf])
+    with pytest.raises(ValueError, match="The queryset is of Shelf, not of Picture"):
+        similar_images.similar_to(grays[0], queryset=Shelf.objects.all())
+
+
+def test_ranking__weights_are_bounded(grays: list[Picture], client: Any) -> None:
+    for prefix, suffix in (("/similar-images", ""), ("/api/similar-images", "similar/")):
+        address = f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}"
+        assert client.get(address, {"ranking": "mean:1e308"}).status_code == 400
+        assert client.get(address, {"ranking": "mean:1e6"}).status_code == 200
+
+
+def test_box__of_a_picture_whose_storage_is_down(
+    grays: list[Picture], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*args: Any, **options: Any) -> None:
+        raise ConnectionError("secret.internal:9000 refused")
+
+    monkeypatch.setattr("django.core.files.storage.FileSystemStorage._open", down)
+    for prefix, suffix in (("/similar-images", ""), ("/api/similar-images", "similar/")):
+        answer = client.get(f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}", {"box": "0,0,1,1"})
+        assert answer.status_code == 503
+        assert "try again later" in answer.content.decode()
+        assert "secret" not in answer.content.decode()

@@ -192,8 +192,44 @@ def test_why_not__queries_are_few(
     with django_assert_num_queries(8):
         assert why(grays[0], grays[9], limit=2)[0] == "beyond-limit"
     monkeypatch.setattr(nearest, "pools", lambda *args: {"mean": 1})
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         assert why(grays[0], grays[9], limit=2)[0] == "beyond-limit"
+
+
+def test_why_not__goes_by_all_that_the_search_goes_by(
+    grays: list[Picture], index_now: Any, make_picture: Any, configure: Any
+) -> None:
+    pending, unlike, other = gray(3), grays[2], grays[3]
+    search = [grays[0]], {"unlike": [unlike]}
+    places = {m.object: (n, m.similarity) for n, m in enumerate(similar_images.similar_to(*search[0], **search[1]), 1)}
+    reason = similar_images.why_not(search[0], other, unlike=[unlike], min_similarity=places[other][1] + 0.5)
+    assert (reason.code, reason.similarity) == ("below-threshold", places[other][1])
+    reason = similar_images.why_not(search[0], other, unlike=[unlike], limit=1)
+    assert (reason.code, reason.rank, reason.similarity) == ("beyond-limit", *places[other])
+    assert why([pending, grays[0]], grays[9], limit=3) == ("beyond-limit", 9)
+
+
+def test_why_not__of_copies_is_what_the_proof_says(make_picture: Any, index_now: Any) -> None:
+    item, other = make_picture(1), make_picture(2)
+    index_now()
+    (match,) = similar_images.similar_to(item, mode="copy", min_similarity=0)
+    reason = similar_images.why_not(item, other, mode="copy")
+    assert (reason.code, reason.similarity) == ("below-threshold", match.similarity)
+
+
+def test_why_not__another_picture_of_the_same_object(quick: None, index_now: Any) -> None:
+    shelf = Shelf.objects.create()
+    query, sibling = gray(1, shelf=shelf), gray(2, shelf=shelf)
+    index_now()
+    assert why(query, sibling, distinct="shelf") == ("folded", None)
+
+
+def test_why_not__behind_more_twins_than_places(quick: None, index_now: Any, configure: Any) -> None:
+    configure(FOLD_FROM=99.9)
+    query, twins, others = gray(100), [gray(101) for _ in range(30)], [gray(level) for level in range(102, 120)]
+    index_now()
+    assert why(query, twins[25], limit=12) == ("folded", None)
+    assert why(query, others[12], limit=12) == ("beyond-limit", 14)
 
 
 def test_why_not__a_near_copy_comes_in_its_place(make_picture: Any, index_now: Any, configure: Any) -> None:

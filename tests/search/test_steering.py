@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.paginator import Paginator
 from django.template import Context, Template
@@ -20,7 +21,7 @@ from similar_images.search import choosing, steering
 from similar_images.search.nearest import Candidate, Ranked
 from similar_images.signatures.base import reach
 from tests import drawing
-from tests.items import gray, objects
+from tests.items import gray, objects, save
 from tests.testapp.models import Couple, Picture, Shelf, UuidPicture
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,80 @@ def test_fold__copies_of_photos_do_and_other_pictures_do_not(index_now: Any, con
     assert sorted(match.title.split()[1] for match in matches) == ["0", "1", "2", "3"]
     assert matches[0].folded == 1
     assert {match.folded for match in matches[1:]} == {2}
+
+
+def cells(bright: Any, level: int = 255, **fields: Any) -> Picture:
+    """A picture of 8 x 8 cells, some of them bright: the method Bits sees which, and Mean how much."""
+    pixels = np.where(np.kron(bright, np.ones((2, 2))) > 0, level, 0).astype(np.uint8)
+    return save(Image.fromarray(pixels).convert("RGB"), str(level), **fields)
+
+
+@pytest.fixture
+def crowd(index_now: Any, configure: Any) -> Picture:
+    """A picture; twins of it on one shelf; its inverse, which one method alone puts forward; and 20 like it."""
+    methods = {"tests.methods.Mean": {}, "tests.methods.Bits": {}}
+    configure(METHODS=methods, RANKING={"mean": 1, "bits": 1}, FOLD_FROM=99.9)
+    half = np.repeat([1, 0], 32).reshape(8, 8)
+    query, shelf = cells(half), Shelf.objects.create()
+    for _ in range(150):
+        cells(half, 250, shelf=shelf)
+    cells(1 - half)
+    for place in range(20):
+        other = half.copy()
+        other.flat[place] = 0
+        cells(other, 150 + 4 * place, shelf=Shelf.objects.create())
+    index_now()
+    return query
+
+
+@pytest.mark.parametrize("options", [{}, {"distinct": "shelf"}, {"fold": False, "distinct": "shelf"}])
+def test_page__is_filled_behind_a_crowd_also_with_a_threshold(crowd: Picture, options: dict[str, Any]) -> None:
+    """What only one method puts forward, and the other one does not like, ends no search."""
+    matches = similar_images.similar_to(crowd, limit=12, min_similarity=60, **options)
+    assert len(matches) == 12
+    assert matches == similar_images.similar_to(crowd, limit=12, **options)
+    assert Picture.objects.similar_to(crowd, limit=12, min_similarity=60, **options).count() == 12
+
+
+def test_fold__what_little_is_known_of_does_not(index_now: Any, configure: Any) -> None:
+    """While a new method is filled in, pictures that differ by it alone are no near copies."""
+    configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, FOLD_FROM=99.9)
+    query = gray(100)
+    half = np.repeat([1, 0], 32).reshape(8, 8)
+    shapes = [cells(np.roll(half, turn, 0)) for turn in range(6)]
+    index_now()
+    assert len(similar_images.similar_to(query)) == 1
+    configure(METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}}, RANKING={"mean": 1, "bits": 9})
+    assert set(objects(similar_images.similar_to(query))) == set(shapes)
+
+
+@pytest.mark.usefixtures("folding")
+def test_fold__marked_as_not_alike_does_not(index_now: Any, django_assert_num_queries: Any) -> None:
+    query, first, second, third = gray(100), gray(103), gray(103), gray(103)
+    index_now()
+    similar_images.mark(first, second, alike=False)
+    with django_assert_num_queries(5):
+        matches = similar_images.similar_to(query)
+    assert [(match.object, match.folded) for match in matches] == [(first, 1), (second, 0)]
+    similar_images.unmark(first, second)
+    assert [(match.object, match.folded) for match in similar_images.similar_to(query)] == [(first, 2)]
+    assert third not in objects(matches)
+
+
+@pytest.mark.usefixtures("folding")
+def test_fold__querysets_tell_how_many(index_now: Any) -> None:
+    query, first, *_twins = gray(100), gray(101), gray(101), gray(101)
+    index_now()
+    assert [(item, item.folded) for item in Picture.objects.similar_to(query)] == [(first, 2)]
+
+
+@pytest.mark.usefixtures("quick")
+def test_ties__a_longer_list_begins_with_the_shorter_one(index_now: Any) -> None:
+    query, twins = gray(50), [gray(50) for _ in range(150)]
+    index_now()
+    for limit in (12, 50):
+        assert objects(similar_images.similar_to(query, limit=limit))[:12] == twins[:12]
+    assert list(Picture.objects.similar_to(query)[:12]) == twins[:12]
 
 
 def test_pairs__are_what_a_search_by_one_of_them_says(make_picture: Any, index_now: Any) -> None:
@@ -254,6 +329,16 @@ def test_unlike__there_is_a_way_to_say_not_like_this(index_now: Any) -> None:
     assert after[0].similarity < {m.object: m.similarity for m in before}[fine]
 
 
+@pytest.mark.usefixtures("quick")
+def test_unlike__a_crowd_that_is_unwanted_hides_nothing(index_now: Any) -> None:
+    query, unwanted = colored(100, 100, 100), colored(110, 100, 100)
+    for _ in range(300):
+        colored(108, 100, 100)
+    good = [colored(80, 100, 100) for _ in range(5)]
+    index_now()
+    assert objects(similar_images.similar_to(query, unlike=[unwanted], min_similarity=48.9)) == good
+
+
 def test_weighed__is_the_mean_less_half_of_the_worst() -> None:
     def example(similarity: float, distance: float) -> Ranked:
         return Ranked(similarity, Candidate(1, "1", "", {"mean": distance}, []), {"mean": similarity})
@@ -382,6 +467,19 @@ def test_fallback__the_newest_come_marked_as_such(index_now: Any, django_assert_
     assert not any(match.is_fallback for match in found)
     some = Picture.objects.filter(title__in=["200", "202"]).similar_to(query, min_similarity=99, fallback="newest")
     assert [(item.title, item.is_fallback, item.similarity) for item in some] == [("202", True, 0), ("200", True, 0)]
+
+
+@pytest.mark.parametrize("fallback", ["newest", lambda source, objects, limit: objects])
+def test_fallback__keeps_to_marks_and_distinct(fallback: Any, grays: list[Picture], index_now: Any) -> None:
+    query, marked, sibling, *others = grays
+    shelf = Shelf.objects.create()
+    Picture.objects.filter(pk__in=[query.pk, sibling.pk]).update(shelf=shelf)
+    similar_images.mark(query, marked, alike=False)
+    pending = gray(1)
+    similar_images.mark(pending, marked, alike=False)
+    options = {"min_similarity": 100, "fallback": fallback, "distinct": "shelf"}
+    assert set(objects(similar_images.similar_to(query, **options))) == set(others)
+    assert marked not in objects(similar_images.similar_to(pending, fallback=fallback))
 
 
 @pytest.mark.usefixtures("quick")
