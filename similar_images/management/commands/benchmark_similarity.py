@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from similar_images.evaluation import scaling
+from similar_images.management.base import bar
 
 
 class Command(BaseCommand):
@@ -31,8 +30,7 @@ class Command(BaseCommand):
         records, queries = options["records"], options["queries"]
         if not 1 <= queries <= records:
             raise CommandError("--queries must be at least 1, and at most as many as --records.")
-        bar = partial(tqdm, file=sys.stderr, disable=None if options["verbosity"] else True)
-        benchmark = scaling.run(records, queries, bar)
+        benchmark = scaling.run(records, queries, partial(bar, options))
         if options["json"]:
             self.stdout.write(json.dumps(asdict(benchmark), indent=2))
         else:

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
-from similar_images import conf, registry, signatures, versions
+from similar_images import conf, registry, versions
 from similar_images.evaluation.calibration import FEWEST, measure
 from similar_images.evaluation.stored import of_source
 from similar_images.images import UnreadableImage
+from similar_images.management.base import bar, methods_named, sources_of
 from similar_images.models import MethodVersion, Source
 from similar_images.opencv import one_core
 from similar_images.registry import ImageSource
@@ -37,16 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="Go back to the maps that are shipped.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        enabled = signatures.enabled()
-        names = options["method"] or list(enabled)
-        if unknown := set(names) - enabled.keys():
-            raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(enabled)}.")
+        names = list(methods_named(options["method"]))
         if options["pictures"] < FEWEST:
             raise CommandError(f"--pictures must be at least {FEWEST}.")
-        try:
-            sources = registry.named(options["model"])
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
+        sources = sources_of(options["model"])
         Source.objects.make(registry.sources())
         versions.sync()
         measured = 0
@@ -75,16 +68,10 @@ class Command(BaseCommand):
         if count < FEWEST:
             self.stderr.write(f"{source.label}, {row.name}: left alone, only {count} pictures of {FEWEST}.")
             return False
-        bar = tqdm(
-            described.items,
-            desc=f"{source.label} {row.name}",
-            unit="picture",
-            file=sys.stderr,
-            disable=None if options["verbosity"] else True,
-        )
+        items = bar(options, described.items, desc=f"{source.label} {row.name}", unit="picture")
         with one_core():
             try:
-                found = measure(bar, described.signatures[row.name], method, conf.get().max_pixels)
+                found = measure(items, described.signatures[row.name], method, conf.get().max_pixels)
             except UnreadableImage as error:
                 raise CommandError(f"{source.label}: {error}") from error
         curve = found.curve

@@ -3,28 +3,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
-from similar_images import comparing, conf, registry, signatures
+from similar_images import comparing, conf, signatures
 from similar_images.auditing import collection, proving, report
 from similar_images.auditing.candidates import candidates
 from similar_images.auditing.collection import MEMORY, Collection
 from similar_images.auditing.memory import Memory
 from similar_images.images import UnreadableImage
+from similar_images.management.base import bar, methods_named, source_named
 from similar_images.measures.verdict import Kind
 from similar_images.opencv import one_core
-from similar_images.signatures.base import Method
 
 METHODS = ("embedding", "color", "phash")
 """What puts candidates forward: the first what was cropped or recolored, the second what was turned, the third both."""
@@ -34,8 +31,6 @@ NEAREST = 3
 KINDS = [kind for kind in get_args(Kind) if kind != "unrelated"]
 COPIES = KINDS[:2]
 PROBLEMS_SHOWN = 20
-
-Thing = TypeVar("Thing")
 
 
 class Command(BaseCommand):
@@ -184,7 +179,7 @@ class Command(BaseCommand):
         found, problems = self._stored(options) if options["source"] else self._described(memory, options)
         pairs = candidates(found.looks, threshold=options["threshold"], nearest=options["nearest"])
         findings = list(proving.same_files(found.twins))
-        for proven in self._bar(options, proving.prove(found, pairs, memory, options["jobs"]), len(pairs), "pair"):
+        for proven in bar(options, proving.prove(found, pairs, memory, options["jobs"]), total=len(pairs), unit="pair"):
             if isinstance(proven, str):
                 problems.append(proven)
             else:
@@ -194,7 +189,7 @@ class Command(BaseCommand):
         name = options["source"] or options["paths"][0].resolve().name
         summary = report.Summary(name, count, len(pairs), problems)
         pages = report.write(options["output"], summary, findings, options["jobs"])
-        for _name in self._bar(options, pages, None, "page"):
+        for _name in bar(options, pages, unit="page"):
             pass
         return {
             "pictures": count,
@@ -217,7 +212,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         pictures, problems = [], []
         described = collection.describe(files, methods, memory, options["jobs"])
-        for picture, problem in self._bar(options, described, len(files), "picture"):
+        for picture, problem in bar(options, described, total=len(files), unit="picture"):
             if picture is None:
                 problems.append(problem)
             else:
@@ -226,20 +221,13 @@ class Command(BaseCommand):
         return found, problems
 
     def _stored(self, options: dict[str, Any]) -> tuple[Collection, list[str]]:
-        model, _dot, field = options["source"].rpartition(".")
-        try:
-            source = registry.get(model, field)
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
+        source = source_named(options["source"])
         enabled = signatures.enabled()
-        names = options["method"] or [name for name in METHODS if name in enabled] or list(enabled)
-        if unknown := set(names) - enabled.keys():
-            raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(enabled)}.")
-        methods: list[Method] = [enabled[name] for name in names]
-        found, lacking = collection.of_source(source, methods)
+        methods = methods_named(options["method"] or [name for name in METHODS if name in enabled])
+        found, lacking = collection.of_source(source, list(methods.values()))
         if lacking:
             self.stderr.write(
-                f"{lacking} objects of {source.label} are left out: they have no signature by {' and '.join(names)}. "
+                f"{lacking} objects of {source.label} are left out: they have no signature by {' and '.join(methods)}. "
                 "Run “manage.py index_images”."
             )
         return found, []
@@ -254,10 +242,6 @@ class Command(BaseCommand):
             f"Found: {kinds}; {told['groups']} pictures are there more than once.\n"
             f"The report is {told['report']}."
         )
-
-    def _bar(self, options: dict[str, Any], things: Iterable[Thing], total: int | None, unit: str) -> tqdm[Thing]:
-        """A progress bar on stderr; none where that is no terminal."""
-        return tqdm(things, total=total, unit=unit, file=sys.stderr, disable=None if options["verbosity"] else True)
 
 
 def _as_json(found: comparing.Comparison) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from typing import Any
 
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
-from similar_images import conf, profiles, registry, signatures
+from similar_images import conf, profiles, signatures
 from similar_images.evaluation import drawing, report
 from similar_images.evaluation.describing import Described, decode, describe
 from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
@@ -27,6 +25,7 @@ from similar_images.evaluation.robustness import COPY_METRICS, Robustness, withs
 from similar_images.evaluation.stored import of_source
 from similar_images.evaluation.transforms import Pixels
 from similar_images.images import UnreadableImage
+from similar_images.management.base import bar, source_named
 from similar_images.opencv import one_core
 from similar_images.signatures.base import Method
 
@@ -194,18 +193,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for (folder, items), name in zip(sets, _names(options["folders"]), strict=True):
             chosen = [items[place] for place in sample(len(items), options["limit"])]
-            bar = _bar(options, chosen, unit="picture", desc=f"{name}: describing")
-            described = describe(bar, methods, conf.get().max_pixels)
+            shown = bar(options, chosen, unit="picture", desc=f"{name}: describing")
+            described = describe(shown, methods, conf.get().max_pixels)
             self._tell_unreadable(folder, described.unreadable)
             yield name, described
 
     def _stored(self, methods: dict[str, Method], options: dict[str, Any]) -> Described:
-        model, _dot, field = options["source"].rpartition(".")
+        source = source_named(options["source"])
         try:
-            source = registry.get(model, field)
             described, missing = of_source(source, options["label"], methods, options["limit"])
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
         except FieldError as error:
             raise CommandError(f"--label: {error}") from error
         for name, count in missing.items():
@@ -225,15 +221,15 @@ class Command(BaseCommand):
         retrieval: dict[str, dict[str, Retrieval]] = {}
         proofs: Proofs | None = None
         for label, labels in _labels(described.items, options):
-            bar = _bar(options, {**rankings, RANDOM: {}}.items(), unit="method", desc=f"{name}: by {label}")
+            ways = {**rankings, RANDOM: {}}.items()
             retrieval[label] = {
                 ranking: retrieve(weights, described.signatures, labels, every=options["every"])
-                for ranking, weights in bar
+                for ranking, weights in bar(options, ways, unit="method", desc=f"{name}: by {label}")
             }
             blends = {ranking: weights for ranking, weights in rankings.items() if len(weights) > 1}
             if options["rerank"] and blends:
                 proofs = proofs or Proofs(described.items, conf.get().max_pixels)
-                for ranking, weights in _bar(options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"):
+                for ranking, weights in bar(options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"):
                     retrieval[label][f"{ranking} + keypoints"] = retrieve(
                         weights, described.signatures, labels, every=options["every"], rerank=proofs.ranked
                     )
@@ -250,7 +246,7 @@ class Command(BaseCommand):
         count: int,
         options: dict[str, Any],
     ) -> dict[str, Robustness]:
-        places = _bar(options, sample(len(described.items), count), unit="picture", desc=f"{name}: changing")
+        places = bar(options, sample(len(described.items), count), unit="picture", desc=f"{name}: changing")
         with one_core():
             return withstand(rankings, described.signatures, self._pixels(described.items, places))
 
@@ -349,8 +345,3 @@ def _step(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
-
-
-def _bar(options: dict[str, Any], things: Iterable[Any], **kwargs: Any) -> tqdm[Any]:
-    """A progress bar on stderr; none where that is no terminal."""
-    return tqdm(things, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from similar_images import registry
 from similar_images.auditing import duplicates
 from similar_images.auditing.collection import Stored
+from similar_images.management.base import bar, source_named
 from similar_images.models import IndexedImage
 from similar_images.opencv import one_core
 
@@ -37,7 +37,8 @@ class Command(BaseCommand):
         if options["output"] and not options["output"].parent.is_dir():
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
         with one_core():
-            found = [self._find(source, options) for source in self._sources(options["sources"])]
+            sources = [source_named(label) for label in options["sources"]] or registry.sources()
+            found = [self._find(source, options) for source in sources]
         if options["output"]:
             try:
                 options["output"].write_text(duplicates.as_html(found), encoding="utf-8", errors="backslashreplace")
@@ -49,20 +50,9 @@ class Command(BaseCommand):
             for one in found:
                 self._tell(one)
 
-    def _sources(self, labels: list[str]) -> list[registry.ImageSource]:
-        try:
-            parts = [label.rpartition(".") for label in labels]
-            return [registry.get(model, field) for model, _dot, field in parts] or registry.sources()
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
-
     def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> duplicates.Duplicates:
-        def bar(batches: Any) -> Any:
-            """On stderr; none where that is no terminal."""
-            unit, silent = f"×{duplicates.BATCH} pictures", None if options["verbosity"] else True
-            return tqdm(batches, unit=unit, desc=source.label, file=sys.stderr, disable=silent)
-
-        found = duplicates.find(source, options["jobs"], bar)
+        progress = partial(bar, options, unit=f"×{duplicates.BATCH} pictures", desc=source.label)
+        found = duplicates.find(source, options["jobs"], progress)
         records = IndexedImage.objects.of(source)
         if left := records.exclude(status=IndexedImage.Status.INDEXED).count():
             self.stderr.write(f"{left} pictures of {source.label} are left out: they are not indexed.")

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
+from django.core.management.base import BaseCommand
 
-from similar_images import dispatch, indexes, indexing, outbox, registry, signatures, versions
+from similar_images import dispatch, indexes, indexing, outbox, versions
+from similar_images.management.base import bar, methods_named, sources_of
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
 
@@ -45,22 +44,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            sources = registry.named(options["model"])
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
+        sources = sources_of(options["model"])
         if options["prune"]:
             self._prune(sources, options)
             return
-        methods = options["method"] or []
-        if unknown := set(methods) - signatures.enabled().keys():
-            raise CommandError(f"No such method: {', '.join(unknown)}. There are {', '.join(signatures.enabled())}.")
+        methods = methods_named(options["method"])
         Source.objects.make(sources)
         versions.sync()
-        with _bar(options, unit="picture", desc="finding") as bar:
+        with bar(options, unit="picture", desc="finding") as found:
             for source in sources:
                 for size in outbox.order_unnoted(source):
-                    bar.update(size)
+                    found.update(size)
         records = IndexedImage.objects.filter(source__in=[Source.objects.id_of(source) for source in sources])
         if options["failed"]:
             records.filter(status=Status.FAILED).reset()
@@ -80,27 +74,22 @@ class Command(BaseCommand):
 
     def _prune(self, sources: list[ImageSource], options: dict[str, Any]) -> None:
         count = 0
-        with _bar(options, unit="signature", desc="pruning") as bar:
+        with bar(options, unit="signature", desc="pruning") as pruned:
             for size in versions.prune(sources):
                 count += size
-                bar.update(size)
+                pruned.update(size)
         indexes.sync()
         self.stdout.write(f"{count} signatures of former versions deleted.")
 
     def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
         done: Counter[str] = Counter()
-        with _bar(options, total=records.due().count(), unit="picture", desc="indexing") as bar:
+        with bar(options, total=records.due().count(), unit="picture", desc="indexing") as indexed:
             while batch := indexing.claim(records):
                 indexing.index(batch)
                 done.update(record.status for record in batch)
-                bar.update(len(batch))
+                indexed.update(len(batch))
         for record in records.filter(status=Status.FAILED).select_related("source")[:FAILURES_SHOWN]:
             self.stderr.write(f"{record}: {record.file_name}: {record.error}")
         self.stdout.write(
             f"{done[Status.INDEXED]} indexed, {done[Status.FAILED]} failed, {done[Status.PENDING]} to be tried later."
         )
-
-
-def _bar(options: dict[str, Any], **kwargs: Any) -> tqdm[Any]:
-    """A progress bar on stderr; none where that is no terminal."""
-    return tqdm(file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)

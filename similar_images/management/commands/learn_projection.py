@@ -9,8 +9,9 @@ from typing import Any
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import marks, registry, signatures, versions
+from similar_images import marks, versions
 from similar_images.images import UnreadableImage
+from similar_images.management.base import methods_named, source_of
 from similar_images.models import Source
 from similar_images.registry import ImageSource
 from similar_images.signatures.projected import can_project
@@ -43,14 +44,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from similar_images import learning
 
-        try:
-            source = registry.get(options["model"], options["field"])
-        except registry.NotRegistered as error:
-            raise CommandError(str(error)) from error
+        source = source_of(options["model"], options["field"])
         name = options["method"]
-        method = signatures.enabled().get(name)
-        if method is None:
-            raise CommandError(f"No such method: {name}. There are {', '.join(signatures.enabled())}.")
+        method = methods_named([name])[name]
         Source.objects.make([source])
         versions.sync()
         if options["off"]:
