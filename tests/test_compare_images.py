@@ -262,6 +262,8 @@ def test_report__of_many_pairs_has_pages(
     assert max(html.count('class="pair"') for html in htmls) == 2
     assert "(continued)" in texts((output / "page-2.html").read_text())
     assert all(f'href="{page.name}"' in html for page in pages for html in htmls)
+    names = re.findall('<nav aria-label="(.+?)">', htmls[0])
+    assert len(set(names)) == len(names) == 2
 
 
 def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:

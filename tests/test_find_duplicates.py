@@ -84,7 +84,7 @@ def test_text__and_a_page_that_needs_no_other_file(tmp_path: Path) -> None:
     assert err == ""
     html = page.read_text()
     assert html.count('<img src="data:image/jpeg;base64,') == 7
-    assert html.count("<ol>") == 3
+    assert html.count('<ol class="members">') == 3
     assert "http" not in html
 
 
