@@ -270,7 +270,7 @@ def pair_url(item: models.Model, other: Any = None, field: str = "image") -> str
 
 def text(html: str) -> str:
     """The text of the page on two objects."""
-    (section,) = re.findall(r'<section class="similar-images similar-images-judging">.*?</section>', html, re.DOTALL)
+    (section,) = re.findall(r'<section class="[^"]*-admin similar-images-judging">.*?</section>', html, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", section)).strip()
 
 
@@ -283,6 +283,10 @@ def test_panel__leads_to_marks_and_reasons(pictures: list[Picture], admin_client
         page(admin_client, link)
     details = re.findall(r"<details>(.*?)</details>", html, re.DOTALL)
     assert len(details) == 2
+    assert [re.findall('<summary aria-label="(.*?)">', one) for one in details] == [
+        ["Why? Twin"],
+        ["Why? &lt;b&gt;Other&lt;/b&gt;"],
+    ]
     told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", details[0])).strip()
     assert told == "Why? mean 100.0 % at a distance of 0.0000; weight 1; put it forward"
 
@@ -343,7 +347,9 @@ def test_pair__says_why_here_and_for_visitors(
     assert re.search(r"It comes further down, in place 2 with .* %; 1 are shown\.", told)
     assert "It is there, in place 1" in told
     pending = make_picture(7)
-    assert "Its picture is yet to be indexed." in text(page(admin_client, pair_url(item, pending)))
+    html = page(admin_client, pair_url(item, pending))
+    assert "Its picture is yet to be indexed." in text(html)
+    assert "similar-images-parts" not in html, "no method compared the two"
 
 
 @pytest.mark.parametrize("key", ["999999", "chair", "", "%00"])

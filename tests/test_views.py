@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.template.backends.django import DjangoTemplates
 from django.test import Client
+from django.utils import translation
 
 from similar_images.models import IndexedImage
 from tests import drawing
@@ -133,3 +135,13 @@ def test_pages__run_under_a_strict_content_security_policy(client: Any, make_pic
     for path in (f"/similar-images/testapp.picture/{item.pk}/", "/similar-images/search/"):
         html = client.get(path).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
+
+
+@pytest.mark.parametrize("name", ["base", "report"])
+def test_own_frames__say_which_way_the_language_is_written(name: str) -> None:
+    engine = DjangoTemplates({"NAME": "own", "DIRS": [], "APP_DIRS": True, "OPTIONS": {}})  # not the demo's
+    template = engine.get_template(f"similar_images/{name}.html")
+    with translation.override("ar"):
+        assert '<html lang="ar" dir="rtl">' in template.render({})
+    with translation.override("de"):
+        assert '<html lang="de">' in template.render({})
