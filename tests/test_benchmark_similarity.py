@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
+from functools import partial
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
 
 import similar_images
 from similar_images import registry
 from similar_images.evaluation import scaling
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
+from tests import commands
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+run = partial(commands.run, "benchmark_similarity", verbosity=0)
 
 
 @pytest.fixture(autouse=True)
 def _quick(configure: Any) -> None:
     own = ("Wide", "Bits", "Sparse", "Mean")
     configure(METHODS={f"tests.methods.{name}": {} for name in own}, RANKING={"wide": 1})
-
-
-def run(*args: str) -> str:
-    out = StringIO()
-    call_command("benchmark_similarity", *args, stdout=out, verbosity=0)
-    return out.getvalue()
 
 
 def schemas() -> list[str]:
@@ -37,7 +34,7 @@ def schemas() -> list[str]:
 
 
 def test_benchmark__measures_every_kind_of_search() -> None:
-    told = json.loads(run("--records", "2500", "--queries", "3", "--json"))
+    told = json.loads(run("--records", "2500", "--queries", "3", "--json")[0])
     rows = {row["title"]: row for row in told["rows"]}
     assert list(rows) == [
         "no filter",
@@ -65,7 +62,7 @@ def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> 
         return [list(model.objects.order_by("pk").values()) for model in tables], registry.sources()
 
     before, matches = everything(), similar_images.similar_to(item)
-    assert "| 10 % left " in run("--records", "3000", "--queries", "2")
+    assert "| 10 % left " in run("--records", "3000", "--queries", "2")[0]
     assert everything() == before
     assert similar_images.similar_to(item) == matches
     assert schemas() == []

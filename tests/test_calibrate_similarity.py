@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from similar_images import versions
 from similar_images.evaluation.calibration import Measured
 from similar_images.models import MethodVersion
 from similar_images.signatures.base import percent
+from tests import commands
 from tests.testapp.models import Picture
 
 distances = st.lists(st.floats(0, 2), min_size=1, max_size=60).map(np.array)
@@ -57,9 +57,7 @@ def indexed(make_picture: Any, index_now: Any, configure: Any) -> Picture:
 
 
 def calibrate(**options: Any) -> str:
-    out = io.StringIO()
-    call_command("calibrate_similarity", stdout=out, stderr=io.StringIO(), **options)
-    return out.getvalue()
+    return commands.run("calibrate_similarity", **options)[0]
 
 
 @pytest.mark.django_db

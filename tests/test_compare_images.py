@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from PIL import Image, ImageOps
 
 from similar_images import images
@@ -26,11 +27,13 @@ from similar_images.measures import verdict
 from similar_images.measures.base import View, reduced
 from similar_images.measures.verdict import Verdict
 from similar_images.signatures.hashes import DHash, PHash
-from tests import drawing
+from tests import commands, drawing
 from tests.methods import Bits, Mean, Sparse
 from tests.testapp.models import Picture
 
 QUICK = ("--method", "phash")
+
+run = partial(commands.run, "compare_images")
 
 
 class Judge:
@@ -81,13 +84,6 @@ COPIES = {
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     return tmp_path / "comparison"
-
-
-def run(*args: Any) -> tuple[str, str]:
-    """What the command says on stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    call_command("compare_images", *map(str, args), stdout=out, stderr=err)
-    return out.getvalue(), err.getvalue()
 
 
 def rows(output: Path) -> list[dict[str, str]]:
@@ -281,7 +277,7 @@ def test_broken_picture__is_told_and_left_out(folder: Path, output: Path) -> Non
     (folder / "empty.jpg").touch()
     err = io.StringIO()
     with pytest.raises(CommandError, match="2 pictures") as caught:
-        call_command("compare_images", str(folder), "--output", str(output), *QUICK, stderr=err, stdout=io.StringIO())
+        run(folder, "--output", output, *QUICK, stderr=err)
     assert caught.value.returncode == 1
     assert found(output) == COPIES
     for text in (err.getvalue(), texts((output / "index.html").read_text())):

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 import builtins
-import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from PIL import Image
 
 from similar_images.evaluation import report
 from similar_images.management.commands import evaluate_similarity
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN
-from tests import drawing
+from tests import commands, drawing
 from tests.drawing import textured
 from tests.testapp.models import Picture, Shelf
 
@@ -22,11 +22,7 @@ OWN = [flag for kind in ("Mean", "Bits", "Sparse") for flag in ("--method", f"te
 QUICK = ("--method", "tests.methods.Mean", "--method", "tiny")
 
 
-def run(*args: Any) -> tuple[str, str]:
-    """What the command says on stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    call_command("evaluate_similarity", *map(str, args), stdout=out, stderr=err)
-    return out.getvalue(), err.getvalue()
+run = partial(commands.run, "evaluate_similarity")
 
 
 def fill(folder: Path, seeds: range = range(6)) -> Path:

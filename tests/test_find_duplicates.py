@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from PIL import Image
 
 import similar_images
@@ -18,7 +18,7 @@ from similar_images import registry
 from similar_images.auditing import duplicates
 from similar_images.auditing.proving import Views
 from similar_images.evaluation.transforms import TRANSFORMS
-from tests import drawing
+from tests import commands, drawing
 from tests.drawing import textured
 from tests.items import save
 from tests.testapp.models import Picture
@@ -26,11 +26,7 @@ from tests.testapp.models import Picture
 pytestmark = pytest.mark.django_db
 LABEL = "testapp.Picture.image"
 
-
-def run(*args: Any) -> tuple[str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    call_command("find_duplicates", *args, stdout=out, stderr=err)
-    return out.getvalue(), err.getvalue()
+run = partial(commands.run, "find_duplicates")
 
 
 def from_aside(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from similar_images import dispatch, outbox, registry
 from similar_images.management.commands.index_images import FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Signature
-from tests import drawing
+from tests import commands, drawing
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
 
@@ -55,11 +56,7 @@ def wakes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return called
 
 
-def run(*args: str) -> tuple[str, str]:
-    """What the command says on stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    call_command("index_images", *args, stdout=out, stderr=err)
-    return out.getvalue().strip(), err.getvalue().strip()
+run = partial(commands.run, "index_images")
 
 
 def store(seed: int, name: str = "") -> str:
@@ -82,7 +79,7 @@ def record_of(item: models.Model) -> IndexedImage:
 
 
 def counts(indexed: int = 0, failed: int = 0, later: int = 0) -> str:
-    return f"{indexed} indexed, {failed} failed, {later} to be tried later."
+    return f"{indexed} indexed, {failed} failed, {later} to be tried later.\n"
 
 
 # --- finding -----------------------------------------------------------------------------------------------------
@@ -135,13 +132,13 @@ def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, co
 def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "CHUNK", 2)
     unseen(5)
-    assert run() == ("5 pictures are due and queued for the workers.", "")
+    assert run() == ("5 pictures are due and queued for the workers.\n", "")
     assert set(statuses().values()) == {"pending"}
     assert (wakes, Mean.computed) == ([1], 0)
 
 
 def test_queue__wakes_nobody_for_nothing(wakes: list[int]) -> None:
-    assert run() == ("0 pictures are due and queued for the workers.", "")
+    assert run() == ("0 pictures are due and queued for the workers.\n", "")
     assert wakes == []
 
 
@@ -204,7 +201,7 @@ def test_failed__is_tried_again_only_when_asked() -> None:
     out, err = run("--sync")
     assert out == counts(failed=1)
     assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not a picture of a known format " + (
-        "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP)."
+        "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP).\n"
     )
     default_storage.delete(item.image.name)
     default_storage.save(item.image.name, drawing.file(1))
@@ -323,4 +320,4 @@ def test_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyPatch) -> 
         assert "2/2" in shown
     else:
         assert shown == ""
-    assert out.getvalue().strip() == counts(indexed=2)
+    assert out.getvalue() == counts(indexed=2)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.base import ContentFile
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 import similar_images
 from similar_images import indexes, learning, outbox, overview, registry, signatures, versions
@@ -22,6 +22,7 @@ from similar_images.learning import Lesson
 from similar_images.models import MethodVersion, Projection, Signature
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projected import Projected, can_project
+from tests import commands
 from tests.datasets import DATASETS, needs
 from tests.methods import Wide
 from tests.testapp.models import Picture, Shelf
@@ -126,9 +127,7 @@ def file(values: np.ndarray) -> ContentFile[bytes]:
 
 
 def learn(**options: Any) -> str:
-    out = io.StringIO()
-    call_command("learn_projection", "testapp.Picture", **{"method": "wide", "stdout": out, **options})
-    return out.getvalue()
+    return commands.run("learn_projection", "testapp.Picture", **{"method": "wide", **options})[0]
 
 
 def serving() -> MethodVersion:
@@ -282,7 +281,7 @@ def test_percents__are_measured_anew(shop: list[Picture]) -> None:
     assert row.curve != [list(point) for point in Wide.curve]
     random = [match.similarity for picture in shop[::9] for match in similar_images.similar_to(picture, limit=71)]
     assert np.median(random) == pytest.approx(2, abs=2)
-    call_command("calibrate_similarity", model=["testapp.Picture"], stdout=io.StringIO(), stderr=io.StringIO())
+    commands.run("calibrate_similarity", model=["testapp.Picture"])
     assert versions.serving(registry.get(Picture))["wide"].version == row.version
 
 
