@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageDraw
 
 
@@ -40,5 +41,10 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def file(seed: int = 0, name: str = "", **options: Any) -> ContentFile[bytes]:
-    """A file as an upload would bring it."""
+    """A file as a model's field takes it."""
     return ContentFile(encoded(scene(seed, **options)), name=name or f"scene{seed}.png")
+
+
+def upload(seed: int = 1, data: bytes | None = None) -> SimpleUploadedFile:
+    """A file as a form takes it: a scene, or these data."""
+    return SimpleUploadedFile(f"scene{seed}.png", encoded(scene(seed)) if data is None else data)

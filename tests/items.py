@@ -26,5 +26,10 @@ def save(image: Image.Image, title: str, kind: str = "PNG", quality: int | None 
     return Picture.objects.create(image=file, title=title, **fields)
 
 
+def key(item: Any) -> str:
+    """What an object is called where two pictures are compared."""
+    return f"{item._meta.label_lower}:{item.pk}"
+
+
 def objects(matches: Iterable[Match]) -> list[Any]:
     return [match.object for match in matches]

@@ -15,6 +15,8 @@ from PIL import Image
 import similar_images
 from similar_images import explaining
 from tests import drawing
+from tests.drawing import upload
+from tests.items import key
 from tests.testapp.models import Couple, Picture
 
 pytestmark = pytest.mark.django_db
@@ -28,14 +30,6 @@ def _measures(configure: Any) -> None:
         MEASURES={"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
         COMPARE_BY=["brightness", "darkness", "phash"],
     )
-
-
-def upload(seed: int = 1, data: bytes | None = None) -> SimpleUploadedFile:
-    return SimpleUploadedFile(f"scene{seed}.png", drawing.encoded(drawing.scene(seed)) if data is None else data)
-
-
-def key(item: Any) -> str:
-    return f"{item._meta.label_lower}:{item.pk}"
 
 
 def test_compare__without_script_two_uploads(client: Any) -> None:

@@ -16,14 +16,14 @@ import similar_images
 from similar_images import marks, outbox, registry
 from similar_images.models import IndexedImage, Mark, Source
 from tests import drawing
-from tests.items import gray
+from tests.items import gray, objects
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 def found(query: Any, **options: Any) -> list[Any]:
-    return [match.object for match in similar_images.similar_to(query, **options)]
+    return objects(similar_images.similar_to(query, **options))
 
 
 def test_mark__a_pair_that_is_not_alike_never_comes_back_either_way(grays: list[Picture]) -> None:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture
-def grays(index_now: Any) -> list[Picture]:
+def shades(index_now: Any) -> list[Picture]:
     """Forty grays from dark to light, every fifth on a shelf, four of them hidden."""
     shelf = Shelf.objects.create(name="here")
     items = [gray(5 * n, shelf=None if n % 5 else shelf, published=n % 10 != 9) for n in range(40)]
@@ -36,35 +36,35 @@ def pairs(matches: Any) -> list[tuple[Any, float]]:
 @pytest.mark.parametrize("limit", [1, 12, 100])
 @pytest.mark.parametrize("options", [{}, {"min_similarity": 60}, {"method": "mean"}, {"ranking": {"mean": 2}}])
 def test_queryset__has_the_order_and_the_numbers_of_the_function(
-    grays: list[Picture], limit: int, options: dict[str, Any]
+    shades: list[Picture], limit: int, options: dict[str, Any]
 ) -> None:
     objects = Picture.objects.exclude(title="100")
-    expected = similar_images.similar_to(grays[21], queryset=objects, limit=limit, **options)
-    found = objects.similar_to(grays[21], limit=limit, **options)
+    expected = similar_images.similar_to(shades[21], queryset=objects, limit=limit, **options)
+    found = objects.similar_to(shades[21], limit=limit, **options)
     assert pairs(found) == pairs(expected)
     assert len(found) == min(limit, len(found)) > 0
     assert type(found[0]) is Picture
 
 
-def test_queryset__shows_no_more_than_the_function(grays: list[Picture]) -> None:
-    hidden = [item for item in grays if not item.published]
-    assert not set(Picture.objects.similar_to(grays[0])) & set(hidden)
+def test_queryset__shows_no_more_than_the_function(shades: list[Picture]) -> None:
+    hidden = [item for item in shades if not item.published]
+    assert not set(Picture.objects.similar_to(shades[0])) & set(hidden)
     assert list(Picture.objects.similar_to(hidden[0])) == []
     assert list(Picture.objects.similar_to(Picture())) == []
-    (first, *_rest) = Picture.objects.similar_to(grays[0], exclude=[grays[1]], request=HttpRequest())
-    assert first == grays[2]
+    (first, *_rest) = Picture.objects.similar_to(shades[0], exclude=[shades[1]], request=HttpRequest())
+    assert first == shades[2]
 
 
-def test_queryset__fills_up_behind_a_filter_and_chooses_by_one_after(grays: list[Picture]) -> None:
-    on_shelf = [grays[number] for number in (5, 10, 15)]
-    assert list(Picture.objects.filter(shelf__name="here").similar_to(grays[0], limit=3)) == on_shelf
-    assert list(Picture.objects.similar_to(grays[0], limit=12).filter(shelf__name="here")) == on_shelf[:2]
-    assert list(Picture.objects.none().similar_to(grays[0])) == []
-    assert list(Picture.objects.filter(pk__in=[]).similar_to(grays[0])) == []
+def test_queryset__fills_up_behind_a_filter_and_chooses_by_one_after(shades: list[Picture]) -> None:
+    on_shelf = [shades[number] for number in (5, 10, 15)]
+    assert list(Picture.objects.filter(shelf__name="here").similar_to(shades[0], limit=3)) == on_shelf
+    assert list(Picture.objects.similar_to(shades[0], limit=12).filter(shelf__name="here")) == on_shelf[:2]
+    assert list(Picture.objects.none().similar_to(shades[0])) == []
+    assert list(Picture.objects.filter(pk__in=[]).similar_to(shades[0])) == []
 
 
-def test_queryset__is_filtered_ordered_and_aggregated_by_similarity(grays: list[Picture]) -> None:
-    found = Picture.objects.similar_to(grays[0])
+def test_queryset__is_filtered_ordered_and_aggregated_by_similarity(shades: list[Picture]) -> None:
+    found = Picture.objects.similar_to(shades[0])
     numbers = [similarity for _item, similarity in pairs(found)]
     assert numbers == sorted(numbers, reverse=True)
     near = found.filter(similarity__gte=80)
@@ -73,14 +73,16 @@ def test_queryset__is_filtered_ordered_and_aggregated_by_similarity(grays: list[
     assert list(found.reverse()) == list(found)[::-1]
     assert found.aggregate(most=Max("similarity"))["most"] == numbers[0]
     assert found.aggregate(mean=Avg("similarity"))["mean"] == pytest.approx(sum(numbers) / len(numbers))
-    assert found.values_list("pk", "similarity").first() == (grays[1].pk, numbers[0])
+    assert found.values_list("pk", "similarity").first() == (shades[1].pk, numbers[0])
     assert found.exists()
     assert not found.filter(similarity__gt=100).exists()
-    assert found.get(title="5") == grays[1]
+    assert found.get(title="5") == shades[1]
 
 
-def test_queryset__joins_prefetches_and_is_part_of_others(grays: list[Picture], django_assert_num_queries: Any) -> None:
-    found = Picture.objects.filter(shelf__name="here").similar_to(grays[0])
+def test_queryset__joins_prefetches_and_is_part_of_others(
+    shades: list[Picture], django_assert_num_queries: Any
+) -> None:
+    found = Picture.objects.filter(shelf__name="here").similar_to(shades[0])
     with django_assert_num_queries(4):
         assert {item.shelf.name for item in found.select_related("shelf")} == {"here"}
     shelves = Shelf.objects.prefetch_related(Prefetch("picture_set", found, to_attr="alike"))
@@ -91,9 +93,9 @@ def test_queryset__joins_prefetches_and_is_part_of_others(grays: list[Picture], 
     assert pairs(counted) == pairs(found)
 
 
-def test_queryset__searches_once_and_not_before_it_must(grays: list[Picture], django_assert_num_queries: Any) -> None:
+def test_queryset__searches_once_and_not_before_it_must(shades: list[Picture], django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        found = Picture.objects.similar_to(grays[0])
+        found = Picture.objects.similar_to(shades[0])
         near = found.filter(similarity__gte=50)
     with django_assert_num_queries(3 + 1):  # versions, setting and ranking, then the objects
         assert len(found) == 35
@@ -101,7 +103,7 @@ def test_queryset__searches_once_and_not_before_it_must(grays: list[Picture], dj
         assert near.count() > 0
         assert near[:3]
     with django_assert_num_queries(3):
-        assert list(Picture.objects.similar_to(grays[0], min_similarity=101)) == []
+        assert list(Picture.objects.similar_to(shades[0], min_similarity=101)) == []
 
 
 def test_pages__give_each_match_once_while_others_are_indexed(index_now: Any) -> None:
@@ -127,22 +129,22 @@ def test_ties__come_in_the_same_order_on_every_page(index_now: Any) -> None:
     assert seen == items[1:]
 
 
-def test_queryset__leaves_out_whose_file_was_changed_past_the_hooks(grays: list[Picture]) -> None:
-    Picture.objects.filter(pk=grays[1].pk).update(image="other.png")
-    assert grays[1] not in Picture.objects.similar_to(grays[0])
-    grays[1].refresh_from_db()
-    assert list(Picture.objects.similar_to(grays[1])) == []
+def test_queryset__leaves_out_whose_file_was_changed_past_the_hooks(shades: list[Picture]) -> None:
+    Picture.objects.filter(pk=shades[1].pk).update(image="other.png")
+    assert shades[1] not in Picture.objects.similar_to(shades[0])
+    shades[1].refresh_from_db()
+    assert list(Picture.objects.similar_to(shades[1])) == []
 
 
-def test_query__may_be_a_file(grays: list[Picture]) -> None:
-    with grays[3].image.open() as opened:
+def test_query__may_be_a_file(shades: list[Picture]) -> None:
+    with shades[3].image.open() as opened:
         picture = opened.read()
     expected = similar_images.similar_to(io.BytesIO(picture), model=Picture)
     file = io.BytesIO(picture)
     found = Picture.objects.similar_to(file, limit=12)
     file.close()
     assert pairs(found) == pairs(expected)
-    assert found[0] == grays[3]
+    assert found[0] == shades[3]
 
 
 @pytest.mark.parametrize("model", [UuidPicture, NamedPicture])
@@ -174,21 +176,21 @@ def test_field__of_several(index_now: Any) -> None:
     assert by_front.similarity < by_back.similarity == 100
 
 
-def test_nonsense__is_told_at_once(grays: list[Picture]) -> None:
+def test_nonsense__is_told_at_once(shades: list[Picture]) -> None:
     with pytest.raises(ValueError, match="not a Picture"):
         Picture.objects.similar_to(Shelf())
     for options in ({"limit": 0}, {"method": "nonsense"}, {"ranking": {}}, {"text": "red"}):
         with pytest.raises(ValueError, match=r"limit|method|ranking|weight|text"):
-            Picture.objects.similar_to(None if "text" in options else grays[0], **options)
+            Picture.objects.similar_to(None if "text" in options else shades[0], **options)
     with pytest.raises(ValueError, match="Say what to search by"):
         Picture.objects.similar_to()
 
 
-def test_pickle__keeps_what_was_found(grays: list[Picture], django_assert_num_queries: Any) -> None:
-    found = Picture.objects.similar_to(grays[0], limit=3)
+def test_pickle__keeps_what_was_found(shades: list[Picture], django_assert_num_queries: Any) -> None:
+    found = Picture.objects.similar_to(shades[0], limit=3)
     expected = pairs(found)
     assert pairs(pickle.loads(pickle.dumps(found))) == expected  # noqa: S301 - ours
-    query = pickle.dumps(Picture.objects.similar_to(grays[0], limit=3).query)
+    query = pickle.dumps(Picture.objects.similar_to(shades[0], limit=3).query)
     again = Picture.objects.all()
     again.query = pickle.loads(query)  # noqa: S301 - ours
     with django_assert_num_queries(1):

@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.template.backends.django import DjangoTemplates
 from django.test import Client
 from django.utils import translation
 
 from similar_images.models import IndexedImage
-from tests import drawing
+from tests.drawing import upload
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
@@ -20,10 +19,6 @@ pytestmark = pytest.mark.django_db
 
 def page(client: Any, item: Any, **params: Any) -> Any:
     return client.get(f"/similar-images/testapp.picture/{item.pk}/", params)
-
-
-def upload(data: bytes | None = None) -> SimpleUploadedFile:
-    return SimpleUploadedFile("query.png", drawing.encoded(drawing.scene(1)) if data is None else data)
 
 
 def test_similar__shows_matches_with_link_picture_and_percent(client: Any, make_picture: Any, index_now: Any) -> None:
@@ -109,7 +104,7 @@ def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, 
     ],
 )
 def test_search__bad_input_is_told(client: Any, fields: Any, words: str) -> None:
-    data = {"image": upload(fields.pop("image", None)), "model": "testapp.picture"} | fields
+    data = {"image": upload(data=fields.pop("image", None)), "model": "testapp.picture"} | fields
     answer = client.post("/similar-images/search/", data)
     assert answer.status_code == 400
     assert words in answer.content.decode()

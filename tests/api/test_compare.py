@@ -14,6 +14,8 @@ import similar_images
 from similar_images import comparing
 from similar_images.measures.verdict import Transform, Verdict
 from tests import drawing
+from tests.drawing import upload
+from tests.items import key
 from tests.testapp.models import Couple, NamedPicture, Picture
 
 pytestmark = pytest.mark.django_db
@@ -24,14 +26,6 @@ API = "/api/similar-images"
 @pytest.fixture(autouse=True)
 def _measures(configure: Any) -> None:
     configure(MEASURES={"tests.measures.odd.Brightness": {}}, COMPARE_BY=["brightness", "phash"])
-
-
-def upload(seed: int = 1, data: bytes | None = None) -> SimpleUploadedFile:
-    return SimpleUploadedFile(f"scene{seed}.png", drawing.encoded(drawing.scene(seed)) if data is None else data)
-
-
-def key(item: Any) -> str:
-    return f"{item._meta.label_lower}:{item.pk}"
 
 
 def compare(client: Any, a: Any, b: Any, **fields: Any) -> Any:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 import similar_images
 from similar_images.models import IndexedImage, Mark
 from tests import drawing
+from tests.drawing import upload
 from tests.testapp.models import Couple, NamedPicture, Picture, UuidPicture
 
 pytestmark = pytest.mark.django_db
 
 API = "/api/similar-images"
-
-
-def upload(data: bytes | None = None, name: str = "query.png") -> SimpleUploadedFile:
-    return SimpleUploadedFile(name, drawing.encoded(drawing.scene(1)) if data is None else data)
 
 
 def similar(client: Any, item: Any, **params: Any) -> Any:
@@ -203,7 +199,7 @@ def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, fiel
     configure(SEARCH_MAX_BYTES=1500)
     fields = {"image": upload(), "model": "testapp.picture"} | data
     if isinstance(fields["image"], bytes):
-        fields["image"] = upload(fields["image"])
+        fields["image"] = upload(data=fields["image"])
     if not data:
         del fields["image"]
     answer = client.post(f"{API}/search/", fields)
