@@ -1,43 +1,42 @@
-"""How many planted copies compare_images finds in a folder of photos, how many false ones, and how long it takes.
+"""What compare_images finds of planted copies in a folder of photos: `python -m tests.benchmark compare DATASETS WORK`.
 
-    python -m tests.benchmark_compare DATASETS WORK
-
-DATASETS is a folder with pictures anywhere below it, WORK one that is made anew. Copies are made of some pictures:
-cropped, turned, mirrored, recolored, written on, reduced, recompressed, and some of that at once. What is found beyond
-them may be copies that the sets themselves hold: they are listed, to be judged by eye.
+Tells how many of them it finds, how many false ones, and how long it takes. DATASETS is a folder with pictures anywhere
+below it, WORK one that is made anew. Copies are made of some pictures: cropped, turned, mirrored, recolored, written
+on, reduced, recompressed, and some of that at once. What is found beyond them may be copies that the sets themselves
+hold: they are listed, to be judged by eye.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import io
 import json
-import os
 import random
 import resource
 import shutil
 import sys
 from collections import Counter
-from importlib import import_module
 from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from similar_images.evaluation.transforms import TRANSFORMS, Pixels
+from tests import commands
 
 PICTURES = 2_000
 COPIES = 100
 
 
-def main(datasets: Path, work: Path) -> None:
-    import_module("tests.servers")  # the settings name a database, which is not used
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    folder, output = work / "photos", work / "comparison"
-    planted = plant(datasets, folder)
-    out = io.StringIO()
-    call_command("compare_images", str(folder), "--output", str(output), "--json", stdout=out)
-    told = json.loads(out.getvalue())
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("datasets", type=Path)
+    parser.add_argument("work", type=Path)
+    options = parser.parse_args()
+    folder, output = options.work / "photos", options.work / "comparison"
+    planted = plant(options.datasets, folder)
+    told = json.loads(commands.run("compare_images", folder, "--output", output, "--json", stderr=sys.stderr)[0])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{told['pictures']} pictures, {told['candidates']} pairs, {told['seconds']} s, {memory:.0f} MB at most")
     with (output / "pairs.csv").open(newline="", encoding="utf-8-sig") as file:
@@ -57,11 +56,6 @@ def main(datasets: Path, work: Path) -> None:
 
 def plant(datasets: Path, folder: Path) -> dict[frozenset[str], tuple[str, str]]:
     """Fill the folder; the pairs of an original and its copy, with the copy's name and what was done."""
-    import cv2
-    import numpy as np
-    from PIL import Image
-
-    from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 
     def strength(name: str, place: int) -> tuple[str, float]:
         return name, list(TRANSFORMS[name].strengths.values())[place]
@@ -107,7 +101,3 @@ def plant(datasets: Path, folder: Path) -> dict[frozenset[str], tuple[str, str]]
         pair = frozenset((name, path.relative_to(datasets).as_posix()))
         planted[pair] = (f"{name} of {path.relative_to(datasets)}", kind)
     return planted
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

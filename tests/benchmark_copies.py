@@ -21,8 +21,8 @@ import cv2
 import django
 import numpy as np
 
-from similar_images import images, signatures
-from similar_images.evaluation.describing import describe
+from similar_images import signatures
+from similar_images.evaluation.describing import decode, describe
 from similar_images.evaluation.pictures import Item, of_folder, sample
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 from similar_images.measures.base import LONG_SIDE, View
@@ -62,7 +62,7 @@ def found_by_signatures(queries: list[Pixels], base: dict[str, Signatures]) -> I
 
 def changed(item: Item) -> Iterator[tuple[str, int, Pixels]]:
     """The picture changed in every way: the transform, its strength, and the pixels."""
-    pixels = images.decode(item.read(), max_pixels=MAX_PIXELS).pixels
+    pixels = decode(item, MAX_PIXELS)
     for name, transform in TRANSFORMS.items():
         for strength, picture in enumerate(transform(pixels)):
             yield name, strength, picture

@@ -1,6 +1,4 @@
-"""How fast one worker process indexes, against the bare model on the same pictures, in one run.
-
-    python -m tests.benchmark_indexing FOLDER [COUNT]
+"""How fast a worker indexes, against the bare model: `python -m tests.benchmark indexing FOLDER [--count N]`.
 
 The bare model reads, decodes and resizes each picture and runs the network, one after another, in one process
 and one thread. The worker does that, the color histogram, and all the rest: claim, hash, look-up, writing.
@@ -8,43 +6,37 @@ and one thread. The worker does that, the color histogram, and all the rest: cla
 
 from __future__ import annotations
 
-import io
-import os
+import argparse
 import sys
-import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 
+import onnxruntime
+from django.conf import settings
+from django.core.files.storage import default_storage
 
-def main(folder: Path, count: int) -> None:
-    import_module("tests.servers")  # starts PostgreSQL and Valkey
-    data = Path(tempfile.mkdtemp(prefix="similar_images_"))
-    os.environ |= {"DEMO_DATA": str(data), "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    import django
+from project import services
+from project.celery import app
+from similar_images import images
+from similar_images.models import IndexedImage
+from similar_images.signatures import efficientnet, embedding
+from tests import commands
+from tests.testapp.models import Picture
 
-    django.setup()
-    from django.core.files.storage import default_storage
-    from django.core.management import call_command
 
-    from project import services
-    from project.celery import app
-    from similar_images.models import IndexedImage
-    from tests.testapp.models import Picture
-
-    call_command("migrate", run_syncdb=True, verbosity=0)
-    paths = sorted(folder.rglob("*.jpg"))[:count]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=300)
+    options = parser.parse_args()
+    commands.run("migrate", run_syncdb=True, verbosity=0)
+    paths = sorted(options.folder.rglob("*.jpg"))[: options.count]
     names = [default_storage.save(f"{number}.jpg", path.open("rb")) for number, path in enumerate(paths)]
 
     def bare() -> float:
-        import onnxruntime
-
-        from similar_images import images
-        from similar_images.signatures import efficientnet, embedding
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(efficientnet.build(), options)
+        one_thread = onnxruntime.SessionOptions()
+        one_thread.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(efficientnet.build(), one_thread)
         start = time.perf_counter()
         for name in names:
             with default_storage.open(name) as file:
@@ -53,7 +45,7 @@ def main(folder: Path, count: int) -> None:
         return len(names) / (time.perf_counter() - start)
 
     def worker() -> float:
-        log = data / "worker.log"
+        log = settings.DEMO_DATA / "worker.log"
         command = [sys.executable, "-m", "celery", "-A", "project", "worker", "--concurrency=1", "--loglevel=INFO"]
         with services.process(command, cwd=Path.cwd(), log=log):
             Picture.objects.create(image=default_storage.save("warm.jpg", paths[0].open("rb")))
@@ -61,7 +53,7 @@ def main(folder: Path, count: int) -> None:
                 time.sleep(0.1)
             Picture.objects.all().delete()
             Picture.objects.bulk_create([Picture(image=name) for name in names])
-            call_command("index_images", verbosity=0, stdout=io.StringIO())
+            commands.run("index_images", verbosity=0)
             while IndexedImage.objects.filter(status="pending").exists():
                 time.sleep(0.1)
             records = IndexedImage.objects.filter(status="indexed")
@@ -74,7 +66,3 @@ def main(folder: Path, count: int) -> None:
     app.close()
     for alone, indexed in rounds:
         print(f"bare model {alone:.1f} pictures/s, worker {indexed:.1f} pictures/s, ratio {indexed / alone:.2f}")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300)

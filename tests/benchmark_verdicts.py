@@ -19,13 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_images import images
+from similar_images.evaluation.describing import decode
 from similar_images.evaluation.pictures import Item, of_folder
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import View
 from similar_images.measures.verdict import Verdict, judge
 
 Pixels = NDArray[np.uint8]
+MAX_PIXELS = 80_000_000
 COPIES = ("same-file", "same-picture")
 PAIRS = ("unrelated", "of the same class", "of the same group")
 
@@ -109,7 +110,7 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
             tallies[name].right.append(is_right(verdict, truth))
 
     for item in items[::every]:
-        pixels = decoded(item)
+        pixels = decode(item, MAX_PIXELS)
         view = View(pixels)
         for name, copy, truth in copies_of(pixels, rng):
             tell(name, view, View(encoded(copy)), truth)
@@ -122,12 +123,8 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
         }
         for kind, others in kinds.items():
             for other in rng.sample(others, min(len(others), 10 if kind == "unrelated" else 5)):
-                tell(kind, view, View(decoded(other)))
+                tell(kind, view, View(decode(other, MAX_PIXELS)))
     return dict(tallies)
-
-
-def decoded(item: Item) -> Pixels:
-    return images.decode(item.read(), max_pixels=80_000_000).pixels
 
 
 def shares(item: Item, other: Item, *labels: str) -> bool:
