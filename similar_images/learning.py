@@ -1,4 +1,4 @@
-"""A projection of stored signatures, learnt from what people say is alike, and used only where it finds more of it.
+"""A projection of stored signatures, learned from what people say is alike, and used only where it finds more of it.
 
 Pictures that are said to be alike still differ: by light, by background, by angle. The directions in which they differ
 most are damped, as far as that helps on pictures of other groups (within-class covariance normalization: Hatch,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.intp]
 
 LEAST_GROUPS = 8
-"""Groups below which a lucky split would decide: half of them are learnt from, half are searched."""
+"""Groups below which a lucky split would decide: half of them are learned from, half are searched."""
 
 LEAST_PICTURES = 60
 """Pictures in these groups, at least."""
@@ -50,7 +50,7 @@ RIDGES = (3.0, 1.0, 0.3, 0.1, 0.03)
 """How little a direction is damped: variances are counted from this share of the greatest one."""
 
 SPLITS = 3
-"""Times that the groups are halved, and each half searched by what was learnt from the other."""
+"""Times that the groups are halved, and each half searched by what was learned from the other."""
 
 QUERIES = 1_000
 """Pictures of a half to search with, at most."""
@@ -145,7 +145,7 @@ class Lesson:
         return alike
 
     def best(self) -> tuple[float, float]:
-        """The ridge and the contrast that find most, learnt on a half of the groups and searched on the other."""
+        """The ridge and the contrast that find most, learned on a half of the groups and searched on the other."""
         parts = self.halves(0)
         options = [(ridge, contrast) for ridge in RIDGES for contrast in ((0.0, 1.0) if len(self.unlike) else (0.0,))]
         found = {
@@ -157,31 +157,31 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was found in halves of the groups by what was learnt from the other halves: the average precision of
+    """What was found in halves of the groups by what was learned from the other halves: the average precision of
     every query without and with the projection, (n,) each, over its SPLITS, and its group."""
 
     base: Floats
-    learnt: Floats
+    learned: Floats
     groups: Places
 
     @property
     def means(self) -> tuple[float, float]:
         """Mean average precision, 0 to 1, without and with the projection."""
-        return float(self.base.mean()), float(self.learnt.mean())
+        return float(self.base.mean()), float(self.learned.mean())
 
     @cached_property
     def interval(self) -> tuple[float, float]:
         """Where the gain lies with 95 percent, if whole groups had come by chance (bootstrap)."""
         numbers = np.unique(self.groups, return_inverse=True)[1]
-        gains, counts = np.bincount(numbers, self.learnt - self.base), np.bincount(numbers)
+        gains, counts = np.bincount(numbers, self.learned - self.base), np.bincount(numbers)
         drawn = np.random.default_rng(0).integers(len(counts), size=(2_000, len(counts)))
         low, high = np.quantile(gains[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
         return float(low), float(high)
 
     @property
     def wins(self) -> bool:
-        base, learnt = self.means
-        return learnt - base >= LEAST_GAIN and self.interval[0] > 0
+        base, learned = self.means
+        return learned - base >= LEAST_GAIN and self.interval[0] > 0
 
 
 def attempt(lesson: Lesson) -> Trial:
@@ -190,7 +190,7 @@ def attempt(lesson: Lesson) -> Trial:
     Raises:
         TooFew: no picture is like another one.
     """
-    base, learnt = [], []
+    base, learned = [], []
     for seed in range(SPLITS):
         parts = lesson.halves(seed + 1)
         for known, held_out in (parts, parts[::-1]):
@@ -198,11 +198,11 @@ def attempt(lesson: Lesson) -> Trial:
             both = np.full((2, len(lesson.groups)), np.nan, np.float32)
             both[:, np.isin(lesson.groups, held_out.groups)] = held_out.precisions(), held_out.precisions(projection)
             base.append(both[0])
-            learnt.append(both[1])
+            learned.append(both[1])
     asked = ~np.isnan(base).all(axis=0)
     if not asked.any():
         raise TooFew("Every pair that is alike by its labels is said to be unlike.")
-    before, after = (np.nanmean(np.array(part)[:, asked], axis=0) for part in (base, learnt))
+    before, after = (np.nanmean(np.array(part)[:, asked], axis=0) for part in (base, learned))
     return Trial(before, after, lesson.groups[asked])
 
 
@@ -288,7 +288,7 @@ def project(source: ImageSource, method: Method, lesson: Lesson) -> Projected:
     return made
 
 
-def switch_on(source: ImageSource, method: Projected, learnt_from: dict[str, Any], trial: Trial) -> bool:
+def switch_on(source: ImageSource, method: Projected, learned_from: dict[str, Any], trial: Trial) -> bool:
     """Make the projection's signatures of those that are stored, and let searches go by them; tell whether they do.
 
     Where they do not yet, because a record was locked or lacks a signature, the next sweeps see to it.
@@ -302,7 +302,7 @@ def switch_on(source: ImageSource, method: Projected, learnt_from: dict[str, Any
             mean=mean,
             matrix=matrix,
             curve=method.curve,
-            learnt_from=learnt_from,
+            learned_from=learned_from,
             figures={"mAP": {"base": before, "projection": after}, "gain": trial.interval},
         )
         new = {"dimensions": method.dimensions, "curve": method.curve, "is_calibrated": True, "projection": projection}
@@ -312,7 +312,7 @@ def switch_on(source: ImageSource, method: Projected, learnt_from: dict[str, Any
             version=method.version,
             defaults={"storage": base.storage, "metric": base.metric, "recipe": base.recipe, **new},
         )
-        Projection.objects.filter(version=None).delete()  # one that was just learnt anew
+        Projection.objects.filter(version=None).delete()  # one that was just learned anew
     for _size in versions.fill(source, method):  # before it is on: pictures that lack it would be read again
         pass
     return _turn(source, method.name, projection)

@@ -148,13 +148,13 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
 
 
 class Projection(models.Model):
-    """A linear map of one version's signatures, learnt from labels or pairs: what it makes is a version of its own."""
+    """A linear map of one version's signatures, learned from labels or pairs: what it makes is a version of its own."""
 
     base = models.CharField(_("base version"), max_length=64)
     mean = models.BinaryField(help_text=_("float32: what is subtracted from a signature of the base."))
     matrix = models.BinaryField(help_text=_("float32, row by row: what it is multiplied by then."))
     curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
-    learnt_from = models.JSONField(help_text=_("What it was learnt from."))
+    learned_from = models.JSONField(help_text=_("What it was learned from."))
     figures = models.JSONField(help_text=_("Mean average precision on pictures that it had not seen."))
     created = models.DateTimeField(_("created"), default=timezone.now)
     is_on = models.BooleanField(default=False, help_text=_("Searches are to go by it."))

@@ -2,7 +2,7 @@
 
 The method, its model and its options make a version, which every signature carries. When the setting changes, workers
 fill in the new version while searches go on with the old one, until the new one covers all that the old one does. A
-projection that was learnt for a version makes another one of it.
+projection that was learned for a version makes another one of it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def serving(source: ImageSource) -> dict[str, Form]:
 def wanted(source: ImageSource) -> dict[str, Method]:
     """What a source is to be searched by: the methods of the setting, each through the projection that is on for it."""
     methods = dict(signatures.enabled())
-    learnt = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), projection__is_on=True)
-    for row in learnt.order_by("-projection_id"):
+    learned = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), projection__is_on=True)
+    for row in learned.order_by("-projection_id"):
         method = method_of(row)
         if isinstance(method, Projected) and method.base is methods.get(row.name):
             methods[row.name] = method
@@ -233,7 +233,7 @@ def fill(source: ImageSource, method: Projected) -> Iterator[int]:
 def prune(sources: Iterable[ImageSource]) -> Iterator[int]:
     """Delete the signatures that neither serve nor are wanted; yield how many, chunk by chunk.
 
-    What a projection is applied to is kept: the next one is learnt from it.
+    What a projection is applied to is kept: the next one is learned from it.
     """
     for source in sources:
         source_id = Source.objects.id_of(source)

@@ -1,4 +1,4 @@
-"""A projection learnt from what is alike: on where it finds more in groups that it has not seen, else refused."""
+"""A projection learned from what is alike: on where it finds more in groups that it has not seen, else refused."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def lesson(numbers: np.ndarray | None = None, unlike: np.ndarray = NO_PAIRS) -> 
 
 def test_attempt__wins_where_nuisance_drowns_what_is_alike() -> None:
     trial = learning.attempt(lesson())
-    base, learnt = trial.means
+    base, learned = trial.means
     assert base < 0.6
-    assert learnt > base + 0.2
+    assert learned > base + 0.2
     assert trial.interval[0] > 0
     assert trial.wins
 
@@ -61,7 +61,7 @@ def test_attempt__loses_where_labels_mean_nothing() -> None:
         assert not trial.wins, seed
 
 
-def test_attempt__never_searches_what_it_learnt_from() -> None:
+def test_attempt__never_searches_what_it_learned_from() -> None:
     whole = lesson()
     a, b = whole.halves(1)
     assert not set(a.groups) & set(b.groups)
@@ -101,8 +101,8 @@ def test_attempt__real_pictures(name: str, label: str, groups: int, each: int) -
     values = describe(items, {"embedding": Embedding()}, max_pixels=10**7).signatures["embedding"].dense
     numbers = np.unique([item.labels[label] for item in items], return_inverse=True)[1]
     trial = learning.attempt(Lesson(values, numbers, NO_PAIRS))
-    base, learnt = trial.means
-    assert learnt > base
+    base, learned = trial.means
+    assert learned > base
     assert trial.wins == (name == "grocery")
     assert not learning.attempt(Lesson(values, np.random.default_rng(0).permutation(numbers), NO_PAIRS)).wins
 
@@ -152,7 +152,7 @@ def test_command__switches_on_what_wins_with_no_gap(shop: list[Picture], index_n
     assert right(shop[::4]) > before + 0.2
     row = serving()
     assert row.projection.is_on
-    assert row.projection.learnt_from == {"by": "shelf_id", "pictures": 72, "groups": 12}
+    assert row.projection.learned_from == {"by": "shelf_id", "pictures": 72, "groups": 12}
     assert row.projection.figures["mAP"]["projection"] > row.projection.figures["mAP"]["base"]
     assert set(Signature.objects.filter(version=row.version).values_list("record__status", flat=True)) == {"indexed"}
     assert Signature.objects.filter(version=row.version).count() == len(shop)
@@ -192,7 +192,7 @@ def test_command__off_goes_back_at_once(shop: list[Picture]) -> None:
     assert not Projection.objects.exists()
 
 
-def test_command__prune_keeps_what_the_next_projection_is_learnt_from(shop: list[Picture]) -> None:
+def test_command__prune_keeps_what_the_next_projection_is_learned_from(shop: list[Picture]) -> None:
     learn(by="shelf_id")
     assert sum(versions.prune(registry.sources())) == 0
     assert "Switched." in learn(by="title"), "the same labels teach the same"
@@ -219,7 +219,7 @@ def test_command__learns_from_pairs(shop: list[Picture], tmp_path: Path) -> None
     rows = [f"{a.pk},{b.pk},{flag}" for a, b, flag in (*alike, *unlike)]
     (tmp_path / "pairs.csv").write_text("\n".join(["pk_a,pk_b,alike", *rows]))
     assert "72 pictures in 12 groups" in learn(pairs=tmp_path / "pairs.csv")
-    assert Projection.objects.get().learnt_from["pairs"].endswith("pairs.csv")
+    assert Projection.objects.get().learned_from["pairs"].endswith("pairs.csv")
 
 
 def test_command__learns_from_marks(shop: list[Picture]) -> None:
@@ -228,7 +228,7 @@ def test_command__learns_from_marks(shop: list[Picture]) -> None:
             similar_images.mark(a, b, alike=True)
     similar_images.mark(shop[0], shop[EACH], alike=False)
     assert "72 pictures in 12 groups" in learn(marks=True)
-    assert Projection.objects.get().learnt_from["marks"] == "True"
+    assert Projection.objects.get().learned_from["marks"] == "True"
 
 
 def test_command__dry_run_switches_nothing(shop: list[Picture]) -> None:

@@ -192,7 +192,7 @@ def test_mark__two_at_a_time_are_one(index_now: Any, elsewhere: Any) -> None:
     assert Mark.objects.get().is_alike
 
 
-def test_pairs__are_what_is_learnt_from(grays: list[Picture]) -> None:
+def test_pairs__are_what_is_learned_from(grays: list[Picture]) -> None:
     a, b, c, *_rest = grays
     similar_images.mark(b, a, alike=True)
     similar_images.mark(c, b, alike=False)

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ('mean', models.BinaryField(help_text='float32: what is subtracted from a signature of the base.')),
                 ('matrix', models.BinaryField(help_text='float32, row by row: what it is multiplied by then.')),
                 ('curve', models.JSONField(help_text='Points (distance, similarity in percent).')),
-                ('learnt_from', models.JSONField(help_text='What it was learnt from.')),
+                ('learned_from', models.JSONField(help_text='What it was learned from.')),
                 ('figures', models.JSONField(help_text='Mean average precision on pictures that it had not seen.')),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
                 ('is_on', models.BooleanField(default=False, help_text='Searches are to go by it.')),

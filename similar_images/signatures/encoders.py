@@ -210,7 +210,7 @@ PRESETS = {
     "mobileclip-s0": replace(_CLIP, size=256, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), padding=0),
     "clip-vit-b-32": _CLIP,
     # Model card google/siglip-base-patch16-224. A text fits a picture with a probability of
-    # sigmoid(117 cosine - 12.9), by the learnt scale and bias: one half at a cosine of 0.11.
+    # sigmoid(117 cosine - 12.9), by the learned scale and bias: one half at a cosine of 0.11.
     "siglip-base-224": Encoder(
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),

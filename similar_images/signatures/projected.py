@@ -1,4 +1,4 @@
-"""Signatures seen through a linear map that was learnt for them."""
+"""Signatures seen through a linear map that was learned for them."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ class Command(BaseCommand):
         except UnreadableImage as error:
             raise CommandError(f"{source.label}: {error}") from error
         inputs = {key: str(options[key]) for key in ("by", "labels", "pairs", "marks") if options[key]}
-        learnt_from = {**inputs, "pictures": len(lesson.groups), "groups": len(set(lesson.groups.tolist()))}
-        self._tell(learning.switch_on(source, made, learnt_from, trial))
+        learned_from = {**inputs, "pictures": len(lesson.groups), "groups": len(set(lesson.groups.tolist()))}
+        self._tell(learning.switch_on(source, made, learned_from, trial))
 
     def _labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
         labels: dict[str, str] = {}
@@ -103,12 +103,12 @@ class Command(BaseCommand):
             raise CommandError(f"{pk!r} is no key of {source.model._meta.label}.") from error
 
     def _figures(self, lesson: Any, trial: Any) -> None:
-        base, learnt = trial.means
+        base, learned = trial.means
         low, high = trial.interval
         self.stdout.write(
             f"{len(lesson.groups)} pictures in {len(set(lesson.groups.tolist()))} groups; mean average precision on "
-            f"groups it had not seen: {base:.3f} before, {learnt:.3f} with the projection; gain {learnt - base:+.3f}, "
-            f"with 95 % between {low:+.3f} and {high:+.3f}."
+            f"groups it had not seen: {base:.3f} before, {learned:.3f} with the projection; "
+            f"gain {learned - base:+.3f}, with 95 % between {low:+.3f} and {high:+.3f}."
         )
 
     def _tell(self, done: bool) -> None:
