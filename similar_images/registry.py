@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, overload
 
@@ -254,3 +255,16 @@ def of(model: type[models.Model]) -> Iterator[ImageSource]:
         for source in sources():
             if source.model is ancestor:
                 yield source
+
+
+@contextmanager
+def only(model: type[models.Model], field: str) -> Iterator[ImageSource]:
+    """Have this image field alone for a source, as long as the block lasts."""
+    before = dict(_sources)
+    _sources.clear()
+    try:
+        register(model, field)
+        yield get(model, field)
+    finally:
+        _sources.clear()
+        _sources.update(before)

@@ -319,3 +319,12 @@ def test_source__with_file() -> None:
     assert registry.get(Picture).file_name(picture) == "a.png"
     assert registry.get(Picture).file_name(bare) == ""
     assert registry.get(UuidPicture).file_name(UuidPicture()) == ""
+
+
+def test_only__one_is_a_source_for_as_long_as_a_block() -> None:
+    before = registry.sources()
+    with pytest.raises(KeyboardInterrupt), registry.only(Couple, "back") as source:
+        assert registry.sources() == [source]
+        assert source.label == "testapp.Couple.back"
+        raise KeyboardInterrupt
+    assert registry.sources() == before

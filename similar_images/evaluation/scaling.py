@@ -153,7 +153,7 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
         cursor.execute("SHOW search_path")
         search_path = f"{name},{cursor.fetchone()[0]}"
         cursor.execute(f'CREATE SCHEMA "{name}"')
-    options, sources = connection.settings_dict["OPTIONS"], dict(registry._sources)
+    options = connection.settings_dict["OPTIONS"]
     try:
         with connection.cursor() as cursor:
             for model in OF_THE_APP:
@@ -168,15 +168,12 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
                 raise RuntimeError("The server does not let a connection choose its search path.")
         with connection.schema_editor() as editor:
             editor.create_model(Item)
-        registry._sources.clear()
-        registry.register(Item, "image")
-        Source.objects.clear_cache()
-        Source.objects.make(registry.sources())
-        versions.sync()
-        yield registry.get(Item), connection
+        with registry.only(Item, "image") as source:
+            Source.objects.clear_cache()
+            Source.objects.make([source])
+            versions.sync()
+            yield source, connection
     finally:
-        registry._sources.clear()
-        registry._sources.update(sources)
         Source.objects.clear_cache()
         connection.close()
         connection.settings_dict["OPTIONS"] = options
