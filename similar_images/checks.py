@@ -18,6 +18,7 @@ from . import conf, dispatch, measures, profiles, registry, signatures
 
 SWEEP = "similar_images.tasks.sweep"
 MINIMUM_PGVECTOR = (0, 8)
+KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
 
 
 def register() -> None:
@@ -32,10 +33,9 @@ def register() -> None:
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
-    hint = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
     problems = conf.problems(getattr(settings, "SIMILAR_IMAGES", {}))
     if problems:
-        return [Error(problem, hint=hint, id="similar_images.E001") for problem in problems]
+        return [Error(problem, hint=KEYS_HINT, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
     if (alias := conf.get().compare_cache) not in settings.CACHES:
         problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is no cache of the setting CACHES."
@@ -48,11 +48,11 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     try:
         methods = signatures.enabled()
     except ImproperlyConfigured as error:
-        return [*messages, Error(str(error), hint=hint, id="similar_images.E003")]
+        return [*messages, Error(str(error), hint=KEYS_HINT, id="similar_images.E003")]
     for key, method in zip(conf.get().methods, methods.values(), strict=True):
         for problem in method.check():
             messages.append(
-                Error(f"SIMILAR_IMAGES['METHODS'][{key!r}]: {problem}", hint=hint, id="similar_images.E003")
+                Error(f"SIMILAR_IMAGES['METHODS'][{key!r}]: {problem}", hint=KEYS_HINT, id="similar_images.E003")
             )
     return [*messages, *_ranking(conf.get().ranking, methods)]
 
@@ -197,8 +197,7 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         if conf.problems(getattr(settings, "SIMILAR_IMAGES", {})):
             return []  # told already
-        hint = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
-        return [Error(str(error), hint=hint, id="similar_images.E009")]
+        return [Error(str(error), hint=KEYS_HINT, id="similar_images.E009")]
     messages: list[CheckMessage] = [
         Error(
             f"SIMILAR_IMAGES['COMPARE_BY'] names {name!r}, which is no measure.",

@@ -79,6 +79,17 @@ def test_check__wrong_models_and_ranking_at_once(configure: Any) -> None:
     assert ids(checks.check_setting()) == ["similar_images.E002", "similar_images.E004"]
 
 
+@pytest.mark.parametrize("methods", [{"nope.Method": {}}, {"embedding": {"providers": ["MagicExecutionProvider"]}}])
+def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
+    methods: dict[str, Any], configure: Any
+) -> None:
+    configure(MODELS=["nope"], METHODS=methods)
+    models, wrong = checks.check_setting()[:2]
+    assert (models.id, wrong.id) == ("similar_images.E002", "similar_images.E003")
+    assert 'Write "app_label.Model.field"' in str(models.hint)
+    assert wrong.hint == "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
+
+
 # --- database --------------------------------------------------------------------------------------------------
 
 
