@@ -36,7 +36,7 @@ def labels(picture: images.Readable, *, limit: int = 5) -> list[Label]:
 def _label(data: bytes, limit: int) -> list[Label]:
     import numpy as np
 
-    logits = _network().classify(images.decode(data, max_pixels=conf.get().max_pixels).pixels).astype(np.float64)
+    logits = _network().classify(images.decode(data, max_pixels=conf.get().search_max_pixels).pixels).astype(np.float64)
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
     return [Label(_names()[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")[:limit]]

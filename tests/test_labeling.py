@@ -58,6 +58,18 @@ def test_labels__of_no_picture(configure: Any) -> None:
         similar_images.labels(file)
 
 
+def test_labels__bounds_are_those_of_an_upload(configure: Any) -> None:
+    configure(MAX_PIXELS=100)
+    data = (DATA / "coffee.png").read_bytes()
+    assert similar_images.labels(io.BytesIO(data), limit=1)[0].name == "espresso"
+    configure(SEARCH_MAX_PIXELS=100)
+    with pytest.raises(UnreadableImage, match="more than 100 pixels"):
+        similar_images.labels(io.BytesIO(data))
+    configure(SEARCH_MAX_BYTES=100)
+    with pytest.raises(UnreadableImage, match="larger than"):
+        similar_images.labels(io.BytesIO(data))
+
+
 def test_names__are_a_thousand() -> None:
     assert len(labeling._names()) == 1000
     assert (labeling._names()[0], labeling._names()[999]) == ("tench", "toilet tissue")
