@@ -48,8 +48,7 @@ class Side:
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        get_absolute_url = getattr(self.object, "get_absolute_url", None)
-        return get_absolute_url() if get_absolute_url else ""
+        return registry.url_of(self.object)
 
 
 @dataclass(frozen=True)

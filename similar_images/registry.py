@@ -268,3 +268,9 @@ def only(model: type[models.Model], field: str) -> Iterator[ImageSource]:
     finally:
         _sources.clear()
         _sources.update(before)
+
+
+def url_of(item: Any) -> str:
+    """The page of an object, empty where it has none."""
+    get_absolute_url = getattr(item, "get_absolute_url", None)
+    return get_absolute_url() if get_absolute_url else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from django.db import models
 from django.db.models.fields.files import FieldFile
 
-from ..registry import ImageSource
+from ..registry import ImageSource, url_of
 from . import nearest, planning, rankings
 from .planning import Example, Options
 from .rankings import Ranking
@@ -64,8 +64,7 @@ class Match:
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        get_absolute_url = getattr(self.object, "get_absolute_url", None)
-        return get_absolute_url() if get_absolute_url else ""
+        return url_of(self.object)
 
 
 def similar_to(
