@@ -195,7 +195,7 @@ class AmongForm(OptionsForm):
         return super().options() | {"model": self.cleaned_data["model"]}
 
 
-def bounded(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
+def not_too_large(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
     """The upload, if it is not too large.
 
     Raises:
@@ -217,7 +217,7 @@ class SearchForm(AmongForm):
     labels = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
 
     def clean_image(self) -> UploadedFile[bytes]:
-        return bounded(self.cleaned_data["image"])
+        return not_too_large(self.cleaned_data["image"])
 
 
 class TextForm(AmongForm):
@@ -312,7 +312,7 @@ class CompareForm(forms.Form):
         if isinstance(given[0], UploadedFile):
             if not given[0].size:
                 raise forms.ValidationError(_("The file is empty."))
-            return explaining.Side(bounded(given[0]))
+            return explaining.Side(not_too_large(given[0]))
         try:
             return explaining.side(given[0], self.request)
         except LookupError as error:

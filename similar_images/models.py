@@ -91,6 +91,9 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def of(self, source: ImageSource) -> Self:
         return self.filter(source_id=Source.objects.id_of(source))
 
+    def indexed(self) -> Self:
+        return self.filter(status=IndexedImage.Status.INDEXED)
+
     def among(self, source: ImageSource, *querysets: models.QuerySet[Any]) -> Self:
         """Those of the objects of all these querysets, joined by a typed and indexed key where there is one."""
         records = self

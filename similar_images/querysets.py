@@ -63,14 +63,14 @@ class SimilarMixin(Base):
         objects = self
         if self.query.distinct_fields or _repeats(self.query):
             objects = self.__class__(self.model, using=self.db).filter(pk__in=self.values("pk"))
-        unchanged = {source.field_name: Told(found, "file", TextField())}
+        unchanged = {source.field_name: FoundValue(found, "file", TextField())}
         matches = objects.filter(pk__in=Keys(found), **unchanged)
         matches = matches.annotate(
-            similarity=Told(found, "similarity", FloatField()), folded=Told(found, "folded", IntegerField())
+            similarity=FoundValue(found, "similarity", FloatField()), folded=FoundValue(found, "folded", IntegerField())
         )
         if fallback is not None:
-            matches = matches.annotate(is_fallback=Told(found, "is_fallback", BooleanField()))
-        return matches.order_by(Told(found, "place", IntegerField()))
+            matches = matches.annotate(is_fallback=FoundValue(found, "is_fallback", BooleanField()))
+        return matches.order_by(FoundValue(found, "place", IntegerField()))
 
 
 def _repeats(query: Query) -> bool:
@@ -126,7 +126,7 @@ class Keys(Expression):
         return f"({', '.join(['%s'] * len(keys))})", keys
 
 
-class Told(Func):
+class FoundValue(Func):
     """What the search told of an object: its place, similarity or file."""
 
     def __init__(self, found: Found, what: str, output_field: models.Field[Any, Any]) -> None:

@@ -314,6 +314,16 @@ def test_command__a_key_that_is_none_is_told(tmp_path: Path, configure: Any) -> 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("word", ["yes", "True", "1.0", ""])
+def test_command__alike_is_1_or_0(word: str, tmp_path: Path, configure: Any) -> None:
+    """Taken for "not alike", a yes would teach the opposite."""
+    configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
+    (tmp_path / "pairs.csv").write_text(f"pk_a,pk_b,alike\n1,2,{word}\n")
+    with pytest.raises(CommandError, match="alike is 1 or 0 in every row"):
+        learn(pairs=tmp_path / "pairs.csv")
+
+
+@pytest.mark.django_db
 def test_command__says_what_to_install(monkeypatch: Any, configure: Any) -> None:
     configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
     monkeypatch.setattr("similar_images.management.commands.learn_projection.find_spec", lambda name: None)

@@ -185,7 +185,7 @@ def of_source(source: ImageSource, methods: Sequence[Method]) -> tuple[Collectio
     """The indexed pictures of a source, whoever may see them, and how many objects lack signatures by these methods."""
     objects = source.with_file()
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True).iterator()}
-    records = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED).order_by("pk")
+    records = IndexedImage.objects.of(source).indexed().order_by("pk")
     values = {method: _stored(source, method) for method in methods}
     pictures: list[Picture] = []
     ids: dict[str, int] = {}

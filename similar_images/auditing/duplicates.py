@@ -114,7 +114,7 @@ def _shown(group: Sequence[Picture]) -> list[report.Member]:
 
 
 def _indexed(source: ImageSource) -> IndexedImageQuerySet:
-    return IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED)
+    return IndexedImage.objects.of(source).indexed()
 
 
 def _same_files(source: ImageSource) -> Iterator[Finding]:

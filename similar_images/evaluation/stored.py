@@ -36,7 +36,7 @@ def of_source(
     if label:
         for pk, value in objects.order_by(label).values_list("pk", label):
             labels.setdefault(source.object_id(pk), "" if value is None else str(value))
-    records = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.INDEXED).order_by("pk")
+    records = IndexedImage.objects.of(source).indexed().order_by("pk")
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True)}
     rows = [row for row in records.values_list("pk", "object_id", "file_name") if row[1] in known]
     rows = [rows[place] for place in sample(len(rows), limit)]

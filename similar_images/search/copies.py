@@ -78,12 +78,13 @@ def worth_a_look(found: list[nearest.Ranked], count: int) -> list[nearest.Ranked
 
 
 def compare(a: View, b: View, one: nearest.Ranked) -> tuple[Verdict, float]:
-    """The verdict on two pictures, and how well they agree where one lies on the other, 0 to 1."""
+    """`verdict_on` the query's picture and that of a candidate."""
     return verdict_on(a, b, one.similarity)
 
 
 def verdict_on(a: View, b: View, similarity: float) -> tuple[Verdict, float]:
-    """The same, of pictures that a search finds so much alike, in percent.
+    """The verdict on two pictures that a search finds so much alike, in percent; and how well they agree where one lies
+    on the other, 0 to 1.
 
     It is stricter than that on two pictures at hand: among many, variants of a thing are photographed in one way.
     """

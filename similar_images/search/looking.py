@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 
 def compared(
     source: ImageSource,
     query: models.Model | bytes,
     candidates: Iterable[nearest.Ranked],
-    compare: Callable[[View, View, nearest.Ranked], Told],
+    compare: Callable[[View, View, nearest.Ranked], Result],
     *,
     long_side: int,
-) -> dict[int, Told]:
+) -> dict[int, Result]:
     """What comparing the query's picture with that of each candidate tells, by the candidate's record.
 
     Pictures are read through the storage of the source, at most `long_side` pixels on the long side. What can't be
     read is left out, and so is what SIMILAR_IMAGES["SEARCH_TIMEOUT"] has no time left for.
     """
-    told: dict[int, Told] = {}
+    results: dict[int, Result] = {}
     end = monotonic() + conf.get().search_timeout
 
     def work() -> None:
@@ -43,13 +43,13 @@ def compared(
             if view is None or monotonic() >= end:
                 return
             if (other := _stored(source, one.candidate.file_name, long_side)) is not None:
-                told[one.candidate.record_id] = compare(view, other, one)
+                results[one.candidate.record_id] = compare(view, other, one)
 
     try:
         bounded.in_time(work)
     except bounded.SearchTimeout:
         logger.warning("A search of %s had no time to compare all pictures that it found.", source.label)
-    return dict(told)
+    return dict(results)
 
 
 def _query(source: ImageSource, query: models.Model | bytes, long_side: int) -> View | None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf, images
 from ..bounded import SearchTimeout
-from ..models import IndexedImage
+from ..models import IndexedImage, IndexedImageQuerySet
 from ..registry import ImageSource
 from . import nearest
 from .nearest import Candidate, Ranked
@@ -132,13 +132,13 @@ def file_of(source: ImageSource, item: models.Model, visible: models.QuerySet[An
 def fallen_back(
     source: ImageSource,
     fallback: Fallback,
-    records: models.QuerySet[IndexedImage],
+    records: IndexedImageQuerySet,
     allowed: Sequence[models.QuerySet[Any]],
     excluded: Iterable[Any],
     limit: int,
 ) -> list[Ranked]:
     """What a caller wants to see where nothing is similar enough, of what may be seen, at 0 percent."""
-    records = records.filter(status=IndexedImage.Status.INDEXED)
+    records = records.indexed()
     if fallback == "newest":
         found = list(records.order_by("-pk")[:limit])
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import marks, versions
+from similar_images import learning, marks, versions
 from similar_images.images import UnreadableImage
 from similar_images.management.base import methods_named, source_of
 from similar_images.models import Source
@@ -42,8 +42,6 @@ class Command(BaseCommand):
         parser.add_argument("--off", action="store_true", help="Go back to the signatures as they were.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from similar_images import learning
-
         source = source_of(options["model"], options["field"])
         name = options["method"]
         method = methods_named([name])[name]
@@ -60,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError("Say what is alike: --by, --labels, --pairs or --marks.")
         labels = self._labels(source, options)
         pairs = [
-            (self._id(source, row["pk_a"]), self._id(source, row["pk_b"]), row["alike"].strip() == "1")
+            (self._id(source, row["pk_a"]), self._id(source, row["pk_b"]), _is_alike(row["alike"]))
             for row in _rows(options["pairs"], "pk_a", "pk_b", "alike")
         ]
         if options["marks"]:
@@ -102,7 +100,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(f"{pk!r} is no key of {source.model._meta.label}.") from error
 
-    def _figures(self, lesson: Any, trial: Any) -> None:
+    def _figures(self, lesson: learning.Lesson, trial: learning.Trial) -> None:
         base, learned = trial.means
         low, high = trial.interval
         self.stdout.write(
@@ -113,6 +111,12 @@ class Command(BaseCommand):
 
     def _tell(self, done: bool) -> None:
         self.stdout.write("Switched." if done else "The sweep switches when every picture is described.")
+
+
+def _is_alike(text: str) -> bool:
+    if text.strip() not in ("0", "1"):
+        raise CommandError(f"alike is 1 or 0 in every row, not {text!r}.")
+    return text.strip() == "1"
 
 
 def _rows(path: Path | None, *columns: str) -> list[dict[str, str]]:
