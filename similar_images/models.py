@@ -246,7 +246,10 @@ class IndexedImage(models.Model):
         verbose_name_plural = _("image records")
         constraints = [models.UniqueConstraint(fields=["source", "object_id"], name="similar_images_record_unique")]
         indexes = [
-            models.Index(fields=["source", "object_key"], name="similar_images_record_key"),
+            # What a search joins the host's objects by, without a look at the record itself.
+            models.Index(
+                fields=["source", "object_key"], include=["id", "object_id"], name="similar_images_record_key"
+            ),
             models.Index(fields=["sha256"], condition=~Q(sha256=""), name="similar_images_record_sha256"),
             models.Index(
                 F("attempts"),

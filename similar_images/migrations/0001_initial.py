@@ -166,7 +166,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='indexedimage',
-            index=models.Index(fields=['source', 'object_key'], name='similar_images_record_key'),
+            index=models.Index(fields=['source', 'object_key'], include=('id', 'object_id'), name='similar_images_record_key'),
         ),
         migrations.AddIndex(
             model_name='indexedimage',
