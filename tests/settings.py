@@ -3,7 +3,7 @@
 import json
 import os
 
-from project.settings import *  # noqa: F403 - settings are made of settings
+from project.settings import *  # noqa: F403 - how Django extends a settings module
 from project.settings import INSTALLED_APPS, REDIS_URL
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]

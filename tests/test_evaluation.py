@@ -168,7 +168,7 @@ def test_distances__are_those_of_pgvector(storage: Storage, metric: Metric) -> N
     rows = Signature.objects.order_by("record_id")
     texts = [queries.literal(vectors.pack(method, value)) for value in values]
     distance = vectors.distance(method, column, "%s")
-    expected = [list(rows.values_list(RawSQL(distance, [text]), flat=True)) for text in texts]  # noqa: S611
+    expected = [list(rows.values_list(RawSQL(distance, [text]), flat=True)) for text in texts]  # noqa: S611 - SQL by the app itself; the text goes as a parameter
     stored = [unpack(value) for value in rows.values_list(column, flat=True)]
     for signatures in (Signatures(method, values), Signatures(method, stored)):
         (told,) = signatures.distances(signatures)

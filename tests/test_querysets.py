@@ -189,10 +189,10 @@ def test_nonsense__is_told_at_once(shades: list[Picture]) -> None:
 def test_pickle__keeps_what_was_found(shades: list[Picture], django_assert_num_queries: Any) -> None:
     found = Picture.objects.similar_to(shades[0], limit=3)
     expected = pairs(found)
-    assert pairs(pickle.loads(pickle.dumps(found))) == expected  # noqa: S301 - ours
+    assert pairs(pickle.loads(pickle.dumps(found))) == expected  # noqa: S301 - pickled in this line
     query = pickle.dumps(Picture.objects.similar_to(shades[0], limit=3).query)
     again = Picture.objects.all()
-    again.query = pickle.loads(query)  # noqa: S301 - ours
+    again.query = pickle.loads(query)  # noqa: S301 - pickled two lines above
     with django_assert_num_queries(1):
         assert pairs(again) == expected
 

@@ -137,7 +137,7 @@ def test_register__composite_key() -> None:
 def test_register__bare_decorator_says_what_to_type() -> None:
     with pytest.raises(ImproperlyConfigured, match=r'Name the image field: register\(Bare, "photo"\)'):
 
-        @similar_images.register  # type: ignore[arg-type]
+        @similar_images.register
         class Bare(models.Model):
             image = models.ImageField()
 

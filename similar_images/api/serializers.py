@@ -260,9 +260,12 @@ class ComparisonSerializer(serializers.Serializer[Explained]):
     pictures = DrawingSerializer(many=True, source="drawings")
 
 
-class SourceStatusSerializer(serializers.Serializer[Any]):
-    # The REST framework takes declared fields off the class, so this hides no attribute of its own.
+class OfSourceSerializer(serializers.Serializer[Any]):
+    # Checkers see the attribute `source` of serializers; but declared fields are taken off the class, and hide nothing.
     source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
+
+
+class SourceStatusSerializer(OfSourceSerializer):
     records = serializers.DictField(
         child=serializers.IntegerField(), help_text="How many records are pending, indexed and failed."
     )
@@ -276,9 +279,7 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
     weight = serializers.FloatField(help_text="In the default ranking.")
 
 
-class IndexStatusSerializer(serializers.Serializer[Any]):
-    # The REST framework takes declared fields off the class, so this hides no attribute of its own.
-    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
+class IndexStatusSerializer(OfSourceSerializer):
     method = serializers.CharField()
     version = serializers.CharField(help_text="The one that is searched by.")
     next_version = serializers.CharField(help_text="That of the setting, while it is filled in; else empty.")

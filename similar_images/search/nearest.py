@@ -103,13 +103,8 @@ def candidates(
     limit: int,
 ) -> list[Candidate]:
     """The records nearest by any method, with their distances by every one."""
-    return read(operands, near(source, operands, records, pools, limit))
-
-
-def read(operands: list[Operand], rows: Iterable[Sequence[Any]]) -> list[Candidate]:
-    """The rows of a statement as candidates."""
     columns = [(number, operand.form.name) for number, operand in enumerate(operands)]
-    return [candidate(row, columns) for row in rows]
+    return [candidate(row, columns) for row in near(source, operands, records, pools, limit)]
 
 
 def candidate(row: Sequence[Any], columns: Iterable[tuple[int, str]]) -> Candidate:

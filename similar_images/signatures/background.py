@@ -30,7 +30,7 @@ class Trimming(Method):
 
     @property
     def version(self) -> str:
-        return f"{super().version}-trim1"  # type: ignore[safe-super]  # the method's, not the abstract one
+        return f"{super().version}-trim1"  # type: ignore[safe-super]  # that of the method it is mixed in before
 
     def compute(self, pixels: NDArray[np.uint8]) -> Value:
         return super().compute(trimmed(pixels))  # type: ignore[safe-super]  # as above

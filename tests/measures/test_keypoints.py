@@ -167,7 +167,7 @@ def test_options__wrong(options: dict[str, object], told: str) -> None:
     from similar_images.measures.keypoints import Orb
 
     with pytest.raises(ValueError, match=told):
-        Orb(**options)  # type: ignore[arg-type]
+        Orb(**options)
 
 
 @pytest.mark.parametrize("few", [0, 1, 2, 7])

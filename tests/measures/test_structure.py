@@ -63,7 +63,7 @@ class TestFlip(MeasureContract):
 
     @pytest.mark.parametrize("picture", [chelsea, astronaut])
     def test_reencoded__nothing_to_be_seen(self, measure: measures.Measure, picture: object) -> None:
-        pixels = picture()  # type: ignore[operator]
+        pixels = picture()
         details = measure.measure(pixels, recompressed(pixels, 85)).details
         assert not details["visible"]
         assert "region" not in details
@@ -121,7 +121,7 @@ class TestExactBlocks(MeasureContract):
     @pytest.mark.parametrize("options", [{"blocks": 0}, {"tolerance": -1}])
     def test_options__refused(self, options: dict[str, float]) -> None:
         with pytest.raises(ValueError, match="must be"):
-            structure.ExactBlocks(**options)  # type: ignore[arg-type]
+            structure.ExactBlocks(**options)
 
 
 def test_framed__by_a_matrix__shows_where_both_are() -> None:

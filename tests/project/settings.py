@@ -1,6 +1,6 @@
 """The demo's settings, a strict content policy, and measures whose figures and pictures are known."""
 
-from project.settings import *  # noqa: F403 - settings are made of settings
+from project.settings import *  # noqa: F403 - how Django extends a settings module
 from project.settings import MIDDLEWARE as DEMO_MIDDLEWARE
 
 MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
