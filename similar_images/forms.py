@@ -86,19 +86,20 @@ class OptionsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        has_more = any(data.get("like") or [])
         try:
             planning.proof_of(
                 data.get("mode") or "similar",
                 data.get("rerank") or None,
                 by_text="text" in self.fields,
-                one_whole=not (any(data.get("like") or []) or data.get("box")),
+                one_whole=not (has_more or data.get("box")),
                 diversity=data.get("diversity") or 0,
             )
         except ValueError as error:
             self.add_error("rerank" if data.get("rerank") else "mode", str(error))
             data.pop("mode", None)
             data.pop("rerank", None)
-        if data.get("box") and data.get("like"):
+        if data.get("box") and has_more:
             self.add_error("box", _("A box is a part of one picture: it takes a query that is one object or file."))
         if "method" in data:
             ranking = data.get("ranking")

@@ -87,7 +87,7 @@ def chosen(
     while True:
         found = find(size, rest)
         near = nearest.at_least(min_similarity, found)
-        best = nearest.in_order([*best, *near])
+        all_near = best = nearest.in_order([*best, *near])
         passed += _ids(found)
         if choice.distinct:
             taken |= values_at(source, choice.distinct, near)
@@ -95,8 +95,9 @@ def chosen(
         if choice.folds:
             head = best[:FOLDED]
             best = folded(head, pairs(source, forms, _ids(head), are_near=True), choice.by_picture) + best[FOLDED:]
-        # By several methods, one that puts forward what another one does not like says nothing of the rest.
-        is_below = not near or (len(forms) == 1 and len(near) < len(found))
+        # Behind a crowd that came as one, what only another method put forward says nothing of the rest.
+        goes_on = len(forms) > 1 and len(best) < len(all_near)
+        is_below = not near or (len(near) < len(found) and not goes_on)
         is_all = len(found) < size + nearest.SPARE or (in_order and is_below)
         if len(best) >= limit or is_all or len(passed) >= MOST:
             break

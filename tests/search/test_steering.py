@@ -153,6 +153,21 @@ def test_page__is_filled_behind_a_crowd_also_with_a_threshold(crowd: Picture, op
     assert Picture.objects.similar_to(crowd, limit=12, min_similarity=60, **options).count() == 12
 
 
+def test_page__a_threshold_alone_costs_no_other_round(
+    index_now: Any, configure: Any, django_assert_num_queries: Any
+) -> None:
+    """Where nothing came as one, and too little is near, there is no more to be found."""
+    methods = {"tests.methods.Mean": {}, "tests.methods.Bits": {}}
+    configure(METHODS=methods, RANKING={"mean": 1, "bits": 1}, FOLD_FROM=99.9)
+    half = np.repeat([1, 0], 32).reshape(8, 8)
+    query, *others = [cells(half, level) for level in range(255, 151, -2)]
+    index_now()
+    third = similar_images.similar_to(query)[2].similarity
+    with django_assert_num_queries(5):
+        matches = similar_images.similar_to(query, limit=12, min_similarity=third)
+    assert objects(matches) == others[:3]
+
+
 def test_fold__what_little_is_known_of_does_not(index_now: Any, configure: Any) -> None:
     """While a new method is filled in, pictures that differ by it alone are no near copies."""
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, FOLD_FROM=99.9)
@@ -564,6 +579,8 @@ def test_rest__takes_examples(client: Any, make_picture: Any, index_now: Any) ->
 def test_rest__takes_a_box(client: Any, halves: list[Picture], configure: Any) -> None:
     both, _red, green = halves
     assert rest(client, both, box="0.5,0,0.5,1").json()["results"][0]["pk"] == str(green.pk)
+    assert rest(client, both, box="0.5,0,0.5,1", like="").json() == rest(client, both, box="0.5,0,0.5,1").json()
+    assert rest(client, both, box="0.5,0,0.5,1", like=green.pk).status_code == 400
     with both.image.open() as file:
         upload = {"image": file, "model": "testapp.picture", "box": "0.5,0,0.5,1"}
         assert client.post("/api/similar-images/search/", upload).json()["results"][0]["pk"] == str(green.pk)
