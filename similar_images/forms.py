@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from . import conf, explaining, images, measures, registry, signatures
 from .profiles import PROFILES
-from .search import planning, rankings, steering
+from .search import copies, planning, rankings, steering
 from .search.rankings import Ranking
 
 EXAMPLES = 10
@@ -58,7 +58,8 @@ class OptionsForm(forms.Form):
             max_value=100,
         )
         self.fields["limit"].widget.attrs["placeholder"] = settings.limit
-        self.fields["min_similarity"].widget.attrs["placeholder"] = 0
+        is_copy = self.data.get("mode") == "copy"
+        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{copies.MIN_SIMILARITY:g}" if is_copy else 0
         choices: list[tuple[str, Any]] = [
             ("", gettext_lazy("everything")),
             *((name, name) for name in signatures.enabled()),
