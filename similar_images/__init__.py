@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from .registry import NotRegistered, register
 
 if TYPE_CHECKING:
-    from .bounded import SearchTimeout
-    from .comparing import Comparison, Incomparable, compare
-    from .images import UnreadableImage
-    from .labeling import Label, labels
+    from .comparison import Comparison, Incomparable, compare
+    from .image_labels import Label, labels
+    from .imaging.decode import UnreadableImage
+    from .imaging.timeouts import SearchTimeout
     from .marks import mark, unmark
-    from .querysets import SimilarMixin, SimilarQuerySet
-    from .search import Match, similar_to
-    from .search.reasons import Reason, why_not
+    from .search.explain import Reason, why_not
+    from .search.matches import Match, similar_to
+    from .search.querysets import SimilarMixin, SimilarQuerySet
 
 __all__ = [
     "Comparison",
@@ -41,21 +41,33 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# Imported when first asked for: most of these need the models, which exist only after the app registry is ready.
-_ROOMS = {
-    "bounded": ["SearchTimeout"],
-    "comparing": ["Comparison", "Incomparable", "compare"],
-    "images": ["UnreadableImage"],
-    "labeling": ["Label", "labels"],
-    "marks": ["mark", "unmark"],
-    "querysets": ["SimilarMixin", "SimilarQuerySet"],
-    "search": ["Match", "similar_to"],
-    "search.reasons": ["Reason", "why_not"],
+# Imported on first access: most of these need the models, which exist only once the app registry is ready.
+_LAZY_EXPORTS = {
+    "Comparison": "comparison",
+    "Incomparable": "comparison",
+    "Label": "image_labels",
+    "Match": "search.matches",
+    "Reason": "search.explain",
+    "SearchTimeout": "imaging.timeouts",
+    "SimilarMixin": "search.querysets",
+    "SimilarQuerySet": "search.querysets",
+    "UnreadableImage": "imaging.decode",
+    "compare": "comparison",
+    "labels": "image_labels",
+    "mark": "marks",
+    "similar_to": "search.matches",
+    "unmark": "marks",
+    "why_not": "search.explain",
 }
-_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    """Import a public name on first access."""
+    if name not in _LAZY_EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(import_module(f".{_LAZY_EXPORTS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those that are not imported yet."""
+    return sorted({*__all__, "__version__"})

@@ -18,10 +18,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, marks, overview, registry, search
+from . import marks, registry, status
 from .forms import MarkForm
+from .indexing import notify
 from .models import IndexedImage, Mark, Source
-from .search import reasons
+from .search import explain
+from .search import matches as matches_module
 
 if TYPE_CHECKING:
     Mixed = admin.ModelAdmin[Any]
@@ -58,14 +60,14 @@ class SimilarImagesMixin(Mixed):
     @admin.display(description=_("Look alike"))
     def similar_images(self, obj: models.Model) -> SafeString:
         request = obj.__dict__["_similar_images_request"]
-        sources = [self._similar_images_of(source, obj, request) for source in registry.of(type(obj))]
+        sources = [self._similar_images_of(source, obj, request) for source in registry.sources_for_model(type(obj))]
         return render_to_string(self.similar_images_template, {"sources": sources}, request)
 
     def _similar_images_of(
         self, source: registry.ImageSource, obj: models.Model, request: HttpRequest
     ) -> dict[str, Any]:
         objects = self.get_queryset(request)
-        matches = search.similar_among(source, obj, objects, limit=self.similar_images_limit)
+        matches = matches_module.similar_among(source, obj, objects, limit=self.similar_images_limit)
         # The page that compares two shows those that `visible` does, which may be fewer than the admin shows.
         seen = source.plain(source.visible_to(request))
         keys = [obj.pk, *(match.object.pk for match in matches)]
@@ -73,7 +75,7 @@ class SimilarImagesMixin(Mixed):
         return {
             "source": source,
             "key": source.key_of(obj) if obj.pk in pks else "",
-            "status": overview.status_of(source, obj.pk),
+            "status": status.record_status(source, obj.pk),
             "pair_url": self._pair_url(source, obj),
             "matches": [
                 {
@@ -99,7 +101,7 @@ class SimilarImagesMixin(Mixed):
             raise PermissionDenied
         data = request.POST if request.method == "POST" else request.GET
         try:
-            source = registry.get(type(obj), data.get("field") or None) if obj else None
+            source = registry.get_source(type(obj), data.get("field") or None) if obj else None
         except registry.NotRegistered:
             source = None
         if obj is None or source is None:
@@ -107,7 +109,7 @@ class SimilarImagesMixin(Mixed):
         form = MarkForm(data if "other" in data else None)
         other = self.get_object(request, form.cleaned_data["other"]) if form.is_valid() else None
         if other is None and form.is_bound and form.is_valid():
-            form.add_error("other", reasons.unknown().text)
+            form.add_error("other", explain.unknown_object().text)
         can_mark = other is not None and all(self.has_change_permission(request, item) for item in (obj, other))
         if request.method == "POST" and other is not None:
             if not can_mark:
@@ -130,9 +132,9 @@ class SimilarImagesMixin(Mixed):
     def _pair(
         self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model
     ) -> dict[str, Any]:
-        here = search.among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
-        reason = reasons.of(here, other, tells_errors=True)
-        visitors = reasons.why_not(obj, other, field=source.field_name)
+        here = matches_module.among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+        reason = explain.explain_absence(here, other, tells_errors=True)
+        visitors = explain.why_not(obj, other, field=source.field_name)
         return {
             "pair": [
                 {
@@ -143,9 +145,9 @@ class SimilarImagesMixin(Mixed):
                 for item in (obj, other)
             ],
             "reason": reason,
-            "visitors": reasons.invisible() if visitors.code == "unknown" else visitors,
+            "visitors": explain.invisible_object() if visitors.code == "unknown" else visitors,
             "parts": _parts(reason.scores, reason.distances),
-            "mark": marks.of(source, obj, other),
+            "mark": marks.get_mark(source, obj, other),
         }
 
     def _mark(
@@ -174,7 +176,7 @@ class SimilarImagesMixin(Mixed):
 
 
 def _parts(
-    scores: dict[str, float], distances: dict[str, float], explanation: search.Explanation | None = None
+    scores: dict[str, float], distances: dict[str, float], explanation: matches_module.Explanation | None = None
 ) -> list[dict[str, Any]]:
     """What is told of every method that compared two pictures."""
     return [
@@ -249,7 +251,7 @@ class IndexedImageAdmin(admin.ModelAdmin):
     @admin.action(description=_("Index again"), permissions=["change"])
     def index_again(self, request: HttpRequest, queryset: models.QuerySet[IndexedImage]) -> None:
         count = IndexedImage.objects.filter(pk__in=queryset.values("pk")).reset()
-        transaction.on_commit(dispatch.wake)
+        transaction.on_commit(notify.notify_workers)
         message = ngettext(
             "%(count)d picture will be indexed again.", "%(count)d pictures will be indexed again.", count
         )

@@ -14,11 +14,12 @@ class SimilarImagesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, conf, dispatch, registry, signals
+        from . import checks, conf, registry
+        from .indexing import notify, signals
 
         checks.register()
-        dispatch.remember_celery_app()
+        notify.remember_celery_app()
         with suppress(ImproperlyConfigured):  # checks.py says what is wrong, and lets the other commands run
             registry.register_from_setting(conf.get().models)
-        registry.listen(signals.connect)
-        post_migrate.connect(signals.migrated, sender=self)
+        registry.add_listener(signals.connect)
+        post_migrate.connect(signals.create_sources, sender=self)

@@ -14,7 +14,8 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import conf, dispatch, measures, profiles, registry, signatures
+from . import conf, measures, ranking_presets, registry, signatures
+from .indexing import notify
 
 SWEEP = "similar_images.tasks.sweep"
 MINIMUM_PGVECTOR = (0, 8)
@@ -41,12 +42,12 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is no cache of the setting CACHES."
         messages.append(Error(problem, hint=f"There are: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
     try:
-        registry.resolve(conf.get().models)
+        registry.resolve_entries(conf.get().models)
     except ImproperlyConfigured as error:
         hint = 'Write "app_label.Model.field", e.g. "catalog.Product.photo".'
         messages.append(Error(str(error), hint=hint, id="similar_images.E002"))
     try:
-        methods = signatures.enabled()
+        methods = signatures.enabled_methods()
     except ImproperlyConfigured as error:
         return [*messages, Error(str(error), hint=KEYS_HINT, id="similar_images.E003")]
     for key, method in zip(conf.get().methods, methods.values(), strict=True):
@@ -60,11 +61,11 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
 def _ranking(ranking: Mapping[str, float] | str, methods: Collection[str]) -> list[CheckMessage]:
     """What a ranking weighs that is not there: an error, unless a profile has other methods that are."""
     if isinstance(ranking, str):
-        if not (missing := profiles.lacking(ranking, methods)):
+        if not (missing := ranking_presets.missing_methods(ranking, methods)):
             return []
         problem = f"The profile {ranking!r} of SIMILAR_IMAGES['RANKING'] weighs what is not among the methods: "
         problem += ", ".join(missing) + "."
-        if len(missing) == len(profiles.PROFILES[ranking]):
+        if len(missing) == len(ranking_presets.RANKING_PRESETS[ranking]):
             return [Error(problem, hint="Add one to SIMILAR_IMAGES['METHODS'].", id="similar_images.E004")]
         hint = "It goes by the others alone. Add these to SIMILAR_IMAGES['METHODS'], and run index_images."
         return [checks.Warning(problem, hint=hint, id="similar_images.W006")]
@@ -95,7 +96,7 @@ def check_sources(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_celery(**kwargs: Any) -> list[CheckMessage]:
-    app = dispatch.celery_app()
+    app = notify.celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
             checks.Warning(
@@ -158,7 +159,7 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 
 def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    from . import indexes, outbox, versions
+    from .indexing import hnsw, outbox, versions
     from .models import IndexedImage, MethodVersion
 
     alias = router.db_for_write(MethodVersion)
@@ -173,11 +174,11 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
             hint="The next sweep builds it. Is celery beat running?",
             id="similar_images.W004",
         )
-        for version in indexes.wanted()
+        for version in hnsw.required_indexes()
         if not version.has_index
     ]
-    for source, version in versions.waiting():
-        count = outbox.outdated(source, [version.name]).count()
+    for source, version in versions.pending_switches():
+        count = outbox.outdated_records(source, [version.name]).count()
         failed = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.FAILED).count()
         messages.append(
             checks.Info(
@@ -193,18 +194,18 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 def check_measures(**kwargs: Any) -> list[CheckMessage]:
     try:
-        known = measures.available()
+        known = measures.available_measures()
     except ImproperlyConfigured as error:
         if conf.problems(getattr(settings, "SIMILAR_IMAGES", {})):
             return []  # told already
         return [Error(str(error), hint=KEYS_HINT, id="similar_images.E009")]
     messages: list[CheckMessage] = [
         Error(
-            f"SIMILAR_IMAGES['COMPARE_BY'] names {name!r}, which is no measure.",
+            f"SIMILAR_IMAGES['COMPARE_MEASURES'] names {name!r}, which is no measure.",
             hint=f"There are: {', '.join(known)}.",
             id="similar_images.E009",
         )
-        for name in conf.get().compare_by
+        for name in conf.get().compare_measures
         if name not in known
     ]
     lacking = {name: problem for name, measure in known.items() for problem in measure.check()}

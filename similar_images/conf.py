@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from .profiles import PROFILES
+from .ranking_presets import RANKING_PRESETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Conf:
     """Options of measures, and measures of your own: built-in name or dotted path → options; or any name → options with
     "class", which is one of these."""
 
-    compare_by: list[str] | tuple[str, ...] = (
+    compare_measures: list[str] | tuple[str, ...] = (
         "alignment",
         "keypoints-rootsift",
         "ssim",
@@ -55,7 +55,7 @@ class Conf:
     max_limit: int = 100
     """The most matches that a page or a REST call may ask for."""
 
-    fold_from: float | int = 85
+    near_duplicate_threshold: float | int = 85
     """Similarity, in percent, from which two matches count as near copies, which come as one; none do above 100."""
 
     max_bytes: int = 50 * 2**20
@@ -70,16 +70,16 @@ class Conf:
     search_max_pixels: int = 25_000_000
     """The same bound as max_pixels, for a picture that a visitor searches with or compares."""
 
-    search_timeout: float | int = 10
+    request_timeout: float | int = 10
     """Seconds after which a search by an uploaded picture, or a comparison of two, is given up."""
 
-    index_from: int = 5_000
+    hnsw_min_rows: int = 5_000
     """Signatures of a source from which on it is searched by an approximate index (HNSW)."""
 
     batch_size: int = 32
     """Pictures that one task takes."""
 
-    lease: float | int = 300
+    claim_timeout: float | int = 300
     """Seconds after which a worker that took a picture and said nothing more is given up."""
 
     max_attempts: int = 5
@@ -94,13 +94,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "MODELS": (list, tuple, dict),
     "METHODS": (dict,),
     "RANKING": (dict, str),
-    "SEARCH_TIMEOUT": (int, float),
-    "FOLD_FROM": (int, float),
+    "REQUEST_TIMEOUT": (int, float),
+    "NEAR_DUPLICATE_THRESHOLD": (int, float),
     "MEASURES": (dict,),
-    "COMPARE_BY": (list, tuple),
+    "COMPARE_MEASURES": (list, tuple),
     "COMPARE_TIMEOUT": (int, float),
     "COMPARE_CACHE": (str,),
-    "LEASE": (int, float),
+    "CLAIM_TIMEOUT": (int, float),
     "QUEUE": (str, type(None)),
 }
 
@@ -129,10 +129,10 @@ def _problem(key: Any, value: Any) -> str | None:
         return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."
     if key == "MEASURES" and not _are_named_options(value):
         return f"{name} must be a dict from names to dicts of options, e.g. {{'ssim': {{}}}}."
-    if key == "COMPARE_BY" and not _are_names(value):
+    if key == "COMPARE_MEASURES" and not _are_names(value):
         return f"{name} must name at least one measure, e.g. ['ssim']."
     if key == "RANKING" and isinstance(value, str):
-        return None if value in PROFILES else f"{name} names no profile; there are {', '.join(PROFILES)}."
+        return None if value in RANKING_PRESETS else f"{name} names no profile; there are {', '.join(RANKING_PRESETS)}."
     if key == "RANKING" and not is_ranking(value):
         return (
             f"{name} must give at least one method a weight above 0, and none a negative one, or one above a million."

@@ -10,10 +10,13 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import conf, explaining, images, measures, registry, signatures
-from .profiles import PROFILES
-from .search import copies, planning, rankings, steering
-from .search.rankings import Ranking
+from . import comparison_results, conf, measures, registry, signatures
+from .imaging import decode
+from .ranking_presets import RANKING_PRESETS
+from .search import multi_query, plan
+from .search import ranking as rankings
+from .search.ranking import Ranking
+from .search.rerank import copies
 
 EXAMPLES = 10
 """The most objects that a visitor may name beside the query, as like or unlike what is looked for."""
@@ -59,10 +62,10 @@ class OptionsForm(forms.Form):
         )
         self.fields["limit"].widget.attrs["placeholder"] = settings.limit
         is_copy = self.data.get("mode") == "copy"
-        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{copies.MIN_SIMILARITY:g}" if is_copy else 0
+        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{copies.COPY_THRESHOLD:g}" if is_copy else 0
         choices: list[tuple[str, Any]] = [
             ("", gettext_lazy("everything")),
-            *((name, name) for name in signatures.enabled()),
+            *((name, name) for name in signatures.enabled_methods()),
         ]
         self.fields["method"].widget = forms.Select(choices=choices)
         self.fields["method"].label = gettext_lazy("By")
@@ -70,18 +73,18 @@ class OptionsForm(forms.Form):
 
     def clean_ranking(self) -> dict[str, float] | str | None:
         text: str = self.cleaned_data["ranking"]
-        if not text or text in PROFILES:
+        if not text or text in RANKING_PRESETS:
             return text or None
         try:
             return {name.strip(): float(weight) for name, weight in (part.split(":") for part in text.split(","))}
         except ValueError:
             message = _("Write a ranking as embedding:0.8,color:0.2, or name one: %(known)s.")
-            raise forms.ValidationError(message % {"known": ", ".join(PROFILES)}) from None
+            raise forms.ValidationError(message % {"known": ", ".join(RANKING_PRESETS)}) from None
 
-    def clean_box(self) -> images.Box | None:
+    def clean_box(self) -> decode.Box | None:
         text = self.cleaned_data["box"]
         try:
-            return steering.checked(text.split(",")) if text else None
+            return multi_query.clean_box(text.split(",")) if text else None
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
@@ -89,7 +92,7 @@ class OptionsForm(forms.Form):
         data = super().clean() or self.cleaned_data
         has_more = any(data.get("like") or [])
         try:
-            planning.proof_of(
+            plan.get_reranker(
                 data.get("mode") or "similar",
                 data.get("rerank") or None,
                 by_text="text" in self.fields,
@@ -113,7 +116,7 @@ class OptionsForm(forms.Form):
         return data
 
     def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
-        rankings.weights_of(method, ranking)
+        rankings.resolve_weights(method, ranking)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments for `similar_to`; fields with errors are left to their defaults."""
@@ -184,14 +187,14 @@ class AmongForm(OptionsForm):
         data = super().clean()
         if "model" in data and data.get("field"):
             try:
-                registry.get(data["model"], data["field"])
+                registry.get_source(data["model"], data["field"])
             except registry.NotRegistered:
                 self.add_error("field", _("There is no image field of this name."))
         return data
 
     @property
     def source(self) -> registry.ImageSource:
-        return registry.get(self.cleaned_data["model"], self.cleaned_data["field"] or None)
+        return registry.get_source(self.cleaned_data["model"], self.cleaned_data["field"] or None)
 
     def options(self) -> dict[str, Any]:
         return super().options() | {"model": self.cleaned_data["model"]}
@@ -227,7 +230,7 @@ class TextForm(AmongForm):
 
     field_order = ("text", "model", "limit", "min_similarity", "method")
 
-    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=planning.TEXT_LENGTH)
+    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=plan.TEXT_LENGTH)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -268,7 +271,7 @@ class MeasuresInput(forms.CheckboxSelectMultiple):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
-        return list(measures.available()) if names == ["all"] else names or list(conf.get().compare_by)
+        return list(measures.available_measures()) if names == ["all"] else names or list(conf.get().compare_measures)
 
 
 class CompareForm(forms.Form):
@@ -283,29 +286,29 @@ class CompareForm(forms.Form):
         self.request = request
         for name in ("a", "b"):
             self.fields[name].widget = PictureInput(attrs={"accept": "image/*"})
-        known, usual = measures.available(), conf.get().compare_by
+        known, usual = measures.available_measures(), conf.get().compare_measures
         names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
         self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
         self.fields["measures"].initial = usual
 
-    def clean_a(self) -> explaining.Side:
+    def clean_a(self) -> comparison_results.ComparisonInput:
         return self._side("a")
 
-    def clean_b(self) -> explaining.Side:
+    def clean_b(self) -> comparison_results.ComparisonInput:
         return self._side("b")
 
     def clean_measures(self) -> list[str]:
         try:
-            return list(measures.chosen(self.cleaned_data["measures"]))
+            return list(measures.select_measures(self.cleaned_data["measures"]))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
-    def sides(self) -> list[tuple[forms.BoundField, explaining.Side | None]]:
+    def sides(self) -> list[tuple[forms.BoundField, comparison_results.ComparisonInput | None]]:
         """The fields of the two pictures, each with what was found under it."""
         found = self.cleaned_data if self.is_bound else {}
         return [(self[name], found.get(name)) for name in ("a", "b")]
 
-    def _side(self, name: str) -> explaining.Side:
+    def _side(self, name: str) -> comparison_results.ComparisonInput:
         given = self.cleaned_data[name]
         if len(given) != 1:
             raise forms.ValidationError(
@@ -314,8 +317,8 @@ class CompareForm(forms.Form):
         if isinstance(given[0], UploadedFile):
             if not given[0].size:
                 raise forms.ValidationError(_("The file is empty."))
-            return explaining.Side(not_too_large(given[0]))
+            return comparison_results.ComparisonInput(not_too_large(given[0]))
         try:
-            return explaining.side(given[0], self.request)
+            return comparison_results.object_input(given[0], self.request)
         except LookupError as error:
             raise forms.ValidationError(str(error)) from None

@@ -55,12 +55,12 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
     return count > 0
 
 
-def of(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
+def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
     """The mark of two objects of a source, None where there is none."""
     return Mark.objects.filter(**_names(source, a, b)).select_related("marked_by").first()
 
 
-def allowed(source: ImageSource, object_ids: Collection[str]) -> Func:
+def exclude_marked(source: ImageSource, object_ids: Collection[str]) -> Func:
     """The condition on records that their objects are not marked as unlike any of these.
 
     Written by hand, as it is part of every search: the ORM would take a millisecond to put it together. An array, as
@@ -81,7 +81,7 @@ def allowed(source: ImageSource, object_ids: Collection[str]) -> Func:
     )
 
 
-def pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
+def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
     """All marks of a source: two object ids, and whether they are alike."""
     marks = Mark.objects.filter(source_id=Source.objects.id_of(source))
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
@@ -93,7 +93,7 @@ def _source(a: models.Model, b: models.Model, field: str | None = None) -> Image
     Raises:
         NotRegistered, ValueError: as `mark`.
     """
-    source = registry.get(a.__class__, field)
+    source = registry.get_source(a.__class__, field)
     if not isinstance(b, source.model):
         raise ValueError(_("Only objects of one model can be marked: %(a)s and %(b)s are not.") % {"a": a, "b": b})
     if a.pk is None or b.pk is None or a.pk == b.pk:

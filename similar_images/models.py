@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
 
 from . import conf, registry
-from .signatures.base import percent
-from .vectors import BitsField
+from .signatures.base import similarity_from_distance
+from .signatures.storage import BitsField
 
 if TYPE_CHECKING:
     from .registry import ImageSource
@@ -78,12 +78,12 @@ class Source(models.Model):
     def registered(self) -> ImageSource | None:
         """The source in the code, None when it is no longer registered."""
         try:
-            return registry.get(f"{self.app_label}.{self.model}", self.field)
+            return registry.get_source(f"{self.app_label}.{self.model}", self.field)
         except registry.NotRegistered:
             return None
 
 
-CHUNK = 200
+WRITE_CHUNK = 200
 """Rows that are locked and written at a time: some 20 ms."""
 
 
@@ -108,7 +108,7 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def due(self) -> Self:
         """Pending, not waiting for its next try, and in no worker's hands."""
         now = timezone.now()
-        lease_ended = now - timedelta(seconds=conf.get().lease)
+        lease_ended = now - timedelta(seconds=conf.get().claim_timeout)
         return self.filter(
             Q(retry_at=None) | Q(retry_at__lte=now),
             Q(started_at=None) | Q(started_at__lt=lease_ended),
@@ -143,7 +143,7 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         rest = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
         while True:
             with transaction.atomic(using=using):
-                pks = list(rest.values_list("pk", flat=True)[:CHUNK])
+                pks = list(rest.values_list("pk", flat=True)[:WRITE_CHUNK])
                 if not pks:
                     return count
                 count += write(IndexedImage.objects.using(using).filter(pk__in=pks))
@@ -184,11 +184,13 @@ class MethodVersion(models.Model):
     dimensions = models.PositiveIntegerField()
     curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
     is_calibrated = models.BooleanField(default=False, help_text=_("The curve was measured on this site's pictures."))
-    recipe = models.JSONField(null=True, help_text=_("Key and options in the setting, to make the method again."))
+    method_config = models.JSONField(
+        null=True, help_text=_("Key and options in the setting, to make the method again.")
+    )
     projection = models.OneToOneField(
         Projection, models.CASCADE, null=True, related_name="version", verbose_name=_("projection")
     )
-    is_serving = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=False)
     has_index = models.BooleanField(default=False)
 
     class Meta:
@@ -197,7 +199,7 @@ class MethodVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["source", "name", "version"], name="similar_images_version_unique"),
             models.UniqueConstraint(
-                fields=["source", "name"], condition=Q(is_serving=True), name="similar_images_version_serving"
+                fields=["source", "name"], condition=Q(is_active=True), name="similar_images_version_active"
             ),
         ]
 
@@ -206,7 +208,7 @@ class MethodVersion(models.Model):
 
     def similarity(self, distance: float) -> float:
         """Map a distance to percent."""
-        return percent(self.curve, distance)
+        return similarity_from_distance(self.curve, distance)
 
 
 class IndexedImage(models.Model):

@@ -14,17 +14,17 @@ def is_staff(request: HttpRequest | None) -> bool:
     return bool(getattr(_user(request), "is_staff", False))
 
 
-def may_view(request: HttpRequest | None, source: ImageSource) -> bool:
+def can_view(request: HttpRequest | None, source: ImageSource) -> bool:
     """Whether the visitor may know of objects that `visible` leaves out: staff that may view them in the admin."""
-    return any(_may(request, action, source) for action in ("view", "change"))
+    return any(_has_permission(request, action, source) for action in ("view", "change"))
 
 
-def may_mark(request: HttpRequest | None, source: ImageSource) -> bool:
+def can_mark(request: HttpRequest | None, source: ImageSource) -> bool:
     """Whether the visitor may say of objects that they are alike, or not: staff that may change them in the admin."""
-    return _may(request, "change", source)
+    return _has_permission(request, "change", source)
 
 
-def _may(request: HttpRequest | None, action: str, source: ImageSource) -> bool:
+def _has_permission(request: HttpRequest | None, action: str, source: ImageSource) -> bool:
     meta = source.model._meta
     return is_staff(request) and _user(request).has_perm(f"{meta.app_label}.{action}_{meta.model_name}")
 

@@ -14,7 +14,7 @@ Plugin = TypeVar("Plugin")
 NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
 
-def load(key: str, target: Any, base: type[Plugin], built_in: Mapping[str, str]) -> type[Plugin]:
+def load_class(key: str, target: Any, base: type[Plugin], built_in: Mapping[str, str]) -> type[Plugin]:
     """The class by built-in name or dotted path; `key` is what messages call the entry of the setting.
 
     Raises:
@@ -31,7 +31,7 @@ def load(key: str, target: Any, base: type[Plugin], built_in: Mapping[str, str])
     return kind
 
 
-def make(key: str, kind: type[Plugin], options: Mapping[str, Any]) -> Plugin:
+def instantiate_class(key: str, kind: type[Plugin], options: Mapping[str, Any]) -> Plugin:
     """An instance with these options.
 
     Raises:

@@ -180,12 +180,12 @@ def register_from_setting(entries: Any) -> None:
     Raises:
         ImproperlyConfigured: an entry names no file field of an installed model, or no callable.
     """
-    for model, field, visible in resolve(entries):
+    for model, field, visible in resolve_entries(entries):
         if visible is not None or (model, field) not in _sources:
             register(model, field, visible=visible)
 
 
-def resolve(entries: Any) -> list[tuple[type[models.Model], str, Visible | None]]:
+def resolve_entries(entries: Any) -> list[tuple[type[models.Model], str, Visible | None]]:
     """The model, field and `visible` of every entry of the key MODELS.
 
     Raises:
@@ -207,7 +207,7 @@ def resolve(entries: Any) -> list[tuple[type[models.Model], str, Visible | None]
     return found
 
 
-def listen(listener: Callable[[ImageSource], None]) -> None:
+def add_listener(listener: Callable[[ImageSource], None]) -> None:
     """Call `listener` with every source, those of now and those to come."""
     _listeners.append(listener)
     for source in sources():
@@ -218,7 +218,7 @@ def sources() -> list[ImageSource]:
     return list(_sources.values())
 
 
-def get(model: type[models.Model] | str, field: str | None = None) -> ImageSource:
+def get_source(model: type[models.Model] | str, field: str | None = None) -> ImageSource:
     """The source of a model (class or "app.model"), the first registered where no field is named.
 
     Raises:
@@ -229,14 +229,14 @@ def get(model: type[models.Model] | str, field: str | None = None) -> ImageSourc
             model = apps.get_model(model)
         except (LookupError, ValueError):
             raise NotRegistered(f"There is no model {model!r}.") from None
-    for source in of(model):
+    for source in sources_for_model(model):
         if field is None or source.field_name == field:
             return source
     what = f'{model.__name__}, "{field or "…"}"'
     raise NotRegistered(f"{what} is not a source; call similar_images.register({what}).")
 
 
-def named(labels: Iterable[str] | None) -> list[ImageSource]:
+def sources_by_label(labels: Iterable[str] | None) -> list[ImageSource]:
     """The sources of these models ("app.Model"); all of them, where no label is given.
 
     Raises:
@@ -244,11 +244,11 @@ def named(labels: Iterable[str] | None) -> list[ImageSource]:
     """
     if not labels:
         return sources()
-    models_of = {get(label).model for label in labels}
+    models_of = {get_source(label).model for label in labels}
     return [source for source in sources() if source.model in models_of]
 
 
-def of(model: type[models.Model]) -> Iterator[ImageSource]:
+def sources_for_model(model: type[models.Model]) -> Iterator[ImageSource]:
     """The sources of a model and of the models it inherits from."""
     # An object of a child or a proxy is one of the registered model, too.
     for ancestor in model.__mro__:
@@ -258,13 +258,13 @@ def of(model: type[models.Model]) -> Iterator[ImageSource]:
 
 
 @contextmanager
-def only(model: type[models.Model], field: str) -> Iterator[ImageSource]:
+def only_source(model: type[models.Model], field: str) -> Iterator[ImageSource]:
     """Have this image field alone for a source, as long as the block lasts."""
     before = dict(_sources)
     _sources.clear()
     try:
         register(model, field)
-        yield get(model, field)
+        yield get_source(model, field)
     finally:
         _sources.clear()
         _sources.update(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from . import dispatch, indexes, indexing, outbox, versions
+from .indexing import hnsw, notify, outbox, versions, worker
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -14,13 +14,13 @@ def index_due(self: Task) -> int:
     A task that found some first queues the next one, so that one message sets all free workers to work.
     """
     taken = 0
-    while records := indexing.claim():
+    while records := worker.claim_batch():
         taken += len(records)
         if self.request.is_eager:  # a task queued here would run inside this one, before it
-            indexing.index(records)
+            worker.index_records(records)
         else:
-            dispatch.wake()
-            indexing.index(records)
+            notify.notify_workers()
+            worker.index_records(records)
             break
     return taken
 
@@ -28,9 +28,9 @@ def index_due(self: Task) -> int:
 @shared_task(ignore_result=True)
 def sweep() -> int:
     """Find what was lost and have it indexed; returns how many records are due. To be run every minute or so."""
-    due = outbox.sweep()
+    due = outbox.sweep_sources()
     if due:
-        dispatch.wake()
-    indexes.sync()
-    versions.switch()
+        notify.notify_workers()
+    hnsw.sync_indexes()
+    versions.switch_versions()
     return due

@@ -11,13 +11,15 @@ from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.views import View
 
-from . import explaining, overview, registry, search
-from .bounded import SearchTimeout
-from .comparing import Incomparable
+from . import comparison_results, registry
+from . import status as overview
+from .comparison import Incomparable
 from .forms import CompareForm, OptionsForm, SearchForm, TextForm
-from .images import UnreadableImage
+from .imaging.decode import UnreadableImage
+from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
-from .search import rankings
+from .search import matches as matches_module
+from .search import ranking
 
 
 class SimilarView(View):
@@ -29,17 +31,17 @@ class SimilarView(View):
         form = OptionsForm(request.GET)
         form.is_valid()
         try:
-            source = registry.get(model, form.options()["field"])
+            source = registry.get_source(model, form.options()["field"])
         except registry.NotRegistered as error:
             raise Http404 from error
         item = source.find_visible(request, pk)
         if item is None:
             raise Http404
         like, unlike = form.examples(source, request)
-        matches: list[search.Match] = []
+        matches: list[matches_module.Match] = []
         status = 200 if form.is_valid() else 400
         try:
-            matches = search.similar_to([item, *like], unlike=unlike, request=request, **form.options())
+            matches = matches_module.similar_to([item, *like], unlike=unlike, request=request, **form.options())
         except (UnreadableImage, SearchTimeout) as error:
             status = _told(form, "box", error)
         context = {
@@ -47,7 +49,7 @@ class SimilarView(View):
             "image": getattr(item, source.field_name),
             "key": source.key_of(item),
             "form": form,
-            "status": overview.status_of(source, item.pk),
+            "status": overview.record_status(source, item.pk),
             "Status": IndexedImage.Status,
             "matches": matches,
         }
@@ -68,7 +70,7 @@ class SearchView(View):
         status = 200 if form.is_valid() else 400
         if form.is_valid():
             try:
-                context["matches"] = search.similar_to(request=request, **form.options())
+                context["matches"] = matches_module.similar_to(request=request, **form.options())
             except SearchTimeout as error:
                 status = _told(form, "text", error)
         return render(request, self.template_name, context, status=status)
@@ -81,7 +83,7 @@ class SearchView(View):
         if form.is_valid():
             query = [form.cleaned_data["image"], *like]
             try:
-                context["matches"] = search.similar_to(query, unlike=unlike, request=request, **form.options())
+                context["matches"] = matches_module.similar_to(query, unlike=unlike, request=request, **form.options())
             except (UnreadableImage, SearchTimeout) as error:
                 status = _told(form, "image", error)
         return render(request, self.template_name, context, status=status)
@@ -110,7 +112,7 @@ class CompareView(View):
         if form.is_valid():
             data = form.cleaned_data
             try:
-                context["result"] = explaining.explained(data["a"], data["b"], data["measures"], _address)
+                context["result"] = comparison_results.run_comparison(data["a"], data["b"], data["measures"], _address)
             except Incomparable as error:
                 form.add_error(error.which, error.reason)
                 status = 400
@@ -123,7 +125,7 @@ class PictureView(View):
     """A picture that explains a comparison, to whoever knows its address, for as long as it is kept."""
 
     def get(self, request: HttpRequest, token: str, name: str) -> HttpResponse:
-        file = explaining.picture(token, name)
+        file = comparison_results.cached_image(token, name)
         if file is None:
             raise Http404
         headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
@@ -142,4 +144,4 @@ def _address(token: str, name: str) -> str:
 
 def _text_form(data: Any = None) -> Any:
     """The form to search by text; none where no method understands it."""
-    return TextForm(data, auto_id="text_%s") if rankings.text_methods() else None
+    return TextForm(data, auto_id="text_%s") if ranking.text_methods() else None

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import translation
 
-from similar_images import indexing
+from similar_images.indexing import worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
 from tests.items import gray
@@ -93,8 +93,8 @@ def index_now(db: None) -> Any:
 
     def index_now() -> list[IndexedImage]:
         taken = []
-        while records := indexing.claim():
-            indexing.index(records)
+        while records := worker.claim_batch():
+            worker.index_records(records)
             taken += records
         return taken
 

@@ -14,8 +14,8 @@ from django.test import Client, RequestFactory
 from django.urls import include, path
 
 import similar_images
-from similar_images import dispatch
 from similar_images.admin import IndexedImageAdmin, MarkAdmin, SimilarImagesMixin
+from similar_images.indexing import notify
 from similar_images.models import IndexedImage, Mark, Signature, Source
 from tests import drawing
 from tests.testapp.models import Couple, NamedPicture, Picture, Shelf, UuidPicture
@@ -528,7 +528,7 @@ def test_records__index_again(
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     wakes: list[int] = []
-    monkeypatch.setattr(dispatch, "wake", lambda: wakes.append(1))
+    monkeypatch.setattr(notify, "notify_workers", lambda: wakes.append(1))
     again = [records["indexed"], records["failed"]]
     before = list(Signature.objects.filter(record__in=again).values_list("pk", flat=True))
     assert before

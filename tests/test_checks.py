@@ -221,7 +221,7 @@ settings.configure(
 django.setup()
 from similar_images import registry
 from tests.testapp.models import Unregistered
-print(*[source.label for source in registry.of(Unregistered)])
+print(*[source.label for source in registry.sources_for_model(Unregistered)])
 print(*sorted(message.id for message in checks.run_checks() if message.id.startswith("similar")))
 """
 
@@ -296,7 +296,10 @@ def test_check_cache__that_there_is_not(configure: Any) -> None:
         ({"MEASURES": {"sim": {}}}, r"SIMILAR_IMAGES\['MEASURES'\]\['sim'\]: neither a built-in measure"),
         ({"MEASURES": {"pathlib.Path": {}}}, r".*\['pathlib\.Path'\] is not a subclass of .*Measure"),
         ({"MEASURES": {"keypoints-orb": {"ratio": 7}}}, r".*\['keypoints-orb'\] can't be used: ratio must be"),
-        ({"COMPARE_BY": ["ssim", "taste"]}, r"SIMILAR_IMAGES\['COMPARE_BY'\] names 'taste', which is no measure"),
+        (
+            {"COMPARE_MEASURES": ["ssim", "taste"]},
+            r"SIMILAR_IMAGES\['COMPARE_MEASURES'\] names 'taste', which is no measure",
+        ),
     ],
 )
 def test_check__wrong_measures(keys: dict[str, Any], reason: str, configure: Any) -> None:

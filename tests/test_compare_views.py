@@ -13,7 +13,7 @@ from django.urls import reverse
 from PIL import Image
 
 import similar_images
-from similar_images import explaining
+from similar_images import comparison_results
 from tests import drawing
 from tests.drawing import upload
 from tests.items import key
@@ -28,7 +28,7 @@ PAGE = "/similar-images/compare/"
 def _measures(configure: Any) -> None:
     configure(
         MEASURES={"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
-        COMPARE_BY=["brightness", "darkness", "phash"],
+        COMPARE_MEASURES=["brightness", "darkness", "phash"],
     )
 
 
@@ -182,7 +182,7 @@ def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
 
 def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
-    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, SEARCH_TIMEOUT=0.1)
+    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
     try:
         answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": "slow"})
     finally:
@@ -228,7 +228,7 @@ def test_compare__runs_under_a_strict_content_security_policy(client: Any) -> No
 
 
 def test_picture__that_is_gone_is_not_found(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explaining, "KEPT", 0)
+    monkeypatch.setattr(comparison_results, "CACHE_SECONDS", 0)
     html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
     assert "pair.png" not in html
     assert client.get(reverse("similar_images:picture", args=["x" * 43, "pair"])).status_code == 404

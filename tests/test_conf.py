@@ -39,16 +39,16 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "SEARCH_MAX_BYTES",
             "SEARCH_MAX_PIXELS",
             "BATCH_SIZE",
-            "INDEX_FROM",
+            "HNSW_MIN_ROWS",
             "MAX_ATTEMPTS",
         ]
     ),
     *(
         (key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []])
-        for key in ["SEARCH_TIMEOUT", "LEASE", "COMPARE_TIMEOUT", "FOLD_FROM"]
+        for key in ["REQUEST_TIMEOUT", "CLAIM_TIMEOUT", "COMPARE_TIMEOUT", "NEAR_DUPLICATE_THRESHOLD"]
     ),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
-    ("COMPARE_BY", [None, "ssim", {"ssim": {}}, [], [1], 1]),
+    ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("COMPARE_CACHE", [None, 1, ["default"]]),
     ("QUEUE", [1, True, ["images"], b"images"]),
     ("LIMITS", [12]),
@@ -76,14 +76,14 @@ def test_check__names_the_wrong_key(key: Any, value: Any) -> None:
 
 def test_check__every_wrong_key_at_once() -> None:
     with (
-        override_settings(SIMILAR_IMAGES={"LIMIT": 0, "LEASE": "x", "COLOUR": 1, "QUEUE": "fine"}),
+        override_settings(SIMILAR_IMAGES={"LIMIT": 0, "CLAIM_TIMEOUT": "x", "COLOUR": 1, "QUEUE": "fine"}),
         pytest.raises(SystemCheckError) as failed,
     ):
         call_command("check")
     assert str(failed.value).count("similar_images.E001") == 3
     assert "SIMILAR_IMAGES['LIMIT'] must be above 0, not 0." in str(failed.value)
-    assert "SIMILAR_IMAGES['LEASE'] must be int or float, not 'x'." in str(failed.value)
-    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, COMPARE_BY," in str(failed.value)
+    assert "SIMILAR_IMAGES['CLAIM_TIMEOUT'] must be int or float, not 'x'." in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, CLAIM_TIMEOUT," in str(failed.value)
 
 
 @pytest.mark.parametrize("setting", [{"LIMIT": 101}, {"MAX_LIMIT": 11}, {"LIMIT": 8, "MAX_LIMIT": 7}], ids=repr)
@@ -116,7 +116,7 @@ def test_check__the_setting_is_no_dict(value: Any) -> None:
         {"MODELS": {}},
         {"METHODS": {"color": {"white_tolerance": 3}}, "RANKING": {"color": 1}},
         {"RANKING": {"embedding": 0, "color": 0.5}},
-        {"SEARCH_TIMEOUT": 0.5, "LEASE": 10},
+        {"REQUEST_TIMEOUT": 0.5, "CLAIM_TIMEOUT": 10},
         {"QUEUE": None},
         {"QUEUE": "images"},
         {"LIMIT": 100},
@@ -157,9 +157,9 @@ def test_get__override_takes_effect_at_once(configure: Any) -> None:
 
 
 def test_enabled__override_takes_effect_at_once() -> None:
-    assert list(signatures.enabled()) == ["embedding", "color"]
+    assert list(signatures.enabled_methods()) == ["embedding", "color"]
     with override_settings(SIMILAR_IMAGES={"METHODS": {"color": {"white_tolerance": 3}}}):
-        assert list(signatures.enabled()) == ["color"]
-        narrow = signatures.enabled()["color"].version
-    assert list(signatures.enabled()) == ["embedding", "color"]
-    assert signatures.enabled()["color"].version != narrow
+        assert list(signatures.enabled_methods()) == ["color"]
+        narrow = signatures.enabled_methods()["color"].version
+    assert list(signatures.enabled_methods()) == ["embedding", "color"]
+    assert signatures.enabled_methods()["color"].version != narrow

@@ -44,7 +44,7 @@ def test_pages_of_an_indexed_item__load_no_heavy_library(make_picture: Any, inde
     ]
     database = os.environ["DATABASE_URL"].replace("/postgres?", f"/{connection.settings_dict['NAME']}?")
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database}
-    env["TEST_SIMILAR_IMAGES"] = '{"FOLD_FROM": 85}'
+    env["TEST_SIMILAR_IMAGES"] = '{"NEAR_DUPLICATE_THRESHOLD": 85}'
     subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT, *paths], cwd=ROOT, env=env, check=True, timeout=60)
 
 

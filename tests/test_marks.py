@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import similar_images
-from similar_images import marks, outbox, registry
+from similar_images import marks, registry
+from similar_images.indexing import outbox
 from similar_images.models import IndexedImage, Mark, Source
 from tests import drawing
 from tests.items import gray, objects
@@ -78,7 +79,7 @@ def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_
     with django_assert_num_queries(4):
         assert len(found(a)) == 8
     ids = [str(number) for number in range(1_000_000, 1_000_200)]
-    source_id = Source.objects.id_of(registry.get(Picture))
+    source_id = Source.objects.id_of(registry.get_source(Picture))
     IndexedImage.objects.bulk_create(IndexedImage(source_id=source_id, object_id=pk, file_name="x") for pk in ids)
     Mark.objects.bulk_create(
         Mark(source_id=source_id, first_id=first, second_id=second, is_alike=False)
@@ -86,7 +87,7 @@ def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE similar_images_mark")
-    plan = IndexedImage.objects.filter(marks.allowed(registry.get(Picture), {"1100"})).explain()
+    plan = IndexedImage.objects.filter(marks.exclude_marked(registry.get_source(Picture), {"1100"})).explain()
     assert "similar_images_mark_unique" in plan
     assert "similar_images_mark_second" in plan
 
@@ -134,7 +135,7 @@ def test_marks__go_with_an_object_in_its_own_query(grays: list[Picture]) -> None
     assert len(after) == len(before)
     assert Mark.objects.get().first_id == str(b.pk)
     Picture.objects.filter(pk=c.pk)._raw_delete("default")
-    outbox.sweep()
+    outbox.sweep_sources()
     assert not Mark.objects.exists()
 
 
@@ -196,7 +197,7 @@ def test_pairs__are_what_is_learned_from(grays: list[Picture]) -> None:
     a, b, c, *_rest = grays
     similar_images.mark(b, a, alike=True)
     similar_images.mark(c, b, alike=False)
-    source = registry.get(Picture)
+    source = registry.get_source(Picture)
     ids = [str(item.pk) for item in (a, b, c)]
-    assert marks.pairs(source) == [(*sorted(ids[:2]), True), (*sorted(ids[1:]), False)]
-    assert marks.pairs(registry.get(NamedPicture)) == []
+    assert marks.marked_pairs(source) == [(*sorted(ids[:2]), True), (*sorted(ids[1:]), False)]
+    assert marks.marked_pairs(registry.get_source(NamedPicture)) == []

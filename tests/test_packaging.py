@@ -51,7 +51,7 @@ def test_wheel__has_the_app_and_nothing_of_the_demo(wheel: Path) -> None:
         "similar_images/static/similar_images/similar_images.css",
         "similar_images/static/similar_images/drop.js",
         "similar_images/management/commands/index_images.py",
-        "similar_images/signatures/imagenet_labels.txt",
+        "similar_images/signatures/embedding/imagenet_labels.txt",
         "similar_images/py.typed",
     ):
         assert expected in names

@@ -45,7 +45,7 @@ def nothing(request: HttpRequest) -> models.QuerySet[Any]:
 
 
 def label(model: type[models.Model] | str, field: str | None = None) -> str:
-    return registry.get(model, field).label
+    return registry.get_source(model, field).label
 
 
 # --- registering -----------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def label(model: type[models.Model] | str, field: str | None = None) -> str:
 
 def test_register__call() -> None:
     assert similar_images.register(Unregistered, "image", visible=nothing) is None
-    source = registry.get(Unregistered)
+    source = registry.get_source(Unregistered)
     assert (source.model, source.field_name, source.visible) == (Unregistered, "image", nothing)
     assert source.field is Unregistered._meta.get_field("image")
     assert registry.sources()[-1] == source
@@ -76,7 +76,7 @@ def test_register__decorator() -> None:
             app_label = "testapp"
 
     assert isinstance(Decorated, type)
-    assert [(source.label, source.visible) for source in registry.of(Decorated)] == [
+    assert [(source.label, source.visible) for source in registry.sources_for_model(Decorated)] == [
         ("testapp.Decorated.photo", None),
         ("testapp.Decorated.scan", nothing),
     ]
@@ -86,12 +86,12 @@ def test_register__again_replaces_visible() -> None:
     count = len(registry.sources())
     similar_images.register(UuidPicture, "image", visible=nothing)
     assert len(registry.sources()) == count
-    assert registry.get(UuidPicture).visible is nothing
+    assert registry.get_source(UuidPicture).visible is nothing
 
 
 def test_register__tells_the_listeners() -> None:
     heard: list[str] = []
-    registry.listen(lambda source: heard.append(source.label))
+    registry.add_listener(lambda source: heard.append(source.label))
     assert heard == [source.label for source in registry.sources()]
     assert "testapp.Couple.back" in heard
     similar_images.register(Unregistered, "image")
@@ -152,22 +152,22 @@ def test_register__bare_decorator_says_what_to_type() -> None:
 def test_setting__list(kind: type) -> None:
     registry.register_from_setting(kind(["testapp.Unregistered.image", "testapp.Couple.back"]))
     assert label(Unregistered) == "testapp.Unregistered.image"
-    assert registry.get(Unregistered).visible is None
+    assert registry.get_source(Unregistered).visible is None
 
 
 @pytest.mark.parametrize("visible", [nothing, "tests.test_registry.nothing", None])
 def test_setting__dict(visible: Any) -> None:
     registry.register_from_setting({"testapp.Unregistered.image": visible})
-    assert registry.get(Unregistered).visible is (nothing if visible else None)
+    assert registry.get_source(Unregistered).visible is (nothing if visible else None)
 
 
 @pytest.mark.parametrize("entries", [["testapp.Private.image"], {"testapp.Private.image": None}])
 def test_setting__an_entry_without_visible_leaves_that_of_the_code(entries: Any, configure: Any) -> None:
-    before = registry.get(Private)
+    before = registry.get_source(Private)
     registry.register_from_setting(entries)
-    assert registry.get(Private) is before
+    assert registry.get_source(Private) is before
     registry.register_from_setting({"testapp.Private.image": nothing})
-    assert registry.get(Private).visible is nothing
+    assert registry.get_source(Private).visible is nothing
 
 
 def test_setting__the_check_registers_nothing(configure: Any) -> None:
@@ -229,13 +229,13 @@ def test_get__finds(model: Any, field: str | None, found: str) -> None:
 
 
 def test_of__several_fields() -> None:
-    assert [source.field_name for source in registry.of(Couple)] == ["front", "back"]
-    assert list(registry.of(Unregistered)) == []
+    assert [source.field_name for source in registry.sources_for_model(Couple)] == ["front", "back"]
+    assert list(registry.sources_for_model(Unregistered)) == []
 
 
 def test_of__own_source_before_that_of_the_parent() -> None:
     similar_images.register(FramedPicture, "image")
-    assert [source.label for source in registry.of(FramedPicture)] == [
+    assert [source.label for source in registry.sources_for_model(FramedPicture)] == [
         "testapp.FramedPicture.image",
         "testapp.Picture.image",
     ]
@@ -258,7 +258,7 @@ def test_of__own_source_before_that_of_the_parent() -> None:
 )
 def test_get__not_registered(model: Any, field: str | None, message: str) -> None:
     with pytest.raises(NotRegistered, match=message):
-        registry.get(model, field)
+        registry.get_source(model, field)
 
 
 # --- what a source knows ---------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_get__not_registered(model: Any, field: str | None, message: str) -> Non
     ("model", "integer"), [(Picture, True), (Couple, True), (UuidPicture, False), (NamedPicture, False)]
 )
 def test_source__has_integer_key(model: type[models.Model], integer: bool) -> None:
-    assert registry.get(model).has_integer_key is integer
+    assert registry.get_source(model).has_integer_key is integer
 
 
 @pytest.mark.parametrize(("parent", "integer"), [(Picture, True), (NamedPicture, False)])
@@ -290,7 +290,7 @@ def test_source__has_integer_key__by_the_parents(parent: type[models.Model], int
 
     for model in (Child, Grandchild):
         similar_images.register(model, "photo")
-        assert registry.get(model).has_integer_key is integer
+        assert registry.get_source(model).has_integer_key is integer
 
 
 @pytest.mark.django_db
@@ -299,12 +299,12 @@ def test_source__visible_to() -> None:
     mine, other = Private.objects.create(owner="me"), Private.objects.create(owner="other")
     request = HttpRequest()
     request.user = AnonymousUser()
-    assert list(registry.get(Picture).visible_to(None)) == [shown]
-    assert list(registry.get(Picture).visible_to(request)) == [shown]
-    assert list(registry.get(Picture).objects.order_by("pk")) == [shown, hidden]
-    assert not registry.get(Private).visible_to(None).exists()
+    assert list(registry.get_source(Picture).visible_to(None)) == [shown]
+    assert list(registry.get_source(Picture).visible_to(request)) == [shown]
+    assert list(registry.get_source(Picture).objects.order_by("pk")) == [shown, hidden]
+    assert not registry.get_source(Private).visible_to(None).exists()
     request.user.username = "me"
-    assert list(registry.get(Private).visible_to(request)) == [mine]
+    assert list(registry.get_source(Private).visible_to(request)) == [mine]
     other.delete()
 
 
@@ -314,16 +314,16 @@ def test_source__with_file() -> None:
     bare = Picture.objects.create(image="")
     uuid_picture = UuidPicture.objects.create(image="b.png")
     UuidPicture.objects.create(image=None)
-    assert list(registry.get(Picture).with_file()) == [picture]
-    assert list(registry.get(UuidPicture).with_file()) == [uuid_picture]
-    assert registry.get(Picture).file_name(picture) == "a.png"
-    assert registry.get(Picture).file_name(bare) == ""
-    assert registry.get(UuidPicture).file_name(UuidPicture()) == ""
+    assert list(registry.get_source(Picture).with_file()) == [picture]
+    assert list(registry.get_source(UuidPicture).with_file()) == [uuid_picture]
+    assert registry.get_source(Picture).file_name(picture) == "a.png"
+    assert registry.get_source(Picture).file_name(bare) == ""
+    assert registry.get_source(UuidPicture).file_name(UuidPicture()) == ""
 
 
 def test_only__one_is_a_source_for_as_long_as_a_block() -> None:
     before = registry.sources()
-    with pytest.raises(KeyboardInterrupt), registry.only(Couple, "back") as source:
+    with pytest.raises(KeyboardInterrupt), registry.only_source(Couple, "back") as source:
         assert registry.sources() == [source]
         assert source.label == "testapp.Couple.back"
         raise KeyboardInterrupt

@@ -8,13 +8,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ..comparing import Row
-from ..explaining import Drawing, Explained, Shown
-from ..labeling import Label
+from ..comparison import MeasureRow
+from ..comparison_results import DisplayedImage, Drawing, RenderedComparison
+from ..image_labels import Label
 from ..models import IndexedImage
-from ..search import Explanation, Match
-from ..search.planning import MODES, RERANKS, TEXT_LENGTH
-from ..search.reasons import Reason
+from ..search.explain import Reason
+from ..search.matches import Explanation, Match
+from ..search.plan import MODES, RERANKER_NAMES, TEXT_LENGTH
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
@@ -132,7 +132,7 @@ class PictureOptionsSerializer(OptionsSerializer):
     )
     mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture, even edited.")
     rerank = serializers.ChoiceField(
-        RERANKS, required=False, help_text="Rank the best 100 again by what keypoints prove."
+        RERANKER_NAMES, required=False, help_text="Rank the best 100 again by what keypoints prove."
     )
     like = serializers.ListField(
         child=serializers.CharField(),
@@ -178,7 +178,7 @@ class CompareSerializer(serializers.Serializer[Any]):
     measures = serializers.CharField(required=False, help_text="Names with commas between them, or all.")
 
 
-class ShownSerializer(serializers.Serializer[Shown]):
+class ShownSerializer(serializers.Serializer[DisplayedImage]):
     title = serializers.CharField(source="side.title", help_text="The object in words, or the name of the file.")
     width = serializers.IntegerField()
     height = serializers.IntegerField()
@@ -192,7 +192,7 @@ class ShownSerializer(serializers.Serializer[Shown]):
     field = serializers.CharField(source="side.source.field_name", required=False)
     pk = serializers.CharField(source="side.object.pk", required=False)
 
-    def get_image(self, shown: Shown) -> str:
+    def get_image(self, shown: DisplayedImage) -> str:
         return str(self.context["request"].build_absolute_uri(shown.image)) if shown.image else ""
 
 
@@ -218,7 +218,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-class RowSerializer(serializers.Serializer[Row]):
+class RowSerializer(serializers.Serializer[MeasureRow]):
     name = serializers.CharField(source="measure.name")
     title = serializers.CharField(source="measure.title")
     meaning = serializers.CharField(source="measure.meaning")
@@ -232,13 +232,13 @@ class RowSerializer(serializers.Serializer[Row]):
     details = serializers.DictField(source="reading.details", default=dict, help_text="More figures.")
     problem = serializers.CharField(help_text="Why there is no value; else empty.")
 
-    def value_of(self, row: Row) -> float | None:
+    def value_of(self, row: MeasureRow) -> float | None:
         return finite(row.value)
 
-    def get_best(self, row: Row) -> float | None:
+    def get_best(self, row: MeasureRow) -> float | None:
         return finite(row.measure.best)
 
-    def get_worst(self, row: Row) -> float | None:
+    def get_worst(self, row: MeasureRow) -> float | None:
         return finite(row.measure.worst)
 
 
@@ -252,7 +252,7 @@ class DrawingSerializer(serializers.Serializer[Drawing]):
         return str(self.context["request"].build_absolute_uri(drawing.url))
 
 
-class ComparisonSerializer(serializers.Serializer[Explained]):
+class ComparisonSerializer(serializers.Serializer[RenderedComparison]):
     a = ShownSerializer()
     b = ShownSerializer()
     verdict = VerdictSerializer()

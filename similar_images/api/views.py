@@ -19,13 +19,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import explaining, marks, overview, permissions, registry, search
-from ..bounded import SearchTimeout
-from ..comparing import Incomparable
+from .. import comparison_results, marks, permissions, registry, status
+from ..comparison import Incomparable
 from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
-from ..images import UnreadableImage
-from ..labeling import labels
-from ..search import reasons
+from ..image_labels import labels
+from ..imaging.decode import UnreadableImage
+from ..imaging.timeouts import SearchTimeout
+from ..search import explain as reasons
+from ..search import matches as matches_module
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,
@@ -63,20 +64,20 @@ class SimilarView(View):
         form = _checked(SimilarForm(request.query_params))
         options = form.options()
         try:
-            source = registry.get(model, options["field"])
+            source = registry.get_source(model, options["field"])
         except registry.NotRegistered:
             raise NotFound from None
         item = source.find_visible(django_request(request), pk)
         if item is None:
             raise NotFound
-        query = {"pk": str(item.pk), "status": overview.status_of(source, item.pk)}
+        query = {"pk": str(item.pk), "status": status.record_status(source, item.pk)}
         explain, other = form.cleaned_data["explain"], form.cleaned_data["why_not"]
         like, unlike = form.examples(source, django_request(request))
         _checked(form)
         asked = options | {"unlike": unlike}
         query_by = [item, *like]
         try:
-            matches = search.similar_to(query_by, request=django_request(request), explain=explain, **asked)
+            matches = matches_module.similar_to(query_by, request=django_request(request), explain=explain, **asked)
             more = {"why_not": _why_not(source, query_by, other, django_request(request), asked)} if other else {}
         except UnreadableImage as error:
             raise ValidationError({"box": [str(error)]}) from None
@@ -105,10 +106,10 @@ class MarkView(View):
     def _mark(self, request: Request, model: str, pk: str, data: Any, *, undo: bool = False) -> Response:
         values = _checked(MarkForm(data if isinstance(data, dict) else {})).cleaned_data
         try:
-            source = registry.get(model, values["field"] or None)
+            source = registry.get_source(model, values["field"] or None)
         except registry.NotRegistered:
             raise NotFound from None
-        if not permissions.may_mark(django_request(request), source):
+        if not permissions.can_mark(django_request(request), source):
             raise PermissionDenied
         a, b = (source.find_visible(django_request(request), key) for key in (pk, values["other"]))
         if a is None or b is None:
@@ -137,7 +138,7 @@ class SearchView(View):
         form = _checked(TextForm(request.query_params))
         options = form.options()
         try:
-            matches = search.similar_to(request=django_request(request), **options)
+            matches = matches_module.similar_to(request=django_request(request), **options)
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
         return _answer(request, form, form.source, {"text": options["text"], "status": "indexed"}, matches)
@@ -152,7 +153,9 @@ class SearchView(View):
         like, unlike = form.examples(form.source, django_request(request))
         _checked(form)
         try:
-            matches = search.similar_to([image, *like], unlike=unlike, request=django_request(request), **options)
+            matches = matches_module.similar_to(
+                [image, *like], unlike=unlike, request=django_request(request), **options
+            )
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
@@ -171,7 +174,7 @@ class CompareView(View):
         """What two pictures are to each other, by many measures; each picture is an upload or that of an object."""
         data = _checked(CompareForm(request.POST, request.FILES, request=django_request(request))).cleaned_data
         try:
-            result = explaining.explained(data["a"], data["b"], data["measures"], _address)
+            result = comparison_results.run_comparison(data["a"], data["b"], data["measures"], _address)
         except Incomparable as error:
             raise ValidationError({error.which: [error.reason]}) from None
         except SearchTimeout as error:
@@ -183,7 +186,7 @@ class StatusView(View):
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
         """How many images of every source are indexed, and how; staff counts all, others what they may see."""
-        return Response(StatusSerializer(overview.status(django_request(request))).data)
+        return Response(StatusSerializer(status.index_status(django_request(request))).data)
 
 
 def django_request(request: Request) -> HttpRequest:
@@ -206,7 +209,7 @@ def _why_not(
     source: registry.ImageSource, query: list[Any], pk: str, request: HttpRequest, options: dict[str, Any]
 ) -> reasons.Reason:
     other = source.find(source.objects, pk)
-    return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown()
+    return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown_object()
 
 
 def _answer(
@@ -214,7 +217,7 @@ def _answer(
     form: OptionsForm,
     source: registry.ImageSource,
     query: dict[str, Any],
-    matches: list[search.Match],
+    matches: list[matches_module.Match],
     **more: Any,
 ) -> Response:
     data = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches, **more}

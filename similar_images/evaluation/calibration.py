@@ -8,28 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import images
+from ..imaging import decode
 from ..signatures.base import Method
-from ..signatures.distances import Signatures
-from .describing import decode
-from .pictures import Item
+from ..signatures.distances import SignatureArray
+from .description import decode_item
+from .labeled_images import Item
 from .transforms import TRANSFORMS, Pixels
 
-FEWEST = 50
+MIN_IMAGES = 50
 """Pictures below which chance would decide."""
 
-COPIES = {"JPEG": 1, "resize": 0, "crop": 0}
+COPY_TRANSFORMS = {"JPEG": 1, "resize": 0, "crop": 0}
 """How copies are made: by which transforms, at which of their strengths."""
 
-STRANGERS = ((0.0001, 70), (0.01, 30), (0.5, 2), (1.0, 0))
+RANDOM_PAIR_QUANTILES = ((0.0001, 70), (0.01, 30), (0.5, 2), (1.0, 0))
 """What share of the pairs of different pictures may reach how many percent."""
 
-COPY = 90
+COPY_SIMILARITY = 90
 """Percent that the copy in the middle gets."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class CurveFit:
     """Distances of pictures and their copies, and of any two pictures."""
 
     copies: NDArray[np.float64]
@@ -44,8 +44,13 @@ class Measured:
         """
         near = float(np.median(self.copies))
         apart = self.pairs[self.pairs > near]
-        quantiles = np.quantile(apart if len(apart) else self.pairs, [share for share, _percent in STRANGERS])
-        points = [(near, COPY), *((d, percent) for d, (_share, percent) in zip(quantiles, STRANGERS, strict=True))]
+        quantiles = np.quantile(
+            apart if len(apart) else self.pairs, [share for share, _percent in RANDOM_PAIR_QUANTILES]
+        )
+        points = [
+            (near, COPY_SIMILARITY),
+            *((d, percent) for d, (_share, percent) in zip(quantiles, RANDOM_PAIR_QUANTILES, strict=True)),
+        ]
         curve = [[0.0, 100.0]]
         for distance, percent in ((round(float(d), 6), float(percent)) for d, percent in points):
             if distance > curve[-1][0]:
@@ -55,7 +60,7 @@ class Measured:
         return curve if len(curve) > 1 else [*curve, [1.0, 0.0]]
 
 
-def measure(items: Iterable[Item], originals: Signatures, method: Method, max_pixels: int) -> Measured:
+def fit_curve(items: Iterable[Item], originals: SignatureArray, method: Method, max_pixels: int) -> CurveFit:
     """Describe copies of the pictures, made as websites make them, and compare.
 
     `originals`: the signatures of the items, in their order. Pictures that can't be read any more make no copies.
@@ -66,18 +71,18 @@ def measure(items: Iterable[Item], originals: Signatures, method: Method, max_pi
     copies = []
     for place, item in enumerate(items):
         try:
-            pixels = decode(item, max_pixels)
-        except (images.UnreadableImage, OSError):
+            pixels = decode_item(item, max_pixels)
+        except (decode.UnreadableImage, OSError):
             continue
-        made = Signatures(method, [method.compute(copy) for copy in _copies(pixels)])
+        made = SignatureArray(method, [method.compute(copy) for copy in _copies(pixels)])
         copies.append(_distances(originals.of(np.array([place])), made)[0])
     if not copies:
-        raise images.UnreadableImage("None of the pictures can be read any more.")
+        raise decode.UnreadableImage("None of the pictures can be read any more.")
     pairs = _distances(originals, originals)[np.triu_indices(originals.count, 1)]
-    return Measured(np.concatenate(copies).astype(float), pairs[np.isfinite(pairs)].astype(float))
+    return CurveFit(np.concatenate(copies).astype(float), pairs[np.isfinite(pairs)].astype(float))
 
 
-def _distances(queries: Signatures, base: Signatures) -> NDArray[np.floating]:
+def _distances(queries: SignatureArray, base: SignatureArray) -> NDArray[np.floating]:
     """As searches tell them: (queries, base)."""
     method = queries.method
     if method.refines:
@@ -86,4 +91,4 @@ def _distances(queries: Signatures, base: Signatures) -> NDArray[np.floating]:
 
 
 def _copies(pixels: Pixels) -> list[Pixels]:
-    return [list(TRANSFORMS[name](pixels))[strength] for name, strength in COPIES.items()]
+    return [list(TRANSFORMS[name](pixels))[strength] for name, strength in COPY_TRANSFORMS.items()]

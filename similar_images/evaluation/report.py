@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .describing import Described
+from .description import DescribedSet
 from .retrieval import METRICS, Retrieval
 from .robustness import COPY_METRICS, Robustness
 from .transforms import TRANSFORMS
@@ -20,11 +20,11 @@ MARKS = "<!-- evaluation -->", "<!-- /evaluation -->"
 
 
 @dataclass(frozen=True)
-class Result:
+class EvaluationResult:
     """What was measured on one set of pictures: retrieval by label and ranking, robustness by ranking."""
 
     name: str
-    described: Described
+    described: DescribedSet
     retrieval: dict[str, dict[str, Retrieval]] = field(default_factory=dict)
     robustness: dict[str, Robustness] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class Table:
         return "\n".join([self.title, "", *lines, ""])
 
 
-def means(results: Iterable[Result]) -> dict[str, dict[str, float]]:
+def mean_metrics(results: Iterable[EvaluationResult]) -> dict[str, dict[str, float]]:
     """By ranking, every metric that was measured: its mean over all labeled sets, or over all sets of copies."""
     found: dict[str, dict[str, list[float]]] = {}
     for result in results:
@@ -58,9 +58,9 @@ def means(results: Iterable[Result]) -> dict[str, dict[str, float]]:
     return {ranking: {metric: fmean(values) for metric, values in by.items()} for ranking, by in found.items()}
 
 
-def tables(results: Sequence[Result]) -> list[Table]:
+def result_tables(results: Sequence[EvaluationResult]) -> list[Table]:
     """Everything that was measured, the best ranking first."""
-    mean = means(results)
+    mean = mean_metrics(results)
     made = []
     tasks = [(result, label) for result in results for label in result.retrieval]
     if tasks:
@@ -82,7 +82,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
     return made
 
 
-def _copies(result: Result) -> Table:
+def _copies(result: EvaluationResult) -> Table:
     rankings = sorted(result.robustness, key=lambda name: -result.robustness[name].means["copy-recall@1"])
     found = {name: result.robustness[name].values[..., 1].mean(axis=(0, 2)) for name in rankings}
     rows = [[kind, *(_share(found[name][i]) for name in rankings)] for i, kind in enumerate(TRANSFORMS)]
@@ -101,7 +101,7 @@ def _share(value: float) -> str:
     return f"{value:.3f}"
 
 
-def costs(results: Sequence[Result]) -> tuple[dict[str, float], dict[str, float]]:
+def costs(results: Sequence[EvaluationResult]) -> tuple[dict[str, float], dict[str, float]]:
     """Milliseconds and bytes of a picture by method, means over all pictures."""
     milliseconds: dict[str, list[tuple[float, int]]] = {}
     size: dict[str, list[tuple[float, int]]] = {}
@@ -121,7 +121,7 @@ def _weighted(values: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
     }
 
 
-def as_json(results: Sequence[Result]) -> dict[str, Any]:
+def results_as_json(results: Sequence[EvaluationResult]) -> dict[str, Any]:
     """Everything that was measured, for scripts: shares from 0 to 1, times in milliseconds."""
     milliseconds, size = costs(results)
     return {
@@ -138,7 +138,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
             }
             for result in results
         ],
-        "means": means(results),
+        "means": mean_metrics(results),
         "costs": {name: {"milliseconds": milliseconds.get(name), "bytes": size[name]} for name in size},
     }
 

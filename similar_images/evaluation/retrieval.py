@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..signatures.distances import BLOCK, Signatures, ranked
+from ..signatures.distances import BLOCK, SignatureArray, rank_by_distance
 
 CUTS = (1, 5, 10)
 METRICS = ("mAP", *(f"precision@{k}" for k in CUTS), *(f"recall@{k}" for k in CUTS))
@@ -36,7 +36,7 @@ class Retrieval:
         return dict(zip(METRICS, self.values.mean(axis=0).tolist(), strict=True))
 
 
-def judge(distances: NDArray[np.floating], relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+def ranking_metrics(distances: NDArray[np.floating], relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The METRICS of queries, (q, 7), from the distances of n pictures and which of them are right, (q, n) each.
 
     Pictures at the same distance are in no order: every metric is its mean over all orders of them (McSherry and
@@ -70,7 +70,7 @@ def searchable(labels: Sequence[str]) -> NDArray[np.intp]:
 
 def retrieve(
     weights: Mapping[str, float],
-    signatures: Mapping[str, Signatures],
+    signatures: Mapping[str, SignatureArray],
     labels: Sequence[str],
     *,
     every: int = 1,
@@ -96,15 +96,15 @@ def retrieve(
         relevant[own] = False
         best = np.where(relevant, block, np.inf).argmin(axis=1)
         rank = 1 + (block < np.take_along_axis(block, best[:, None], axis=1)).sum(axis=1)
-        parts.append((judge(block, relevant), block.argmin(axis=1), best, rank))
+        parts.append((ranking_metrics(block, relevant), block.argmin(axis=1), best, rank))
     return Retrieval(queries, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _blocks(
-    weights: Mapping[str, float], signatures: Mapping[str, Signatures], queries: NDArray[np.intp]
+    weights: Mapping[str, float], signatures: Mapping[str, SignatureArray], queries: NDArray[np.intp]
 ) -> Iterator[NDArray[np.floating]]:
     if weights:
-        yield from ranked(weights, {name: signatures[name].of(queries) for name in weights}, signatures)
+        yield from rank_by_distance(weights, {name: signatures[name].of(queries) for name in weights}, signatures)
         return
     count = next(iter(signatures.values())).count
     for start in range(0, len(queries), BLOCK):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..signatures.distances import Signatures, ranked
-from .retrieval import METRICS, judge
+from ..signatures.distances import SignatureArray, rank_by_distance
+from .retrieval import METRICS, ranking_metrics
 from .transforms import TRANSFORMS, Pixels
 
 COPY_METRICS = ("copy-AP", "copy-recall@1")
@@ -36,9 +36,9 @@ class Robustness:
         return dict(zip(COPY_METRICS, self.values.mean(axis=(0, 1, 2)).tolist(), strict=True))
 
 
-def withstand(
+def evaluate_robustness(
     rankings: Mapping[str, Mapping[str, float]],
-    base: Mapping[str, Signatures],
+    base: Mapping[str, SignatureArray],
     pictures: Iterable[tuple[int, Pixels]],
 ) -> dict[str, Robustness]:
     """Search with every changed copy of some pictures, given with their places, for the originals among all pictures.
@@ -54,13 +54,13 @@ def withstand(
         places.append(place)
         copies = [copy for transform in TRANSFORMS.values() for copy in transform(pixels)]
         queries = {
-            name: Signatures(method, [method.compute(copy) for copy in copies]) for name, method in methods.items()
+            name: SignatureArray(method, [method.compute(copy) for copy in copies]) for name, method in methods.items()
         }
         for name, weights in rankings.items():
-            distances = np.concatenate(list(ranked(weights, queries, base)))
+            distances = np.concatenate(list(rank_by_distance(weights, queries, base)))
             relevant = np.zeros(distances.shape, bool)
             relevant[:, place] = True
-            values = judge(distances, relevant)[:, _COLUMNS]
+            values = ranking_metrics(distances, relevant)[:, _COLUMNS]
             rank = 1 + (distances < distances[:, [place]]).sum(axis=1)
             first = np.where(rank == 1, place, distances.argmin(axis=1))
             parts[name].append((values.reshape(*shape, -1), first.reshape(shape), rank.reshape(shape)))

@@ -25,10 +25,12 @@ from pgvector import Bit
 from pgvector.psycopg import register_vector
 from psycopg.types.numeric import Int8
 
-from .. import indexes, registry, signatures, vectors, versions
+from .. import registry, signatures
+from ..indexing import hnsw, versions
 from ..models import IndexedImage, Mark, MethodVersion, Signature, Source
 from ..registry import ImageSource
-from ..search import Match, similar_to
+from ..search.matches import Match, similar_to
+from ..signatures import storage
 from ..signatures.base import Method
 from .report import Table
 
@@ -108,7 +110,7 @@ class Timed:
 
 def run(records: int, queries: int, bar: Bar) -> Benchmark:
     """Make a source of so many records, and measure so many searches of every kind."""
-    methods = list(signatures.enabled().values())
+    methods = list(signatures.enabled_methods().values())
     with own_source() as (source, connection):
         fill(source, methods, records, bar)
         with connection.cursor() as cursor:
@@ -168,10 +170,10 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
                 raise RuntimeError("The server does not let a connection choose its search path.")
         with connection.schema_editor() as editor:
             editor.create_model(Item)
-        with registry.only(Item, "image") as source:
+        with registry.only_source(Item, "image") as source:
             Source.objects.clear_cache()
             Source.objects.make([source])
-            versions.sync()
+            versions.register_versions()
             yield source, connection
     finally:
         Source.objects.clear_cache()
@@ -197,7 +199,7 @@ def fill(source: ImageSource, methods: Sequence[Method], records: int, bar: Bar)
             for i in items
         )
         for method, make in makers:
-            values = (vectors.pack(method, make(number % clusters)) for number in numbers)
+            values = (storage.pack(method, make(number % clusters)) for number in numbers)
             copy(source_id, method, zip(images, values, strict=True))
 
 
@@ -207,7 +209,7 @@ def copy(source_id: int, method: Method, rows: Iterable[tuple[IndexedImage, Any]
     By a connection of its own: what is registered with it changes how vectors are read.
     """
     connection = connections[router.db_for_write(Signature)]
-    columns = f"record_id, source_id, method, version, low_detail, {vectors.column(method)}"
+    columns = f"record_id, source_id, method, version, low_detail, {storage.column_name(method)}"
     with connection.get_new_connection(connection.get_connection_params()) as own:
         register_vector(own)
         with own.cursor().copy(f"COPY {Signature._meta.db_table} ({columns}) FROM STDIN (FORMAT BINARY)") as target:
@@ -256,7 +258,7 @@ def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> flo
         for version in bar(list(of_source), desc="indexes", unit="index"):
             kilobytes = 64 * 1024 + count * (2 * version.dimensions + 1024) // 1024
             cursor.execute(f"SET maintenance_work_mem = '{kilobytes}kB'")
-            cursor.execute(indexes.definition(version))
+            cursor.execute(hnsw.index_sql(version))
         of_source.update(has_index=True)
         cursor.execute(f"ANALYZE {TABLES}")
     return time.perf_counter() - start
@@ -309,7 +311,7 @@ def timed_search(connection: BaseDatabaseWrapper, item: Item, search: Search) ->
         sql_ms=1000 * (sent - called),
         call_ms=1000 * (called - start),
         queries=len([text for text in statements if text not in ("BEGIN", "COMMIT")]),
-        by_index=indexes.PREFIX in str(plans),
+        by_index=hnsw.PREFIX in str(plans),
     )
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .. import conf, images, vectors
+from .. import conf
+from ..imaging import decode
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
+from ..signatures import storage as vectors
 from ..signatures.base import Method
-from ..signatures.distances import Signatures
-from .describing import Described
-from .pictures import Item, sample
+from ..signatures.distances import SignatureArray
+from .description import DescribedSet
+from .labeled_images import Item, sample_indices
 
 if TYPE_CHECKING:
     from ..signatures.base import Value
 
 
-def of_source(
+def describe_source(
     source: ImageSource, label: str | None, methods: dict[str, Method], limit: int | None
-) -> tuple[Described, dict[str, int]]:
+) -> tuple[DescribedSet, dict[str, int]]:
     """The indexed pictures of a source that have a signature by the current version of all these methods.
 
     `label`: a field, or a path to one (`category__name`), whose value is the picture's label; of several values
@@ -39,7 +41,7 @@ def of_source(
     records = IndexedImage.objects.of(source).indexed().order_by("pk")
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True)}
     rows = [row for row in records.values_list("pk", "object_id", "file_name") if row[1] in known]
-    rows = [rows[place] for place in sample(len(rows), limit)]
+    rows = [rows[place] for place in sample_indices(len(rows), limit)]
     chosen = [pk for pk, *_rest in rows] if limit else None
     values = {name: _values(source, method, chosen) for name, method in methods.items()}
     missing = {name: sum(pk not in found for pk, *_rest in rows) for name, found in values.items()}
@@ -48,20 +50,22 @@ def of_source(
     items = [
         Item(
             f"{object_id}: {name}",
-            partial(images.read, storage, name, max_bytes=max_bytes),
+            partial(decode.read_stored, storage, name, max_bytes=max_bytes),
             {label: labels.get(object_id, "")} if label else {},
         )
         for _pk, object_id, name in rows
     ]
-    signatures = {name: Signatures(methods[name], [values[name][pk] for pk, *_rest in rows]) for name in values if rows}
-    return Described(items, signatures, {}, {}), missing
+    signatures = {
+        name: SignatureArray(methods[name], [values[name][pk] for pk, *_rest in rows]) for name in values if rows
+    }
+    return DescribedSet(items, signatures, {}, {}), missing
 
 
 def _values(source: ImageSource, method: Method, records: list[int] | None) -> dict[int, Value]:
     """The signatures of these records, or of all, that searches go by."""
     stored = Signature.objects.filter(
         source_id=Source.objects.id_of(source), method=method.name, version=method.version, low_detail=False
-    ).values_list("record_id", vectors.column(method))
+    ).values_list("record_id", vectors.column_name(method))
     if records is not None:
         stored = stored.filter(record__in=records)
     return {record: vectors.unpack(value) for record, value in stored.iterator()}

@@ -14,36 +14,36 @@ from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
 
 
-def bar(options: dict[str, Any], things: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
+def progress_bar(options: dict[str, Any], things: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
     """A progress bar on stderr; none where that is no terminal."""
     return tqdm(things, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)
 
 
-def source_named(label: str) -> ImageSource:
+def source_by_label(label: str) -> ImageSource:
     """The source "app.Model.field"."""
     model, _dot, field = label.rpartition(".")
-    return source_of(model, field)
+    return source_for_options(model, field)
 
 
-def source_of(model: str, field: str | None) -> ImageSource:
+def source_for_options(model: str, field: str | None) -> ImageSource:
     """The source of a model, the first one where no field is named."""
     try:
-        return registry.get(model, field)
+        return registry.get_source(model, field)
     except registry.NotRegistered as error:
         raise CommandError(str(error)) from error
 
 
-def sources_of(models: Iterable[str] | None) -> list[ImageSource]:
+def sources_for_labels(models: Iterable[str] | None) -> list[ImageSource]:
     """The sources of these models; all of them, where no model is named."""
     try:
-        return registry.named(models)
+        return registry.sources_by_label(models)
     except registry.NotRegistered as error:
         raise CommandError(str(error)) from error
 
 
-def methods_named(names: Collection[str] | None) -> dict[str, Method]:
+def methods_by_name(names: Collection[str] | None) -> dict[str, Method]:
     """The enabled methods of these names; all of them, where none is named."""
-    enabled = signatures.enabled()
+    enabled = signatures.enabled_methods()
     if unknown := set(names or ()) - enabled.keys():
         raise CommandError(f"No such method: {', '.join(sorted(unknown))}. There are {', '.join(enabled)}.")
     return {name: enabled[name] for name in names or enabled}

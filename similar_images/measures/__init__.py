@@ -16,14 +16,14 @@ from .. import conf, plugins, signatures
 from .base import Measure
 from .signature import BySignature, MissingMethod
 
-BUILT_IN = {
+BUILT_IN_MEASURES = {
     "alignment": f"{__name__}.overlap.Overlap",
-    "keypoints-rootsift": f"{__name__}.keypoints.RootSift",
-    "keypoints-sift": f"{__name__}.keypoints.Sift",
-    "keypoints-surf": f"{__name__}.keypoints.Surf",
-    "keypoints-kaze": f"{__name__}.keypoints.Kaze",
-    "keypoints-akaze": f"{__name__}.keypoints.Akaze",
-    "keypoints-orb": f"{__name__}.keypoints.Orb",
+    "keypoints-rootsift": f"{__name__}.keypoints.RootSiftMeasure",
+    "keypoints-sift": f"{__name__}.keypoints.SiftMeasure",
+    "keypoints-surf": f"{__name__}.keypoints.SurfMeasure",
+    "keypoints-kaze": f"{__name__}.keypoints.KazeMeasure",
+    "keypoints-akaze": f"{__name__}.keypoints.AkazeMeasure",
+    "keypoints-orb": f"{__name__}.keypoints.OrbMeasure",
     "ssim": f"{__name__}.structure.Ssim",
     "flip": f"{__name__}.structure.Flip",
     "exact-blocks": f"{__name__}.structure.ExactBlocks",
@@ -41,34 +41,34 @@ BUILT_IN = {
 
 
 @lru_cache(maxsize=1)
-def available() -> Mapping[str, Measure]:
+def available_measures() -> Mapping[str, Measure]:
     """The built-in measures, those of SIMILAR_IMAGES["MEASURES"], and every signature method, by name.
 
     Raises:
         ImproperlyConfigured: a measure can't be imported or refuses its options; the message names it.
     """
     options = conf.get().measures
-    names = [*BUILT_IN, *(name for name in options if name not in BUILT_IN)]
-    measures = {measure.name: measure for measure in (load(name, options.get(name, {})) for name in names)}
-    measures |= {name: _by_method(name) for name in signatures.BUILT_IN}
-    measures |= {name: BySignature(method) for name, method in signatures.enabled().items()}
+    names = [*BUILT_IN_MEASURES, *(name for name in options if name not in BUILT_IN_MEASURES)]
+    measures = {measure.name: measure for measure in (load_measure(name, options.get(name, {})) for name in names)}
+    measures |= {name: _by_method(name) for name in signatures.BUILT_IN_METHODS}
+    measures |= {name: BySignature(method) for name, method in signatures.enabled_methods().items()}
     return MappingProxyType(measures)
 
 
 def _by_method(name: str) -> Measure:
     try:
-        return BySignature(signatures.load(name, {}))
+        return BySignature(signatures.load_method(name, {}))
     except ImproperlyConfigured as error:  # this installation lacks something for it
         return MissingMethod(name, str(error))
 
 
-def chosen(names: Iterable[str] | None = None) -> dict[str, Measure]:
+def select_measures(names: Iterable[str] | None = None) -> dict[str, Measure]:
     """The measures of these names; all of them, where none are given.
 
     Raises:
         ValueError: there is none of a name; the message says which there are.
     """
-    known = available()
+    known = available_measures()
     if names is None:
         return dict(known)
     for name in (names := list(names)):
@@ -78,7 +78,7 @@ def chosen(names: Iterable[str] | None = None) -> dict[str, Measure]:
     return {name: known[name] for name in names}
 
 
-def load(name: str, options: dict[str, Any]) -> Measure:
+def load_measure(name: str, options: dict[str, Any]) -> Measure:
     """A measure by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
 
     Raises:
@@ -86,11 +86,13 @@ def load(name: str, options: dict[str, Any]) -> Measure:
     """
     key = f"SIMILAR_IMAGES['MEASURES'][{name!r}]"
     named = "class" in options
-    kind = plugins.load(key, options.get("class", name), Measure, BUILT_IN)
+    kind = plugins.load_class(key, options.get("class", name), Measure, BUILT_IN_MEASURES)
     if named:
         plugins.check_name(key, name)
-    measure = plugins.make(key, kind, {option: value for option, value in options.items() if option != "class"})
-    if named or name in BUILT_IN:
+    measure = plugins.instantiate_class(
+        key, kind, {option: value for option, value in options.items() if option != "class"}
+    )
+    if named or name in BUILT_IN_MEASURES:
         measure.name = name
     return measure
 
@@ -98,4 +100,4 @@ def load(name: str, options: dict[str, Any]) -> Measure:
 @receiver(setting_changed)
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
-        available.cache_clear()
+        available_measures.cache_clear()

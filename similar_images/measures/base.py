@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .. import images
-from ..signatures.base import Curve, percent
+from ..imaging import decode
+from ..signatures.base import Curve, similarity_from_distance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 LONG_SIDE = 640
 """Pictures are reduced so that their long side has at most this many pixels, so that work is bounded."""
 
-Result = TypeVar("Result")
+CachedValue = TypeVar("CachedValue")
 
 
-class View:
+class ComparisonImage:
     """A picture that is compared, with what measures make of it, each made once.
 
     Args:
@@ -40,24 +40,24 @@ class View:
         self._made: dict[Any, Any] = {}
 
     @classmethod
-    def of(cls, picture: Pixels | View) -> View:
-        return picture if isinstance(picture, View) else cls(picture)
+    def of(cls, picture: Pixels | ComparisonImage) -> ComparisonImage:
+        return picture if isinstance(picture, ComparisonImage) else cls(picture)
 
     @classmethod
-    def of_file(cls, data: bytes, *, max_pixels: int, long_side: int | None = None) -> View:
+    def from_file(cls, data: bytes, *, max_pixels: int, long_side: int | None = None) -> ComparisonImage:
         """The picture in these bytes, at most `long_side` pixels on its long side where that is told.
 
         Raises:
             UnreadableImage: it can't be decoded, or has more than `max_pixels`.
         """
-        picture = images.decode(data, max_pixels=max_pixels)
-        pixels = picture.pixels if long_side is None else reduced(picture.pixels, long_side)
+        picture = decode.decode(data, max_pixels=max_pixels)
+        pixels = picture.pixels if long_side is None else reduce_to(picture.pixels, long_side)
         return cls(pixels, (picture.width, picture.height))
 
     @cached_property
     def pixels(self) -> Pixels:
         """RGB of shape (height, width, 3), at most LONG_SIDE on the long side."""
-        return reduced(self.decoded, LONG_SIDE)
+        return reduce_to(self.decoded, LONG_SIDE)
 
     @cached_property
     def gray(self) -> Gray:
@@ -67,15 +67,15 @@ class View:
 
         return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
-    def once(self, key: Any, make: Callable[[], Result]) -> Result:
+    def once(self, key: Any, make: Callable[[], CachedValue]) -> CachedValue:
         """What `make` returns for this picture, made at the first call with this key."""
         if key not in self._made:
             self._made[key] = make()
-        result: Result = self._made[key]
+        result: CachedValue = self._made[key]
         return result
 
 
-def reduced(pixels: Pixels, long_side: int) -> Pixels:
+def reduce_to(pixels: Pixels, long_side: int) -> Pixels:
     """The picture with at most so many pixels on its long side, and at least one on the other; never enlarged."""
     import cv2
     import numpy as np
@@ -93,7 +93,7 @@ class Unavailable(Exception):
 
 
 @dataclass(frozen=True)
-class Reading:
+class MeasureResult:
     """What a measure says of two pictures.
 
     `value` is in the measure's own unit; `details` are more figures, ready for JSON; `evidence` is what `draw` needs.
@@ -132,16 +132,16 @@ class Measure(ABC):
     drawings: ClassVar[Mapping[str, str | _StrPromise]] = {}
     """Name → title of the pictures that explain a reading."""
 
-    def measure(self, a: Pixels | View, b: Pixels | View) -> Reading:
+    def measure(self, a: Pixels | ComparisonImage, b: Pixels | ComparisonImage) -> MeasureResult:
         """Compare two upright RGB pictures of shapes (height, width, 3), each of any size.
 
         Raises:
             Unavailable: the installation lacks what it takes.
         """
-        return self.compare(View.of(a), View.of(b))
+        return self.compare(ComparisonImage.of(a), ComparisonImage.of(b))
 
     @abstractmethod
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         """The one method that a measure of your own has to have.
 
         The same pictures must always give the same value, and either way round, too, unless one is laid on the other.
@@ -157,17 +157,17 @@ class Measure(ABC):
             Unavailable: the installation lacks what it takes, and `check` could not tell.
         """
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
         """One of `drawings`, of the same pictures that gave the reading: RGB of any size."""
         raise KeyError(name)
 
-    def caption(self, reading: Reading) -> str:
+    def caption(self, reading: MeasureResult) -> str:
         """What there is to say below the drawings, if anything."""
         return ""
 
-    def similarity(self, reading: Reading) -> float:
+    def similarity(self, reading: MeasureResult) -> float:
         """A reading in percent: 100 for a picture and itself, 0 for two that have nothing in common."""
-        return percent(self.curve, abs(reading.value - self.best))
+        return similarity_from_distance(self.curve, abs(reading.value - self.best))
 
     def check(self) -> list[str]:
         """What this installation lacks for the measure, in a sentence each; loads no heavy library."""

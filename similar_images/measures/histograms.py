@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from ..signatures.color import color_counts
-from .base import Measure, Reading, View
+from .base import ComparisonImage, Measure, MeasureResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,14 +33,14 @@ class Histograms(Measure):
     def comparison(self) -> int:
         """One of OpenCV's HISTCMP_ methods."""
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import cv2
 
         first, second = (
             view.once((Histograms, self.white_tolerance), partial(_shares, view.pixels, self.white_tolerance))
             for view in (a, b)
         )
-        return Reading(cv2.compareHist(first, second, self.comparison))
+        return MeasureResult(cv2.compareHist(first, second, self.comparison))
 
 
 def _shares(pixels: NDArray[np.uint8], white_tolerance: int) -> NDArray[np.float32]:

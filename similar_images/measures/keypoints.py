@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import opencv
-from .base import Measure, Reading, View
+from ..imaging import opencv
+from .base import ComparisonImage, Measure, MeasureResult
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from .base import Pixels
-    from .points import Points
+    from .geometry.keypoint_detection import Keypoints
 
-Kind = Literal["sift", "rootsift", "surf", "kaze", "akaze", "orb"]
+Detector = Literal["sift", "rootsift", "surf", "kaze", "akaze", "orb"]
 Matching = Literal["ratio", "cross-check", "distance"]
-Proof = Literal["magsac", "ransac"]
+Estimator = Literal["magsac", "ransac"]
 
-LIMIT = 1000
+MAX_KEYPOINTS = 1000
 """The most keypoints of a picture, the strongest."""
 
 
-class Keypoints(Measure):
+class KeypointMeasure(Measure):
     """The share of keypoints that match, and that one geometry explains, of the picture that has fewer.
 
     A mirrored copy is recognized as such, and its points matched mirrored.
@@ -43,7 +43,7 @@ class Keypoints(Measure):
         ValueError: an option is none of these.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Detector]
     feature: ClassVar[str]
     """What OpenCV calls the detector."""
     best = 1.0
@@ -61,13 +61,13 @@ class Keypoints(Measure):
         matching: Matching = "ratio",
         ratio: float = 0.75,
         distance: float | None = None,
-        proof: Proof = "magsac",
-        points: int = LIMIT,
+        proof: Estimator = "magsac",
+        points: int = MAX_KEYPOINTS,
     ) -> None:
         if matching not in get_args(Matching):
             raise ValueError(f"matching must be one of {', '.join(get_args(Matching))}, not {matching!r}")
-        if proof not in get_args(Proof):
-            raise ValueError(f"proof must be one of {', '.join(get_args(Proof))}, not {proof!r}")
+        if proof not in get_args(Estimator):
+            raise ValueError(f"proof must be one of {', '.join(get_args(Estimator))}, not {proof!r}")
         if not 0 < ratio <= 1:
             raise ValueError(f"ratio must be above 0 and at most 1, not {ratio!r}")
         if matching == "distance" and distance is None:
@@ -76,14 +76,17 @@ class Keypoints(Measure):
             raise ValueError(f"points must be at least 1, not {points!r}")
         self.matching, self.ratio, self.distance, self.proof, self.points = matching, ratio, distance, proof, points
 
-    def compare(self, a: View, b: View) -> Reading:
-        from . import points
-        from .alignment import align
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        from .geometry import keypoint_detection
+        from .geometry.registration import register
 
-        alignment = align(a, b)
+        alignment = register(a, b)
         mirrored = alignment is not None and alignment.is_mirrored
-        of_a, of_b = points.of(a, self.kind, self.points), points.of(b, self.kind, self.points, mirrored=mirrored)
-        matches = points.prove(of_a, of_b, self._pairs(of_a, of_b), self.proof)
+        of_a, of_b = (
+            keypoint_detection.detect(a, self.kind, self.points),
+            keypoint_detection.detect(b, self.kind, self.points, mirrored=mirrored),
+        )
+        matches = keypoint_detection.verify_geometry(of_a, of_b, self._pairs(of_a, of_b), self.proof)
         proven, fewer = int(matches.proven.sum()), min(len(of_a), len(of_b))
         details = {
             "points": [len(of_a), len(of_b)],
@@ -92,79 +95,79 @@ class Keypoints(Measure):
             "proven": proven,
             "mirrored": mirrored,
         }
-        return Reading(proven / fewer if fewer else 0.0, details, (of_a, of_b, matches))
+        return MeasureResult(proven / fewer if fewer else 0.0, details, (of_a, of_b, matches))
 
     def check(self) -> list[str]:
-        return [] if opencv.declares(self.feature) else [opencv.missing(self.feature)]
+        return [] if opencv.declares_feature(self.feature) else [opencv.missing_feature(self.feature)]
 
-    def _pairs(self, a: Points, b: Points) -> NDArray[np.intp]:
-        from . import points
+    def _pairs(self, a: Keypoints, b: Keypoints) -> NDArray[np.intp]:
+        from .geometry import keypoint_detection
 
         if self.matching == "ratio":
-            return points.by_ratio(a, b, self.ratio)
+            return keypoint_detection.ratio_test(a, b, self.ratio)
         if self.matching == "cross-check":
-            return points.by_cross_check(a, b)
-        return points.by_distance(a, b, self.distance or 0)
+            return keypoint_detection.cross_check(a, b)
+        return keypoint_detection.match_within_distance(a, b, self.distance or 0)
 
-    def similarity(self, reading: Reading) -> float:
+    def similarity(self, reading: MeasureResult) -> float:
         """In percent; points of which none is proven tell nothing, however few they are."""
         return super().similarity(reading) if reading.value else 0.0
 
-    def caption(self, reading: Reading) -> str:
+    def caption(self, reading: MeasureResult) -> str:
         told = {name: reading.details[name] for name in ("matched", "proven")}
         told |= dict(zip("ab", reading.details["points"], strict=True))
         return _("%(a)d and %(b)d points; %(matched)d pairs match, of which %(proven)d are proven.") % told
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
         """Lines between the proven points; or all points, matched ones as blue dots, others as vermilion crosses."""
-        from . import lines
+        from .drawing import matches as lines
 
-        return {"lines": lines.between_proven, "points": lines.matched_and_not}[name](a, b, reading)
+        return {"lines": lines.draw_inlier_matches, "points": lines.draw_keypoints_by_match}[name](a, b, reading)
 
 
-class Sift(Keypoints):
+class SiftMeasure(KeypointMeasure):
     name = "keypoints-sift"
     title = gettext_lazy("Keypoints: SIFT")
     kind = "sift"
     feature = "SIFT"
 
 
-class RootSift(Keypoints):
+class RootSiftMeasure(KeypointMeasure):
     name = "keypoints-rootsift"
     title = gettext_lazy("Keypoints: RootSIFT")
     kind = "rootsift"
     feature = "SIFT"
 
 
-class Surf(Keypoints):
+class SurfMeasure(KeypointMeasure):
     name = "keypoints-surf"
     title = gettext_lazy("Keypoints: SURF")
     kind = "surf"
     feature = "SURF"
 
     def check(self) -> list[str]:
-        return [] if find_spec("mahotas") else [without_mahotas()]
+        return [] if find_spec("mahotas") else [missing_mahotas()]
 
 
-def without_mahotas() -> str:
+def missing_mahotas() -> str:
     return _("SURF needs mahotas: pip install similar_images[compare]")
 
 
-class Kaze(Keypoints):
+class KazeMeasure(KeypointMeasure):
     name = "keypoints-kaze"
     title = gettext_lazy("Keypoints: KAZE")
     kind = "kaze"
     feature = "KAZE"
 
 
-class Akaze(Keypoints):
+class AkazeMeasure(KeypointMeasure):
     name = "keypoints-akaze"
     title = gettext_lazy("Keypoints: AKAZE")
     kind = "akaze"
     feature = "AKAZE"
 
 
-class Orb(Keypoints):
+class OrbMeasure(KeypointMeasure):
     name = "keypoints-orb"
     title = gettext_lazy("Keypoints: ORB")
     kind = "orb"

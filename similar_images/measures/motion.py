@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy
 
-from .base import Measure, Reading, View
-from .framing import Framed, framed
+from .base import ComparisonImage, Measure, MeasureResult
+from .geometry.registered_pair import RegisteredPair, register_pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +46,11 @@ class BlockMotion(Measure):
     COST = 0.25
     """A block must look better by this much, in squared gray levels, to move by a pixel more."""
 
-    def compare(self, a: View, b: View) -> Reading:
-        pair = framed(a, b, self.LONG_SIDE)
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        pair = register_pair(a, b, self.LONG_SIDE)
         one, other = pair.grays
         residuals, motions = zip(*(self._moved(*grays) for grays in ((one, other), (other, one))), strict=True)
-        return Reading(fmean(residuals), _details(pair, motions))
+        return MeasureResult(fmean(residuals), _details(pair, motions))
 
     def _moved(self, picture: Gray, other: Gray) -> tuple[float, NDArray[np.float64]]:
         """What is left of a picture made of the other one's blocks; and the blocks' motion (rows, columns, 2)."""
@@ -102,28 +102,28 @@ class AffineMotion(Measure):
     LEAST_OVERLAP = 0.2
     LEAST_CORRELATION = 0.7
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import cv2
         import numpy as np
 
-        pair = framed(a, b, self.LONG_SIDE)
+        pair = register_pair(a, b, self.LONG_SIDE)
         one, other = pair.grays
         plain = _difference(one, other)
         details: dict[str, Any] = {"found": False, "plain_difference": plain}
         matrix = self._motion(one, other)
         if matrix is None:
-            return Reading(plain, details)
+            return MeasureResult(plain, details)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         moved = cv2.warpAffine(other, matrix, pair.size, flags=flags)
         shown = cv2.warpAffine(np.ones_like(other), matrix, pair.size, flags=flags) > 0
         overlap = float(shown.mean())
         if overlap < self.LEAST_OVERLAP:
-            return Reading(plain, details)
+            return MeasureResult(plain, details)
         residual = _difference(one[shown], np.asarray(moved, np.uint8)[shown])
         if residual >= plain:
-            return Reading(plain, details)
+            return MeasureResult(plain, details)
         details |= {"found": True, "overlap": overlap, **self._described(matrix, a, b, pair.size)}
-        return Reading(residual, details)
+        return MeasureResult(residual, details)
 
     def _motion(self, picture: Gray, other: Gray) -> Matrix | None:
         """The matrix (2, 3) that takes pixels of the picture to those of the other; None, where none is found."""
@@ -189,7 +189,7 @@ class AffineMotion(Measure):
         return np.asarray(matrix) if matrix is not None and agree.sum() >= self.FEWEST else still
 
     @staticmethod
-    def _described(matrix: Matrix, a: View, b: View, size: tuple[int, int]) -> dict[str, Any]:
+    def _described(matrix: Matrix, a: ComparisonImage, b: ComparisonImage, size: tuple[int, int]) -> dict[str, Any]:
         """The motion in words of both pictures at the same long side, each in its own proportions."""
         import numpy as np
 
@@ -224,20 +224,20 @@ class OpticalFlow(Measure):
 
     LONG_SIDE = 256
 
-    def compare(self, a: View, b: View) -> Reading:
-        pair = framed(a, b, self.LONG_SIDE)
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        pair = register_pair(a, b, self.LONG_SIDE)
         one, other = pair.grays
         flows = [_flow(one, other), _flow(other, one)]
         residuals = [_difference(one, _moved(other, flows[0])), _difference(other, _moved(one, flows[1]))]
-        return Reading(fmean(residuals), _details(pair, flows), flows[0])
+        return MeasureResult(fmean(residuals), _details(pair, flows), flows[0])
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
         import cv2
         import numpy as np
 
-        from . import canvas
+        from .drawing import canvas
 
-        picture = canvas.fitted(a.pixels).copy()
+        picture = canvas.fit_into(a.pixels).copy()
         flow = reading.evidence
         scale = np.array(picture.shape[1::-1]) / flow.shape[1::-1]
         step = max(flow.shape) / 16
@@ -248,7 +248,7 @@ class OpticalFlow(Measure):
                     tail, tip = ([round(part) for part in point.tolist()] for point in (start, start + move))
                     cv2.arrowedLine(picture, tail, tip, canvas.GROUND, 4, cv2.LINE_AA, tipLength=0.3)
                     cv2.arrowedLine(picture, tail, tip, canvas.BAD, 2, cv2.LINE_AA, tipLength=0.3)
-        return canvas.beside(picture, b.pixels)[0]
+        return canvas.place_side_by_side(picture, b.pixels)[0]
 
 
 def _flow(picture: Gray, other: Gray) -> Field:
@@ -272,7 +272,7 @@ def _moved(other: Gray, flow: Field) -> Gray:
     return np.asarray(cv2.remap(other, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _details(pair: Framed, motions: Sequence[NDArray[np.floating]]) -> dict[str, Any]:
+def _details(pair: RegisteredPair, motions: Sequence[NDArray[np.floating]]) -> dict[str, Any]:
     """How different the pictures are unmoved, how far each part (rows, columns, 2) moves, and how unlike its neighbors.
 
     The latter two are in percent of the long side, the mean of both ways.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .base import Measure, Reading, View
+from .base import ComparisonImage, Measure, MeasureResult
 
 if TYPE_CHECKING:
     from .base import Pixels
@@ -25,21 +25,21 @@ class Overlap(Measure):
     curve = ((0, 100), (0.05, 95), (0.15, 90), (0.3, 70), (0.7, 10), (1, 0))
     drawings = {"alignment": gettext_lazy("The second picture laid over the first")}
 
-    def compare(self, a: View, b: View) -> Reading:
-        from .alignment import align
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        from .geometry.registration import register
 
-        alignment = align(a, b)
+        alignment = register(a, b)
         if alignment is None:
-            return Reading(0.0, {"found": False})
+            return MeasureResult(0.0, {"found": False})
         details = {
             "found": True,
             "overlap": [round(100 * overlap, 1) for overlap in (alignment.overlap_a, alignment.overlap_b)],
             "mirrored": alignment.is_mirrored,
             "proven": alignment.proven,
         }
-        return Reading(alignment.agreement, details, alignment)
+        return MeasureResult(alignment.agreement, details, alignment)
 
-    def caption(self, reading: Reading) -> str:
+    def caption(self, reading: MeasureResult) -> str:
         if not reading.details["found"]:
             return _("No geometry takes one picture to the other.")
         a, b = reading.details["overlap"]
@@ -49,8 +49,8 @@ class Overlap(Measure):
             "value": f"{100 * reading.value:.0f}",
         }
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
-        from .alignment import laid_over
-        from .canvas import beside
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+        from .drawing.canvas import place_side_by_side
+        from .geometry.registration import overlay
 
-        return laid_over(a, b, reading.evidence) if reading.evidence else beside(a.pixels, b.pixels)[0]
+        return overlay(a, b, reading.evidence) if reading.evidence else place_side_by_side(a.pixels, b.pixels)[0]

@@ -8,9 +8,9 @@ from typing import Any
 from django.utils.functional import lazy
 from django.utils.translation import gettext, gettext_lazy
 
-from .. import vectors
+from ..signatures import storage
 from ..signatures.base import Method
-from .base import Measure, Reading, Unavailable, View
+from .base import ComparisonImage, Measure, MeasureResult, Unavailable
 
 
 def _title(name: str) -> str:
@@ -33,22 +33,22 @@ class BySignature(Measure):
         if method.metric == "hamming":
             self.worst = float(method.dimensions)
 
-    def compare(self, a: View, b: View) -> Reading:
-        from ..signatures.distances import Signatures
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        from ..signatures.distances import SignatureArray
 
         values = [view.once(self.method, partial(self.method.compute, view.decoded)) for view in (a, b)]
         details: dict[str, Any] = {"version": self.method.version, "metric": self.method.metric}
         if any(self.method.has_low_detail(value) for value in values):
             details["low_detail"] = True
-        rounded = [vectors.unpack(vectors.pack(self.method, value)) for value in values]
+        rounded = [storage.unpack(storage.pack(self.method, value)) for value in values]
         if self.method.refines:
             distance = self.method.refine(rounded[0], rounded[1:])[0]
         else:
-            query, other = (Signatures(self.method, [value]) for value in rounded)
+            query, other = (SignatureArray(self.method, [value]) for value in rounded)
             distance = float(next(other.distances(query))[0, 0])
-        return Reading(distance, details)
+        return MeasureResult(distance, details)
 
-    def similarity(self, reading: Reading) -> float:
+    def similarity(self, reading: MeasureResult) -> float:
         """As of a match. Pictures that show next to nothing are nobody's match, but for the same nothing."""
         if reading.details.get("low_detail") and reading.value > 0:
             return 0.0
@@ -70,5 +70,5 @@ class MissingMethod(Measure):
     def check(self) -> list[str]:
         return [self.reason]
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         raise Unavailable(self.reason)

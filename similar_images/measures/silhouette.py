@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from .base import Measure, Reading, View
+from .base import ComparisonImage, Measure, MeasureResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,24 +58,26 @@ class Silhouette(Measure):
     def __init__(self, tolerance: int = 12) -> None:
         self.tolerance = tolerance
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         first, second = (view.once((Silhouette, self.tolerance), partial(self._points, view)) for view in (a, b))
         if not len(first) or not len(second):
-            return Reading(0.0 if len(first) == len(second) else 1.0, {"blank": True})
+            return MeasureResult(0.0 if len(first) == len(second) else 1.0, {"blank": True})
         distance, farthest = hausdorff(first, second)
-        return Reading(distance / (FRAME * 2**0.5), {}, farthest)
+        return MeasureResult(distance / (FRAME * 2**0.5), {}, farthest)
 
-    def _points(self, view: View) -> Points:
-        return drawn(framed(contours(view, self.tolerance)))
+    def _points(self, view: ComparisonImage) -> Points:
+        return outline_points(normalize_outline(contours(view, self.tolerance)))
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
-        from .panels import silhouettes
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+        from .drawing.flows import draw_outlines
 
         found = [contours(view, self.tolerance) for view in (a, b)]
-        return silhouettes(a.pixels, b.pixels, found, [framed(outlines) for outlines in found], reading.evidence)
+        return draw_outlines(
+            a.pixels, b.pixels, found, [normalize_outline(outlines) for outlines in found], reading.evidence
+        )
 
 
-def silhouette(view: View, tolerance: int) -> Mask:
+def silhouette_mask(view: ComparisonImage, tolerance: int) -> Mask:
     """Find the object: 255 where it is and 0 elsewhere, (height, width); 0 everywhere in a blank picture."""
     import cv2
     import numpy as np
@@ -93,15 +95,15 @@ def silhouette(view: View, tolerance: int) -> Mask:
     return np.where(np.isin(parts, large), 255, 0).astype(np.uint8)
 
 
-def contours(view: View, tolerance: int) -> list[NDArray[np.float64]]:
+def contours(view: ComparisonImage, tolerance: int) -> list[NDArray[np.float64]]:
     """The outer outlines of a silhouette's parts: x and y of their pixels, (n, 2) each."""
     import cv2
 
-    found, _ = cv2.findContours(silhouette(view, tolerance), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found, _ = cv2.findContours(silhouette_mask(view, tolerance), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [contour[:, 0].astype(float) for contour in found]
 
 
-def framed(outlines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def normalize_outline(outlines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     """The outlines moved and scaled to the frame: x and y from 0 to 255."""
     import numpy as np
 
@@ -113,7 +115,7 @@ def framed(outlines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]
     return [(outline - (low + high) / 2) * scale + (FRAME - 1) / 2 for outline in outlines]
 
 
-def drawn(outlines: Sequence[NDArray[np.float64]]) -> Points:
+def outline_points(outlines: Sequence[NDArray[np.float64]]) -> Points:
     """The pixels of the frame that outlines in it go through: x and y, (n, 2), each once."""
     import cv2
     import numpy as np

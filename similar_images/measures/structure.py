@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .base import Measure, Reading, Unavailable, View
-from .framing import Framed, framed
+from .base import ComparisonImage, Measure, MeasureResult, Unavailable
+from .geometry.registered_pair import RegisteredPair, register_pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,13 +36,13 @@ class Ssim(Measure):
     LONG_SIDE = 320
     WINDOW = 11
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import cv2
         import numpy as np
 
-        from .alignment import moving
+        from .geometry.registration import affine_guess
 
-        pair = framed(a, b, self.LONG_SIDE, moving(a, b))
+        pair = register_pair(a, b, self.LONG_SIDE, affine_guess(a, b))
         one, other = pair.grays
         quality = cv2.quality.QualitySSIM.create(one)
         quality.compute(other)
@@ -50,9 +50,9 @@ class Ssim(Measure):
         window = np.ones((self.WINDOW, self.WINDOW), np.uint8)
         inside = cv2.erode(pair.shown.astype(np.uint8), window, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         value = float(likeness[inside if inside.any() else pair.shown].mean(dtype=float))
-        return Reading(value, evidence=(pair, likeness))
+        return MeasureResult(value, evidence=(pair, likeness))
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
         pair, likeness = reading.evidence
         return _panel(pair, 1 - likeness)
 
@@ -76,16 +76,16 @@ class Flip(Measure):
     """What JPEG of quality 85 does to a photo stays below."""
     SMALLEST_SHARE = 0.001
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import numpy as np
 
         if problems := self.check():
             raise Unavailable(" ".join(problems))
         import flip_evaluator
 
-        from .alignment import moving
+        from .geometry.registration import affine_guess
 
-        pair = framed(a, b, self.LONG_SIDE, moving(a, b))
+        pair = register_pair(a, b, self.LONG_SIDE, affine_guess(a, b))
         reference, test = (pixels.astype(np.float32) / 255 for pixels in (pair.a, pair.b))
         error = flip_evaluator.evaluate(reference, test, "LDR", True, False)[0][..., 0]
         seen = (error > self.VISIBLE) & pair.shown
@@ -93,9 +93,9 @@ class Flip(Measure):
         details: dict[str, Any] = {"visible": share >= self.SMALLEST_SHARE, "share": share}
         if details["visible"]:
             details["region"] = _biggest_region(seen)
-        return Reading(float(error[pair.shown].mean(dtype=float)), details, (pair, error))
+        return MeasureResult(float(error[pair.shown].mean(dtype=float)), details, (pair, error))
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
         pair, error = reading.evidence
         return _panel(pair, error, reading.details.get("region"))
 
@@ -130,7 +130,7 @@ class ExactBlocks(Measure):
         self.blocks = blocks
         self.tolerance = tolerance
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import numpy as np
 
         count = self.blocks**2
@@ -142,8 +142,8 @@ class ExactBlocks(Measure):
             if np.abs(means[0] - means[1]).max() > self.tolerance:
                 side = 1 / self.blocks
                 region = [column * side, row * side, side, side]
-                return Reading(read / count, details | {"read": read + 1, "region": region})
-        return Reading(1.0, details)
+                return MeasureResult(read / count, details | {"read": read + 1, "region": region})
+        return MeasureResult(1.0, details)
 
     def _block(self, pixels: Pixels, row: int, column: int) -> Pixels:
         """One block; of a picture of fewer pixels than blocks, blocks share pixels."""
@@ -168,16 +168,16 @@ def _biggest_region(seen: NDArray[np.bool_]) -> list[float]:
     return [x / width, y / height, w / width, h / height]
 
 
-def _panel(pair: Framed, differing: NDArray[np.float32], region: list[float] | None = None) -> Pixels:
+def _panel(pair: RegisteredPair, differing: NDArray[np.float32], region: list[float] | None = None) -> Pixels:
     """Both pictures as they were compared, and where they differ from 0 to 1, beside each other; a region framed."""
     import cv2
     import numpy as np
 
-    from . import canvas
+    from .drawing import canvas
 
     outside = ~pair.shown[..., None]
-    pictures = [np.where(outside, canvas.GROUND, shown) for shown in (pair.b, canvas.heat(differing))]
-    placed = [canvas.fitted(picture.astype(np.uint8), 320).copy() for picture in (pair.a, *pictures)]
+    pictures = [np.where(outside, canvas.GROUND, shown) for shown in (pair.b, canvas.heat_map(differing))]
+    placed = [canvas.fit_into(picture.astype(np.uint8), 320).copy() for picture in (pair.a, *pictures)]
     height, width = placed[0].shape[:2]
     if region:
         x, y, w, h = (round(part * side) for part, side in zip(region, (width, height) * 2, strict=True))

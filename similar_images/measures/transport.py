@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..signatures.color import palette
-from .base import Measure, Reading, Unavailable, View
+from .base import ComparisonImage, Measure, MeasureResult, Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,7 @@ class EmdColor(EarthMoversDistance):
         self.colors = colors
         self.white_tolerance = white_tolerance
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import numpy as np
 
         (first, supply), (second, demand) = (
@@ -106,17 +106,17 @@ class EmdColor(EarthMoversDistance):
             for i, j in zip(*order, strict=True)
             if (share := round(100 * float(amounts[i, j]), 1))
         ]
-        return Reading(float((amounts * cost).sum()), {"flow": told}, flow)
+        return MeasureResult(float((amounts * cost).sum()), {"flow": told}, flow)
 
-    def _palette(self, view: View) -> tuple[Numbers, Numbers]:
+    def _palette(self, view: ComparisonImage) -> tuple[Numbers, Numbers]:
         colors, weights = palette(view.pixels, self.colors, self.white_tolerance)
         weights = weights.astype(float)
         return colors.astype(float), weights / weights.sum()
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
-        from .panels import colors
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+        from .drawing.flows import draw_color_flow
 
-        return colors(a.pixels, b.pixels, reading.evidence)
+        return draw_color_flow(a.pixels, b.pixels, reading.evidence)
 
 
 class EmdGray(EarthMoversDistance):
@@ -135,7 +135,7 @@ class EmdGray(EarthMoversDistance):
     curve = ((0, 100), (0.008, 70), (0.0163, 30), (0.05, 2), (0.25, 0.0))
     drawings = {"gray-flow": _("What moved where")}
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         import numpy as np
 
         first, second = (view.once(EmdGray, partial(_darkness, view)) for view in (a, b))
@@ -144,15 +144,15 @@ class EmdGray(EarthMoversDistance):
         amounts = transport(_distances(), first - common, second - common)
         work = amounts * _distances()
         details = {"moved": round(100 * float(amounts.sum()), 1), "moves": _moves(amounts, work)}
-        return Reading(float(work.sum()), details, amounts + np.diag(common))
+        return MeasureResult(float(work.sum()), details, amounts + np.diag(common))
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> Pixels:
-        from .panels import arrows
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+        from .drawing.flows import draw_moves
 
-        return arrows(a.pixels, b.pixels, reading.details["moves"])
+        return draw_moves(a.pixels, b.pixels, reading.details["moves"])
 
 
-def _darkness(view: View) -> Numbers:
+def _darkness(view: ComparisonImage) -> Numbers:
     """How dark each of 256 cells is, from 1 to 256, divided by their sum."""
     import cv2
     import numpy as np

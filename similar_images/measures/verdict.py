@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from django.utils.translation import gettext as _
 
-from .. import conf, profiles, signatures
-from . import points
-from .alignment import RECOLORED, UNTOUCHED, Alignment, align, corners_of
-from .base import View
-from .framing import scaling
+from .. import conf, ranking_presets, signatures
+from .base import ComparisonImage
+from .geometry import keypoint_detection
+from .geometry.registered_pair import scaling
+from .geometry.registration import RECOLORED, RETOUCHED_BELOW, Registration, corners_of, register
 from .signature import BySignature
 
 if TYPE_CHECKING:
-    from ..images import Box
-    from .points import Matrix
+    from ..imaging.decode import Box
+    from .geometry.keypoint_detection import Matrix
 
-Kind = Literal["same-file", "same-picture", "same-object", "alike", "unrelated"]
+VerdictKind = Literal["same-file", "same-picture", "same-object", "alike", "unrelated"]
 
 ALIKE = 70.0
 """Similarity in percent, by the default ranking, from which on two pictures are alike."""
@@ -57,7 +57,7 @@ class Verdict:
     `changes` are any of resized, cropped, extended, turned, mirrored, recolored, retouched and re-encoded.
     """
 
-    kind: Kind
+    kind: VerdictKind
     changes: tuple[str, ...] = ()
     transform: Transform | None = None
 
@@ -103,7 +103,9 @@ class Verdict:
         return ", ".join(words[change] for change in self.changes)
 
 
-def judge(a: View, b: View, *, is_same_file: bool = False, similarity: float | None = None) -> Verdict:
+def judge_pair(
+    a: ComparisonImage, b: ComparisonImage, *, is_same_file: bool = False, similarity: float | None = None
+) -> Verdict:
     """Say what two pictures are to each other.
 
     Args:
@@ -114,7 +116,7 @@ def judge(a: View, b: View, *, is_same_file: bool = False, similarity: float | N
     """
     if is_same_file:
         return Verdict("same-file")
-    alignment = align(a, b)
+    alignment = register(a, b)
     if alignment is not None and alignment.is_same_picture:
         transform = _transform(a, b, alignment.matrix)
         return Verdict("same-picture", _changes(a, b, alignment, transform), transform)
@@ -124,21 +126,25 @@ def judge(a: View, b: View, *, is_same_file: bool = False, similarity: float | N
     return Verdict("alike" if found >= ALIKE else "unrelated")
 
 
-def likeness(a: View, b: View) -> float:
+def likeness(a: ComparisonImage, b: ComparisonImage) -> float:
     """The similarity that a search tells of the two, in percent, by SIMILAR_IMAGES["RANKING"]."""
-    methods = signatures.enabled()
-    ranking = profiles.weights(conf.get().ranking, methods)
+    methods = signatures.enabled_methods()
+    ranking = ranking_presets.resolve_preset(conf.get().ranking, methods)
     measures = {name: BySignature(methods[name]) for name, weight in ranking.items() if weight}
-    return profiles.blend({name: one.similarity(one.compare(a, b)) for name, one in measures.items()}, ranking)
+    return ranking_presets.fuse_scores(
+        {name: one.similarity(one.compare(a, b)) for name, one in measures.items()}, ranking
+    )
 
 
-def _transform(a: View, b: View, matrix: Matrix) -> Transform:
+def _transform(a: ComparisonImage, b: ComparisonImage, matrix: Matrix) -> Transform:
     """The geometry from a to b, in pixels of the files."""
     file_a, file_b = (a.height, a.width), (b.height, b.width)
     to_a: Matrix = scaling(a.pixels.shape, file_a) @ matrix @ scaling(file_b, b.pixels.shape)
     to_b: Matrix = np.linalg.inv(to_a).astype(np.float64)
     box = _box(to_a, file_b, file_a)
-    linear = points.jacobian(to_b, np.array([(box[0] + box[2] / 2) * a.width, (box[1] + box[3] / 2) * a.height]))
+    linear = keypoint_detection.jacobian(
+        to_b, np.array([(box[0] + box[2] / 2) * a.width, (box[1] + box[3] / 2) * a.height])
+    )
     is_mirrored = bool(np.linalg.det(linear) < 0)
     if is_mirrored:
         linear = linear @ np.diag([-1, 1])
@@ -149,7 +155,7 @@ def _transform(a: View, b: View, matrix: Matrix) -> Transform:
 
 def _box(matrix: Matrix, shape: tuple[int, int], onto: tuple[int, int]) -> Box:
     """Left, top, width and height of what a picture of one shape covers of another, in fractions of its sides."""
-    corners = points.moved(matrix, corners_of(shape))
+    corners = keypoint_detection.transform_points(matrix, corners_of(shape))
     size = np.array([onto[1], onto[0]])
     low, high = (np.clip((places + 0.5) / size, 0, 1) for places in (corners.min(axis=0), corners.max(axis=0)))
     left, top, right, bottom = (float(value) for value in (*low, *high))
@@ -160,7 +166,7 @@ def _rounded(value: float, digits: int) -> float:
     return round(float(value), digits) + 0.0  # no -0.0
 
 
-def _changes(a: View, b: View, alignment: Alignment, transform: Transform) -> tuple[str, ...]:
+def _changes(a: ComparisonImage, b: ComparisonImage, alignment: Registration, transform: Transform) -> tuple[str, ...]:
     found = {
         "mirrored": transform.is_mirrored,
         "turned": abs(transform.angle) > TURNED,
@@ -168,6 +174,6 @@ def _changes(a: View, b: View, alignment: Alignment, transform: Transform) -> tu
         "extended": alignment.overlap_b < COVERED,
         "resized": abs(np.log(transform.scale)) > RESIZED,
         "recolored": alignment.color_difference > RECOLORED,
-        "retouched": alignment.agreement < UNTOUCHED,
+        "retouched": alignment.agreement < RETOUCHED_BELOW,
     }
     return tuple(change for change, is_true in found.items() if is_true) or ("re-encoded",)

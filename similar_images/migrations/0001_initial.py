@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import pgvector.django.halfvec
 import pgvector.django.sparsevec
-import similar_images.vectors
+import similar_images.signatures.storage
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                 ('method', models.CharField(max_length=64)),
                 ('version', models.CharField(max_length=64)),
                 ('dense', pgvector.django.halfvec.HalfVectorField(null=True)),
-                ('bits', similar_images.vectors.BitsField(null=True)),
+                ('bits', similar_images.signatures.storage.BitsField(null=True)),
                 ('sparse', pgvector.django.sparsevec.SparseVectorField(null=True)),
                 ('low_detail', models.BooleanField(default=False, help_text='The method saw next to nothing in the picture: not searched by it.')),
                 ('record', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='signatures', to='similar_images.indexedimage')),
@@ -134,8 +134,8 @@ class Migration(migrations.Migration):
                 ('dimensions', models.PositiveIntegerField()),
                 ('curve', models.JSONField(help_text='Points (distance, similarity in percent).')),
                 ('is_calibrated', models.BooleanField(default=False, help_text="The curve was measured on this site's pictures.")),
-                ('recipe', models.JSONField(help_text='Key and options in the setting, to make the method again.', null=True)),
-                ('is_serving', models.BooleanField(default=False)),
+                ('method_config', models.JSONField(help_text='Key and options in the setting, to make the method again.', null=True)),
+                ('is_active', models.BooleanField(default=False)),
                 ('has_index', models.BooleanField(default=False)),
                 ('projection', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='version', to='similar_images.projection', verbose_name='projection')),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='similar_images.source', verbose_name='source')),
@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'version of a method',
                 'verbose_name_plural': 'versions of methods',
-                'constraints': [models.UniqueConstraint(fields=('source', 'name', 'version'), name='similar_images_version_unique'), models.UniqueConstraint(condition=models.Q(('is_serving', True)), fields=('source', 'name'), name='similar_images_version_serving')],
+                'constraints': [models.UniqueConstraint(fields=('source', 'name', 'version'), name='similar_images_version_unique'), models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('source', 'name'), name='similar_images_version_active')],
             },
         ),
         migrations.CreateModel(

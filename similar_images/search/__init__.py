@@ -1,5 +1,1 @@
-"""The only reader of signatures: from an object, a picture or a text to what is like it, for whoever may see it."""
-
-from .matches import Explanation, Match, among, similar_among, similar_to
-
-__all__ = ["Explanation", "Match", "among", "similar_among", "similar_to"]
+"""The read path: from a query to the matches that the visitor may see."""

@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models.fields.files import FieldFile
 
 from ..registry import ImageSource, url_of
-from . import nearest, planning, rankings
-from .planning import Example, Options
-from .rankings import Ranking
+from . import candidates, plan, ranking
+from .plan import Example, Options
+from .ranking import Ranking
 
 if TYPE_CHECKING:
     from ..measures.verdict import Verdict
@@ -112,10 +112,10 @@ def similar_to(
     Raises:
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no picture that can be read.
-        SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["SEARCH_TIMEOUT"].
+        SearchTimeout: describing the picture took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
         ValueError: the arguments make no sense, or not together; the message says why.
     """
-    search = planning.plan(query, model=model, queryset=queryset, **options)
+    search = plan.plan(query, model=model, queryset=queryset, **options)
     return _matches(search.source, search.run(), search.allowed[-1], search.weights if explain else None)
 
 
@@ -125,12 +125,12 @@ def similar_among(source: ImageSource, item: models.Model, objects: models.Query
     return _matches(source, search.run(), objects, search.weights)
 
 
-def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> planning.Search:
+def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> plan.Search:
     """The search of `similar_among`."""
-    return planning.Search(
+    return plan.Search(
         source=source,
         examples=[item],
-        weights=rankings.weights_of(),
+        weights=ranking.resolve_weights(),
         allowed=[objects],
         excluded=[item.pk],
         limit=limit,
@@ -139,7 +139,7 @@ def among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any]
 
 def _matches(
     source: ImageSource,
-    ranked: list[nearest.Ranked],
+    ranked: list[candidates.ScoredCandidate],
     objects: models.QuerySet[Any],
     explained_by: Ranking | None,
 ) -> list[Match]:

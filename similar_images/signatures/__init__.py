@@ -12,10 +12,10 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from .. import conf, plugins
-from .background import Trimming
 from .base import Method
+from .trim import TrimBorderMixin
 
-BUILT_IN = {
+BUILT_IN_METHODS = {
     "embedding": f"{__name__}.embedding.Embedding",
     "color": f"{__name__}.color.Color",
     "color-emd": f"{__name__}.color.ColorEmd",
@@ -27,12 +27,12 @@ BUILT_IN = {
     "dhash": f"{__name__}.hashes.DHash",
     "ahash": f"{__name__}.hashes.AHash",
     "blockmean": f"{__name__}.hashes.BlockMean",
-    "kaze": f"{__name__}.local.Kaze",
+    "kaze": f"{__name__}.kaze.KazeMethod",
 }
 
 
 @lru_cache(maxsize=1)
-def enabled() -> Mapping[str, Method]:
+def enabled_methods() -> Mapping[str, Method]:
     """The methods of SIMILAR_IMAGES["METHODS"], by the name they are stored under.
 
     Raises:
@@ -40,7 +40,7 @@ def enabled() -> Mapping[str, Method]:
     """
     methods: dict[str, Method] = {}
     for key, options in conf.get().methods.items():
-        method = load(key, options)
+        method = load_method(key, options)
         if method.name in methods:
             raise ImproperlyConfigured(
                 f"SIMILAR_IMAGES['METHODS'][{key!r}] is stored as {method.name!r}, as is another method: give it a key "
@@ -50,7 +50,7 @@ def enabled() -> Mapping[str, Method]:
     return MappingProxyType(methods)
 
 
-def load(name: str, options: dict[str, Any]) -> Method:
+def load_method(name: str, options: dict[str, Any]) -> Method:
     """A method by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
 
     With the option "trim" it sees pictures on a plain background trimmed (see background.py).
@@ -62,16 +62,19 @@ def load(name: str, options: dict[str, Any]) -> Method:
     named = "class" in options
     target = options.get("class", name)
     trim = options.get("trim", False)
-    recipe, options = options, {option: value for option, value in options.items() if option not in ("class", "trim")}
+    method_config, options = (
+        options,
+        {option: value for option, value in options.items() if option not in ("class", "trim")},
+    )
     if named:
         plugins.check_name(key, name)
-    kind = plugins.load(key, target, Method, BUILT_IN)
+    kind = plugins.load_class(key, target, Method, BUILT_IN_METHODS)
     if not isinstance(trim, bool):
         raise ImproperlyConfigured(f"{key}: trim must be True or False.")
     if trim:
-        kind = type(kind.__name__, (Trimming, kind), {})
-    method = plugins.make(key, kind, options)
-    method.recipe = name, recipe
+        kind = type(kind.__name__, (TrimBorderMixin, kind), {})
+    method = plugins.instantiate_class(key, kind, options)
+    method.method_config = name, method_config
     if named:
         method.name = name
     return method
@@ -80,4 +83,4 @@ def load(name: str, options: dict[str, Any]) -> Method:
 @receiver(setting_changed)
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
-        enabled.cache_clear()
+        enabled_methods.cache_clear()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Value = NDArray[np.float32] | NDArray[np.bool_] | dict[int, float]
 
-Storage = Literal["halfvec", "bit", "sparsevec"]
+StorageType = Literal["halfvec", "bit", "sparsevec"]
 Metric = Literal["cosine", "l1", "hamming", "jaccard"]
 
 
@@ -21,7 +21,7 @@ Curve = Sequence[Sequence[float]]
 """(distance, similarity) points, from (0, 100) down to 0 percent."""
 
 
-def percent(curve: Curve, distance: float) -> float:
+def similarity_from_distance(curve: Curve, distance: float) -> float:
     """Map a distance to a similarity, linearly between the points of a curve; never rises with distance."""
     right = bisect_right(curve, distance, key=lambda point: point[0])
     if right == 0:
@@ -32,12 +32,12 @@ def percent(curve: Curve, distance: float) -> float:
     return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
 
 
-def reach(curve: Curve, similarity: float) -> float:
+def distance_from_similarity(curve: Curve, similarity: float) -> float:
     """The largest distance that still is so similar, in percent: `percent` the other way round."""
-    return percent([(-s, d) for d, s in curve], -similarity)
+    return similarity_from_distance([(-s, d) for d, s in curve], -similarity)
 
 
-class Form(Protocol):
+class MethodSpec(Protocol):
     """What it takes to search by the signatures of a method: all but how they are computed."""
 
     @property
@@ -66,14 +66,14 @@ class Method(ABC):
     name: str
     """Stored with every signature, and what `method=` and `ranking=` call it."""
 
-    storage: ClassVar[Storage] = "halfvec"
+    storage: ClassVar[StorageType] = "halfvec"
     """pgvector's type for a signature."""
 
     metric: ClassVar[Metric]
     """pgvector's distance between two signatures: cosine (0 to 2), l1 (0 and up), or for bits hamming
     (0 to `dimensions`) or jaccard (0 to 1)."""
 
-    recipe: tuple[str, dict[str, Any]] = ("", {})
+    method_config: tuple[str, dict[str, Any]] = ("", {})
     """Key and options in the setting that the method was made from."""
 
     curve: Curve
@@ -113,7 +113,7 @@ class Method(ABC):
 
     def similarity(self, distance: float) -> float:
         """Map a distance to percent."""
-        return percent(self.curve, distance)
+        return similarity_from_distance(self.curve, distance)
 
     def compute_text(self, text: str) -> Value:
         """Describe words as `compute()` does a picture; only where `takes_text`."""

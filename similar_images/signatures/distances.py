@@ -19,7 +19,7 @@ BLOCK = 256
 Floats = NDArray[np.float32]
 
 
-class Signatures:
+class SignatureArray:
     """What one method saw in some pictures, rounded as it is stored: dense and bits as rows, sparse by place."""
 
     def __init__(self, method: Method, values: Sequence[Value] | Floats) -> None:
@@ -34,11 +34,11 @@ class Signatures:
             kind = np.bool_ if method.storage == "bit" else np.float16
             self.dense = np.array(values).astype(kind).astype(np.float32).reshape(self.count, -1)
 
-    def of(self, places: NDArray[np.intp]) -> Signatures:
+    def of(self, places: NDArray[np.intp]) -> SignatureArray:
         """Those of some of the pictures."""
         if self.method.storage == "sparsevec":
-            return Signatures(self.method, [self.sparse[place] for place in places])
-        return Signatures(self.method, self.dense[places])
+            return SignatureArray(self.method, [self.sparse[place] for place in places])
+        return SignatureArray(self.method, self.dense[places])
 
     def bytes_each(self) -> float:
         """The mean size of a signature in PostgreSQL, without its row's own."""
@@ -47,7 +47,7 @@ class Signatures:
         bits = self.method.dimensions if self.method.storage == "bit" else 16 * self.method.dimensions
         return 8 + bits / 8
 
-    def distances(self, queries: Signatures) -> Iterator[Floats]:
+    def distances(self, queries: SignatureArray) -> Iterator[Floats]:
         """The method's distances from the queries to these pictures: (up to BLOCK, pictures), block by block.
 
         Where pgvector tells none (the cosine of nothing but zeros), it is infinite.
@@ -92,14 +92,14 @@ def _between(metric: str, queries: Floats, base: Floats) -> Floats:
     return block
 
 
-def similarity(method: Method, distances: Floats) -> NDArray[np.float64]:
+def similarities_from_distances(method: Method, distances: Floats) -> NDArray[np.float64]:
     """`Method.similarity` of many distances, in percent."""
     points = np.array(method.curve)
     return np.asarray(np.interp(distances, points[:, 0], points[:, 1]), np.float64)
 
 
-def ranked(
-    weights: Mapping[str, float], queries: Mapping[str, Signatures], base: Mapping[str, Signatures]
+def rank_by_distance(
+    weights: Mapping[str, float], queries: Mapping[str, SignatureArray], base: Mapping[str, SignatureArray]
 ) -> Iterator[NDArray[np.floating]]:
     """How far all pictures are from each query by a ranking, nearest least; (up to BLOCK, pictures), block by block.
 
@@ -111,5 +111,7 @@ def ranked(
         return
     shares = np.array(list(weights.values())) / sum(weights.values())
     for together in zip(*blocks, strict=True):
-        percents = [similarity(base[name].method, block) for name, block in zip(weights, together, strict=True)]
+        percents = [
+            similarities_from_distances(base[name].method, block) for name, block in zip(weights, together, strict=True)
+        ]
         yield 100 - np.tensordot(shares, percents, axes=1)

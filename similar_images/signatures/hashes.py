@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .base import Method, Metric, Storage
+from .base import Method, Metric, StorageType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ class Hash(Method):
     anything else.
     """
 
-    storage: ClassVar[Storage] = "bit"
+    storage: ClassVar[StorageType] = "bit"
     metric: ClassVar[Metric] = "hamming"
     dimensions: int = 64
 

@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .base import Method, Metric, Storage
+from .base import Method, Metric, StorageType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ class Wavelet(Method):
     """
 
     name = "wavelet"
-    storage: ClassVar[Storage] = "sparsevec"
+    storage: ClassVar[StorageType] = "sparsevec"
     metric: ClassVar[Metric] = "cosine"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.024; of random pairs 1 in 10,000 is below 0.56.
     curve = ((0, 100), (0.56, 70), (0.67, 30), (0.81, 2), (0.95, 0.0))

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.db import models
 
-from ..search import Match, similar_to
+from ..search.matches import Match, similar_to
 
 register = template.Library()
 

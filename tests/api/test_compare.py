@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 import similar_images
-from similar_images import comparing
+from similar_images import comparison
 from similar_images.measures.verdict import Transform, Verdict
 from tests import drawing
 from tests.drawing import upload
@@ -25,7 +25,7 @@ API = "/api/similar-images"
 
 @pytest.fixture(autouse=True)
 def _measures(configure: Any) -> None:
-    configure(MEASURES={"tests.measures.odd.Brightness": {}}, COMPARE_BY=["brightness", "phash"])
+    configure(MEASURES={"tests.measures.odd.Brightness": {}}, COMPARE_MEASURES=["brightness", "phash"])
 
 
 def compare(client: Any, a: Any, b: Any, **fields: Any) -> Any:
@@ -97,7 +97,8 @@ def test_compare__tells_the_transform(client: Any, monkeypatch: pytest.MonkeyPat
     transform = Transform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
     verdict = Verdict("same-picture", ("cropped", "mirrored"), transform)
     monkeypatch.setattr(
-        "similar_images.explaining.compare", lambda *a, **k: replace(comparing.compare(*a, **k), verdict=verdict)
+        "similar_images.comparison_results.compare",
+        lambda *a, **k: replace(comparison.compare(*a, **k), verdict=verdict),
     )
     told = compare(client, upload(1), upload(2)).json()["verdict"]
     assert told["changes"] == ["cropped", "mirrored"]
@@ -216,7 +217,7 @@ def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
 
 def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
-    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, SEARCH_TIMEOUT=0.1)
+    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
     try:
         answer = compare(client, upload(1), upload(2), measures="slow")
     finally:

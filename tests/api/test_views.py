@@ -211,7 +211,7 @@ def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, fiel
 def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
     methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
-    configure(METHODS=methods, RANKING={"mean": 1}, SEARCH_TIMEOUT=0.1)
+    configure(METHODS=methods, RANKING={"mean": 1}, REQUEST_TIMEOUT=0.1)
     try:
         answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
     finally:

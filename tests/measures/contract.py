@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from similar_images import measures
-from similar_images.measures import canvas
-from similar_images.measures.base import Measure, View, reduced
+from similar_images.measures.base import ComparisonImage, Measure, reduce_to
+from similar_images.measures.drawing import canvas
 from tests.signatures.contract import HEAVY, PICTURES, draw
 
 SMALL = arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
@@ -33,7 +33,7 @@ class MeasureContract:
 
     @pytest.fixture
     def measure(self) -> Measure:
-        return measures.load(self.name, {})
+        return measures.load_measure(self.name, {})
 
     def check(self, measure: Measure, a: np.ndarray, b: np.ndarray) -> None:
         reading = measure.measure(a, b)
@@ -45,24 +45,26 @@ class MeasureContract:
         if self.is_symmetric:
             assert measure.measure(b, a).value == pytest.approx(reading.value, abs=self.symmetry, rel=1e-5)
         for name in measure.drawings:
-            picture = canvas.titled(measure.draw(name, View(a), View(b), reading), str(measure.drawings[name]))
+            picture = canvas.add_title(
+                measure.draw(name, ComparisonImage(a), ComparisonImage(b), reading), str(measure.drawings[name])
+            )
             assert picture.dtype == np.uint8
             assert picture.shape[2] == 3
             assert max(picture.shape) <= 1200
 
     @pytest.mark.parametrize(("first", "second"), PAIRS)
     def test_measure__any_pictures(self, measure: Measure, first: str, second: str) -> None:
-        self.check(measure, *(reduced(PICTURES[name], 640) for name in (first, second)))
+        self.check(measure, *(reduce_to(PICTURES[name], 640) for name in (first, second)))
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL, b=SMALL)
     def test_measure__any_pixels(self, a: np.ndarray, b: np.ndarray) -> None:
-        self.check(measures.load(self.name, {}), a, b)
+        self.check(measures.load_measure(self.name, {}), a, b)
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL)
     def test_measure__a_picture_with_itself(self, a: np.ndarray) -> None:
-        measure = measures.load(self.name, {})
+        measure = measures.load_measure(self.name, {})
         reading = measure.measure(a, a.copy())
         assert reading.value == pytest.approx(measure.best, abs=self.tolerance)
         assert measure.similarity(reading) == pytest.approx(100, abs=0.1)
@@ -86,7 +88,7 @@ class MeasureContract:
         code = (
             "import sys, django; django.setup()\n"
             "from similar_images import measures\n"
-            f"measures.load({self.name!r}, {{}}).check()\n"
+            f"measures.load_measure({self.name!r}, {{}}).check()\n"
             f"print([name for name in {HEAVY!r} if name in sys.modules])"
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_images.measures import canvas
-from similar_images.measures.base import Measure, Reading, View
+from similar_images.measures.base import ComparisonImage, Measure, MeasureResult
+from similar_images.measures.drawing import canvas
 
 
 class Brightness(Measure):
@@ -24,14 +24,14 @@ class Brightness(Measure):
     curve = ((0, 100), (255, 0))
     drawings = {"pair": "Both pictures", "light": "Their light"}
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         means = [float(view.pixels.mean()) for view in (a, b)]
-        return Reading(abs(means[0] - means[1]), {"means": means})
+        return MeasureResult(abs(means[0] - means[1]), {"means": means})
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> NDArray[np.uint8]:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> NDArray[np.uint8]:
         if name == "pair":
-            return canvas.beside(a.pixels, b.pixels)[0]
-        return canvas.heat(np.tile(np.linspace(0, 1, 400, dtype=np.float32), (200, 1)))
+            return canvas.place_side_by_side(a.pixels, b.pixels)[0]
+        return canvas.heat_map(np.tile(np.linspace(0, 1, 400, dtype=np.float32), (200, 1)))
 
 
 class Darkness(Brightness):
@@ -46,7 +46,7 @@ class Clumsy(Brightness):
     name = "clumsy"
     drawings = {"torn": "What fails", "whole": "What does not"}
 
-    def draw(self, name: str, a: View, b: View, reading: Reading) -> NDArray[np.uint8]:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> NDArray[np.uint8]:
         if name == "torn":
             raise RuntimeError("the pen broke")
         return a.pixels
@@ -55,7 +55,7 @@ class Clumsy(Brightness):
 class Failing(Brightness):
     name = "failing"
 
-    def compare(self, a: View, b: View) -> Reading:
+    def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
         raise RuntimeError("this measure dislikes pictures")
 
 
@@ -67,7 +67,7 @@ class Slow(Brightness):
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
-    def compare(self, *views: Any) -> Reading:
+    def compare(self, *views: Any) -> MeasureResult:
         while (self.folder / "hold").exists():
             time.sleep(0.02)
         return super().compare(*views)

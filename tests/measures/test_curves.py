@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from similar_images import measures
-from similar_images.measures.base import View
+from similar_images.measures.base import ComparisonImage
 from tests.datasets import DATASETS, PHOTOS, needs
 from tests.signatures.test_curves import recompressed
 
@@ -22,28 +22,32 @@ PAIRS = 200
 pytestmark = needs(DATASETS)
 
 
-def views(paths: list[Path]) -> list[View]:
+def views(paths: list[Path]) -> list[ComparisonImage]:
     assert len(paths) >= COUNT
-    return [View(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)) for path in paths[:: len(paths) // COUNT][:COUNT]]
+    return [
+        ComparisonImage(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)) for path in paths[:: len(paths) // COUNT][:COUNT]
+    ]
 
 
 @pytest.fixture(scope="module")
-def photos() -> list[View]:
+def photos() -> list[ComparisonImage]:
     return views(sorted(PHOTOS.glob("*.jpg")))
 
 
-def percents(name: str, pictures: list[View]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def percents(name: str, pictures: list[ComparisonImage]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The similarities of re-encoded copies, and of random pairs."""
-    measure = measures.load(name, {})
+    measure = measures.load_measure(name, {})
     pairs = np.transpose(np.triu_indices(len(pictures), 1))
     chosen = np.random.default_rng(0).choice(pairs, PAIRS, replace=False)
-    copies = [measure.similarity(measure.compare(view, View(recompressed(view.decoded)))) for view in pictures[:20]]
+    copies = [
+        measure.similarity(measure.compare(view, ComparisonImage(recompressed(view.decoded)))) for view in pictures[:20]
+    ]
     strangers = [measure.similarity(measure.compare(pictures[i], pictures[j])) for i, j in chosen]
     return np.array(copies), np.array(strangers)
 
 
 @pytest.mark.parametrize("name", ON_PHOTOS)
-def test_percents__of_photos(name: str, photos: list[View]) -> None:
+def test_percents__of_photos(name: str, photos: list[ComparisonImage]) -> None:
     copies, strangers = percents(name, photos)
     assert np.median(copies) >= 90
     assert (strangers >= 70).sum() <= 1

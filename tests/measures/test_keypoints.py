@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from skimage import data
 
 from similar_images import measures
-from similar_images.measures import points
-from similar_images.measures.base import Measure, Unavailable, View, reduced
-from similar_images.measures.keypoints import Keypoints
+from similar_images.measures.base import ComparisonImage, Measure, Unavailable, reduce_to
+from similar_images.measures.geometry import keypoint_detection
+from similar_images.measures.keypoints import MAX_KEYPOINTS, KeypointMeasure
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import draw
 
 NAMES = [f"keypoints-{kind}" for kind in ("sift", "rootsift", "surf", "kaze", "akaze", "orb")]
-PHOTOS = {name: reduced(np.ascontiguousarray(getattr(data, name)()), 400) for name in ("chelsea", "coffee", "rocket")}
+PHOTOS = {name: reduce_to(np.ascontiguousarray(getattr(data, name)()), 400) for name in ("chelsea", "coffee", "rocket")}
 TURN = cv2.getRotationMatrix2D((200, 130), 20, 0.8)
 
 
@@ -30,14 +30,14 @@ class KeypointsContract(MeasureContract):
     is_symmetric = False  # the nearest points are looked for in the first picture, for those of the second
 
     def test_measure__a_picture_with_itself(self) -> None:  # not of any pixels: where there are no points, none match
-        measure = measures.load(self.name, {})
+        measure = measures.load_measure(self.name, {})
         for pixels in PHOTOS.values():
             assert measure.measure(pixels, pixels.copy()).value > 0.9
 
     def test_measure__a_turned_copy_is_proven(self, measure: Measure) -> None:
         for pixels in PHOTOS.values():
             reading = measure.measure(pixels, turned(pixels))
-            assert reading.details["proven"] >= points.MIN_PROVEN
+            assert reading.details["proven"] >= keypoint_detection.MIN_VERIFIED
             assert measure.similarity(reading) > 70
 
     def test_measure__proven_lines_are_right(self, measure: Measure) -> None:
@@ -51,7 +51,7 @@ class KeypointsContract(MeasureContract):
     def test_measure__a_mirrored_copy_is_proven(self, measure: Measure) -> None:
         reading = measure.measure(PHOTOS["coffee"], np.ascontiguousarray(PHOTOS["coffee"][:, ::-1]))
         assert reading.details["mirrored"]
-        assert reading.details["proven"] >= points.MIN_PROVEN
+        assert reading.details["proven"] >= keypoint_detection.MIN_VERIFIED
 
     def test_measure__other_pictures_prove_nothing(self, measure: Measure) -> None:
         reading = measure.measure(PHOTOS["chelsea"], PHOTOS["coffee"])
@@ -69,9 +69,9 @@ class TestSift(KeypointsContract):
     name = "keypoints-sift"
 
     def test_points__are_opencvs(self) -> None:
-        view = View(PHOTOS["coffee"])
-        found, descriptors = cv2.SIFT_create(points.LIMIT).detectAndCompute(view.gray, None)
-        ours = points.of(view, "sift")
+        view = ComparisonImage(PHOTOS["coffee"])
+        found, descriptors = cv2.SIFT_create(MAX_KEYPOINTS).detectAndCompute(view.gray, None)
+        ours = keypoint_detection.detect(view, "sift")
         assert len(ours) == len(found)
         assert sorted(map(tuple, ours.places.round(2))) == sorted(tuple(np.float32(p.pt).round(2)) for p in found)
         assert np.sort(ours.descriptors.sum(axis=1)) == pytest.approx(np.sort(descriptors.sum(axis=1)))
@@ -81,15 +81,15 @@ class TestRootSift(KeypointsContract):
     name = "keypoints-rootsift"
 
     def test_points__roots_of_shares(self) -> None:
-        view = View(PHOTOS["coffee"])
-        sift, root = points.of(view, "sift"), points.of(view, "rootsift")
+        view = ComparisonImage(PHOTOS["coffee"])
+        sift, root = keypoint_detection.detect(view, "sift"), keypoint_detection.detect(view, "rootsift")
         shares = sift.descriptors / sift.descriptors.sum(axis=1, keepdims=True)
         assert root.descriptors == pytest.approx(np.sqrt(shares), abs=1e-5)
 
     def test_measure__at_least_as_good_as_sift(self) -> None:
         proven = {
             kind: sum(
-                measures.load(f"keypoints-{kind}", {}).measure(pixels, turned(pixels)).details["proven"]
+                measures.load_measure(f"keypoints-{kind}", {}).measure(pixels, turned(pixels)).details["proven"]
                 for pixels in PHOTOS.values()
             )
             for kind in ("sift", "rootsift")
@@ -102,12 +102,12 @@ class TestSurf(KeypointsContract):
 
     def test_check__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("similar_images.measures.keypoints.find_spec", lambda name: None)
-        assert "pip install similar_images[compare]" in measures.load(self.name, {}).check()[0]
+        assert "pip install similar_images[compare]" in measures.load_measure(self.name, {}).check()[0]
 
     def test_measure__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "mahotas.features", None)
         with pytest.raises(Unavailable, match="mahotas"):
-            measures.load(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
+            measures.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
 
 
 class TestKaze(KeypointsContract):
@@ -121,7 +121,7 @@ class TestAkaze(KeypointsContract):
         monkeypatch.delattr(cv2, "AKAZE_create", raising=False)
         monkeypatch.delattr(cv2.xfeatures2d, "AKAZE_create", raising=False)
         with pytest.raises(Unavailable, match="no AKAZE"):
-            measures.load(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
+            measures.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
 
 
 class TestOrb(KeypointsContract):
@@ -131,9 +131,9 @@ class TestOrb(KeypointsContract):
 def test_mirrored_points__are_those_of_the_mirror_image() -> None:
     """SIFT's descriptors are mirrored, not computed anew: most must be what computing anew gives."""
     pixels = PHOTOS["rocket"]
-    derived = points.of(View(pixels), "sift", mirrored=True)
-    anew = points.of(View(np.ascontiguousarray(pixels[:, ::-1])), "sift")
-    pairs = points.by_cross_check(anew, derived)
+    derived = keypoint_detection.detect(ComparisonImage(pixels), "sift", mirrored=True)
+    anew = keypoint_detection.detect(ComparisonImage(np.ascontiguousarray(pixels[:, ::-1])), "sift")
+    pairs = keypoint_detection.cross_check(anew, derived)
     off = np.linalg.norm(anew.places[pairs[:, 0]] - derived.places[pairs[:, 1]], axis=1)
     assert (off < 1).mean() > 0.8
 
@@ -143,13 +143,13 @@ def test_mirrored_points__are_those_of_the_mirror_image() -> None:
     [{"matching": "cross-check"}, {"matching": "distance", "distance": 0.3}, {"proof": "ransac"}, {"ratio": 0.9}],
 )
 def test_options__prove_a_copy(options: dict[str, object]) -> None:
-    measure = measures.load("keypoints-rootsift", options)
+    measure = measures.load_measure("keypoints-rootsift", options)
     assert measure.measure(PHOTOS["coffee"], turned(PHOTOS["coffee"])).details["proven"] > 50
     assert measure.measure(PHOTOS["coffee"], PHOTOS["chelsea"]).details["proven"] == 0
 
 
 def test_options__fewer_points() -> None:
-    measure = measures.load("keypoints-orb", {"points": 50})
+    measure = measures.load_measure("keypoints-orb", {"points": 50})
     assert measure.measure(PHOTOS["coffee"], PHOTOS["coffee"]).details["points"] == [50, 50]
 
 
@@ -164,41 +164,50 @@ def test_options__fewer_points() -> None:
     ],
 )
 def test_options__wrong(options: dict[str, object], told: str) -> None:
-    from similar_images.measures.keypoints import Orb
+    from similar_images.measures.keypoints import OrbMeasure
 
     with pytest.raises(ValueError, match=told):
-        Orb(**options)
+        OrbMeasure(**options)
 
 
 @pytest.mark.parametrize("few", [0, 1, 2, 7])
 def test_matching__few_points(few: int) -> None:
     """Two neighbors are not always there, nor are four points for a geometry."""
-    many = points.of(View(draw(300, 400)), "sift")
-    some = points.Points(many.places[:few], many.descriptors[:few])
+    many = keypoint_detection.detect(ComparisonImage(draw(300, 400)), "sift")
+    some = keypoint_detection.Keypoints(many.places[:few], many.descriptors[:few])
     for a, b in ((some, many), (many, some), (some, some)):
-        found = [points.by_ratio(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
-        for pairs in [*found, points.by_cross_check(a, b), points.by_distance(a, b, 100)]:
+        found = [keypoint_detection.ratio_test(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
+        for pairs in [
+            *found,
+            keypoint_detection.cross_check(a, b),
+            keypoint_detection.match_within_distance(a, b, 100),
+        ]:
             assert pairs.shape[1] == 2
-            assert points.prove(a, b, pairs).matrix is None
+            assert keypoint_detection.verify_geometry(a, b, pairs).matrix is None
 
 
 def test_prove__points_on_one_line_prove_nothing() -> None:
     places = np.column_stack([np.arange(20), np.zeros(20)]).astype(np.float32)
-    line = points.Points(places, np.eye(20, dtype=np.float32))
-    matches = points.prove(line, line, np.column_stack([np.arange(20)] * 2))
-    assert matches.matrix is None or points.is_sane(matches.matrix, places)
+    line = keypoint_detection.Keypoints(places, np.eye(20, dtype=np.float32))
+    matches = keypoint_detection.verify_geometry(line, line, np.column_stack([np.arange(20)] * 2))
+    assert matches.matrix is None or keypoint_detection.is_sane(matches.matrix, places)
 
 
 def test_prove__the_same_every_time() -> None:
-    a, b = (points.of(View(pixels), "orb") for pixels in (PHOTOS["coffee"], turned(PHOTOS["coffee"])))
-    pairs = points.by_ratio(a, b, 0.9)
-    first, second = points.prove(a, b, pairs), points.prove(a, b, pairs)
+    a, b = (
+        keypoint_detection.detect(ComparisonImage(pixels), "orb")
+        for pixels in (PHOTOS["coffee"], turned(PHOTOS["coffee"]))
+    )
+    pairs = keypoint_detection.ratio_test(a, b, 0.9)
+    first, second = keypoint_detection.verify_geometry(a, b, pairs), keypoint_detection.verify_geometry(a, b, pairs)
     assert first.matrix is not None
     assert (first.matrix == second.matrix).all()
     assert (first.proven == second.proven).all()
 
 
 def test_keypoints__names() -> None:
-    assert [name for name in measures.available() if isinstance(measures.available()[name], Keypoints)] == sorted(
-        NAMES, key=list(measures.BUILT_IN).index
-    )
+    assert [
+        name
+        for name in measures.available_measures()
+        if isinstance(measures.available_measures()[name], KeypointMeasure)
+    ] == sorted(NAMES, key=list(measures.BUILT_IN_MEASURES).index)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.data import astronaut, chelsea
 
 from similar_images import measures
-from similar_images.measures.base import View
+from similar_images.measures.base import ComparisonImage
 from similar_images.measures.motion import BlockMotion
 from tests.measures.contract import MeasureContract
 
@@ -108,7 +108,7 @@ class TestOpticalFlow(MeasureContract):
         assert apart.details["motion_cost"] > 2 * together.details["motion_cost"]
 
     def test_drawing__has_arrows_only_where_something_moves(self, measure: measures.Measure) -> None:
-        still, (a, b) = View(chelsea()), map(View, shifted(8, -5))
+        still, (a, b) = ComparisonImage(chelsea()), map(ComparisonImage, shifted(8, -5))
         untouched = measure.draw("flow", still, still, measure.measure(still, still))
         moved = measure.draw("flow", a, b, measure.measure(a, b))
         calm = measure.draw("flow", a, a, measure.measure(a, a))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from similar_images import measures, signatures
-from similar_images.measures.base import Unavailable, View
+from similar_images.measures.base import ComparisonImage, Unavailable
 from tests.signatures.contract import distance, draw, stored
 
 
-@pytest.mark.parametrize("name", [name for name in signatures.BUILT_IN if name != "palette"])
+@pytest.mark.parametrize("name", [name for name in signatures.BUILT_IN_METHODS if name != "palette"])
 def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
-    measure = measures.available()[name]
-    method = signatures.load(name, {})
+    measure = measures.available_measures()[name]
+    method = signatures.load_method(name, {})
     a, b = draw(300, 400), draw(200, 220, seed=1)
     expected = distance(method, *(stored(method.compute(pixels)) for pixels in (a, b)))
     reading = measure.measure(a, b)
@@ -21,28 +21,28 @@ def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
     assert measure.similarity(reading) == pytest.approx(method.similarity(expected), abs=0.1)
 
 
-@pytest.mark.parametrize("name", signatures.BUILT_IN)
+@pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_measure__a_picture_with_itself(name: str) -> None:
-    measure = measures.available()[name]
-    view = View(draw(300, 400))
+    measure = measures.available_measures()[name]
+    view = ComparisonImage(draw(300, 400))
     assert measure.similarity(measure.measure(view, view)) > 99.9
 
 
 def test_measure__blank_picture_is_nobodys_match() -> None:
-    measure = measures.available()["kaze"]
+    measure = measures.available_measures()["kaze"]
     reading = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
     assert reading.details["low_detail"]
     assert measure.similarity(reading) == 0
 
 
 def test_available__without_what_a_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("similar_images.opencv.declares", lambda feature: feature != "KAZE")
-    measures.available.cache_clear()
+    monkeypatch.setattr("similar_images.imaging.opencv.declares_feature", lambda feature: feature != "KAZE")
+    measures.available_measures.cache_clear()
     try:
-        measure = measures.available()["kaze"]
+        measure = measures.available_measures()["kaze"]
         assert "no KAZE: install opencv-contrib" in measure.check()[0]
         with pytest.raises(Unavailable, match="no KAZE"):
             measure.measure(draw(60, 80), draw(60, 80))
-        assert "ahash" in measures.available()
+        assert "ahash" in measures.available_measures()
     finally:
-        measures.available.cache_clear()
+        measures.available_measures.cache_clear()

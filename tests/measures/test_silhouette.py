@@ -8,8 +8,8 @@ import pytest
 from skimage.metrics import hausdorff_distance
 
 from similar_images import measures
-from similar_images.measures.base import View
-from similar_images.measures.silhouette import FRAME, contours, drawn, framed, silhouette
+from similar_images.measures.base import ComparisonImage
+from similar_images.measures.silhouette import FRAME, contours, normalize_outline, outline_points, silhouette_mask
 
 from .contract import MeasureContract
 from .contract import draw as noise
@@ -31,11 +31,11 @@ def shape(outline: np.ndarray, x: float, y: float, size: float, paper: int = 255
 
 
 def points(pixels: np.ndarray) -> np.ndarray:
-    return drawn(framed(contours(View(pixels), 12)))
+    return outline_points(normalize_outline(contours(ComparisonImage(pixels), 12)))
 
 
 def value(a: np.ndarray, b: np.ndarray) -> float:
-    return measures.load("silhouette", {}).measure(a, b).value
+    return measures.load_measure("silhouette", {}).measure(a, b).value
 
 
 @pytest.mark.parametrize("other", [shape(CROSS, 300, 200, 90), noise(300, 400), noise(90, 50, seed=3)])
@@ -52,7 +52,7 @@ def test_measure__moved_and_scaled_beats_another() -> None:
     star = shape(STAR, 200, 200, 150)
     moved = shape(STAR, 380, 110, 70)
     assert value(star, moved) < 0.02 < 0.1 < value(star, shape(CROSS, 200, 200, 150))
-    measure = measures.load("silhouette", {})
+    measure = measures.load_measure("silhouette", {})
     assert measure.similarity(measure.measure(star, moved)) > 85
 
 
@@ -78,13 +78,13 @@ def test_silhouette__on_an_uneven_ground() -> None:
     cv2.circle(inside, (250, 200), 90, 255, -1)
     for ground in (ramp, 255 - ramp):
         picture = np.where(inside[..., None] > 0, 255 - ground // 4 if ground[0, 0, 0] < 128 else ground // 8, ground)
-        assert (silhouette(View(picture.astype(np.uint8)), 12) == inside).mean() > 0.99
+        assert (silhouette_mask(ComparisonImage(picture.astype(np.uint8)), 12) == inside).mean() > 0.99
 
 
 @pytest.mark.parametrize("paper", [0, 128, 255])
 def test_measure__blank(paper: int) -> None:
     blank = np.full((50, 70, 3), paper, np.uint8)
-    measure = measures.load("silhouette", {})
+    measure = measures.load_measure("silhouette", {})
     assert measure.measure(blank, np.full((9, 9, 3), 255, np.uint8)).value == 0
     reading = measure.measure(blank, shape(STAR, 200, 200, 150))
     assert reading.value == measure.worst

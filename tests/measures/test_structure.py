@@ -11,8 +11,8 @@ from skimage.metrics import structural_similarity
 
 from similar_images import measures
 from similar_images.measures import structure
-from similar_images.measures.base import Unavailable, View
-from similar_images.measures.framing import framed, scaling
+from similar_images.measures.base import ComparisonImage, Unavailable
+from similar_images.measures.geometry.registered_pair import register_pair, scaling
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import draw
 
@@ -38,7 +38,7 @@ class TestSsim(MeasureContract):
         gray = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (a, b)]
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
         expected, likeness = structural_similarity(*gray, full=True, **options)
-        reading = measures.load("ssim", {}).measure(a, b)
+        reading = measures.load_measure("ssim", {}).measure(a, b)
         assert reading.value == pytest.approx(expected, abs=1e-4)
         np.testing.assert_allclose(reading.evidence[1][5:-5, 5:-5], likeness[5:-5, 5:-5], atol=1e-3)
 
@@ -51,7 +51,7 @@ class TestSsim(MeasureContract):
         a = photo()
         b = a.copy()
         b[100:140, 200:240] = draw(40, 40)
-        views = View(a), View(b)
+        views = ComparisonImage(a), ComparisonImage(b)
         panel = measure.draw("ssim", *views, measure.measure(*views))
         likeness = panel[:, -a.shape[1] :].sum(2)
         assert likeness[105:135, 205:235].mean() > 1.5 * likeness[:80].mean()
@@ -98,7 +98,7 @@ class TestExactBlocks(MeasureContract):
         assert reading.value == (reading.details["read"] - 1) / 64
 
     def test_one_block_differs__is_found(self) -> None:
-        measure = measures.load("exact-blocks", {"blocks": 4, "tolerance": 1})
+        measure = measures.load_measure("exact-blocks", {"blocks": 4, "tolerance": 1})
         a = draw(80, 120)
         b = a.copy()
         b[20:40, 90:120] = 255 - b[20:40, 90:120]
@@ -112,7 +112,7 @@ class TestExactBlocks(MeasureContract):
         cut = [pixels.reshape(blocks, 96 // blocks, blocks, 120 // blocks, 3).mean((1, 3)) for pixels in (a, b)]
         worst = np.abs(cut[0] - cut[1]).max()
         for tolerance, same in ((worst + 1e-6, True), (worst - 1e-6, False)):
-            reading = measures.load("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
+            reading = measures.load_measure("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
             assert (reading.value == 1) is same
 
     def test_reencoded__has_no_block_that_differs(self, measure: measures.Measure) -> None:
@@ -127,7 +127,7 @@ class TestExactBlocks(MeasureContract):
 def test_framed__by_a_matrix__shows_where_both_are() -> None:
     a, part = photo(), photo()[40:120, 100:220]
     matrix = np.array([[1, 0, 100], [0, 1, 40], [0, 0, 1.0]])
-    pair = framed(View(a), View(part), 320, matrix)
+    pair = register_pair(ComparisonImage(a), ComparisonImage(part), 320, matrix)
     assert (pair.b == a).all()
     expected = np.zeros(a.shape[:2], bool)
     expected[40:120, 100:220] = True
@@ -138,7 +138,7 @@ def test_framed__by_a_matrix_at_another_size() -> None:
     a = cv2.GaussianBlur(photo(640), (0, 0), 3)
     b = cv2.resize(a[100:300, 200:500], None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
     matrix = np.array([[1, 0, 200], [0, 1, 100], [0, 0, 1.0]]) @ scaling(b.shape, (200, 300))
-    pair = framed(View(a), View(b), 320, matrix)
+    pair = register_pair(ComparisonImage(a), ComparisonImage(b), 320, matrix)
     assert pair.a.shape == pair.b.shape
     assert max(pair.size) == 320
     assert pair.shown.mean() == pytest.approx(200 * 300 / a[..., 0].size, rel=0.03)
@@ -146,14 +146,14 @@ def test_framed__by_a_matrix_at_another_size() -> None:
 
 
 def test_framed__by_a_matrix_without_overlap__as_if_there_were_none() -> None:
-    views = View(photo()), View(draw(90, 80))
+    views = ComparisonImage(photo()), ComparisonImage(draw(90, 80))
     away = np.array([[1, 0, 5000], [0, 1, 0], [0, 0, 1.0]])
-    assert (framed(*views, 320, away).b == framed(*views, 320).b).all()
+    assert (register_pair(*views, 320, away).b == register_pair(*views, 320).b).all()
 
 
 def test_framed__is_the_same_whichever_comes_first() -> None:
-    a, b = View(photo()), View(draw(90, 80))
-    pair, swapped = framed(a, b, 320), framed(b, a, 320)
+    a, b = ComparisonImage(photo()), ComparisonImage(draw(90, 80))
+    pair, swapped = register_pair(a, b, 320), register_pair(b, a, 320)
     assert pair.size == (80, 90)
     assert (pair.a == swapped.b).all()
     assert (pair.b == swapped.a).all()

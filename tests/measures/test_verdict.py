@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from skimage import data
 
 from similar_images.evaluation.transforms import TRANSFORMS
-from similar_images.measures.alignment import align
-from similar_images.measures.base import View, reduced
-from similar_images.measures.verdict import judge
+from similar_images.measures.base import ComparisonImage, reduce_to
+from similar_images.measures.geometry.registration import register
+from similar_images.measures.verdict import judge_pair
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import PICTURES, draw
 
-CAT, COFFEE = (reduced(np.ascontiguousarray(pixels), 480) for pixels in (data.chelsea(), data.coffee()))
+CAT, COFFEE = (reduce_to(np.ascontiguousarray(pixels), 480) for pixels in (data.chelsea(), data.coffee()))
 
 Pixels = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class TestOverlap(MeasureContract):
     ],
 )
 def test_judge__same_picture(copy: Pixels, changes: set[str]) -> None:
-    verdict = judge(View(COFFEE), View(np.ascontiguousarray(copy)))
+    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(copy)))
     assert verdict.kind == "same-picture"
     assert changes <= set(verdict.changes)
     assert len(verdict.changes) <= len(changes) + 1  # a crop and a gray copy may be resized or retouched by a hair
@@ -57,7 +57,7 @@ def test_judge__same_picture(copy: Pixels, changes: set[str]) -> None:
 def test_judge__tells_the_part_and_the_turn() -> None:
     height, width = CAT.shape[:2]
     part = CAT[40:240, 90:390]
-    transform = judge(View(CAT), View(np.ascontiguousarray(part))).transform
+    transform = judge_pair(ComparisonImage(CAT), ComparisonImage(np.ascontiguousarray(part))).transform
     assert transform
     assert transform.part == pytest.approx((90 / width, 40 / height, 300 / width, 200 / height), abs=0.01)
     assert transform.whole == pytest.approx((0, 0, 1, 1), abs=0.02)
@@ -65,7 +65,7 @@ def test_judge__tells_the_part_and_the_turn() -> None:
 
 
 def test_judge__the_other_way_round() -> None:
-    verdict = judge(View(np.ascontiguousarray(CAT[40:240, 90:390])), View(CAT))
+    verdict = judge_pair(ComparisonImage(np.ascontiguousarray(CAT[40:240, 90:390])), ComparisonImage(CAT))
     assert verdict.changes == ("extended",)
     assert verdict.transform
     assert verdict.transform.part == pytest.approx((0, 0, 1, 1), abs=0.02)
@@ -73,7 +73,7 @@ def test_judge__the_other_way_round() -> None:
 
 def test_judge__several_at_once() -> None:
     copy = changed("JPEG", 70, changed("turn", 10, np.ascontiguousarray(CAT[20:280, 50:430, :][:, ::-1])))
-    verdict = judge(View(CAT), View(copy))
+    verdict = judge_pair(ComparisonImage(CAT), ComparisonImage(copy))
     assert set(verdict.changes) >= {"mirrored", "turned", "cropped"}
     assert verdict.transform
     assert verdict.transform.angle == pytest.approx(10, abs=0.5)
@@ -82,27 +82,27 @@ def test_judge__several_at_once() -> None:
 
 def test_judge__scale_is_in_pixels_of_the_files() -> None:
     """Big files are compared reduced, each by its own factor."""
-    verdict = judge(View(COFFEE, (4800, 3200)), View(changed("resize", 0.5), (1200, 800)))
+    verdict = judge_pair(ComparisonImage(COFFEE, (4800, 3200)), ComparisonImage(changed("resize", 0.5), (1200, 800)))
     assert verdict.transform
     assert verdict.transform.scale == pytest.approx(0.25, abs=0.005)
 
 
 def test_judge__the_same_file() -> None:
-    verdict = judge(View(COFFEE), View(COFFEE), is_same_file=True)
+    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(COFFEE), is_same_file=True)
     assert (verdict.kind, verdict.transform) == ("same-file", None)
 
 
 def test_judge__the_same_thing_from_another_side() -> None:
-    verdict = judge(View(COFFEE), View(changed("perspective", 0.22)))
+    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.22)))
     assert verdict.kind == "same-object"
 
 
 def test_judge__the_same_thing_among_others() -> None:
     """A cup that stands in another picture is no copy of the picture."""
     scene = np.ascontiguousarray(CAT.copy())
-    cup = reduced(np.ascontiguousarray(COFFEE[40:260, 120:420]), 220)
+    cup = reduce_to(np.ascontiguousarray(COFFEE[40:260, 120:420]), 220)
     scene[20 : 20 + cup.shape[0], 40 : 40 + cup.shape[1]] = cup
-    assert judge(View(COFFEE), View(scene)).kind == "same-object"
+    assert judge_pair(ComparisonImage(COFFEE), ComparisonImage(scene)).kind == "same-object"
 
 
 def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> None:
@@ -115,19 +115,19 @@ def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> Non
         picture[60:240, 60:240] = np.clip(np.array(color) + grain, 0, 255)
         cv2.rectangle(picture, (60, 60), (239, 110), tuple(int(0.8 * value) for value in color), -1)
         cv2.circle(picture, (150, 180), 20, (60, 60, 60), -1)
-    assert judge(View(white), View(white.copy())).kind == "same-picture"
-    assert judge(View(white), View(yellow)).kind != "same-picture"
+    assert judge_pair(ComparisonImage(white), ComparisonImage(white.copy())).kind == "same-picture"
+    assert judge_pair(ComparisonImage(white), ComparisonImage(yellow)).kind != "same-picture"
 
 
 def test_judge__unrelated() -> None:
-    verdict = judge(View(COFFEE), View(CAT))
+    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT))
     assert (verdict.kind, verdict.changes) == ("unrelated", ())
 
 
 @pytest.mark.parametrize("first", PICTURES)
 @pytest.mark.parametrize("second", PICTURES)
 def test_judge__any_pictures(first: str, second: str) -> None:
-    verdict = judge(View(PICTURES[first]), View(PICTURES[second]))
+    verdict = judge_pair(ComparisonImage(PICTURES[first]), ComparisonImage(PICTURES[second]))
     assert verdict.title
     assert verdict.text
     if first == second:
@@ -135,8 +135,8 @@ def test_judge__any_pictures(first: str, second: str) -> None:
 
 
 def test_align__is_done_once() -> None:
-    a, b = View(COFFEE), View(CAT)
-    assert align(a, b) is align(a, b)
+    a, b = ComparisonImage(COFFEE), ComparisonImage(CAT)
+    assert register(a, b) is register(a, b)
 
 
 def test_align__keeps_no_picture_alive() -> None:
@@ -144,8 +144,8 @@ def test_align__keeps_no_picture_alive() -> None:
     import gc
     import weakref
 
-    a, b = View(COFFEE), View(draw(60, 80))
-    align(a, b)
+    a, b = ComparisonImage(COFFEE), ComparisonImage(draw(60, 80))
+    register(a, b)
     gone = weakref.ref(b)
     del b
     gc.collect()

@@ -7,5 +7,5 @@ MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
 
 SIMILAR_IMAGES = {
     "MEASURES": {"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
-    "COMPARE_BY": ["brightness", "darkness", "phash"],
+    "COMPARE_MEASURES": ["brightness", "darkness", "phash"],
 }

@@ -16,17 +16,18 @@ import django
 
 def main(pk: str, stop: Path) -> None:
     django.setup()
-    from similar_images import registry, similar_to, versions
+    from similar_images import registry, similar_to
+    from similar_images.indexing import versions
     from tests.testapp.models import Picture
 
     picture = Picture.objects.get(pk=pk)
-    source = registry.get(Picture)
+    source = registry.get_source(Picture)
     results: dict[str, set[str]] = {}
     searches = empty = 0
     while not stop.exists():
-        before = versions.serving(source)["grid"].version
+        before = versions.active_versions(source)["grid"].version
         matches = similar_to(picture, limit=30)
-        after = versions.serving(source)["grid"].version
+        after = versions.active_versions(source)["grid"].version
         searches += 1
         empty += not matches
         if before == after:  # else it may have been either

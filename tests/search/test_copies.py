@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 import similar_images
-from similar_images import registry, search
-from similar_images.measures.base import View
+from similar_images import registry
+from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import Verdict
 from similar_images.models import IndexedImage
-from similar_images.querysets import SimilarQuerySet
-from similar_images.search import copies, looking, nearest, reranking
+from similar_images.search import candidates
+from similar_images.search.matches import Match
+from similar_images.search.querysets import SimilarQuerySet
+from similar_images.search.rerank import copies, image_pairs, keypoints
 from tests import drawing
 from tests.drawing import textured
 from tests.items import save
@@ -47,7 +49,7 @@ def copied(index_now: Any) -> dict[str, Picture]:
 COPIES = {"twin", "encoded", "mirrored", "cropped"}
 
 
-def titles(matches: list[search.Match]) -> list[str]:
+def titles(matches: list[Match]) -> list[str]:
     return [match.title for match in matches]
 
 
@@ -65,7 +67,7 @@ def test_copy__others_come_after_and_stay_below_the_threshold(copied: dict[str, 
     matches = similar_images.similar_to(copied["query"], mode="copy", min_similarity=0)
     assert set(titles(matches[:4])) == COPIES
     assert len(matches) == len(copied) - 1
-    assert all(match.similarity < copies.MIN_SIMILARITY for match in matches[4:])
+    assert all(match.similarity < copies.COPY_THRESHOLD for match in matches[4:])
     assert {match.verdict.kind for match in matches[4:] if match.verdict} <= {"alike", "unrelated", "same-object"}
 
 
@@ -116,7 +118,7 @@ def test_copy__without_time_only_the_same_file_is_proven(
     copied: dict[str, Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter([0.0, *[1e9] * 99])
-    monkeypatch.setattr(looking, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(image_pairs, "monotonic", lambda: next(ticks))
     assert titles(similar_images.similar_to(copied["query"], mode="copy")) == ["twin"]
 
 
@@ -124,7 +126,7 @@ def test_copy__looks_at_so_many_and_no_more(copied: dict[str, Picture], monkeypa
     looked = []
     real = copies.compare
     monkeypatch.setattr(copies, "compare", lambda a, b, one: looked.append(one) or real(a, b, one))
-    monkeypatch.setattr(copies, "LOOKED_AT", 3)
+    monkeypatch.setattr(copies, "MAX_VERIFIED", 3)
     similar_images.similar_to(copied["query"], mode="copy")
     assert len(looked) == 2, "three of which one is the same file"
 
@@ -136,9 +138,9 @@ def test_copy__costs_one_query_more(copied: dict[str, Picture], django_assert_nu
 
 
 def test_copy__weighs_what_is_enabled(configure: Any) -> None:
-    assert copies.weights(["embedding", "color", "phash"]) == {"embedding": 0.5, "color": 0.2, "phash": 0.1}
+    assert copies.copy_weights(["embedding", "color", "phash"]) == {"embedding": 0.5, "color": 0.2, "phash": 0.1}
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-    assert copies.weights(["mean"]) == {"mean": 1}
+    assert copies.copy_weights(["mean"]) == {"mean": 1}
 
 
 def test_copy__in_a_queryset_keeps_the_order(copied: dict[str, Picture]) -> None:
@@ -148,23 +150,23 @@ def test_copy__in_a_queryset_keeps_the_order(copied: dict[str, Picture]) -> None
 
 
 def test_similarity__rises_with_agreement_and_with_likeness_and_keeps_the_kinds_apart() -> None:
-    proven = [copies.similarity_of(Verdict("same-picture"), agreement, 5) for agreement in (0.5, 0.7, 0.85, 1)]
+    proven = [copies.copy_similarity(Verdict("same-picture"), agreement, 5) for agreement in (0.5, 0.7, 0.85, 1)]
     assert proven == sorted(proven)
     assert (proven[0], proven[-1]) == (90, 100)
     kinds = [Verdict("same-object"), Verdict("alike"), None]
     for verdict in kinds:
-        values = [copies.similarity_of(verdict, 0.6, similarity) for similarity in (0, 40, 80, 100)]
+        values = [copies.copy_similarity(verdict, 0.6, similarity) for similarity in (0, 40, 80, 100)]
         assert values == sorted(set(values))
-        assert max(values) < copies.MIN_SIMILARITY
-    assert copies.similarity_of(Verdict("same-object"), 0, 0) > copies.similarity_of(None, 0, 100)
+        assert max(values) < copies.COPY_THRESHOLD
+    assert copies.copy_similarity(Verdict("same-object"), 0, 0) > copies.copy_similarity(None, 0, 100)
 
 
 def test_worth_a_look__takes_what_one_method_alone_finds() -> None:
-    def one(number: int, similarity: float, **scores: float) -> nearest.Ranked:
-        return nearest.Ranked(similarity, nearest.Candidate(number, str(number), "", {}, []), scores)
+    def one(number: int, similarity: float, **scores: float) -> candidates.ScoredCandidate:
+        return candidates.ScoredCandidate(similarity, candidates.Candidate(number, str(number), "", {}, []), scores)
 
     found = [one(number, 80 - number, a=80, b=10) for number in range(8)] + [one(9, 20, a=0, b=95)]
-    chosen = [each.candidate.record_id for each in copies.worth_a_look(found, 3)]
+    chosen = [each.candidate.record_id for each in copies.select_for_verification(found, 3)]
     assert chosen == [0, 9, 1]
 
 
@@ -246,7 +248,7 @@ def test_rerank__what_ran_out_of_time_or_is_missing_keeps_its_place(
     Path(recolored["same"].image.path).unlink()
     assert titles(similar_images.similar_to(recolored["query"], rerank="keypoints")) == before
     ticks = iter([0.0, *[1e9] * 99])
-    monkeypatch.setattr(looking, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(image_pairs, "monotonic", lambda: next(ticks))
     assert titles(similar_images.similar_to(recolored["query"], rerank="keypoints")) == before
 
 
@@ -259,18 +261,18 @@ def test_rerank__over_rest(recolored: dict[str, Picture], client: Any) -> None:
 
 
 def test_lift__rises_with_points_and_never_reaches_a_copy() -> None:
-    values = [reranking.similarity_of(40, points) for points in (0, 9, 12, 20, 30, 300)]
+    values = [keypoints.boosted_similarity(40, points) for points in (0, 9, 12, 20, 30, 300)]
     assert values == sorted(values)
     assert values[:2] == [40, 40]
     assert values[-1] == pytest.approx(94)
-    assert reranking.similarity_of(100, 0) == 100
+    assert keypoints.boosted_similarity(100, 0) == 100
 
 
 def test_looking__a_query_that_is_gone_tells_nothing(copied: dict[str, Picture]) -> None:
-    source = registry.get(Picture)
+    source = registry.get_source(Picture)
     assert IndexedImage.objects.of(source).count() == len(copied)
     Path(copied["query"].image.path).unlink()
-    assert looking.compared(source, copied["query"], [], lambda a, b, one: 1, long_side=64) == {}
+    assert image_pairs.compare_candidates(source, copied["query"], [], lambda a, b, one: 1, long_side=64) == {}
 
 
 def test_verdict__a_variant_of_a_thing_in_the_same_pose_is_no_copy() -> None:
@@ -278,8 +280,8 @@ def test_verdict__a_variant_of_a_thing_in_the_same_pose_is_no_copy() -> None:
     pixels = np.array(textured(1))
     variant = pixels.copy()
     variant[120:] = variant[120:, :, ::-1]
-    found, agreement = copies.verdict_on(View(pixels), View(variant), 80)
+    found, agreement = copies.copy_verdict(ComparisonImage(pixels), ComparisonImage(variant), 80)
     assert found.kind == "same-object"
-    assert copies.similarity_of(found, agreement, 80) < copies.MIN_SIMILARITY
+    assert copies.copy_similarity(found, agreement, 80) < copies.COPY_THRESHOLD
     darker = (pixels * 0.8).astype(np.uint8)
-    assert copies.verdict_on(View(pixels), View(darker), 80)[0].kind == "same-picture"
+    assert copies.copy_verdict(ComparisonImage(pixels), ComparisonImage(darker), 80)[0].kind == "same-picture"

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
-from similar_images import bounded, registry, signatures
-from similar_images.images import UnreadableImage
+from similar_images import registry, signatures
+from similar_images.imaging import timeouts
+from similar_images.imaging.decode import UnreadableImage
 from similar_images.models import IndexedImage, Signature
-from similar_images.search import nearest, queries
+from similar_images.search import candidates, query_vectors
 from tests import drawing
 from tests.items import gray, objects
 from tests.methods import Mean
@@ -164,7 +165,7 @@ def test_filters__querysets_of_every_kind(
     wanted = [gray(level, shelf=shelf) for level in (200, 201)]
     index_now()
     chosen = FILTERS[kind](Picture.objects.filter(shelf=shelf))
-    source = registry.get(Picture)
+    source = registry.get_source(Picture)
     visible = (lambda request: chosen) if by == "visible" else source.visible
     monkeypatch.setitem(registry._sources, (Picture, "image"), replace(source, visible=visible))
     with django_assert_num_queries(4):
@@ -276,9 +277,9 @@ def test_file__refusals_are_clear(configure: Any) -> None:
 def test_file__takes_bounded_time(configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
     methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
-    configure(METHODS=methods, RANKING={"mean": 1}, SEARCH_TIMEOUT=0.2)
+    configure(METHODS=methods, RANKING={"mean": 1}, REQUEST_TIMEOUT=0.2)
     try:
-        with pytest.raises(bounded.SearchTimeout, match="too long"):
+        with pytest.raises(timeouts.SearchTimeout, match="too long"):
             similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
     finally:
         (tmp_path / "hold").unlink()
@@ -342,7 +343,7 @@ def test_match__title_url_and_image(make_picture: Any, index_now: Any) -> None:
 
 @given(distance=st.floats(0, 10), more=st.floats(0, 10))
 def test_similarity__is_a_percentage_and_never_rises_with_distance(distance: float, more: float) -> None:
-    for method in signatures.enabled().values():
+    for method in signatures.enabled_methods().values():
         assert 100 >= method.similarity(distance) >= method.similarity(distance + more) >= 0
         assert method.similarity(0) == 100
 
@@ -351,7 +352,7 @@ def test_visible__of_one_object_a_shelf(make_picture: Any, index_now: Any, monke
     """A filter after DISTINCT ON, or on ranks, would choose anew among what is left."""
     first, second = make_picture(1), make_picture(2)
     index_now()
-    source = registry.get(Picture)
+    source = registry.get_source(Picture)
     for one in (
         Picture.objects.order_by("published", "pk").distinct("published"),
         Picture.objects.annotate(place=Window(RowNumber(), order_by="pk")).filter(place=1),
@@ -368,13 +369,13 @@ def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configur
     configure(METHODS={"palette": {}, "color": {}}, RANKING={"palette": 1, "color": 1})
     item, _other = make_picture(1), make_picture(2)
     index_now()
-    source = registry.get(Picture)
-    operands = queries.stored(source, item, ["palette", "color"])
+    source = registry.get_source(Picture)
+    operands = query_vectors.stored_query(source, item, ["palette", "color"])
     assert len(operands) == 2
     Signature.objects.filter(record__object_id=item.pk).delete()
     weights = {"palette": 1.0, "color": 1.0}
-    records = nearest.records_of(source, [Picture.objects.all()], [item.pk])
-    assert nearest.scored(source, operands, weights, records, 12) == []
+    records = candidates.searchable_records(source, [Picture.objects.all()], [item.pk])
+    assert candidates.score(source, operands, weights, records, 12) == []
 
 
 def test_models__of_what_is_left_out_and_where_are_checked(grays: list[Picture]) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from similar_images import signatures
 from similar_images.conf import Conf
-from similar_images.signatures.distances import Signatures, similarity
+from similar_images.signatures.distances import SignatureArray, similarities_from_distances
 from tests.datasets import PHOTOS, needs
 
 COUNT = 300
@@ -29,15 +29,15 @@ def photos() -> list[NDArray[np.uint8]]:
     return photos
 
 
-@pytest.mark.parametrize("name", signatures.BUILT_IN)
+@pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_percents_are_equally_strict(photos: list[NDArray[np.uint8]], name: str) -> None:
     """Of 44,850 pairs of photos of different things, as many get 70, and 30, by one method as by any other."""
-    method = signatures.load(name, {})
-    originals = Signatures(method, [method.compute(photo) for photo in photos])
-    copies = Signatures(method, [method.compute(recompressed(photo)) for photo in photos[:100]])
+    method = signatures.load_method(name, {})
+    originals = SignatureArray(method, [method.compute(photo) for photo in photos])
+    copies = SignatureArray(method, [method.compute(recompressed(photo)) for photo in photos[:100]])
     pairs = np.concatenate(list(originals.distances(originals)))[np.triu_indices(COUNT, 1)]
-    strangers = similarity(method, pairs)
-    alike = similarity(method, np.concatenate(list(originals.distances(copies))).diagonal())
+    strangers = similarities_from_distances(method, pairs)
+    alike = similarities_from_distances(method, np.concatenate(list(originals.distances(copies))).diagonal())
     assert np.median(alike) >= 90
     assert 1 <= (strangers >= 70).sum() <= 15
     assert 45 <= np.quantile(strangers, 0.999) <= 60
@@ -50,12 +50,14 @@ def test_the_default_ranking_tells_copies_from_strangers(photos: list[NDArray[np
     ranking = Conf().ranking
     copies, strangers = np.zeros(len(photos)), np.zeros(len(photos) * (len(photos) - 1) // 2)
     for name, weight in ranking.items():
-        method = signatures.load(name, {})
-        originals = Signatures(method, [method.compute(photo) for photo in photos])
-        changed = Signatures(method, [method.compute(recompressed(photo)) for photo in photos])
+        method = signatures.load_method(name, {})
+        originals = SignatureArray(method, [method.compute(photo) for photo in photos])
+        changed = SignatureArray(method, [method.compute(recompressed(photo)) for photo in photos])
         share = weight / sum(ranking.values())
         pairs = np.concatenate(list(originals.distances(originals)))[np.triu_indices(len(photos), 1)]
-        strangers += share * similarity(method, pairs)
-        copies += share * similarity(method, np.concatenate(list(originals.distances(changed))).diagonal())
+        strangers += share * similarities_from_distances(method, pairs)
+        copies += share * similarities_from_distances(
+            method, np.concatenate(list(originals.distances(changed))).diagonal()
+        )
     assert np.median(copies) >= 90
     assert np.median(strangers) < 10

@@ -14,8 +14,7 @@ import pytest
 import skimage.io
 from numpy.typing import NDArray
 
-from similar_images.signatures import efficientnet
-from similar_images.signatures.embedding import Embedding
+from similar_images.signatures.embedding import Embedding, efficientnet
 
 from .contract import MethodContract, draw
 

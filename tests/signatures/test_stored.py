@@ -27,7 +27,7 @@ from tests.signatures.make_signatures import compute, text
 from similar_images import signatures
 print(json.dumps({
     name: hashlib.sha256(repr([text(value) for value in compute(name)]).encode()).hexdigest()
-    for name in signatures.BUILT_IN
+    for name in signatures.BUILT_IN_METHODS
 }))
 """
 
@@ -41,10 +41,10 @@ def read(kept: Any, is_bits: bool) -> Value:
     return np.frombuffer(data, np.float16).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", signatures.BUILT_IN)
+@pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_signature__is_that_of_before_or_the_version_is_another(name: str) -> None:
     """Processors round differently, which may move a value or a bit; a change of the method moves more."""
-    method = signatures.load(name, {})
+    method = signatures.load_method(name, {})
     assert KEPT[name]["version"] == method.version, "a new version: run python -m tests.signatures.make_signatures"
     near = next(d for d, percent in method.curve[1:] if percent <= 70) / 20
     for kept, value in zip(KEPT[name]["values"], compute(name), strict=True):
@@ -58,6 +58,6 @@ def test_signature__is_the_same_in_every_process_bit_for_bit() -> None:
     one, other = (json.loads(process.communicate(timeout=120)[0]) for process in processes)
     here = {
         name: hashlib.sha256(repr([text(value) for value in compute(name)]).encode()).hexdigest()
-        for name in signatures.BUILT_IN
+        for name in signatures.BUILT_IN_METHODS
     }
     assert one == other == here

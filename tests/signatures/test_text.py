@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from similar_images.signatures.base import Method
 from similar_images.signatures.color import Color
 from similar_images.signatures.embedding import Embedding
-from similar_images.signatures.encoders import PRESETS, is_curve
+from similar_images.signatures.embedding.presets import PRESETS, is_curve
 from tests import encoders
 
 

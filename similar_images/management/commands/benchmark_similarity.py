@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images.evaluation import scaling
-from similar_images.management.base import bar
+from similar_images.management.base import progress_bar
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         records, queries = options["records"], options["queries"]
         if not 1 <= queries <= records:
             raise CommandError("--queries must be at least 1, and at most as many as --records.")
-        benchmark = scaling.run(records, queries, partial(bar, options))
+        benchmark = scaling.run(records, queries, partial(progress_bar, options))
         if options["json"]:
             self.stdout.write(json.dumps(asdict(benchmark), indent=2))
         else:

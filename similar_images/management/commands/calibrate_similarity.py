@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import conf, registry, versions
-from similar_images.evaluation.calibration import FEWEST, measure
-from similar_images.evaluation.stored import of_source
-from similar_images.images import UnreadableImage
-from similar_images.management.base import bar, methods_named, sources_of
+from similar_images import conf, registry
+from similar_images.evaluation.calibration import MIN_IMAGES, fit_curve
+from similar_images.evaluation.stored import describe_source
+from similar_images.imaging.decode import UnreadableImage
+from similar_images.imaging.opencv import single_core
+from similar_images.indexing import versions
+from similar_images.management.base import methods_by_name, progress_bar, sources_for_labels
 from similar_images.models import MethodVersion, Source
-from similar_images.opencv import one_core
 from similar_images.registry import ImageSource
-from similar_images.signatures.base import Method, percent
+from similar_images.signatures.base import Method, similarity_from_distance
 
 
 class Command(BaseCommand):
@@ -36,12 +37,12 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="Go back to the maps that are shipped.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = list(methods_named(options["method"]))
-        if options["pictures"] < FEWEST:
-            raise CommandError(f"--pictures must be at least {FEWEST}.")
-        sources = sources_of(options["model"])
+        names = list(methods_by_name(options["method"]))
+        if options["pictures"] < MIN_IMAGES:
+            raise CommandError(f"--pictures must be at least {MIN_IMAGES}.")
+        sources = sources_for_labels(options["model"])
         Source.objects.make(registry.sources())
-        versions.sync()
+        versions.register_versions()
         measured = 0
         for source in sources:
             for row, method in self._rows(source, names):
@@ -51,27 +52,27 @@ class Command(BaseCommand):
                 measured += self._calibrate(source, row, method, options)
         if not measured and not options["reset"]:
             raise CommandError(
-                f"There is nothing to measure on: no source has {FEWEST} pictures indexed by the methods of the "
+                f"There is nothing to measure on: no source has {MIN_IMAGES} pictures indexed by the methods of the "
                 "setting. Run “manage.py index_images” first."
             )
 
     def _rows(self, source: ImageSource, names: list[str]) -> Iterator[tuple[MethodVersion, Method]]:
         """The versions that are wanted."""
-        wanted = versions.wanted(source)
+        wanted = versions.configured_methods(source)
         for method in (wanted[name] for name in names):
             rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), name=method.name)
             yield rows.get(version=method.version), method
 
     def _calibrate(self, source: ImageSource, row: MethodVersion, method: Method, options: dict[str, Any]) -> bool:
-        described, _missing = of_source(source, None, {row.name: method}, options["pictures"])
+        described, _missing = describe_source(source, None, {row.name: method}, options["pictures"])
         count = len(described.items)
-        if count < FEWEST:
-            self.stderr.write(f"{source.label}, {row.name}: left alone, only {count} pictures of {FEWEST}.")
+        if count < MIN_IMAGES:
+            self.stderr.write(f"{source.label}, {row.name}: left alone, only {count} pictures of {MIN_IMAGES}.")
             return False
-        items = bar(options, described.items, desc=f"{source.label} {row.name}", unit="picture")
-        with one_core():
+        items = progress_bar(options, described.items, desc=f"{source.label} {row.name}", unit="picture")
+        with single_core():
             try:
-                found = measure(items, described.signatures[row.name], method, conf.get().max_pixels)
+                found = fit_curve(items, described.signatures[row.name], method, conf.get().max_pixels)
             except UnreadableImage as error:
                 raise CommandError(f"{source.label}: {error}") from error
         curve = found.curve
@@ -83,7 +84,7 @@ class Command(BaseCommand):
             ("two pictures, the nearest of 100 pairs", float(np.quantile(found.pairs, 0.01))),
             ("two pictures, at the median", float(np.median(found.pairs))),
         ):
-            before, after = percent(row.curve, distance), percent(curve, distance)
+            before, after = similarity_from_distance(row.curve, distance), similarity_from_distance(curve, distance)
             self.stdout.write(f"  {title}: {before:.1f} → {after:.1f}")
         self._keep(row, method, curve, options)
         return True

@@ -13,22 +13,22 @@ from typing import Any, get_args
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import comparing, conf, signatures
-from similar_images.auditing import collection, proving, report
-from similar_images.auditing.candidates import candidates
-from similar_images.auditing.collection import MEMORY, Collection
-from similar_images.auditing.memory import Memory
-from similar_images.images import UnreadableImage
-from similar_images.management.base import bar, methods_named, source_named
-from similar_images.measures.verdict import Kind
-from similar_images.opencv import one_core
+from similar_images import comparison, conf, signatures
+from similar_images.duplicates import collection, report, verification
+from similar_images.duplicates.candidates import find_candidate_pairs
+from similar_images.duplicates.collection import SCAN_CACHE_NAME, ImageCollection
+from similar_images.duplicates.scan_cache import ScanCache
+from similar_images.imaging.decode import UnreadableImage
+from similar_images.imaging.opencv import single_core
+from similar_images.management.base import methods_by_name, progress_bar, source_by_label
+from similar_images.measures.verdict import VerdictKind
 
 METHODS = ("embedding", "color", "phash")
 """What puts candidates forward: the first what was cropped or recolored, the second what was turned, the third both."""
 
 THRESHOLD = 50.0
 NEAREST = 3
-KINDS = [kind for kind in get_args(Kind) if kind != "unrelated"]
+KINDS = [kind for kind in get_args(VerdictKind) if kind != "unrelated"]
 COPIES = KINDS[:2]
 PROBLEMS_SHOWN = 20
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         two.add_argument(
             "--measures",
             metavar="NAME,NAME",
-            help="Compare by these; all for every one. Default: SIMILAR_IMAGES['COMPARE_BY'].",
+            help="Compare by these; all for every one. Default: SIMILAR_IMAGES['COMPARE_MEASURES'].",
         )
         two.add_argument(
             "--pictures", type=Path, metavar="FOLDER", help="Write the pictures that explain the measures, as PNG."
@@ -97,9 +97,9 @@ class Command(BaseCommand):
             raise CommandError("Name two pictures, a folder, or a --source; see --help.")
 
     def _compare(self, a: Path, b: Path, options: dict[str, Any]) -> None:
-        names = options["measures"].split(",") if options["measures"] else conf.get().compare_by
+        names = options["measures"].split(",") if options["measures"] else conf.get().compare_measures
         try:
-            found = comparing.compare(a, b, measures=None if list(names) == ["all"] else names)
+            found = comparison.compare(a, b, measures=None if list(names) == ["all"] else names)
         except (UnreadableImage, OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         verdict = found.verdict
@@ -111,7 +111,7 @@ class Command(BaseCommand):
         if options["pictures"]:
             self._draw(found, options["pictures"])
 
-    def _draw(self, found: comparing.Comparison, folder: Path) -> None:
+    def _draw(self, found: comparison.Comparison, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, _title, data in found.pictures():
@@ -119,7 +119,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"--pictures can't be written: {error}") from error
 
-    def _table(self, found: comparing.Comparison) -> None:
+    def _table(self, found: comparison.Comparison) -> None:
         width = max(map(len, found))
         self.stdout.write(f"{'measure':{width}}  {'value':>12}  {'percent':>7}  {'ms':>6}")
         for name, row in found.items():
@@ -134,15 +134,15 @@ class Command(BaseCommand):
         try:
             output.mkdir(parents=True, exist_ok=True)
             if options["again"]:
-                for stale in [*output.glob(f"{MEMORY}*"), *output.glob("pictures/*.png")]:
+                for stale in [*output.glob(f"{SCAN_CACHE_NAME}*"), *output.glob("pictures/*.png")]:
                     stale.unlink()
-            with closing(Memory(output / MEMORY)) as memory, one_core():
+            with closing(ScanCache(output / SCAN_CACHE_NAME)) as memory, single_core():
                 told = self._find(memory, kinds, options)
         except sqlite3.OperationalError as error:
-            message = f"{output / MEMORY} can't be used, maybe as another run works with it: {error}"
+            message = f"{output / SCAN_CACHE_NAME} can't be used, maybe as another run works with it: {error}"
             raise CommandError(message) from error
         except sqlite3.DatabaseError as error:
-            raise CommandError(f"{output / MEMORY} is broken ({error}); --again begins anew.") from error
+            raise CommandError(f"{output / SCAN_CACHE_NAME} is broken ({error}); --again begins anew.") from error
         except OSError as error:
             raise CommandError(f"--output can't be written: {error}") from error
         except KeyboardInterrupt:
@@ -172,14 +172,16 @@ class Command(BaseCommand):
         output = options["output"]
         if output.exists() and not output.is_dir():
             raise CommandError(f"--output: {output} is no folder.")
-        if output.is_dir() and any(output.iterdir()) and not (output / MEMORY).exists():
+        if output.is_dir() and any(output.iterdir()) and not (output / SCAN_CACHE_NAME).exists():
             raise CommandError(f"--output: {output} holds other files; name a new or empty folder.")
 
-    def _find(self, memory: Memory, kinds: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    def _find(self, memory: ScanCache, kinds: list[str], options: dict[str, Any]) -> dict[str, Any]:
         found, problems = self._stored(options) if options["source"] else self._described(memory, options)
-        pairs = candidates(found.looks, threshold=options["threshold"], nearest=options["nearest"])
-        findings = list(proving.same_files(found.twins))
-        for proven in bar(options, proving.prove(found, pairs, memory, options["jobs"]), total=len(pairs), unit="pair"):
+        pairs = find_candidate_pairs(found.looks, threshold=options["threshold"], nearest=options["nearest"])
+        findings = list(verification.exact_duplicate_pairs(found.twins))
+        for proven in progress_bar(
+            options, verification.verify_pairs(found, pairs, memory, options["jobs"]), total=len(pairs), unit="pair"
+        ):
             if isinstance(proven, str):
                 problems.append(proven)
             else:
@@ -188,43 +190,43 @@ class Command(BaseCommand):
         count = len(found.pictures) + len(found.twins)
         name = options["source"] or options["paths"][0].resolve().name
         summary = report.Summary(name, count, len(pairs), problems)
-        pages = report.write(options["output"], summary, findings, options["jobs"])
-        for _name in bar(options, pages, unit="page"):
+        pages = report.write_report(options["output"], summary, findings, options["jobs"])
+        for _name in progress_bar(options, pages, unit="page"):
             pass
         return {
             "pictures": count,
             "candidates": len(pairs),
             "found": Counter(finding.kind for finding in findings),
-            "groups": sum(group[0].is_copy for group in proving.groups(findings)),
+            "groups": sum(group[0].is_copy for group in verification.group_pairs(findings)),
             "report": str(options["output"] / "index.html"),
             "problems": problems,
         }
 
-    def _described(self, memory: Memory, options: dict[str, Any]) -> tuple[Collection, list[str]]:
-        files = collection.files_of(options["paths"][0])
+    def _described(self, memory: ScanCache, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
+        files = collection.list_image_files(options["paths"][0])
         if not files:
             raise CommandError(f"{options['paths'][0]} holds no pictures.")
-        enabled = signatures.enabled()
+        enabled = signatures.enabled_methods()
         try:
             names = options["method"] or METHODS
-            methods = [enabled[name] if name in enabled else signatures.load(name, {}) for name in names]
+            methods = [enabled[name] if name in enabled else signatures.load_method(name, {}) for name in names]
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         pictures, problems = [], []
-        described = collection.describe(files, methods, memory, options["jobs"])
-        for picture, problem in bar(options, described, total=len(files), unit="picture"):
+        described = collection.describe_files(files, methods, memory, options["jobs"])
+        for picture, problem in progress_bar(options, described, total=len(files), unit="picture"):
             if picture is None:
                 problems.append(problem)
             else:
                 pictures.append(picture)
-        found = Collection.of(pictures, methods, lambda picture, method: memory.signature(picture.sha256, method))
+        found = ImageCollection.of(pictures, methods, lambda picture, method: memory.signature(picture.sha256, method))
         return found, problems
 
-    def _stored(self, options: dict[str, Any]) -> tuple[Collection, list[str]]:
-        source = source_named(options["source"])
-        enabled = signatures.enabled()
-        methods = methods_named(options["method"] or [name for name in METHODS if name in enabled])
-        found, lacking = collection.of_source(source, list(methods.values()))
+    def _stored(self, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
+        source = source_by_label(options["source"])
+        enabled = signatures.enabled_methods()
+        methods = methods_by_name(options["method"] or [name for name in METHODS if name in enabled])
+        found, lacking = collection.source_collection(source, list(methods.values()))
         if lacking:
             self.stderr.write(
                 f"{lacking} objects of {source.label} are left out: they have no signature by {' and '.join(methods)}. "
@@ -244,7 +246,7 @@ class Command(BaseCommand):
         )
 
 
-def _as_json(found: comparing.Comparison) -> dict[str, Any]:
+def _as_json(found: comparison.Comparison) -> dict[str, Any]:
     verdict = found.verdict
     return {
         "verdict": {**dataclasses.asdict(verdict), "title": verdict.title, "text": verdict.text},

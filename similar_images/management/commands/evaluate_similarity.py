@@ -15,18 +15,18 @@ from typing import Any
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import conf, profiles, signatures
-from similar_images.evaluation import drawing, report
-from similar_images.evaluation.describing import Described, decode, describe
-from similar_images.evaluation.pictures import LABELS, BadFolder, Item, of_folder, sample
-from similar_images.evaluation.reranking import Proofs
+from similar_images import conf, ranking_presets, signatures
+from similar_images.evaluation import plots, report
+from similar_images.evaluation.description import DescribedSet, decode_item, describe_items
+from similar_images.evaluation.keypoint_reranking import KeypointReranker
+from similar_images.evaluation.labeled_images import LABELS, BadFolder, Item, read_folder, sample_indices
 from similar_images.evaluation.retrieval import METRICS, RANDOM, Retrieval, retrieve, searchable
-from similar_images.evaluation.robustness import COPY_METRICS, Robustness, withstand
-from similar_images.evaluation.stored import of_source
+from similar_images.evaluation.robustness import COPY_METRICS, Robustness, evaluate_robustness
+from similar_images.evaluation.stored import describe_source
 from similar_images.evaluation.transforms import Pixels
-from similar_images.images import UnreadableImage
-from similar_images.management.base import bar, source_named
-from similar_images.opencv import one_core
+from similar_images.imaging.decode import UnreadableImage
+from similar_images.imaging.opencv import single_core
+from similar_images.management.base import progress_bar, source_by_label
 from similar_images.signatures.base import Method
 
 TRANSFORMED = 100
@@ -138,11 +138,11 @@ class Command(BaseCommand):
         if not any(result.described.items for result in results):
             raise CommandError("There was no picture to evaluate on.")
         self._write(results, next(iter(rankings)), options)
-        self._check(floors, report.means(results))
+        self._check(floors, report.mean_metrics(results))
 
     def _check_files(self, options: dict[str, Any]) -> None:
         """Say at once, and not after all the work, that a file can't be written."""
-        for name, suffixes in {"json": (), "markdown": (), "plot": drawing.PLOTS, "misses": drawing.SHEETS}.items():
+        for name, suffixes in {"json": (), "markdown": (), "plot": plots.PLOTS, "misses": plots.SHEETS}.items():
             path = Path(options[name] or "-")
             if not path.parent.is_dir():
                 raise CommandError(f"--{name}: there is no folder {path.parent}.")
@@ -153,12 +153,14 @@ class Command(BaseCommand):
 
     def _methods(self, options: dict[str, Any]) -> dict[str, Method]:
         """By name, those that are asked for: of the setting where it has them, otherwise with default options."""
-        enabled = signatures.enabled()
-        names = options["method"] or (enabled if options["source"] else dict.fromkeys([*enabled, *signatures.BUILT_IN]))
+        enabled = signatures.enabled_methods()
+        names = options["method"] or (
+            enabled if options["source"] else dict.fromkeys([*enabled, *signatures.BUILT_IN_METHODS])
+        )
         methods: dict[str, Method] = {}
         for name in names:
             try:
-                method = enabled[name] if name in enabled else signatures.load(name, {})
+                method = enabled[name] if name in enabled else signatures.load_method(name, {})
             except ImproperlyConfigured as error:
                 if options["method"]:
                     raise CommandError(str(error)) from error
@@ -174,7 +176,7 @@ class Command(BaseCommand):
             if lacking := {name for weights in rankings for name in weights} - methods.keys():
                 raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
         else:
-            usual = profiles.weights(conf.get().ranking, signatures.enabled())
+            usual = ranking_presets.resolve_preset(conf.get().ranking, signatures.enabled_methods())
             rankings = [{name: weight for name, weight in usual.items() if weight}]
             rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
         return {
@@ -183,25 +185,25 @@ class Command(BaseCommand):
             if len(weights) > 1
         }
 
-    def _sets(self, methods: dict[str, Method], options: dict[str, Any]) -> Iterator[tuple[str, Described]]:
+    def _sets(self, methods: dict[str, Method], options: dict[str, Any]) -> Iterator[tuple[str, DescribedSet]]:
         if options["source"]:
             yield options["source"], self._stored(methods, options)
             return
         try:
-            sets = [(folder, of_folder(folder)) for folder in options["folders"]]
+            sets = [(folder, read_folder(folder)) for folder in options["folders"]]
         except BadFolder as error:
             raise CommandError(str(error)) from error
         for (folder, items), name in zip(sets, _names(options["folders"]), strict=True):
-            chosen = [items[place] for place in sample(len(items), options["limit"])]
-            shown = bar(options, chosen, unit="picture", desc=f"{name}: describing")
-            described = describe(shown, methods, conf.get().max_pixels)
+            chosen = [items[place] for place in sample_indices(len(items), options["limit"])]
+            shown = progress_bar(options, chosen, unit="picture", desc=f"{name}: describing")
+            described = describe_items(shown, methods, conf.get().max_pixels)
             self._tell_unreadable(folder, described.unreadable)
             yield name, described
 
-    def _stored(self, methods: dict[str, Method], options: dict[str, Any]) -> Described:
-        source = source_named(options["source"])
+    def _stored(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
+        source = source_by_label(options["source"])
         try:
-            described, missing = of_source(source, options["label"], methods, options["limit"])
+            described, missing = describe_source(source, options["label"], methods, options["limit"])
         except FieldError as error:
             raise CommandError(f"--label: {error}") from error
         for name, count in missing.items():
@@ -216,55 +218,59 @@ class Command(BaseCommand):
             self.stderr.write(f"{len(unreadable)} pictures of {folder} can't be read and are left out.")
 
     def _evaluate(
-        self, name: str, described: Described, rankings: dict[str, dict[str, float]], options: dict[str, Any]
-    ) -> report.Result:
+        self, name: str, described: DescribedSet, rankings: dict[str, dict[str, float]], options: dict[str, Any]
+    ) -> report.EvaluationResult:
         retrieval: dict[str, dict[str, Retrieval]] = {}
-        proofs: Proofs | None = None
+        proofs: KeypointReranker | None = None
         for label, labels in _labels(described.items, options):
             ways = {**rankings, RANDOM: {}}.items()
             retrieval[label] = {
                 ranking: retrieve(weights, described.signatures, labels, every=options["every"])
-                for ranking, weights in bar(options, ways, unit="method", desc=f"{name}: by {label}")
+                for ranking, weights in progress_bar(options, ways, unit="method", desc=f"{name}: by {label}")
             }
             blends = {ranking: weights for ranking, weights in rankings.items() if len(weights) > 1}
             if options["rerank"] and blends:
-                proofs = proofs or Proofs(described.items, conf.get().max_pixels)
-                for ranking, weights in bar(options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"):
+                proofs = proofs or KeypointReranker(described.items, conf.get().max_pixels)
+                for ranking, weights in progress_bar(
+                    options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"
+                ):
                     retrieval[label][f"{ranking} + keypoints"] = retrieve(
                         weights, described.signatures, labels, every=options["every"], rerank=proofs.ranked
                     )
         asked = options["transforms"]
         count = asked if asked is not None else TRANSFORMED * (not retrieval)
         robustness = self._withstand(name, described, rankings, count, options) if described.items and count else {}
-        return report.Result(name, described, retrieval, robustness)
+        return report.EvaluationResult(name, described, retrieval, robustness)
 
     def _withstand(
         self,
         name: str,
-        described: Described,
+        described: DescribedSet,
         rankings: dict[str, dict[str, float]],
         count: int,
         options: dict[str, Any],
     ) -> dict[str, Robustness]:
-        places = bar(options, sample(len(described.items), count), unit="picture", desc=f"{name}: changing")
-        with one_core():
-            return withstand(rankings, described.signatures, self._pixels(described.items, places))
+        places = progress_bar(
+            options, sample_indices(len(described.items), count), unit="picture", desc=f"{name}: changing"
+        )
+        with single_core():
+            return evaluate_robustness(rankings, described.signatures, self._pixels(described.items, places))
 
     def _pixels(self, items: list[Item], places: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
         for place in places:
             try:
-                yield place, decode(items[place], conf.get().max_pixels)
+                yield place, decode_item(items[place], conf.get().max_pixels)
             except (UnreadableImage, OSError) as error:
                 self.stderr.write(f"{items[place].name}: {error}")
 
-    def _write(self, results: list[report.Result], shown: str, options: dict[str, Any]) -> None:
+    def _write(self, results: list[report.EvaluationResult], shown: str, options: dict[str, Any]) -> None:
         about = {"date": date.today().isoformat(), "machine": report.machine(), "command": self._command}
-        text = "\n".join(map(str, report.tables(results)))
+        text = "\n".join(map(str, report.result_tables(results)))
         if options["json"] != "-":
             self.stdout.write(text, ending="")
         try:
             if options["json"]:
-                document = json.dumps({**about, **report.as_json(results)}, indent=2)
+                document = json.dumps({**about, **report.results_as_json(results)}, indent=2)
                 if options["json"] == "-":
                     self.stdout.write(document)
                 else:
@@ -273,9 +279,9 @@ class Command(BaseCommand):
                 made = f"Made on {about['date']}, on {about['machine']}, by\n\n```sh\n{about['command']}\n```\n"
                 report.write_markdown(options["markdown"], f"{made}\n{text}")
             if options["plot"]:
-                drawing.plot(results, options["plot"])
+                plots.plot(results, options["plot"])
             if options["misses"]:
-                drawing.sheet(drawing.misses(results, shown), options["misses"], conf.get().max_pixels)
+                plots.sheet(plots.misses(results, shown), options["misses"], conf.get().max_pixels)
         except (OSError, ValueError) as error:
             raise CommandError(f"A file can't be written: {error}") from error
 

@@ -9,11 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images import registry
-from similar_images.auditing import duplicates
-from similar_images.auditing.collection import Stored
-from similar_images.management.base import bar, source_named
+from similar_images.duplicates import source_scan
+from similar_images.duplicates.collection import StoredImage
+from similar_images.imaging.opencv import single_core
+from similar_images.management.base import progress_bar, source_by_label
 from similar_images.models import IndexedImage
-from similar_images.opencv import one_core
 
 PROBLEMS_SHOWN = 20
 
@@ -36,12 +36,12 @@ class Command(BaseCommand):
             raise CommandError("--jobs must be at least 1.")
         if options["output"] and not options["output"].parent.is_dir():
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
-        with one_core():
-            sources = [source_named(label) for label in options["sources"]] or registry.sources()
+        with single_core():
+            sources = [source_by_label(label) for label in options["sources"]] or registry.sources()
             found = [self._find(source, options) for source in sources]
         if options["output"]:
             try:
-                options["output"].write_text(duplicates.as_html(found), encoding="utf-8", errors="backslashreplace")
+                options["output"].write_text(source_scan.as_html(found), encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise CommandError(f"--output can't be written: {error}") from error
         if options["json"]:
@@ -50,9 +50,9 @@ class Command(BaseCommand):
             for one in found:
                 self._tell(one)
 
-    def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> duplicates.Duplicates:
-        progress = partial(bar, options, unit=f"×{duplicates.BATCH} pictures", desc=source.label)
-        found = duplicates.find(source, options["jobs"], progress)
+    def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> source_scan.Duplicates:
+        progress = partial(progress_bar, options, unit=f"×{source_scan.SCAN_BATCH} pictures", desc=source.label)
+        found = source_scan.find_duplicates(source, options["jobs"], progress)
         records = IndexedImage.objects.of(source)
         if left := records.exclude(status=IndexedImage.Status.INDEXED).count():
             self.stderr.write(f"{left} pictures of {source.label} are left out: they are not indexed.")
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{len(found.problems)} pairs of {source.label} could not be compared; all others were.")
         return found
 
-    def _tell(self, found: duplicates.Duplicates) -> None:
+    def _tell(self, found: source_scan.Duplicates) -> None:
         self.stdout.write(
             f"{found.source.label}: {found.pictures} pictures; groups of copies: {len(found.copies)}, "
             f"series: {len(found.series)}."
@@ -74,8 +74,8 @@ class Command(BaseCommand):
                     self.stdout.write(f"  {picture.name}  {picture.width} × {picture.height}")
 
 
-def _as_json(found: duplicates.Duplicates) -> dict[str, Any]:
-    def told(groups: list[list[Stored]]) -> list[list[dict[str, Any]]]:
+def _as_json(found: source_scan.Duplicates) -> dict[str, Any]:
+    def told(groups: list[list[StoredImage]]) -> list[list[dict[str, Any]]]:
         return [
             [{"object": p.object_id, "file": p.file_name, "width": p.width, "height": p.height} for p in group]
             for group in groups

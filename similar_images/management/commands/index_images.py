@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from similar_images import dispatch, indexes, indexing, outbox, versions
-from similar_images.management.base import bar, methods_named, sources_of
+from similar_images.indexing import hnsw, notify, outbox, versions, worker
+from similar_images.management.base import methods_by_name, progress_bar, sources_for_labels
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
 
@@ -44,16 +44,16 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sources = sources_of(options["model"])
+        sources = sources_for_labels(options["model"])
         if options["prune"]:
             self._prune(sources, options)
             return
-        methods = methods_named(options["method"])
+        methods = methods_by_name(options["method"])
         Source.objects.make(sources)
-        versions.sync()
-        with bar(options, unit="picture", desc="finding") as found:
+        versions.register_versions()
+        with progress_bar(options, unit="picture", desc="finding") as found:
             for source in sources:
-                for size in outbox.order_unnoted(source):
+                for size in outbox.enqueue_missing(source):
                     found.update(size)
         records = IndexedImage.objects.filter(source__in=[Source.objects.id_of(source) for source in sources])
         if options["failed"]:
@@ -61,31 +61,31 @@ class Command(BaseCommand):
         if options["again"]:
             records.filter(status=Status.INDEXED).reset()
         for source in sources:
-            outbox.outdated(source, methods).reset()
+            outbox.outdated_records(source, methods).reset()
         if options["sync"]:
             self._index(records, options)
-            indexes.sync()
-            versions.switch()
+            hnsw.sync_indexes()
+            versions.switch_versions()
         else:
             due = records.due().count()
             if due:
-                dispatch.wake()
+                notify.notify_workers()
             self.stdout.write(f"{due} pictures are due and queued for the workers.")
 
     def _prune(self, sources: list[ImageSource], options: dict[str, Any]) -> None:
         count = 0
-        with bar(options, unit="signature", desc="pruning") as pruned:
-            for size in versions.prune(sources):
+        with progress_bar(options, unit="signature", desc="pruning") as pruned:
+            for size in versions.prune_versions(sources):
                 count += size
                 pruned.update(size)
-        indexes.sync()
+        hnsw.sync_indexes()
         self.stdout.write(f"{count} signatures of former versions deleted.")
 
     def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
         done: Counter[str] = Counter()
-        with bar(options, total=records.due().count(), unit="picture", desc="indexing") as indexed:
-            while batch := indexing.claim(records):
-                indexing.index(batch)
+        with progress_bar(options, total=records.due().count(), unit="picture", desc="indexing") as indexed:
+            while batch := worker.claim_batch(records):
+                worker.index_records(batch)
                 done.update(record.status for record in batch)
                 indexed.update(len(batch))
         for record in records.filter(status=Status.FAILED).select_related("source")[:FAILURES_SHOWN]:

@@ -9,12 +9,14 @@ from typing import Any
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import learning, marks, versions
-from similar_images.images import UnreadableImage
-from similar_images.management.base import methods_named, source_of
+from similar_images import marks
+from similar_images.evaluation import projection_learning
+from similar_images.imaging.decode import UnreadableImage
+from similar_images.indexing import versions
+from similar_images.management.base import methods_by_name, source_for_options
 from similar_images.models import Source
 from similar_images.registry import ImageSource
-from similar_images.signatures.projected import can_project
+from similar_images.signatures.projection import can_project
 
 REFUSED = 3
 """Exit code where all went well, but no projection is worth to be switched on."""
@@ -42,13 +44,13 @@ class Command(BaseCommand):
         parser.add_argument("--off", action="store_true", help="Go back to the signatures as they were.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        source = source_of(options["model"], options["field"])
+        source = source_for_options(options["model"], options["field"])
         name = options["method"]
-        method = methods_named([name])[name]
+        method = methods_by_name([name])[name]
         Source.objects.make([source])
-        versions.sync()
+        versions.register_versions()
         if options["off"]:
-            self._tell(learning.switch_off(source, name))
+            self._tell(projection_learning.switch_off(source, name))
             return
         if find_spec("sklearn") is None:
             raise CommandError('learn_projection needs scikit-learn: pip install "similar_images[learn]".')
@@ -62,24 +64,24 @@ class Command(BaseCommand):
             for row in _rows(options["pairs"], "pk_a", "pk_b", "alike")
         ]
         if options["marks"]:
-            pairs += marks.pairs(source)
+            pairs += marks.marked_pairs(source)
         try:
-            lesson = learning.read(source, method, labels, pairs)
-            trial = learning.attempt(lesson)
+            lesson = projection_learning.read_training_set(source, method, labels, pairs)
+            trial = projection_learning.cross_validate(lesson)
             self._figures(lesson, trial)
             if not trial.wins:
-                reason = f"Not switched on: the gain is below {learning.LEAST_GAIN}, or may be chance."
+                reason = f"Not switched on: the gain is below {projection_learning.MIN_GAIN}, or may be chance."
                 raise CommandError(reason, returncode=REFUSED)
             if options["dry_run"]:
                 return
-            made = learning.project(source, method, lesson)
-        except learning.TooFew as error:
+            made = projection_learning.fit_projection(source, method, lesson)
+        except projection_learning.NotEnoughData as error:
             raise CommandError(f"Not switched on: {error}", returncode=REFUSED) from error
         except UnreadableImage as error:
             raise CommandError(f"{source.label}: {error}") from error
         inputs = {key: str(options[key]) for key in ("by", "labels", "pairs", "marks") if options[key]}
         learned_from = {**inputs, "pictures": len(lesson.groups), "groups": len(set(lesson.groups.tolist()))}
-        self._tell(learning.switch_on(source, made, learned_from, trial))
+        self._tell(projection_learning.switch_on(source, made, learned_from, trial))
 
     def _labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
         labels: dict[str, str] = {}
@@ -100,7 +102,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(f"{pk!r} is no key of {source.model._meta.label}.") from error
 
-    def _figures(self, lesson: learning.Lesson, trial: learning.Trial) -> None:
+    def _figures(self, lesson: projection_learning.TrainingSet, trial: projection_learning.CrossValidation) -> None:
         base, learned = trial.means
         low, high = trial.interval
         self.stdout.write(

@@ -1,0 +1,1 @@
+"""Benchmarks and plots of the development of this project; not in the wheel."""

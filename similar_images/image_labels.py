@@ -1,0 +1,59 @@
+"""What is in a picture, in words: the ImageNet classes that the default network was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import conf, signatures
+from .imaging import decode, timeouts
+from .signatures.embedding import Embedding
+
+# The names are those of google-coral/test_data, imagenet_labels.txt (Apache-2.0); line k + 1 is class k.
+NAMES = Path(signatures.__file__).parent / "embedding" / "imagenet_labels.txt"
+
+
+@dataclass(frozen=True)
+class Label:
+    """An ImageNet class, e.g. "Egyptian cat", and its probability, 0 to 1, among the 1000 there are."""
+
+    name: str
+    score: float
+
+
+def labels(picture: decode.Readable, *, limit: int = 5) -> list[Label]:
+    """Name what is in a picture, in an open binary file: the likeliest of the 1000 classes of ImageNet, best first.
+
+    The network is the first method of SIMILAR_IMAGES["METHODS"] that is an EfficientNet-Lite, or else Lite0.
+
+    Raises:
+        UnreadableImage: the file is no picture that can be read.
+        SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+    """
+    return timeouts.run_for_request(_label, decode.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit)
+
+
+def _label(data: bytes, limit: int) -> list[Label]:
+    import numpy as np
+
+    logits = _network().classify(decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels).astype(np.float64)
+    scores = np.exp(logits - logits.max())
+    scores /= scores.sum()
+    return [Label(_names()[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")[:limit]]
+
+
+def _network() -> Embedding:
+    methods = signatures.enabled_methods().values()
+    return next((method for method in methods if isinstance(method, Embedding) and method.classifies), _default())
+
+
+@cache
+def _default() -> Embedding:
+    return Embedding()
+
+
+@cache
+def _names() -> list[str]:
+    """The name of each class, the first of its synonyms."""
+    return [line.partition(",")[0] for line in NAMES.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,1 @@
+"""Turn untrusted bytes into upright pixels, within bounds; knows no Django model."""

@@ -1,0 +1,1 @@
+"""The write path: from a saved object to its stored signatures."""

@@ -1,0 +1,1 @@
+"""Draw the images that explain a comparison."""

@@ -1,0 +1,1 @@
+"""Register one image onto another and verify it by keypoints."""

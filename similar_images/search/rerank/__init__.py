@@ -1,0 +1,1 @@
+"""Re-rank search results by comparing the images themselves."""

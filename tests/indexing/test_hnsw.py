@@ -1,0 +1,320 @@
+"""Approximate indexes: built when there are enough signatures, used by the planner, dropped when nothing uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+import similar_images
+from similar_images import registry
+from similar_images.indexing import hnsw, versions
+from similar_images.models import IndexedImage, MethodVersion, Signature, Source
+from similar_images.search import candidates, query_vectors
+from similar_images.search import sql as statements
+from similar_images.signatures import storage
+from tests import drawing, methods
+from tests.testapp.models import Picture
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNT = 5000
+CLUSTERS = 60
+
+
+@pytest.fixture(autouse=True)
+def _no_index_left() -> Iterator[None]:
+    """Indexes outlive the rows that the test takes away."""
+    yield
+    with connection.cursor() as cursor:
+        for name in hnsw.existing_indexes():
+            cursor.execute(f'DROP INDEX "{name}"')
+
+
+@pytest.fixture
+def crowd(configure: Any) -> list[Picture]:
+    """Pictures with made-up signatures by a dense and a bit method, in clusters."""
+    configure(
+        METHODS={"tests.methods.Wide": {}, "tests.methods.Bits": {}},
+        RANKING={"wide": 1, "bits": 1},
+        HNSW_MIN_ROWS=COUNT,
+    )
+    rng = np.random.default_rng(7)
+    source = registry.get_source(Picture)
+    source_id = Source.objects.id_of(source)
+    pictures = Picture.objects.bulk_create(
+        [Picture(title=str(i), image=f"made/{i}.png", published=i % 250 == 0 or i % 2 == 0) for i in range(COUNT)]
+    )
+    records = IndexedImage.objects.bulk_create(
+        IndexedImage(
+            source_id=source_id, object_id=str(p.pk), object_key=p.pk, file_name=p.image.name, status="indexed"
+        )
+        for p in pictures
+    )
+    wide, bits = methods.Wide(), methods.Bits()
+    centers = rng.normal(size=(CLUSTERS, wide.dimensions))
+    for method, make in (
+        (wide, lambda i: centers[i % CLUSTERS] + rng.normal(size=wide.dimensions)),
+        (bits, lambda i: (centers[i % CLUSTERS][:64] + rng.normal(size=64) / 2) > 0),
+    ):
+        Signature.objects.bulk_create(
+            (
+                Signature(
+                    record=record,
+                    source_id=source_id,
+                    method=method.name,
+                    version=method.version,
+                    **{storage.column_name(method): storage.pack(method, make(i))},
+                )
+                for i, record in enumerate(records)
+            ),
+            batch_size=500,
+        )
+    versions.register_versions()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return pictures
+
+
+def plan(action: Any) -> str:
+    """How Postgres would run the ranking query of an action."""
+    with CaptureQueriesContext(connection) as queries:
+        action()
+    sql = next(query["sql"] for query in queries if query["sql"].startswith("WITH query"))
+    with hnsw.search_cursor() as cursor:
+        cursor.execute("EXPLAIN " + sql)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def titles(matches: list[Any]) -> list[str]:
+    return [match.title for match in matches]
+
+
+def test_sync__builds_uses_and_drops(crowd: list[Picture], configure: Any, client: Any) -> None:
+    query = crowd[0]
+    exact = {name: similar_images.similar_to(query, method=name, limit=10) for name in ("wide", "bits")}
+    assert "hnsw" not in plan(lambda: similar_images.similar_to(query))
+    built = hnsw.sync_indexes()
+    assert len(built) == 2
+    assert hnsw.existing_indexes() == dict.fromkeys(built, True)
+    assert hnsw.sync_indexes() == []
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for name in ("wide", "bits"):
+        assert hnsw.PREFIX in plan(lambda name=name: similar_images.similar_to(query, method=name)), name
+        found = similar_images.similar_to(query, method=name, limit=10)
+        assert len(found) == 10
+        assert [m.similarity for m in found] == sorted((m.similarity for m in found), reverse=True)
+    wide = set(titles(exact["wide"])) & set(titles(similar_images.similar_to(query, method="wide", limit=10)))
+    assert len(wide) >= 9
+    rows = client.get("/api/similar-images/status/").json()["indexes"]
+    row = {"method": "wide", "version": "1", "next_version": ""}
+    assert row | {"source": "testapp.Picture.image", "search": "hnsw"} in rows
+    assert row | {"source": "testapp.Couple.front", "search": "exact"} in rows
+    configure(METHODS={"tests.methods.Bits": {}}, RANKING={"bits": 1}, HNSW_MIN_ROWS=COUNT)
+    assert len(hnsw.sync_indexes()) == 1
+    assert len(hnsw.existing_indexes()) == 1
+    Signature.objects.filter(record__object_key__lt=crowd[10].pk).delete()
+    assert len(hnsw.sync_indexes()) == 1
+    assert hnsw.existing_indexes() == {}
+
+
+def test_filters__fill_the_page_whatever_they_leave(crowd: list[Picture]) -> None:
+    """What is visible, and a queryset, are part of the scan and not of what comes out of it."""
+    hnsw.sync_indexes()
+    query = crowd[0]
+    for queryset, expected in (
+        (Picture.objects.all(), 12),
+        (Picture.objects.filter(pk__lt=crowd[600].pk), 12),
+        (Picture.objects.filter(pk__in=[picture.pk for picture in crowd[::500]]), 9),
+        (Picture.objects.filter(pk=crowd[500].pk), 1),
+    ):
+        matches = similar_images.similar_to(query, queryset=queryset, limit=12)
+        assert len(matches) == expected
+        assert all(match.object.published for match in matches)
+
+
+def test_filters__plan_and_recall(crowd: list[Picture]) -> None:
+    """By index where much is left, exactly where little is; either way what an exact search finds."""
+    ranking = {"wide": 0.95, "bits": 0.05}
+    left = {share: Picture.objects.filter(pk__in=[p.pk for p in crowd[::share]]) for share in (2, 10, 250)}
+
+    def search(query: Picture, share: int, limit: int = 12) -> list[float]:
+        found = similar_images.similar_to(query, queryset=left[share], ranking=ranking, limit=limit)
+        return [match.similarity for match in found[:12]]
+
+    queries = crowd[:200:20]
+    best = {(query.pk, share): search(query, share, limit=100) for query in queries for share in left}
+    hnsw.sync_indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for share in left:
+        found = {query.pk: search(query, share) for query in queries}
+        assert {len(scores) for scores in found.values()} == {12}
+        right = [score >= best[pk, share][-1] for pk, scores in found.items() for score in scores]
+        assert sum(right) / len(right) >= 0.95, share
+    assert hnsw.PREFIX in plan(lambda: search(crowd[0], 2))
+    assert hnsw.PREFIX not in plan(lambda: search(crowd[0], 250))
+
+
+def test_filters__what_the_main_method_did_not_describe_fills_the_page(crowd: list[Picture]) -> None:
+    """A method of little weight puts little forward, but not where nobody else does."""
+    hnsw.sync_indexes()
+    some = Picture.objects.filter(pk__in=[picture.pk for picture in crowd[2:2000:2]])
+    undescribed = list(some.order_by("pk").values_list("pk", flat=True)[5:])
+    Signature.objects.filter(method="wide", record__object_key__in=undescribed).delete()
+    matches = similar_images.similar_to(crowd[0], queryset=some, ranking={"wide": 0.95, "bits": 0.05})
+    assert len(matches) == 12
+    assert any(match.scores.keys() == {"bits"} for match in matches)
+
+
+def test_pools__by_weight_and_at_least_as_many_as_are_wanted(crowd: list[Picture]) -> None:
+    operands = query_vectors.stored_query(registry.get_source(Picture), crowd[0], ["wide", "bits"])
+    for weights, limit, expected in (
+        ({"wide": 1, "bits": 1}, 12, {"wide": 100, "bits": 100}),
+        ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 1}),
+        ({"wide": 3, "bits": 1}, 100, {"wide": 350, "bits": 39}),
+        ({"wide": 1, "bits": 1}, 1000, {"wide": 1500, "bits": 1500}),
+    ):
+        assert candidates.pool_sizes(operands, weights, limit) == expected
+    assert candidates.pool_sizes(operands[:1], {"wide": 1}, 12) == {"wide": 32}
+
+
+def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd: list[Picture]) -> None:
+    """The planner takes the index for a filter that leaves five of thousands, and the scan stops before it met them."""
+    query = crowd[0]
+    few = Picture.objects.filter(pk__in=[picture.pk for picture in crowd[30:330:60]])
+    expected = similar_images.similar_to(query, queryset=few, method="wide")
+    assert len(expected) == 5
+    hnsw.sync_indexes()
+    with connection.cursor() as cursor:
+        for setting in ("enable_sort", "enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"):
+            cursor.execute(f"SET {setting} = off")
+        cursor.execute("SET hnsw.max_scan_tuples = 50")
+        try:
+            with hnsw.search_cursor() as scan:
+                scan.execute(*statements.knn_sql(*arguments(query, few)))
+                assert len(scan.fetchall()) < 5
+            assert hnsw.PREFIX in plan(lambda: similar_images.similar_to(query, queryset=few, method="wide"))
+            assert similar_images.similar_to(query, queryset=few, method="wide") == expected
+            ranking = {"wide": 0.95, "bits": 0.05}
+            both = similar_images.similar_to(query, queryset=few, ranking=ranking)
+            assert len(both) == 5
+            assert all(set(match.scores) == {"wide", "bits"} for match in both)
+        finally:
+            cursor.execute("RESET ALL")
+
+
+def arguments(query: Picture, objects: Any) -> tuple[Any, ...]:
+    """Those of the statement that ranks objects by one method."""
+    source = registry.get_source(Picture)
+    operands, records = (
+        query_vectors.stored_query(source, query, ["wide"]),
+        IndexedImage.objects.of(source).among(source, objects),
+    )
+    return Source.objects.id_of(source), operands, records, {"wide": candidates.MAX_POOL}
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> None:
+    """The condition of the index is met whatever the parameters are, so that a plan made once can use it."""
+    hnsw.sync_indexes()
+    source = registry.get_source(Picture)
+    sql, parameters = statements.knn_sql(*arguments(crowd[0], source.objects))
+    for number in range(1, len(parameters) + 1):
+        sql = sql.replace("%s", f"${number}", 1)
+    with hnsw.search_cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        cursor.execute(f"PREPARE nearest AS {sql}")
+        cursor.execute(f"EXPLAIN EXECUTE nearest ({', '.join(map(repr, parameters))})")
+        found = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("DEALLOCATE nearest")
+    assert len(parameters) == 4
+    assert hnsw.PREFIX in found
+
+
+def test_sync__leaves_no_ruin(crowd: list[Picture]) -> None:
+    """An index whose building was interrupted is built anew."""
+    name = hnsw.index_name(hnsw.required_indexes()[0])
+    hnsw.sync_indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
+    assert hnsw.existing_indexes()[name] is False
+    assert hnsw.sync_indexes() == [name, name]
+    assert hnsw.existing_indexes()[name] is True
+
+
+def test_sync__what_can_not_be_indexed_holds_nothing_up(
+    configure: Any, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    configure(
+        METHODS={"tests.methods.Huge": {}, "tests.methods.Wide": {}, "tests.methods.Bits": {}},
+        RANKING={"wide": 1},
+        HNSW_MIN_ROWS=2,
+    )
+    make_picture(1), make_picture(2)
+    index_now()
+    made = hnsw.index_sql
+    monkeypatch.setattr(hnsw, "index_sql", lambda version: made(version).replace("halfvec_cosine_ops", "nope"))
+    (built,) = hnsw.sync_indexes()
+    assert "could not be built" in caplog.text
+    assert MethodVersion.objects.get(has_index=True).name == "bits"
+    assert hnsw.existing_indexes() == {built: True}
+    assert {version.name for version in hnsw.required_indexes()} == {"wide", "bits"}
+
+
+def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None:
+    from django.db import connections
+
+    with transaction.atomic():
+        assert hnsw.sync_indexes() == []
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [hnsw.LOCK])
+            assert hnsw.sync_indexes() == []
+            # Closing would release it too, but only when the server has noticed.
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [hnsw.LOCK])
+    finally:
+        other.close()
+    assert len(hnsw.sync_indexes()) == 2
+
+
+def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
+    configure(METHODS={"tests.methods.Wide": {}}, RANKING={"wide": 1})
+    versions.register_versions()
+    sql = hnsw.index_sql(MethodVersion.objects.get(name="wide", source=Source.objects.get(model="private")))
+    assert "CONCURRENTLY" in sql
+    assert "(((dense)::halfvec(256)) halfvec_cosine_ops)" in sql
+    assert "method = 'wide' AND version = '1'" in sql
+
+
+def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:
+    hnsw.sync_indexes()
+    item = Picture.objects.create(image=drawing.file(1))
+    from similar_images.indexing import worker
+
+    while records := worker.claim_batch():
+        worker.index_records(records)
+    assert len(similar_images.similar_to(item)) == 12
+    item.delete()
+    assert not IndexedImage.objects.filter(object_key=item.pk or 0).exists()
+
+
+def test_pages__of_500_give_each_once_while_others_are_indexed(crowd: list[Picture], index_now: Any) -> None:
+    from django.core.paginator import Paginator
+
+    hnsw.sync_indexes()
+    query, found = crowd[0], Picture.objects.similar_to(crowd[0], limit=500, method="wide")
+    expected = similar_images.similar_to(query, limit=500, method="wide")
+    seen = []
+    for number in range(10):
+        seen += Paginator(found, 50).page(number + 1).object_list
+        Picture.objects.create(image=drawing.file(number))
+        index_now()
+    assert [(item, item.similarity) for item in seen] == [(match.object, match.similarity) for match in expected]
+    assert len(set(seen)) == 500

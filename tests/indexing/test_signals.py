@@ -1,0 +1,413 @@
+"""Save, delete, replace: what the hooks write, in the caller's own transaction."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from typing import Any
+
+import pytest
+from django.core import serializers
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import transaction
+from django.db.models.signals import post_delete
+
+import similar_images
+from similar_images.indexing import notify, outbox, signals
+from similar_images.models import IndexedImage, Signature
+from tests import drawing
+from tests.testapp.models import (
+    Couple,
+    FramedPicture,
+    NamedPicture,
+    Picture,
+    PictureProxy,
+    Shelf,
+    Unregistered,
+    UuidPicture,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def wakes(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    calls: list[None] = []
+    monkeypatch.setattr(notify, "notify_workers", lambda: calls.append(None))
+    return calls
+
+
+def record_of(item: Any) -> IndexedImage:
+    return IndexedImage.objects.get(object_id=str(item.pk))
+
+
+def test_save__writes_a_pending_record_and_wakes_after_the_commit(
+    wakes: list[None], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        item = Picture.objects.create(image=drawing.file())
+        assert not wakes
+    assert len(wakes) == 1
+    record = record_of(item)
+    assert (record.status, record.file_name, record.object_key) == ("pending", item.image.name, item.pk)
+    assert str(record.source) == "testapp.picture.image"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__rolled_back_leaves_no_record_and_wakes_nobody(wakes: list[None]) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Picture.objects.create(image=drawing.file())
+        assert IndexedImage.objects.count() == 1
+        raise ZeroDivisionError
+    assert not wakes
+    assert not IndexedImage.objects.exists()
+    Picture.objects.create(image=drawing.file())  # the rolled-back source row is not remembered
+    assert len(wakes) == IndexedImage.objects.count() == 1
+
+
+def test_save__without_a_file_writes_nothing(wakes: list[None]) -> None:
+    Picture.objects.create()
+    UuidPicture.objects.create()
+    assert not IndexedImage.objects.exists()
+
+
+def test_save__of_other_fields_changes_nothing(make_picture: Any, index_now: Any, wakes: list[None]) -> None:
+    item = make_picture()
+    index_now()
+    before = IndexedImage.objects.values().get()
+    item.title = "Another title"
+    item.save()
+    item.save(update_fields=["title"])
+    item.refresh_from_db()
+    item.save()
+    Picture.objects.get().save()
+    assert IndexedImage.objects.values().get() == before
+    assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__of_other_fields_costs_one_query_at_most(
+    make_picture: Any, index_now: Any, django_assert_num_queries: Any
+) -> None:
+    item = make_picture()
+    index_now()
+    with transaction.atomic(), django_assert_num_queries(1):
+        item.save(update_fields=["title"])
+    with transaction.atomic(), django_assert_num_queries(2):
+        item.save()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__of_a_new_object_costs_two_queries_more(django_assert_num_queries: Any, make_picture: Any) -> None:
+    make_picture()  # the source's id is known from now on
+    with transaction.atomic(), django_assert_num_queries(1 + 2):
+        Picture.objects.create(image=drawing.file(1))
+
+
+@pytest.mark.parametrize("way", ["assign", "save", "assign_name"])
+def test_replace__drops_the_old_signatures_at_once(make_picture: Any, index_now: Any, way: str) -> None:
+    item, twin = make_picture(1), make_picture(1)
+    index_now()
+    assert [match.object for match in similar_images.similar_to(twin)] == [item]
+    item = Picture.objects.get(pk=item.pk)
+    if way == "assign":
+        item.image = drawing.file(2)
+        item.save()
+    elif way == "save":
+        item.image.save("new.png", drawing.file(2))
+    else:
+        item.image = item.image.storage.save("elsewhere.png", drawing.file(2))
+        item.save()
+    assert record_of(item).status == "pending"
+    assert not Signature.objects.filter(record__object_id=item.pk).exists()
+    assert similar_images.similar_to(twin) == []
+    index_now()
+    (match,) = similar_images.similar_to(twin)
+    assert match.similarity < 100
+
+
+def test_replace__by_another_name_with_the_same_bytes_is_a_new_picture(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    revision = record_of(item).revision
+    item.image.save("renamed.png", drawing.file(1))
+    record = record_of(item)
+    assert (record.status, record.file_name) == ("pending", "pictures/renamed.png")
+    assert record.revision != revision
+    index_now()
+    assert record_of(item).status == "indexed"
+
+
+@pytest.mark.parametrize("way", ["overwritten", "deleted_before", "assigned"])
+def test_replace__under_the_same_name_is_seen(
+    make_picture: Any, index_now: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, twin = make_picture(1), make_picture(1)
+    index_now()
+    item = Picture.objects.get(pk=item.pk)
+    name = item.image.name
+    short = name.rpartition("/")[2]
+    if way == "deleted_before":
+        item.image.delete(save=False)
+    else:
+        monkeypatch.setattr(Picture._meta.get_field("image"), "storage", FileSystemStorage(allow_overwrite=True))
+        item = Picture.objects.get(pk=item.pk)
+    if way == "assigned":
+        item.image = drawing.file(2, name=short)
+        item.save()
+    else:
+        item.image.save(short, drawing.file(2))
+    assert item.image.name == name
+    assert not Signature.objects.filter(record__object_id=item.pk).exists()
+    index_now()
+    (match,) = similar_images.similar_to(twin)
+    assert match.similarity < 100
+
+
+def test_replace__is_noted_once(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    item.image.save("new.png", drawing.file(2))
+    revision = record_of(item).revision
+    item.save()
+    assert record_of(item).revision == revision
+    index_now()
+    item.save()
+    assert record_of(item).status == "indexed"
+
+
+@pytest.mark.parametrize("way", ["update_or_create", "assign", "assign_fresh"])
+def test_replace__by_its_own_name_is_none(make_picture: Any, index_now: Any, way: str) -> None:
+    item = make_picture(1)
+    index_now()
+    before = IndexedImage.objects.values().get()
+    if way == "update_or_create":
+        Picture.objects.update_or_create(pk=item.pk, defaults={"image": item.image.name})
+    else:
+        item = Picture.objects.get(pk=item.pk) if way == "assign_fresh" else item
+        item.image = item.image.name
+        item.save()
+    assert IndexedImage.objects.values().get() == before
+    assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_replace__rolled_back_and_saved_again_is_ordered(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, wakes: list[None]
+) -> None:
+    """The file was overwritten for good: storages know no rollback."""
+    monkeypatch.setattr(Picture._meta.get_field("image"), "storage", FileSystemStorage(allow_overwrite=True))
+    item = make_picture(1)
+    index_now()
+    wakes.clear()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
+        raise ZeroDivisionError
+    assert (record_of(item).status, wakes) == ("indexed", [])
+    item.save()
+    assert (record_of(item).status, len(wakes)) == ("pending", 1)
+    assert not Signature.objects.exists()
+    item.save()
+    assert len(wakes) == 1
+
+
+def test_replace__waits_for_a_save_that_writes_the_field(make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    item.image = drawing.file(2)
+    item.save(update_fields=["title"])
+    assert record_of(item).status == "indexed"
+    item.save(update_fields=["image"])
+    assert record_of(item).status == "pending"
+
+
+def test_clear__drops_the_record(make_picture: Any, index_now: Any) -> None:
+    item = make_picture()
+    index_now()
+    item.image = ""
+    item.save()
+    assert not IndexedImage.objects.exists()
+    assert not Signature.objects.exists()
+
+
+@pytest.mark.parametrize("way", ["object", "queryset", "cascade", "raw_sql_record"])
+def test_delete__takes_record_and_signatures_along(make_picture: Any, index_now: Any, way: str) -> None:
+    shelf = Shelf.objects.create()
+    gone = [make_picture(seed, shelf=shelf) for seed in range(2)]
+    stays = make_picture(3)
+    index_now()
+    if way == "object":
+        for item in gone:
+            item.delete()
+    elif way == "queryset":
+        Picture.objects.filter(shelf=shelf).delete()
+    elif way == "cascade":
+        shelf.delete()
+    else:
+        IndexedImage.objects.filter(object_id__in=[item.pk for item in gone]).delete()
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(stays.pk)]
+    assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete__rolled_back_keeps_record_and_signatures(make_picture: Any, index_now: Any, wakes: list[None]) -> None:
+    item = make_picture()
+    index_now()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        item.delete()
+        assert not IndexedImage.objects.exists()
+        raise ZeroDivisionError
+    assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete__costs_one_query_more(make_picture: Any, index_now: Any, django_assert_num_queries: Any) -> None:
+    item = Unregistered.objects.create(image=drawing.file())
+    with transaction.atomic(), django_assert_num_queries(1):
+        item.delete()
+    named = NamedPicture.objects.create(name="one", image=drawing.file())
+    index_now()
+    with transaction.atomic(), django_assert_num_queries(2):
+        named.delete()
+
+
+def test_family__children_and_proxies_are_followed(index_now: Any) -> None:
+    framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
+    proxied = PictureProxy.objects.create(image=drawing.file(1))
+    index_now()
+    assert IndexedImage.objects.filter(status="indexed").count() == 2
+    (match,) = similar_images.similar_to(framed)
+    assert match.object == Picture.objects.get(pk=proxied.pk)
+    framed.image.save("new.png", drawing.file(2))
+    assert record_of(framed).status == "pending"
+    framed.delete()
+    proxied.delete()
+    assert not IndexedImage.objects.exists()
+
+
+def test_family__a_child_that_goes_alone_leaves_its_parent_s_record(index_now: Any) -> None:
+    framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
+    index_now()
+    framed.delete(keep_parents=True)
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(Picture.objects.get().pk)]
+    assert Signature.objects.count() == 2
+    again = FramedPicture(picture_ptr=Picture.objects.get(), frame="elm")
+    again.save_base(raw=True)
+    FramedPicture.objects.get().delete()
+    assert not Picture.objects.exists()
+    assert not IndexedImage.objects.exists()
+    assert not Signature.objects.exists()
+
+
+def test_family__a_child_that_is_followed_too_leaves_its_parent_s_record(index_now: Any) -> None:
+    """Where a child is a source of its own, the hook hears of it as well as of its parent."""
+    framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
+    index_now()
+    post_delete.connect(signals._on_delete, sender=FramedPicture)
+    try:
+        framed.delete(keep_parents=True)
+    finally:
+        post_delete.disconnect(signals._on_delete, sender=FramedPicture)
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(Picture.objects.get().pk)]
+
+
+KEY = uuid.UUID("5cef0492-5e08-449f-9715-7ff171018743")
+
+
+@pytest.mark.parametrize("spelling", [str(KEY), str(KEY).upper(), KEY.hex, f"{{{KEY}}}", KEY.urn])
+def test_keys__are_one_however_they_are_spelled(spelling: str, index_now: Any) -> None:
+    item = UuidPicture.objects.create(pk=spelling, image=drawing.file(1))
+    other = UuidPicture.objects.create(image=drawing.file(1))
+    index_now()
+    assert set(IndexedImage.objects.values_list("object_id", "status")) == {
+        (str(KEY), "indexed"),
+        (str(other.pk), "indexed"),
+    }
+    assert [match.object for match in similar_images.similar_to(item)] == [other]
+    assert [match.object.pk for match in similar_images.similar_to(other)] == [KEY]
+    assert similar_images.similar_to(other, exclude=[item]) == []
+    item.delete()
+    assert [record.object_id for record in IndexedImage.objects.all()] == [str(other.pk)]
+    assert outbox.sweep_sources() == 0
+
+
+def test_keys__may_be_long(index_now: Any) -> None:
+    first, second = (NamedPicture.objects.create(name=letter * 500, image=drawing.file(1)) for letter in "ab")
+    assert outbox.sweep_sources() == 2
+    index_now()
+    assert [match.object for match in similar_images.similar_to(first)] == [second]
+    second.delete()
+    assert [record.object_id for record in IndexedImage.objects.all()] == [first.pk]
+
+
+def test_keys__of_every_kind_are_found(index_now: Any) -> None:
+    for make in (
+        lambda seed: UuidPicture.objects.create(image=drawing.file(seed)),
+        lambda seed: NamedPicture.objects.create(name=f"a/b {seed} ä", image=drawing.file(seed)),
+    ):
+        first, second = make(1), make(2)
+        index_now()
+        assert [match.object for match in similar_images.similar_to(first)] == [second]
+        second.delete()
+        assert similar_images.similar_to(first) == []
+
+
+def test_fields__two_of_one_model_are_two_sources(index_now: Any) -> None:
+    one = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    two = Couple.objects.create(front=drawing.file(3), back=drawing.file(2))
+    index_now()
+    assert IndexedImage.objects.count() == 4
+    assert similar_images.similar_to(one)[0].similarity < 100
+    assert similar_images.similar_to(one, field="back")[0].similarity == 100
+    two.back.delete()
+    assert similar_images.similar_to(one, field="back") == []
+    assert len(similar_images.similar_to(one)) == 1
+
+
+def test_unregistered__models_are_left_alone() -> None:
+    Unregistered.objects.create(image=drawing.file())
+    assert not IndexedImage.objects.exists()
+
+
+@pytest.mark.parametrize("finder", ["sweep", "index_images"])
+@pytest.mark.parametrize("way", ["bulk_create", "update", "loaddata", "sql_delete"])
+def test_past_the_hooks__what_happened_is_found(way: str, finder: str, make_picture: Any, index_now: Any) -> None:
+    item = make_picture(1)
+    index_now()
+    name = item.image.storage.save("pictures/other.png", drawing.file(2))
+    expected = 2
+    if way == "bulk_create":
+        Picture.objects.bulk_create([Picture(image=name)])
+    elif way == "update":
+        Picture.objects.update(image=name)
+        expected = 1
+    elif way == "loaddata":
+        data = serializers.serialize("json", [Picture(pk=99, image=name)])
+        for loaded in serializers.deserialize("json", io.StringIO(data)):
+            loaded.save()  # raw
+    else:
+        Picture.objects.filter(pk=item.pk)._raw_delete("default")
+        expected = 0
+    assert IndexedImage.objects.filter(status="indexed").count() == 1
+    if finder == "sweep":
+        assert outbox.sweep_sources() == (0 if way == "sql_delete" else 1)
+        index_now()
+    else:
+        from django.core.management import call_command
+
+        call_command("index_images", sync=True, stdout=io.StringIO())
+        if way == "sql_delete":
+            outbox.sweep_sources()
+    indexed = IndexedImage.objects.filter(status="indexed")
+    assert indexed.count() == expected
+    if expected:
+        assert indexed.filter(file_name=name).exists()
+    assert Signature.objects.count() == 2 * expected
+
+
+def test_broken_picture__saves_like_any_other(index_now: Any) -> None:
+    item = Picture.objects.create(image=ContentFile(b"no picture", name="broken.png"))
+    index_now()
+    record = record_of(item)
+    assert record.status == "failed"
+    assert "not a picture" in record.error

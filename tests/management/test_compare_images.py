@@ -1,0 +1,527 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.base import ContentFile
+from django.core.management import CommandError
+from PIL import Image, ImageOps
+
+from similar_images.duplicates import report, verification
+from similar_images.duplicates.candidates import MethodSignatures, find_candidate_pairs
+from similar_images.duplicates.collection import SCAN_CACHE_NAME
+from similar_images.duplicates.scan_cache import ScanCache
+from similar_images.imaging import decode
+from similar_images.measures import verdict
+from similar_images.measures.base import ComparisonImage, reduce_to
+from similar_images.measures.verdict import Verdict
+from similar_images.signatures.hashes import DHash, PHash
+from tests import commands, drawing
+from tests.methods import Bits, Mean, Sparse
+from tests.testapp.models import Picture
+
+QUICK = ("--method", "phash")
+
+run = partial(commands.run, "compare_images")
+
+
+class Judge:
+    """Says by the mean colors what two pictures are to each other, and counts."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self.fails_after = 10**6
+
+    def __call__(self, a: ComparisonImage, b: ComparisonImage, *, is_same_file: bool = False) -> Verdict:
+        self.pairs += 1
+        if self.pairs > self.fails_after:
+            raise KeyboardInterrupt
+        means = [reduce_to(view.pixels, 32).mean((0, 1)) for view in (a, b)]
+        return Verdict("same-picture" if np.abs(means[0] - means[1]).max() < 4 else "alike")
+
+
+@pytest.fixture(autouse=True)
+def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
+    judge = Judge()
+    monkeypatch.setattr(verdict, "judge_pair", judge)
+    monkeypatch.setattr(report, "EXPLAINING", {})
+    return judge
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight pictures; of 0 a copy as JPEG, of 1 one mirrored, of 2 one turned, and 3 itself once more."""
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    for seed in range(8):
+        drawing.scene(seed).save(folder / f"{seed}.png")
+    drawing.scene(0).save(folder / "below" / "0.jpg", quality=60)
+    ImageOps.mirror(drawing.scene(1)).save(folder / "1-mirrored.png")
+    drawing.scene(2).rotate(90, expand=True).save(folder / "2-turned.png")
+    shutil.copy(folder / "3.png", folder / "below" / "3-again.png")
+    return folder
+
+
+COPIES = {
+    ("0.png", "below/0.jpg", "same-picture"),
+    ("1-mirrored.png", "1.png", "same-picture"),
+    ("2-turned.png", "2.png", "same-picture"),
+    ("3.png", "below/3-again.png", "same-file"),
+}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "comparison"
+
+
+def rows(output: Path) -> list[dict[str, str]]:
+    with (output / "pairs.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def found(output: Path) -> set[tuple[str, str, str]]:
+    return {(row["a"], row["b"], row["kind"]) for row in rows(output)}
+
+
+def texts(html: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", " ", html))
+
+
+# Two pictures
+
+
+def test_two_pictures__are_compared_by_the_measures_named(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        drawing.scene(seed).save(tmp_path / f"{seed}.png")
+    out, err = run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "phash,tiny")
+    title, _text, head, *table = out.splitlines()
+    assert (title, err) == ("Alike", "")
+    assert head.split() == ["measure", "value", "percent", "ms"]
+    assert [line.split()[0] for line in table] == ["phash", "tiny"]
+    _name, value, percent, _ms = table[0].split()
+    assert float(value) > 0
+    assert 0 <= float(percent) < 100
+
+
+def test_two_pictures__as_json(tmp_path: Path, configure: Any) -> None:
+    configure(COMPARE_MEASURES=["dhash"])
+    drawing.scene(1).save(tmp_path / "1.png")
+    drawing.scene(1).save(tmp_path / "2.bmp")
+    told = json.loads(run(tmp_path / "1.png", tmp_path / "2.bmp", "--json")[0])
+    assert told["verdict"]["kind"] == "same-picture"
+    assert list(told["measures"]) == ["dhash"]
+    assert (told["measures"]["dhash"]["value"], told["measures"]["dhash"]["similarity"]) == (0.0, 100.0)
+    assert told["measures"]["dhash"]["problem"] == ""
+
+
+def test_two_pictures__by_all_measures(tmp_path: Path) -> None:
+    drawing.scene(1).save(tmp_path / "1.png")
+    told = json.loads(run(tmp_path / "1.png", tmp_path / "1.png", "--measures", "all", "--json")[0])
+    assert {"phash", "color", "embedding", "kaze"} <= told["measures"].keys()
+
+
+def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        drawing.scene(seed).save(tmp_path / f"{seed}.png")
+    shown = tmp_path / "new" / "shown"
+    run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "alignment,phash", "--pictures", shown)
+    assert [path.name for path in shown.iterdir()] == ["alignment-alignment.png"]
+    with Image.open(shown / "alignment-alignment.png") as shot:
+        assert shot.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ((), "Name two pictures"),
+        (("a.png", "b.png", "c.png"), "Name two pictures"),
+        (("a.png", "--source", "testapp.Picture.image"), "Name two pictures"),
+        (("a.png", "missing.png", "--measures", "phash"), "missing.png"),
+        (("a.png", "text.png", "--measures", "phash"), "known format"),
+        (("a.png", "a.png", "--measures", "nonsense"), "no measure"),
+        (("a.png",), "no folder"),
+        ((".", "--kinds", "same-file,twins"), "twins"),
+        ((".", "--threshold", "0"), "--threshold"),
+        ((".", "--threshold", "nan"), "--threshold"),
+        ((".", "--nearest", "0"), "--nearest"),
+        ((".", "--jobs", "0"), "--jobs"),
+        ((".", "--measures", "phash"), "two pictures"),
+        ((".", "--method", "nonsense"), "nonsense"),
+        ((".", "--output", "."), "other files"),
+        ((".", "--output", "a.png"), "no folder"),
+        (("--source", "testapp.Unregistered.image"), "not a source"),
+        (("--source", "testapp.Picture.image", "--method", "nonsense"), "nonsense"),
+        (("empty",), "no pictures"),
+    ],
+)
+def test_wrong_arguments__are_refused(
+    args: tuple[str, ...], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawing.scene(1).save("a.png")
+    Path("text.png").write_text("no picture")
+    Path("empty").mkdir()
+    with pytest.raises(CommandError, match=reason):
+        run(*args)
+
+
+# A folder
+
+
+def test_folder__copies_are_found_and_told(folder: Path, output: Path) -> None:
+    out, err = run(folder, "--output", output, *QUICK)
+    assert err == ""
+    assert found(output) == COPIES
+    assert "12 pictures" in out
+    assert "3 same-picture" in out
+    assert "1 same-file" in out
+    assert str(output / "index.html") in out
+    (copy,) = [row for row in rows(output) if row["a"] == "0.png"]
+    assert float(copy["similarity"]) == float(copy["phash"]) > 90
+    assert [copy[name] for name in ("a_width", "a_height", "b_width", "b_height")] == ["160", "120", "160", "120"]
+
+
+def test_folder__as_json(folder: Path, output: Path) -> None:
+    told = json.loads(run(folder, "--output", output, "--json", *QUICK)[0])
+    assert told.pop("seconds") >= 0
+    assert told.pop("candidates") >= 3
+    assert told == {
+        "pictures": 12,
+        "found": {"same-file": 1, "same-picture": 3},
+        "groups": 4,
+        "report": str(output / "index.html"),
+    }
+
+
+def test_kinds__says_what_is_told_of(folder: Path, output: Path) -> None:
+    run(folder, "--output", output, "--kinds", "same-file", *QUICK)
+    assert {row["kind"] for row in rows(output)} == {"same-file"}
+    run(folder, "--output", output, "--kinds", "same-picture,alike", "--threshold", "5", "--method", "tiny")
+    assert {row["kind"] for row in rows(output)} == {"same-picture", "alike"}
+
+
+def test_report__needs_nothing_else_and_escapes_names(tmp_path: Path, output: Path) -> None:
+    folder = tmp_path / "<i>photos"
+    folder.mkdir()
+    evil = '<script>alert(1)<\\script>&".png'
+    drawing.scene(1).save(folder / evil)
+    drawing.scene(1).save(folder / "=HYPERLINK(1).bmp")
+    run(folder, "--output", output, *QUICK)
+    html = (output / "index.html").read_text()
+    assert "<script" not in html
+    assert "<i>" not in html
+    assert evil in texts(html)
+    assert html.count('src="data:image/jpeg;base64,') == 2
+    assert not re.search(r'(src|href)="(?!data:|pictures/)', html)
+    (row,) = rows(output)
+    assert {row["a"], row["b"]} == {evil, "'=HYPERLINK(1).bmp"}
+
+
+def test_report__of_nothing(tmp_path: Path, output: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    drawing.scene(1).save(folder / "1.png")
+    out, _err = run(folder, "--output", output, *QUICK)
+    assert "Found: none" in out
+    assert "No two pictures" in (output / "index.html").read_text()
+    assert rows(output) == []
+
+
+def test_report__of_many_pairs_has_pages(
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: Judge
+) -> None:
+    (output / "pictures").mkdir(parents=True)
+    (output / SCAN_CACHE_NAME).touch()
+    (output / "page-9.html").write_text("of a former run")
+    monkeypatch.setattr(report, "PAIRS_PER_PAGE", 2)
+    for number in range(5):
+        drawing.scene(0).save(folder / f"0-{number}.jpg", quality=50 + 5 * number)
+    run(folder, "--output", output, "--nearest", "20", *QUICK)
+    pages = sorted(output.glob("*.html"))
+    count = len(rows(output))
+    assert count > 15  # all pairs of the six copies of one picture, and the three others
+    assert [page.name for page in pages] == ["index.html", *sorted(f"page-{n}.html" for n in range(2, len(pages) + 1))]
+    htmls = [page.read_text() for page in pages]
+    assert sum(html.count('class="pair"') for html in htmls) == count
+    assert max(html.count('class="pair"') for html in htmls) == 2
+    assert "(continued)" in texts((output / "page-2.html").read_text())
+    assert all(f'href="{page.name}"' in html for page in pages for html in htmls)
+    names = re.findall('<nav aria-label="(.+?)">', htmls[0])
+    assert len(set(names)) == len(names) == 2
+
+
+def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
+    run(folder, "--output", output, *QUICK)
+    files = list((output / "pictures").iterdir())
+    assert len(files) == 3  # of the same file nothing needs to be shown
+    html = (output / "index.html").read_text()
+    assert all(f'href="pictures/{file.name}"' in html for file in files)
+    assert html.count('src="data:image/jpeg;base64,') == 8 + 3
+
+
+def test_broken_picture__is_told_and_left_out(folder: Path, output: Path) -> None:
+    (folder / "broken.png").write_bytes(b"nonsense")
+    (folder / "empty.jpg").touch()
+    err = io.StringIO()
+    with pytest.raises(CommandError, match="2 pictures") as caught:
+        run(folder, "--output", output, *QUICK, stderr=err)
+    assert caught.value.returncode == 1
+    assert found(output) == COPIES
+    for text in (err.getvalue(), texts((output / "index.html").read_text())):
+        assert "broken.png: " in text
+        assert "empty.jpg: " in text
+
+
+def test_pair_that_fails__is_told_and_left_out(
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: Judge
+) -> None:
+    def fail(a: ComparisonImage, b: ComparisonImage) -> Verdict:
+        if (a.width, a.height) != (b.width, b.height):
+            raise RuntimeError("this judge dislikes turns")
+        return judge(a, b)
+
+    monkeypatch.setattr(verdict, "judge_pair", fail)
+    with pytest.raises(CommandError, match="could not be compared"):
+        run(folder, "--output", output, *QUICK)
+    assert found(output) == {row for row in COPIES if row[0] != "2-turned.png"}
+
+
+def test_second_run__does_no_work_again(
+    folder: Path, output: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = []
+    compute = PHash.compute
+    monkeypatch.setattr(PHash, "compute", lambda *args: described.append(1) or compute(*args))
+    run(folder, "--output", output, *QUICK)
+    before, pairs = rows(output), judge.pairs
+    assert len(described) in (8 * 11, 8 * 12)  # the same file twice at once may be described twice
+    assert pairs >= 3
+    described.clear()
+    run(folder, "--output", output, *QUICK)
+    assert (rows(output), judge.pairs, described) == (before, pairs, [])
+
+
+def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, judge: Judge) -> None:
+    run(folder, "--output", output, *QUICK)
+    (folder / "1-mirrored.png").rename(folder / "renamed.png")
+    drawing.scene(7).save(folder / "2-turned.png")
+    drawing.scene(5).save(folder / "new.jpg", quality=60)
+    run(folder, "--output", output, *QUICK)
+    assert found(output) == {
+        ("0.png", "below/0.jpg", "same-picture"),
+        ("1.png", "renamed.png", "same-picture"),
+        ("2-turned.png", "7.png", "same-file"),
+        ("3.png", "below/3-again.png", "same-file"),
+        ("5.png", "new.jpg", "same-picture"),
+    }
+
+
+def test_again__forgets(folder: Path, output: Path, judge: Judge) -> None:
+    run(folder, "--output", output, *QUICK)
+    pairs = judge.pairs
+    run(folder, "--output", output, "--again", *QUICK)
+    assert judge.pairs == 2 * pairs
+
+
+def test_stopped__goes_on(folder: Path, output: Path, judge: Judge) -> None:
+    judge.fails_after = 2
+    args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny")
+    with pytest.raises(CommandError, match="goes on from there") as caught:
+        run(*args)
+    assert caught.value.returncode == 130
+    assert not (output / "index.html").exists()
+    judge.fails_after = 10**6
+    judge.pairs = 0
+    told = json.loads(run(*args, "--json")[0])
+    assert judge.pairs == told["candidates"] - 2
+    assert found(output) >= COPIES
+
+
+def test_what_another_run_works_with__is_left_alone(folder: Path, output: Path) -> None:
+    output.mkdir()
+    memory = ScanCache(output / SCAN_CACHE_NAME)
+    try:
+        with pytest.raises(CommandError, match="another run"):
+            run(folder, "--output", output, *QUICK)
+    finally:
+        memory.close()
+    run(folder, "--output", output, *QUICK)
+    assert found(output) == COPIES
+
+
+def test_broken_memory__is_told(folder: Path, output: Path) -> None:
+    output.mkdir()
+    (output / SCAN_CACHE_NAME).write_bytes(b"something else" * 1000)
+    with pytest.raises(CommandError, match="--again"):
+        run(folder, "--output", output, *QUICK)
+    run(folder, "--output", output, "--again", *QUICK)
+    assert found(output) == COPIES
+
+
+def test_output_in_the_folder__is_no_picture_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
+    for _ in range(2):
+        out, _err = run(folder, "--output", folder / "report", *QUICK)
+        assert "12 pictures" in out
+    assert list((folder / "report" / "pictures").iterdir())
+
+
+def test_blank_pictures__are_no_trouble(tmp_path: Path, output: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, color in enumerate(["white", "black", "red"]):
+        Image.new("RGB", (40, 30), color).save(folder / f"{number}.png")
+    Image.new("L", (1, 1)).save(folder / "dot.png")
+    assert "4 pictures" in run(folder, "--output", output, "--method", "kaze", "--method", "phash")[0]
+
+
+# A source
+
+
+def test_source__is_compared_by_what_is_stored(
+    output: Path, make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(METHODS={"phash": {}, "color": {}})
+    one, hidden = make_picture(1), make_picture(1, published=False)
+    data = ContentFile(drawing.encoded(drawing.scene(1), "JPEG", quality=60), "copy.jpg")
+    copy, _other = make_picture(image=data), make_picture(2)
+    index_now()
+    missing = make_picture(3)
+    monkeypatch.setattr(PHash, "compute", None)
+    out, err = run("--source", "testapp.Picture.image", "--output", output)
+    assert "4 pictures" in out
+    assert "1 objects of testapp.Picture.image are left out" in err
+    names = {item.pk: f"{item.pk}: {item.image.name}" for item in Picture.objects.all()}
+    assert found(output) == {
+        (names[one.pk], names[hidden.pk], "same-file"),
+        (names[one.pk], names[copy.pk], "same-picture"),
+    }
+    assert names[missing.pk] not in (output / "index.html").read_text()
+
+
+def test_source__with_a_file_that_is_gone(output: Path, make_picture: Any, index_now: Any, configure: Any) -> None:
+    configure(METHODS={"phash": {}})
+    make_picture(1)
+    data = ContentFile(drawing.encoded(drawing.scene(1), "JPEG", quality=60), "copy.jpg")
+    gone = make_picture(image=data)
+    index_now()
+    gone.image.storage.delete(gone.image.name)
+    with pytest.raises(CommandError, match="1 pictures or pairs"):
+        run("--source", "testapp.Picture.image", "--output", output)
+    assert rows(output) == []
+
+
+# Parts
+
+
+def looks(*values: float) -> dict[str, MethodSignatures]:
+    method = Mean()
+    return {"mean": MethodSignatures.of(method, [[np.full(3, value, np.float32)] for value in values])}
+
+
+def test_candidates__are_the_nearest_above_the_threshold() -> None:
+    pairs = find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=90, nearest=1)
+    assert pairs.keys() == {(0, 1), (1, 2)} or pairs.keys() == {(0, 1), (1, 0)}
+    assert all(value["mean"] >= 90 for value in pairs.values())
+    every = find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=90, nearest=3)
+    assert list(every) == [(0, 1), (0, 2), (1, 2)]
+    assert len(find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=0, nearest=3)) == 6
+
+
+def test_candidates__in_some_orientation_must_be_nearer() -> None:
+    method = Mean()
+    upright, turned = np.zeros(3, np.float32), np.full(3, 0.8, np.float32)
+    values = [[upright, turned], [turned - 0.2, turned], [turned + 0.01, turned]]
+    pairs = find_candidate_pairs({"mean": MethodSignatures.of(method, values)}, threshold=50, nearest=2)
+    assert list(pairs) == [(0, 2), (1, 2)]
+    assert pairs[0, 2]["mean"] == pytest.approx(98.5, abs=0.1)
+
+
+def test_candidates__are_as_many_as_pictures_whatever_their_likeness() -> None:
+    pairs = find_candidate_pairs(looks(*[0.5] * 700), threshold=50, nearest=4)
+    assert 700 * 4 / 2 <= len(pairs) <= 700 * 4
+    assert all(a < b for a, b in pairs)
+
+
+def test_look__takes_every_storage_and_pictures_that_say_nothing() -> None:
+    pixels = [np.asarray(drawing.scene(seed)) for seed in range(3)]
+    for method in (Mean(), Bits(), Sparse()):
+        look = MethodSignatures.of(method, [*([method.compute(picture)] for picture in pixels), None])
+        (block,) = look.similarities()
+        assert block.shape == (4, 4)
+        assert block[:3, :3].diagonal() == pytest.approx(100, abs=0.1)
+        assert not block[3].any()
+        assert not block[:, 3].any()
+
+
+def test_memory__keeps_every_storage(tmp_path: Path) -> None:
+    memory = ScanCache(tmp_path / "memory.sqlite3")
+    pixels = np.asarray(drawing.scene(1))
+    methods = (Mean(), Bits(), Sparse())
+    values = {method: [method.compute(pixels)] * 2 for method in methods}
+    memory.keep_picture("abc", (4, 3), {**values, PHash(): None})
+    assert memory.size("abc", [*methods, PHash()]) == (4, 3)
+    assert memory.size("abc", [DHash()]) is None
+    assert memory.size("other", methods) is None
+    assert memory.signature("abc", PHash()) is None
+    for method in methods:
+        kept = memory.signature("abc", method)
+        assert kept is not None
+        assert len(kept) == 2
+        if isinstance(kept[0], dict):
+            assert kept[0] == values[method][0]
+        else:
+            assert kept[0] == pytest.approx(values[method][0], abs=0.001)
+    memory.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        memory.size("abc", [])
+
+
+def test_groups__hold_all_copies_of_a_picture() -> None:
+    pictures = {name: verification.ScannedImage(name, name, 1, 1, bytes) for name in "abcdefgh"}
+
+    def finding(a: str, b: str, kind: Any = "same-picture", similarity: float = 90) -> verification.VerifiedPair:
+        return verification.VerifiedPair(pictures[a], pictures[b], kind, "", {"mean": similarity})
+
+    chain = [finding("a", "b"), finding("c", "d"), finding("b", "d", similarity=95)]
+    pair, alike, likest = finding("e", "f"), finding("a", "g", "alike", 50), finding("g", "h", "alike", 60)
+    assert verification.group_pairs([alike, pair, likest, *chain]) == [
+        [chain[2], *chain[:2]],
+        [pair],
+        [likest],
+        [alike],
+    ]
+
+
+def test_views__hold_few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "MAX_CACHED_IMAGES", 2)
+    reads: list[int] = []
+    files = {seed: drawing.encoded(drawing.scene(seed)) for seed in (1, 2, 3)}
+
+    def pictures() -> Iterator[verification.ScannedImage]:
+        for seed in (1, 2, 1, 3, 2):
+
+            def read(seed: int = seed) -> bytes:
+                reads.append(seed)
+                return files[seed]
+
+            yield verification.ScannedImage(str(seed), decode.sha256_of(files[seed]), 160, 120, read)
+
+    views = verification.ImageCache()
+    assert [views.of(picture).width for picture in pictures()] == [160] * 5
+    assert reads == [1, 2, 3, 2]
+    with pytest.raises(decode.UnreadableImage, match="changed"):
+        views.of(verification.ScannedImage("4", "0" * 64, 160, 120, lambda: files[1]))

@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import builtins
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError
+from PIL import Image
+
+from similar_images.evaluation import report
+from similar_images.management.commands import evaluate_similarity
+from similar_images.models import Signature
+from similar_images.signatures import BUILT_IN_METHODS
+from tests import commands, drawing
+from tests.drawing import textured
+from tests.testapp.models import Picture, Shelf
+
+OWN = [flag for kind in ("Mean", "Bits", "Sparse") for flag in ("--method", f"tests.methods.{kind}")]
+QUICK = ("--method", "tests.methods.Mean", "--method", "tiny")
+
+
+run = partial(commands.run, "evaluate_similarity")
+
+
+def fill(folder: Path, seeds: range = range(6)) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        drawing.scene(seed, size=(64, 48)).save(folder / f"{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Six pictures without labels."""
+    return fill(tmp_path / "photos")
+
+
+@pytest.fixture
+def labeled(tmp_path: Path) -> Path:
+    """Six pictures, each also half as large: that is its group; red and blue ones are the classes."""
+    folder = tmp_path / "labeled"
+    folder.mkdir()
+    rows = ["path,group,class"]
+    for seed in range(6):
+        kind = ("red", "blue")[seed % 2]
+        scene = Image.blend(drawing.scene(seed, size=(64, 48)), Image.new("RGB", (64, 48), kind), 0.7)
+        scene.save(folder / f"{seed}.png")
+        scene.resize((32, 24)).save(folder / f"{seed}-small.jpg")
+        rows += [f"{seed}.png,g{seed},{kind}", f"{seed}-small.jpg,g{seed},{kind}"]
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_labels__are_found_and_told_in_tables(labeled: Path) -> None:
+    out, err = run(labeled, *QUICK, "--ranking", "mean:1,tiny:3")
+    assert err == ""
+    head, rule, *rows = [line for line in out.split("All metrics")[0].splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in head.split("|")[2:-1]] == ["labeled, group", "labeled, class", "mean"]
+    assert set(rule) <= set("|-: ")
+    told = {row.split("|")[1].strip(): [float(cell) for cell in row.split("|")[2:-1]] for row in rows}
+    assert told.keys() == {"mean", "tiny", "mean:1,tiny:3", "random"}
+    assert told["tiny"][0] == 1
+    assert told["random"][0] == pytest.approx(sum(1 / rank for rank in range(1, 12)) / 11, abs=0.001)
+    assert all(told[name][2] > told["random"][2] for name in told.keys() - {"random"})
+    assert "What a picture costs" in out
+    assert "changed pictures" not in out
+
+
+def test_plain_pictures__are_changed(photos: Path, tmp_path: Path) -> None:
+    document = json.loads(run(photos, *QUICK, "--json", "-")[0])
+    (found,) = document["sets"]
+    assert (found["name"], found["pictures"], found["retrieval"], found["unreadable"]) == ("photos", 6, {}, {})
+    tiny = found["robustness"]["tiny"]
+    assert tiny["queries"] == 6
+    assert len(tiny["transforms"]) == 15
+    assert all(len(strengths) == 3 for strengths in tiny["transforms"].values())
+    resized = tiny["transforms"]["resize"][0]
+    assert resized == {"strength": "75 %", "copy-AP": 1, "copy-recall@1": 1}
+    assert document["costs"]["tiny"]["bytes"] == 104
+    assert document["costs"]["tiny"]["milliseconds"] > 0
+    assert document["means"]["tiny"]["copy-AP"] == tiny["copy-AP"]
+    assert {"date", "machine", "command"} < document.keys()
+    assert "recall@1 of 6 changed pictures among 6" in run(photos, *QUICK)[0]
+    assert "recall@1 of 2 changed pictures among 4" in run(photos, *QUICK, "--limit", 4, "--transforms", 2)[0]
+    assert "changed" not in run(photos, *QUICK, "--transforms", 0)[0]
+
+
+def test_labels_and_transforms__together(labeled: Path) -> None:
+    (found,) = json.loads(run(labeled, *QUICK, "--by", "class", "--transforms", 2, "--json", "-")[0])["sets"]
+    assert found["retrieval"].keys() == {"class"}
+    assert found["retrieval"]["class"]["tiny"]["queries"] == 12
+    assert found["robustness"]["tiny"]["queries"] == 2
+
+
+def test_files__are_written(labeled: Path, photos: Path, tmp_path: Path) -> None:
+    names = [tmp_path / name for name in ("figures.json", "figures.md", "figures.png", "misses.jpg")]
+    flags = ("--json", "--markdown", "--plot", "--misses")
+    out, _err = run(labeled, photos, *QUICK, *(part for pair in zip(flags, names, strict=True) for part in pair))
+    data, page, plot, sheet = names
+    assert [found["name"] for found in json.loads(data.read_text())["sets"]] == ["labeled", "photos"]
+    assert out in page.read_text()
+    assert "```sh\n" in page.read_text()
+    for path in (plot, sheet):
+        with Image.open(path) as image:
+            image.load()
+            assert min(image.size) > 200
+            assert len(image.convert("RGB").resize((200, 200)).getcolors(40_000) or []) > 20
+
+
+def test_defaults__are_all_built_in_methods_and_the_ranking(photos: Path) -> None:
+    document = json.loads(run(photos, "--limit", 2, "--transforms", 1, "--json", "-")[0])
+    assert document["costs"].keys() == set(BUILT_IN_METHODS)
+    assert document["means"].keys() - BUILT_IN_METHODS == {"embedding:0.93,color:0.07"}
+
+
+def test_floor__that_holds_is_silent_and_one_that_fails_is_named(labeled: Path, tmp_path: Path) -> None:
+    blend = ("--ranking", "tiny:1,mean:1")
+    run(labeled, *QUICK, *blend, "--floor", "tiny:mAP:0.5", "--floor", "tiny:1,mean:1:recall@10:0.5")
+    page = tmp_path / "page.md"
+    with pytest.raises(CommandError) as error:
+        run(labeled, *QUICK, "--floor", "tiny:mAP:0.5", "--floor", "mean:precision@10:0.9", "--markdown", page)
+    assert error.value.returncode == 1
+    assert "mean precision@10 is 0." in str(error.value)
+    assert "below the floor of 0.9" in str(error.value)
+    assert "tiny" not in str(error.value)
+    assert page.exists()
+    with pytest.raises(CommandError, match="tiny copy-AP was not measured"):
+        run(labeled, *QUICK, "--floor", "tiny:copy-AP:0.5")
+
+
+@pytest.mark.parametrize(
+    ("floor", "message"),
+    [
+        ("tiny", "is not of the form"),
+        ("tiny:mAP:x", "is not of the form"),
+        ("tiny:mAP:0.5.5", "is not of the form"),
+        ("color:mAP:0.5", "color is not evaluated; there are .*tiny"),
+        ("tiny:speed:0.5", "the metrics are mAP, precision@1"),
+    ],
+)
+def test_floor__that_makes_no_sense(photos: Path, floor: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        run(photos, *QUICK, "--floor", floor)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("path,kind\n0.png,a", "needs the columns path and group or class; it has path, kind"),
+        ("group,class\na,b", "needs the columns path"),
+        ("", "needs the columns path .* it has none"),
+        ("path,group\n", "names no pictures"),
+        ("path,group\n0.png,a\n9.png,a\n8.png,a", "names '9.png' and 1 more, which is not there"),
+        ("path,group\n../secret.png,a", "names '../secret.png' outside its folder"),
+        ("path,group\n/etc/hostname,a", "names '/etc/hostname' outside"),
+        ("path,group\n0.png,a\n0.png,b", "names '0.png' more than once"),
+        ("path,group\n,a", "which is not there"),
+        (b"path,group\n\xff.png,a", "no table in UTF-8"),
+    ],
+)
+def test_labels__that_are_wrong(photos: Path, table: str | bytes, message: str) -> None:
+    (photos.parent / "secret.png").touch()
+    (photos / "labels.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    with pytest.raises(CommandError, match=message):
+        run(photos, *QUICK)
+
+
+def test_labels__short_rows_and_a_byte_order_mark_are_no_trouble(photos: Path) -> None:
+    (photos / "labels.csv").write_text("\ufeffpath,group,class\n0.png,a\n1.png, a ,x\n2.png,b,x\n")
+    (found,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
+    assert {label: by["tiny"]["queries"] for label, by in found["retrieval"].items()} == {"group": 2, "class": 2}
+
+
+def test_labels__that_all_share_tell_nothing(photos: Path) -> None:
+    rows = [f"{seed}.png,{seed},thing" for seed in range(6)]
+    (photos / "labels.csv").write_text("\n".join(["path,group,class", *rows]))
+    (found,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
+    assert found["retrieval"] == {}
+    assert found["robustness"]["tiny"]["queries"] == 6
+
+
+def test_folder__that_is_missing_or_empty(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"nowhere is no folder\."):
+        run(tmp_path / "nowhere")
+    with pytest.raises(CommandError, match=r"holds neither labels\.csv nor pictures"):
+        run(tmp_path)
+
+
+def test_unreadable__is_told_and_skipped(photos: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("not looked at")
+    out, err = run(photos, *QUICK)
+    assert f"{photos / 'broken.jpg'}: This is not a picture" in err
+    assert f"1 pictures of {photos} can't be read" in err
+    assert "of 6 changed pictures among 6" in out
+    for path in photos.glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(CommandError, match="no picture to evaluate on"):
+        run(photos, *QUICK)
+
+
+def test_same_names__are_told_apart(photos: Path, tmp_path: Path) -> None:
+    other = fill(tmp_path / "other" / "photos", range(6, 9))
+    out, _err = run(photos, other, *QUICK)
+    assert f"{photos}: recall@1" in out
+    assert f"{other}: recall@1" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "Name the folders to evaluate on, or a --source"),
+        (("{photos}", "--source", "testapp.Picture.image"), "Name the folders to evaluate on, or a --source"),
+        (("{photos}", "--label", "title"), "--label is for a --source"),
+        (("{photos}", "--method", "nonsense"), "neither a built-in method"),
+        (("{photos}", *QUICK, "--ranking", "tiny"), "not of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:0"), "not of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:-1,mean:2"), "not of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:1,tiny:2"), "not of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:1,color:2"), "weighs methods that are not evaluated: color"),
+        (("{photos}", *QUICK, "--json", "{photos}/no/such"), "--json: there is no folder"),
+        (("{photos}", *QUICK, "--plot", "{photos}/a.xyz"), "--plot: the file's name must end in one of .png"),
+        (("{photos}", *QUICK, "--misses", "{photos}/a.xyz"), "--misses: the file's name must end in one of .png"),
+        (("{photos}", *QUICK, "--markdown", "{photos}"), "A file can't be written"),
+        (("{photos}", *QUICK, "--transforms", "0", "--plot", "{photos}/a.png"), "nothing to draw"),
+        (("{photos}", "--limit", "-1"), "--limit"),
+    ],
+)
+def test_arguments__that_make_no_sense(photos: Path, flags: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        run(*(flag.replace("{photos}", str(photos)) for flag in flags))
+
+
+def test_plot__without_matplotlib_says_what_to_install(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_similarity, "find_spec", lambda name: None)
+    with pytest.raises(CommandError, match=r"similar_images\[evaluate\]"):
+        run(photos, "--plot", photos / "plot.png")
+
+
+def test_without_a_plot__matplotlib_is_not_imported(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refusing(name: str, *args: Any, **kwargs: Any) -> Any:
+        assert not name.startswith("matplotlib")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refusing)
+    run(photos, *QUICK, "--misses", photos / "misses.png")
+
+
+def test_machine__is_told() -> None:
+    assert " cores (" in report.machine()
+
+
+class TestSource:
+    """Two shelves of three pictures each, one picture on none, one not indexed."""
+
+    pytestmark = pytest.mark.django_db
+
+    @pytest.fixture(autouse=True)
+    def _pictures(self, make_picture: Any, index_now: Any, configure: Any) -> None:
+        configure(METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}, "tests.methods.Sparse": {}})
+        configure(RANKING={"mean": 1, "bits": 1})
+        shelves = [Shelf.objects.create(name=name) for name in ("left", "right")]
+        for seed in range(6):
+            make_picture(seed, shelf=shelves[seed % 2], published=seed != 3)
+        make_picture(6)
+        index_now()
+        make_picture(7, shelf=shelves[0])
+
+    def evaluate(self, *flags: Any) -> tuple[dict[str, Any], str]:
+        out, err = run("--source", "testapp.Picture.image", "--json", "-", *flags)
+        return json.loads(out), err
+
+    def test_stored_signatures__by_any_label(self) -> None:
+        document, err = self.evaluate("--label", "shelf__name")
+        assert err == ""
+        (found,) = document["sets"]
+        assert (found["name"], found["pictures"], found["robustness"]) == ("testapp.Picture.image", 7, {})
+        by = found["retrieval"]["shelf__name"]
+        assert by.keys() == {"mean:1,bits:1", "mean", "bits", "sparse", "random"}
+        assert all(figures["queries"] == 6 for figures in by.values())
+        assert document["costs"]["bits"] == {"milliseconds": None, "bytes": 16}
+        (by_key,) = self.evaluate("--label", "shelf")[0]["sets"]
+        assert by_key["retrieval"]["shelf"]["mean"] == by["mean"]
+        assert "–" in run("--source", "testapp.Picture.image", "--label", "shelf")[0]
+
+    def test_figures__are_those_of_the_files(self, settings: Any, tmp_path: Path) -> None:
+        (found,) = self.evaluate("--label", "shelf")[0]["sets"]
+        rows = [
+            f"{Path(picture.image.name).name},{picture.shelf_id or ''}"
+            for picture in Picture.objects.order_by("pk")
+            if picture.title != "Scene 7"
+        ]
+        folder = Path(settings.MEDIA_ROOT) / "pictures"
+        (folder / "labels.csv").write_text("\n".join(["path,class", *rows]))
+        out, _err = run(folder, *OWN, "--json", "-")
+        by_file = json.loads(out)["sets"][0]["retrieval"]["class"]
+        for name in ("mean", "bits", "sparse", "random"):
+            assert by_file[name] == pytest.approx(found["retrieval"]["shelf"][name])
+
+    def test_missing_signatures__are_told_and_left_out(self) -> None:
+        Signature.objects.filter(method="bits").earliest("pk").delete()
+        document, err = self.evaluate("--label", "shelf")
+        assert err == "1 pictures are left out, for want of a current signature by bits.\n"
+        assert document["sets"][0]["pictures"] == 6
+        Signature.objects.filter(method="mean").update(version="old")
+        document, err = self.evaluate("--label", "shelf", "--method", "bits")
+        assert document["sets"][0]["pictures"] == 6
+        with pytest.raises(CommandError, match="no picture to evaluate on"):
+            self.evaluate("--label", "shelf")
+
+    def test_transforms__of_files_in_the_storage(self, tmp_path: Path) -> None:
+        first = Picture.objects.earliest("pk")
+        first.image.storage.delete(first.image.name)
+        document, err = self.evaluate("--method", "mean", "--misses", tmp_path / "misses.png")
+        assert document["sets"][0]["robustness"]["mean"]["queries"] == 6
+        assert err == f"{first.pk}: {first.image.name}: The file is missing in the storage.\n"
+        with Image.open(tmp_path / "misses.png") as sheet:
+            assert sheet.width > 1000
+        document, _err = self.evaluate("--label", "shelf", "--limit", 4, "--transforms", 0)
+        assert document["sets"][0]["pictures"] == 4
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            (("--source", "testapp.Picture.title"), "is not a source"),
+            (("--source", "nowhere"), "There is no model"),
+            (("--source", "testapp.Picture.image", "--label", "colour"), "--label: Cannot resolve keyword 'colour'"),
+        ],
+    )
+    def test_source_or_label__that_is_none(self, flags: tuple[str, ...], message: str) -> None:
+        with pytest.raises(CommandError, match=message):
+            run(*flags)
+
+
+@pytest.fixture
+def framed(tmp_path: Path) -> Path:
+    """Six scenes full of detail, each also turned and darker: a group that a mean color does not tell."""
+    folder = tmp_path / "framed"
+    folder.mkdir()
+    rows = ["path,group"]
+    for seed in range(6):
+        scene = textured(seed)
+        scene.save(folder / f"{seed}.png")
+        scene.rotate(90, expand=True).point(lambda level: level * 0.6).save(folder / f"{seed}-turned.png")
+        rows += [f"{seed}.png,g{seed}", f"{seed}-turned.png,g{seed}"]
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_rerank__is_measured_beside_the_blend(framed: Path) -> None:
+    blend = "mean:1,tiny:1"
+    flags = ("--ranking", blend, "--rerank", "keypoints", "--json", "-", "--floor", f"{blend} + keypoints:mAP:0.9")
+    (found,) = json.loads(run(framed, *QUICK, *flags)[0])["sets"]
+    by_group = found["retrieval"]["group"]
+    assert by_group[f"{blend} + keypoints"]["mAP"] == 1
+    assert by_group[blend]["mAP"] < 0.9
+    assert by_group.keys() == {blend, f"{blend} + keypoints", "mean", "tiny", "random"}
+
+
+def test_rerank__needs_pictures() -> None:
+    with pytest.raises(CommandError, match="--rerank reads pictures"):
+        run("--source", "testapp.Picture.image", "--rerank", "keypoints")
+
+
+def test_every__searches_with_fewer_pictures(labeled: Path) -> None:
+    (found,) = json.loads(run(labeled, *QUICK, "--every", 5, "--json", "-")[0])["sets"]
+    assert found["retrieval"]["group"]["tiny"]["queries"] == 3
+    with pytest.raises(CommandError, match="--every"):
+        run(labeled, "--every", 0)

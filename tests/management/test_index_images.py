@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.db import models
+from numpy.typing import NDArray
+
+from similar_images import registry
+from similar_images.indexing import notify, outbox
+from similar_images.management.commands.index_images import FAILURES_SHOWN, Command
+from similar_images.models import IndexedImage, Signature
+from tests import commands, drawing
+from tests.methods import Mean
+from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+
+MEAN = {"tests.methods.Mean": {}}
+
+
+class Brightness(Mean):
+    """A second quick method."""
+
+    name = "brightness"
+    dimensions = 1
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return super().compute(pixels).mean(keepdims=True)
+
+
+class Interrupted(Mean):
+    """Ctrl-C is pressed at the fourth picture."""
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if Mean.computed == 3:
+            raise KeyboardInterrupt
+        Mean.computed += 1
+        return pixels.mean((0, 1), dtype=np.float32) / 255
+
+
+@pytest.fixture(autouse=True)
+def wakes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every time that the workers are woken."""
+    called: list[int] = []
+    monkeypatch.setattr(notify, "notify_workers", lambda: called.append(1))
+    return called
+
+
+run = partial(commands.run, "index_images")
+
+
+def store(seed: int, name: str = "") -> str:
+    return default_storage.save(name or f"stored{seed}.png", drawing.file(seed))
+
+
+def unseen(count: int, start: int = 0) -> list[Picture]:
+    """Pictures that were written past the signals."""
+    return Picture.objects.bulk_create(
+        Picture(image=store(seed), title=f"Unseen {seed}") for seed in range(start, start + count)
+    )
+
+
+def statuses() -> dict[str, str]:
+    return dict(IndexedImage.objects.values_list("object_id", "status"))
+
+
+def record_of(item: models.Model) -> IndexedImage:
+    return IndexedImage.objects.get(source__model=item._meta.model_name, object_id=str(item.pk))
+
+
+def counts(indexed: int = 0, failed: int = 0, later: int = 0) -> str:
+    return f"{indexed} indexed, {failed} failed, {later} to be tried later.\n"
+
+
+# --- finding -----------------------------------------------------------------------------------------------------
+
+
+def test_sync__what_was_written_past_the_signals(make_picture: Any, index_now: Any, tmp_path: Path) -> None:
+    updated, kept, bare = make_picture(1), make_picture(2), Picture.objects.create()
+    index_now()
+    old = record_of(updated)
+    unseen(2)
+    Picture.objects.filter(pk=updated.pk).update(image=store(7))
+    UuidPicture.objects.bulk_create([UuidPicture(image=store(8))])
+    NamedPicture.objects.bulk_create([NamedPicture(name="Ö/1", image=store(9))])
+    Couple.objects.bulk_create([Couple(front=store(10), back=store(11)), Couple(front=store(12))])
+    fixture = tmp_path / "pictures.json"
+    fixture.write_text(
+        json.dumps([{"model": "testapp.picture", "pk": 999, "fields": {"image": store(13), "shelf": None}}])
+    )
+    call_command("loaddata", fixture, verbosity=0)
+    Mean.computed = 0
+    assert run("--sync") == (counts(indexed=9), "")
+    assert Mean.computed == 9
+    assert set(statuses().values()) == {"indexed"}
+    assert IndexedImage.objects.count() == Signature.objects.count() == 10
+    assert {"999", "Ö/1"} < statuses().keys()
+    assert not IndexedImage.objects.filter(source__model="picture", object_id=str(bare.pk)).exists()
+    new = record_of(updated)
+    assert new.file_name == "stored7.png"
+    assert new.sha256 != old.sha256
+    assert record_of(kept).attempts == 1
+
+
+def test_sync__again_does_nothing(wakes: list[int]) -> None:
+    unseen(2)
+    run("--sync")
+    assert run("--sync") == (counts(), "")
+    assert Mean.computed == 2
+    assert wakes == []
+
+
+def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, configure: Any) -> None:
+    monkeypatch.setattr(outbox, "WRITE_CHUNK", 3)
+    configure(METHODS=MEAN, BATCH_SIZE=2)
+    unseen(7)
+    UuidPicture.objects.bulk_create(UuidPicture(image=store(seed)) for seed in range(20, 27))
+    assert run("--sync")[0] == counts(indexed=14)
+    assert Signature.objects.count() == 14
+
+
+def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
+    unseen(5)
+    assert run() == ("5 pictures are due and queued for the workers.\n", "")
+    assert set(statuses().values()) == {"pending"}
+    assert (wakes, Mean.computed) == ([1], 0)
+
+
+def test_queue__wakes_nobody_for_nothing(wakes: list[int]) -> None:
+    assert run() == ("0 pictures are due and queued for the workers.\n", "")
+    assert wakes == []
+
+
+# --- options -----------------------------------------------------------------------------------------------------
+
+
+def test_model__only_these(wakes: list[int]) -> None:
+    (picture,) = unseen(1)
+    other = UuidPicture.objects.create(image=drawing.file(2))
+    couple = Couple.objects.bulk_create([Couple(front=store(3), back=store(4))])[0]
+    NamedPicture.objects.bulk_create([NamedPicture(name="named", image=store(5))])
+    assert run("--sync", "--model", "testapp.Picture")[0] == counts(indexed=1)
+    assert statuses() == {str(picture.pk): "indexed", str(other.pk): "pending"}
+    assert run("--sync", "--model", "testapp.couple", "--model", "testapp.UuidPicture")[0] == counts(indexed=3)
+    assert "named" not in statuses()
+    assert IndexedImage.objects.filter(object_id=str(couple.pk), source__model="couple").count() == 2
+    assert run("--model", "testapp.NamedPicture")[0].startswith("1 pictures are due")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model", "testapp.Nope"], r"There is no model 'testapp\.Nope'"),
+        (["--model", "nope"], r"There is no model 'nope'"),
+        (["--model", "testapp.Picture", "--model", "testapp.Unregistered"], r"Unregistered.* is not a source; call"),
+        (["--method", "nope"], r"No such method: nope\. There are mean\."),
+        (["--method", "mean", "--method", "color"], r"No such method: color\."),
+    ],
+)
+def test_wrong_option__is_named_and_nothing_done(args: list[str], message: str) -> None:
+    unseen(1)
+    Unregistered.objects.create(image=store(2))
+    with pytest.raises(CommandError, match=message):
+        run("--sync", *args)
+    assert not IndexedImage.objects.exists()
+
+
+def test_method__only_what_lacks_its_signature(configure: Any) -> None:
+    first, second = unseen(2)
+    run("--sync")
+    configure(METHODS={**MEAN, f"{__name__}.Brightness": {}})
+    Signature.objects.filter(record__object_id=str(first.pk)).delete()
+    assert run("--method", "mean")[0].startswith("1 pictures are due")
+    assert statuses() == {str(first.pk): "pending", str(second.pk): "indexed"}
+    assert run("--sync", "--method", "brightness")[0] == counts(indexed=2)
+    assert Signature.objects.filter(method="brightness").count() == 2
+    assert Signature.objects.filter(method="mean").count() == 2
+
+
+def test_sync__adds_the_signatures_of_a_new_method(configure: Any) -> None:
+    unseen(3)
+    run("--sync")
+    configure(METHODS={**MEAN, f"{__name__}.Brightness": {}})
+    assert run("--sync")[0] == counts(indexed=3)
+    assert Signature.objects.count() == 6
+
+
+def test_failed__is_tried_again_only_when_asked() -> None:
+    item = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
+    out, err = run("--sync")
+    assert out == counts(failed=1)
+    assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not a picture of a known format " + (
+        "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP).\n"
+    )
+    default_storage.delete(item.image.name)
+    default_storage.save(item.image.name, drawing.file(1))
+    assert run("--sync")[0] == counts()
+    assert run("--sync", "--failed") == (counts(indexed=1), "")
+
+
+def test_failed__names_a_number_of_them() -> None:
+    for number in range(FAILURES_SHOWN + 2):
+        Picture.objects.create(image=ContentFile(b"text", name=f"text{number}.png"))
+    out, err = run("--sync")
+    assert out == counts(failed=FAILURES_SHOWN + 2)
+    assert len(err.splitlines()) >= FAILURES_SHOWN
+
+
+def test_again__reads_what_is_indexed_already() -> None:
+    (item,) = unseen(1)
+    broken = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
+    run("--sync")
+    before = IndexedImage.objects.get(object_id=str(item.pk))
+    Path(item.image.path).write_bytes(drawing.encoded(drawing.scene(5)))
+    assert run("--sync")[0] == counts()
+    assert run("--sync", "--again")[0] == counts(indexed=1)
+    after = IndexedImage.objects.get(object_id=str(item.pk))
+    assert after.sha256 != before.sha256
+    assert after.revision != before.revision
+    assert statuses()[str(broken.pk)] == "failed"
+
+
+def test_again__only_of_the_model() -> None:
+    unseen(1)
+    UuidPicture.objects.create(image=drawing.file(2))
+    run("--sync")
+    assert run("--again", "--model", "testapp.UuidPicture")[0].startswith("1 pictures are due")
+    assert IndexedImage.objects.get(status="pending").source.model == "uuidpicture"
+
+
+def test_again__keeps_serving_meanwhile() -> None:
+    unseen(2)
+    run("--sync")
+    run("--again")
+    assert Signature.objects.count() == 2
+
+
+# --- stopping and starting again ---------------------------------------------------------------------------------
+
+
+def test_sync__interrupted_and_started_again(configure: Any) -> None:
+    unseen(6)
+    configure(METHODS={f"{__name__}.Interrupted": {}}, BATCH_SIZE=2)
+    with pytest.raises(KeyboardInterrupt):
+        run("--sync")
+    assert sorted(statuses().values()) == ["indexed"] * 2 + ["pending"] * 4
+    done = set(Signature.objects.values_list("pk", flat=True))
+    configure(METHODS=MEAN, BATCH_SIZE=2)
+    Mean.computed = 0
+    assert run("--sync")[0] == counts(indexed=4)
+    assert Mean.computed == 4
+    assert set(statuses().values()) == {"indexed"}
+    assert done < set(Signature.objects.values_list("pk", flat=True))
+
+
+def test_queue__interrupted_while_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
+    unseen(5)
+    chunks = outbox.enqueue_missing(registry.get_source(Picture))
+    assert next(chunks) == 2
+    chunks.close()
+    assert len(statuses()) == 2
+    assert run()[0].startswith("5 pictures are due")
+    assert len(statuses()) == 5
+
+
+# --- what it shows -----------------------------------------------------------------------------------------------
+
+
+def test_help__explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Command().run_from_argv(["manage.py", "index_images", "--help"])
+    text = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "Can be stopped and started again at any time." in text
+    for option, words in {
+        "--model app.Model": "Only this model's pictures; may be repeated.",
+        "--method NAME": "Only pictures that lack this method's signature.",
+        "--failed": "Also try again what failed.",
+        "--again": "Also read again what is indexed already.",
+        "--sync": "Index here and now, without Celery.",
+    }.items():
+        assert f"{option} {words}" in text
+
+
+@pytest.mark.parametrize("args", [[], ["--sync"]])
+def test_bar__none_where_stderr_is_no_terminal(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    unseen(2)
+    call_command("index_images", *args)
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert len(captured.out.splitlines()) == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, out = Terminal(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    unseen(2)
+    call_command("index_images", "--sync", verbosity=verbosity, stdout=out)
+    shown = terminal.getvalue()
+    if verbosity:
+        assert "finding: 2picture" in shown
+        assert "indexing: 100%" in shown
+        assert "2/2" in shown
+    else:
+        assert shown == ""
+    assert out.getvalue() == counts(indexed=2)
