@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from similar_images import signatures
+from similar_images import plugins
 from similar_images.evaluation.description import describe_items
 from similar_images.evaluation.labeled_images import Item, read_folder
 from similar_images.evaluation.retrieval import retrieve, searchable
@@ -37,7 +37,7 @@ def halves(items: list[Item]) -> tuple[list[Item], list[Item]]:
 
 def scores(items: list[Item], rankings: list[dict[str, float]]) -> Iterator[list[float]]:
     """The mAP by each ranking, for every label of a half."""
-    methods = {name: signatures.load_method(name, options) for name, options in SIMILAR_IMAGES["METHODS"].items()}
+    methods = {name: plugins.load_method(name, options) for name, options in SIMILAR_IMAGES["METHODS"].items()}
     described = describe_items(items, methods, 80_000_000)
     for label in ("class", "group"):
         labels = [item.labels.get(label, "") for item in described.items]

@@ -21,7 +21,7 @@ import cv2
 import django
 import numpy as np
 
-from similar_images import signatures
+from similar_images import plugins
 from similar_images.evaluation.description import decode_item, describe_items
 from similar_images.evaluation.labeled_images import Item, read_folder, sample_indices
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
@@ -122,8 +122,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200, help="of each label of each set")
     parser.add_argument("--method", action="append", help="default: those that are enabled")
     options = parser.parse_args()
-    enabled = signatures.enabled_methods()
-    methods = {name: enabled.get(name) or signatures.load_method(name, {}) for name in options.method or enabled}
+    enabled = plugins.enabled_methods()
+    methods = {name: enabled.get(name) or plugins.load_method(name, {}) for name in options.method or enabled}
     described = describe_items(read_folder(options.datasets / "copydetect"), methods, MAX_PIXELS)
     places = sample_indices(len(described.items), CHANGED)[:: options.every]
     tasks = []

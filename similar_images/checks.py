@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import conf, measures, ranking_presets, registry, signatures
+from . import conf, plugins, ranking_presets, registry
 from .indexing import notify
 
 SWEEP = "similar_images.tasks.sweep"
@@ -47,7 +47,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         hint = 'Write "app_label.Model.field", e.g. "catalog.Product.photo".'
         messages.append(Error(str(error), hint=hint, id="similar_images.E002"))
     try:
-        methods = signatures.enabled_methods()
+        methods = plugins.enabled_methods()
     except ImproperlyConfigured as error:
         return [*messages, Error(str(error), hint=KEYS_HINT, id="similar_images.E003")]
     for key, method in zip(conf.get().methods, methods.values(), strict=True):
@@ -194,7 +194,7 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 def check_measures(**kwargs: Any) -> list[CheckMessage]:
     try:
-        known = measures.available_measures()
+        known = plugins.available_measures()
     except ImproperlyConfigured as error:
         if conf.problems(getattr(settings, "SIMILAR_IMAGES", {})):
             return []  # told already

@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 
 from . import conf, registry
 from .imaging import decode, timeouts
-from .measures import select_measures
 from .measures.base import ComparisonImage, Measure, MeasureResult, Unavailable
+from .plugins import select_measures
 
 if TYPE_CHECKING:
     import numpy as np

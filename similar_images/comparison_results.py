@@ -125,7 +125,7 @@ def run_comparison(
         Incomparable: one of the two can't be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
-    comparison, files, drawn = timeouts.run_for_request(_compared, a, b, measures)
+    comparison, files, drawn = timeouts.run_for_request(conf.get().request_timeout, _compared, a, b, measures)
     token = secrets.token_urlsafe(32)
     kept = _kept(token, files)
 

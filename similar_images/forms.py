@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import comparison_results, conf, measures, registry, signatures
+from . import comparison_results, conf, plugins, registry
 from .imaging import decode
 from .ranking_presets import RANKING_PRESETS
 from .search import multi_query, plan
@@ -65,7 +65,7 @@ class OptionsForm(forms.Form):
         self.fields["min_similarity"].widget.attrs["placeholder"] = f"{copies.COPY_THRESHOLD:g}" if is_copy else 0
         choices: list[tuple[str, Any]] = [
             ("", gettext_lazy("everything")),
-            *((name, name) for name in signatures.enabled_methods()),
+            *((name, name) for name in plugins.enabled_methods()),
         ]
         self.fields["method"].widget = forms.Select(choices=choices)
         self.fields["method"].label = gettext_lazy("By")
@@ -271,7 +271,7 @@ class MeasuresInput(forms.CheckboxSelectMultiple):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
-        return list(measures.available_measures()) if names == ["all"] else names or list(conf.get().compare_measures)
+        return list(plugins.available_measures()) if names == ["all"] else names or list(conf.get().compare_measures)
 
 
 class CompareForm(forms.Form):
@@ -286,7 +286,7 @@ class CompareForm(forms.Form):
         self.request = request
         for name in ("a", "b"):
             self.fields[name].widget = PictureInput(attrs={"accept": "image/*"})
-        known, usual = measures.available_measures(), conf.get().compare_measures
+        known, usual = plugins.available_measures(), conf.get().compare_measures
         names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
         self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
         self.fields["measures"].initial = usual
@@ -299,7 +299,7 @@ class CompareForm(forms.Form):
 
     def clean_measures(self) -> list[str]:
         try:
-            return list(measures.select_measures(self.cleaned_data["measures"]))
+            return list(plugins.select_measures(self.cleaned_data["measures"]))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from . import conf, signatures
+from . import conf, plugins, signatures
 from .imaging import decode, timeouts
 from .signatures.embedding import Embedding
 
@@ -31,7 +31,9 @@ def labels(picture: decode.Readable, *, limit: int = 5) -> list[Label]:
         UnreadableImage: the file is no picture that can be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
-    return timeouts.run_for_request(_label, decode.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit)
+    return timeouts.run_for_request(
+        conf.get().request_timeout, _label, decode.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
+    )
 
 
 def _label(data: bytes, limit: int) -> list[Label]:
@@ -44,7 +46,7 @@ def _label(data: bytes, limit: int) -> list[Label]:
 
 
 def _network() -> Embedding:
-    methods = signatures.enabled_methods().values()
+    methods = plugins.enabled_methods().values()
     return next((method for method in methods if isinstance(method, Embedding) and method.classifies), _default())
 
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Count
 from django.http import HttpRequest
 
-from . import permissions, registry, signatures
+from . import permissions, plugins, registry
 from .indexing import versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
@@ -27,7 +27,7 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
     Staff counts all records; other visitors those of the objects that they may see.
     """
     staff = permissions.is_staff(request)
-    enabled = signatures.enabled_methods()
+    enabled = plugins.enabled_methods()
     ranking = rankings.resolve_weights()
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:

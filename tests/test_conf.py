@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
-from similar_images import conf, signatures
+from similar_images import conf, plugins
 
 WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ("MODELS", ["catalog.Product.photo", None, 1, {"testapp.Picture.image"}]),
@@ -157,9 +157,9 @@ def test_get__override_takes_effect_at_once(configure: Any) -> None:
 
 
 def test_enabled__override_takes_effect_at_once() -> None:
-    assert list(signatures.enabled_methods()) == ["embedding", "color"]
+    assert list(plugins.enabled_methods()) == ["embedding", "color"]
     with override_settings(SIMILAR_IMAGES={"METHODS": {"color": {"white_tolerance": 3}}}):
-        assert list(signatures.enabled_methods()) == ["color"]
-        narrow = signatures.enabled_methods()["color"].version
-    assert list(signatures.enabled_methods()) == ["embedding", "color"]
-    assert signatures.enabled_methods()["color"].version != narrow
+        assert list(plugins.enabled_methods()) == ["color"]
+        narrow = plugins.enabled_methods()["color"].version
+    assert list(plugins.enabled_methods()) == ["embedding", "color"]
+    assert plugins.enabled_methods()["color"].version != narrow

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import similar_images
-from similar_images import checks, conf, ranking_presets, signatures
+from similar_images import checks, conf, plugins, ranking_presets, signatures
 from similar_images.measures import verdict
 from similar_images.measures.base import ComparisonImage
 from similar_images.search import ranking
@@ -19,7 +19,7 @@ from tests.testapp.models import Picture
 def test_profiles__weigh_built_in_methods_and_their_weights_add_up(name: str) -> None:
     assert ranking_presets.RANKING_PRESETS[name].keys() <= signatures.BUILT_IN_METHODS.keys()
     assert sum(ranking_presets.RANKING_PRESETS[name].values()) == pytest.approx(1)
-    assert ranking.resolve_weights(ranking=name) == ranking_presets.resolve_preset(name, signatures.enabled_methods())
+    assert ranking.resolve_weights(ranking=name) == ranking_presets.resolve_preset(name, plugins.enabled_methods())
 
 
 def test_weights__are_those_of_the_enabled_methods() -> None:

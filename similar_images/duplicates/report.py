@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from PIL import Image
 
-from .. import conf, measures
+from .. import conf, plugins
 from ..imaging import decode
 from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
@@ -165,7 +165,7 @@ def _panel(folder: Path, finding: VerifiedPair, views: ImageCache) -> str:
     if (folder / name).exists():
         return name
     try:
-        picture = _explanation(measures.available_measures()[EXPLAINING[finding.kind]], finding, views)
+        picture = _explanation(plugins.available_measures()[EXPLAINING[finding.kind]], finding, views)
     except decode.INTERRUPTIONS:
         raise
     except Exception:  # the verdict stands without a picture

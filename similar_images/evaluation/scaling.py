@@ -25,7 +25,7 @@ from pgvector import Bit
 from pgvector.psycopg import register_vector
 from psycopg.types.numeric import Int8
 
-from .. import registry, signatures
+from .. import plugins, registry
 from ..indexing import hnsw, versions
 from ..models import IndexedImage, Mark, MethodVersion, Signature, Source
 from ..registry import ImageSource
@@ -110,7 +110,7 @@ class Timed:
 
 def run(records: int, queries: int, bar: Bar) -> Benchmark:
     """Make a source of so many records, and measure so many searches of every kind."""
-    methods = list(signatures.enabled_methods().values())
+    methods = list(plugins.enabled_methods().values())
     with own_source() as (source, connection):
         fill(source, methods, records, bar)
         with connection.cursor() as cursor:

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
-from .. import conf
-
 THREADS = 2
 
 Result = TypeVar("Result")
@@ -22,14 +20,14 @@ class SearchTimeout(Exception):
     """A picture or text to search with could not be described, or two pictures not compared, in time."""
 
 
-def run_for_request(work: Callable[..., Result], *args: Any) -> Result:
+def run_for_request(seconds: float, work: Callable[..., Result], *args: Any) -> Result:
     """Do what loads models, or looks at pictures, for one request.
 
     Raises:
-        SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+        SearchTimeout: it took longer than `seconds`.
     """
     try:
-        return run_with_timeout(conf.get().request_timeout, "requests", work, *args)
+        return run_with_timeout(seconds, "requests", work, *args)
     except TimeoutError:
         raise SearchTimeout(_("This took too long; try again later, or with a smaller picture.")) from None
 

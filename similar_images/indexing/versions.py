@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from .. import registry, signatures
+from .. import plugins, registry
 from ..models import WRITE_CHUNK, IndexedImage, MethodVersion, Projection, Signature, Source
 from ..registry import ImageSource
 from ..signatures import storage
@@ -31,14 +31,14 @@ Status = IndexedImage.Status
 
 def active_versions(source: ImageSource) -> dict[str, MethodSpec]:
     """What a source is searched by, by the name of the method; where nothing serves yet, what the setting says."""
-    methods: dict[str, MethodSpec] = dict(signatures.enabled_methods())
+    methods: dict[str, MethodSpec] = dict(plugins.enabled_methods())
     rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), is_active=True, name__in=methods)
     return methods | {row.name: row for row in rows}
 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
     """What a source is to be searched by: the methods of the setting, each through the projection that is on for it."""
-    methods = dict(signatures.enabled_methods())
+    methods = dict(plugins.enabled_methods())
     learned = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), projection__is_on=True)
     for row in learned.order_by("-projection_id"):
         method = instantiate(row)
@@ -49,7 +49,7 @@ def configured_methods(source: ImageSource) -> dict[str, Method]:
 
 def instantiate(form: MethodSpec) -> Method | None:
     """The method that makes signatures of this version; None where it can't be had any more."""
-    current = signatures.enabled_methods().get(form.name)
+    current = plugins.enabled_methods().get(form.name)
     if current and current.version == form.version:
         return current
     if not isinstance(form, MethodVersion):
@@ -80,7 +80,7 @@ def _projection(pk: int) -> Projection | None:
 def _rebuild_method(method_config: str, version: str) -> Method | None:
     try:
         key, options = json.loads(method_config)
-        method = signatures.load_method(key, options)
+        method = plugins.load_method(key, options)
         return method if method.version == version else None
     except (ImproperlyConfigured, TypeError, ValueError, OSError):
         return None
@@ -92,7 +92,7 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
 
     So a picture that comes while a new version is filled in is found at once, and after the switch.
     """
-    methods = {(method.name, method.version): method for method in signatures.enabled_methods().values()}
+    methods = {(method.name, method.version): method for method in plugins.enabled_methods().values()}
     rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
         register_versions()  # signatures of a version that nobody knows of would be no reason to wait for the next one
@@ -107,7 +107,7 @@ def register_versions() -> None:
     """Write down the versions of the setting. The first one of a method in a source serves at once."""
     for source in registry.sources():
         rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
-        for name, method in signatures.enabled_methods().items():
+        for name, method in plugins.enabled_methods().items():
             known = {row.version: row for row in rows if row.name == name}
             curve, method_config = [list(point) for point in method.curve], _plain(method.method_config)
             if row := known.get(method.version):
@@ -241,12 +241,12 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
     """
     for source in sources:
         source_id = Source.objects.id_of(source)
-        methods = (*signatures.enabled_methods().values(), *configured_methods(source).values())
+        methods = (*plugins.enabled_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.objects.filter(source_id=source_id):
             # The row goes first: what nobody knows of can't be switched to while its signatures go.
             if (row.name, row.version) not in current:
-                unused = Q(is_active=False) | ~Q(name__in=signatures.enabled_methods())
+                unused = Q(is_active=False) | ~Q(name__in=plugins.enabled_methods())
                 MethodVersion.objects.filter(unused, pk=row.pk).delete()
         known = current | set(MethodVersion.objects.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.objects.filter(source_id=source_id)

@@ -9,9 +9,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from similar_images import registry, signatures
+from similar_images import registry
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
+
+from .. import plugins
 
 
 def progress_bar(options: dict[str, Any], things: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
@@ -43,7 +45,7 @@ def sources_for_labels(models: Iterable[str] | None) -> list[ImageSource]:
 
 def methods_by_name(names: Collection[str] | None) -> dict[str, Method]:
     """The enabled methods of these names; all of them, where none is named."""
-    enabled = signatures.enabled_methods()
+    enabled = plugins.enabled_methods()
     if unknown := set(names or ()) - enabled.keys():
         raise CommandError(f"No such method: {', '.join(sorted(unknown))}. There are {', '.join(enabled)}.")
     return {name: enabled[name] for name in names or enabled}

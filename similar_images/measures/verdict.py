@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from django.utils.translation import gettext as _
 
-from .. import conf, ranking_presets, signatures
+from .. import conf, plugins, ranking_presets
 from .base import ComparisonImage
 from .geometry import keypoint_detection
 from .geometry.registered_pair import scaling
@@ -128,7 +128,7 @@ def judge_pair(
 
 def likeness(a: ComparisonImage, b: ComparisonImage) -> float:
     """The similarity that a search tells of the two, in percent, by SIMILAR_IMAGES["RANKING"]."""
-    methods = signatures.enabled_methods()
+    methods = plugins.enabled_methods()
     ranking = ranking_presets.resolve_preset(conf.get().ranking, methods)
     measures = {name: BySignature(methods[name]) for name, weight in ranking.items() if weight}
     return ranking_presets.fuse_scores(

@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from .. import conf, registry, signatures
+from .. import conf, plugins, registry
 from ..imaging import decode
 from ..models import IndexedImage, IndexedImageQuerySet
 from ..registry import ImageSource
@@ -234,7 +234,7 @@ def plan(
     if text is not None:
         shares = {rankings.text_method(method, ranking): 1.0}
     elif proof == "copy" and method is None and ranking is None:
-        shares = copies.copy_weights(signatures.enabled_methods())
+        shares = copies.copy_weights(plugins.enabled_methods())
     else:
         shares = rankings.resolve_weights(method, ranking)
     limit = conf.get().limit if limit is None else limit

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from .. import conf, signatures
+from .. import conf, plugins
 from ..imaging import decode, timeouts
 from ..indexing import versions
 from ..models import IndexedImage, MethodVersion
@@ -38,7 +38,7 @@ def describe_query(
 ) -> list[QueryVector]:
     """The signatures of a picture that is not stored, of a part of it, or of a text."""
     forms = versions.active_versions(source)
-    enabled = signatures.enabled_methods()
+    enabled = plugins.enabled_methods()
     methods = []
     for name in names:
         form, method = forms[name], versions.instantiate(forms[name])
@@ -46,7 +46,7 @@ def describe_query(
             # The version still serves the pictures that it described; here the new one must do.
             form = method = enabled[name]
         methods.append((form, method))
-    return timeouts.run_for_request(_describe, data, methods, box)
+    return timeouts.run_for_request(conf.get().request_timeout, _describe, data, methods, box)
 
 
 def _describe(data: bytes | str, methods: list[tuple[MethodSpec, Method]], box: decode.Box | None) -> list[QueryVector]:
@@ -91,7 +91,7 @@ def stored_query(
         forms: Iterable[Any] = MethodVersion.objects.raw(*sql.versions_sql(record, names))
     except EmptyResultSet:  # a queryset that can hold nothing
         return []
-    current = signatures.enabled_methods()
+    current = plugins.enabled_methods()
     found = {
         form.name: QueryVector(form, form.similarity, record_id=form.record_id)
         for form in forms

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
 
-from .. import conf, ranking_presets, signatures
+from .. import conf, plugins, ranking_presets
 
 Ranking = Mapping[str, float]
 
@@ -19,7 +19,7 @@ def resolve_weights(method: str | None = None, ranking: Ranking | str | None = N
     """
     if method is not None and ranking is not None:
         raise ValueError(_("Give either a method or a ranking, not both."))
-    enabled = signatures.enabled_methods()
+    enabled = plugins.enabled_methods()
     weights = (
         {method: 1.0}
         if method is not None
@@ -38,7 +38,7 @@ def resolve_weights(method: str | None = None, ranking: Ranking | str | None = N
 
 def text_methods() -> list[str]:
     """The names of the methods that a text can be searched by."""
-    return [name for name, method in signatures.enabled_methods().items() if method.takes_text]
+    return [name for name, method in plugins.enabled_methods().items() if method.takes_text]
 
 
 def text_method(method: str | None = None, ranking: Ranking | str | None = None) -> str:

@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image, ImageFile, PngImagePlugin
 
-from similar_images import signatures
+from similar_images import plugins
 from similar_images.indexing import outbox, versions, worker
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures.base import Method
@@ -651,7 +651,7 @@ def test_methods__real_ones_make_both_signatures(make_picture: Any, index_now: A
     configure(METHODS={"embedding": {}, "color": {}}, RANKING={"embedding": 1})
     make_picture(1)
     index_now()
-    methods = signatures.enabled_methods()
+    methods = plugins.enabled_methods()
     for signature in Signature.objects.all():
         method = methods[signature.method]
         assert signature.version == method.version

@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError
 
 import similar_images
-from similar_images import registry, signatures, status
+from similar_images import plugins, registry, signatures, status
 from similar_images.evaluation import projection_learning
 from similar_images.evaluation.description import describe_items
 from similar_images.evaluation.labeled_images import Item, read_folder
@@ -339,7 +339,7 @@ def test_command__says_what_to_install(monkeypatch: Any, configure: Any) -> None
 
 
 def test_can_project__dense_cosines_that_tell_no_low_detail() -> None:
-    can = {name for name in signatures.BUILT_IN_METHODS if can_project(signatures.load_method(name, {}))}
+    can = {name for name in signatures.BUILT_IN_METHODS if can_project(plugins.load_method(name, {}))}
     assert can == {"embedding"}
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from similar_images import measures
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage, Measure, reduce_to
 from similar_images.measures.drawing import canvas
 from tests.signatures.contract import HEAVY, PICTURES, draw
@@ -33,7 +33,7 @@ class MeasureContract:
 
     @pytest.fixture
     def measure(self) -> Measure:
-        return measures.load_measure(self.name, {})
+        return plugins.load_measure(self.name, {})
 
     def check(self, measure: Measure, a: np.ndarray, b: np.ndarray) -> None:
         reading = measure.measure(a, b)
@@ -59,12 +59,12 @@ class MeasureContract:
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL, b=SMALL)
     def test_measure__any_pixels(self, a: np.ndarray, b: np.ndarray) -> None:
-        self.check(measures.load_measure(self.name, {}), a, b)
+        self.check(plugins.load_measure(self.name, {}), a, b)
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL)
     def test_measure__a_picture_with_itself(self, a: np.ndarray) -> None:
-        measure = measures.load_measure(self.name, {})
+        measure = plugins.load_measure(self.name, {})
         reading = measure.measure(a, a.copy())
         assert reading.value == pytest.approx(measure.best, abs=self.tolerance)
         assert measure.similarity(reading) == pytest.approx(100, abs=0.1)
@@ -87,8 +87,8 @@ class MeasureContract:
     def test_making_and_checking__loads_nothing_heavy(self) -> None:
         code = (
             "import sys, django; django.setup()\n"
-            "from similar_images import measures\n"
-            f"measures.load_measure({self.name!r}, {{}}).check()\n"
+            "from similar_images import plugins\n"
+            f"plugins.load_measure({self.name!r}, {{}}).check()\n"
             f"print([name for name in {HEAVY!r} if name in sys.modules])"
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

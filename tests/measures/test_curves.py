@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from similar_images import measures
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from tests.datasets import DATASETS, PHOTOS, needs
 from tests.signatures.test_curves import recompressed
@@ -36,7 +36,7 @@ def photos() -> list[ComparisonImage]:
 
 def percents(name: str, pictures: list[ComparisonImage]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The similarities of re-encoded copies, and of random pairs."""
-    measure = measures.load_measure(name, {})
+    measure = plugins.load_measure(name, {})
     pairs = np.transpose(np.triu_indices(len(pictures), 1))
     chosen = np.random.default_rng(0).choice(pairs, PAIRS, replace=False)
     copies = [

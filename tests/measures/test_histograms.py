@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from similar_images import measures
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.signatures import color
 from similar_images.signatures.color import color_counts
@@ -39,7 +39,7 @@ def plain(red: int, green: int, blue: int) -> np.ndarray:
 
 
 def value(name: str, a: np.ndarray, b: np.ndarray) -> float:
-    return measures.load_measure(name, {}).measure(a, b).value
+    return plugins.load_measure(name, {}).measure(a, b).value
 
 
 def test_measure__equals_the_formulas() -> None:
@@ -69,7 +69,7 @@ def test_measure__counts_as_opencv_does(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("name", "disjoint"), [*zip(NAMES, [0, -2 / 214, 4, 1], strict=True)])
 def test_measure__disjoint(name: str, disjoint: float) -> None:
     """White and black fill two bins each, of 216."""
-    measure = measures.load_measure(name, {})
+    measure = plugins.load_measure(name, {})
     reading = measure.measure(WHITE, WHITE - 255)
     assert reading.value == pytest.approx(disjoint, abs=2e-4 if disjoint < 0 else 1e-6)
     assert measure.similarity(reading) == pytest.approx(0, abs=0.1)
@@ -77,7 +77,7 @@ def test_measure__disjoint(name: str, disjoint: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_measure__white_is_ignored(name: str) -> None:
-    measure = measures.load_measure(name, {})
+    measure = plugins.load_measure(name, {})
     red, wide, blue = (
         np.pad(plain(*rgb), ((n, n), (n, n), (0, 0)), constant_values=255)
         for rgb, n in (((200, 20, 30), 20), ((200, 20, 30), 60), ((20, 30, 200), 20))
@@ -88,7 +88,7 @@ def test_measure__white_is_ignored(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_measure__blank(name: str) -> None:
-    measure = measures.load_measure(name, {})
+    measure = plugins.load_measure(name, {})
     assert measure.measure(WHITE, np.full((9, 5, 3), 255, np.uint8)).value == pytest.approx(measure.best, abs=1e-6)
     assert measure.similarity(measure.measure(WHITE, plain(200, 20, 30))) == pytest.approx(0, abs=0.1)
 
@@ -100,5 +100,5 @@ def test_compare__counts_the_colors_of_a_picture_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(histograms, "color_counts", lambda *args: calls.append(args) or color_counts(*args))
     a, b = ComparisonImage(plain(200, 20, 30)), ComparisonImage(plain(20, 30, 200))
     for name in NAMES:
-        measures.load_measure(name, {}).compare(a, b)
+        plugins.load_measure(name, {}).compare(a, b)
     assert len(calls) == 2

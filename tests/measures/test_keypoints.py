@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from similar_images import measures
+from similar_images import measures, plugins
 from similar_images.measures.base import ComparisonImage, Measure, Unavailable, reduce_to
 from similar_images.measures.geometry import keypoint_detection
 from similar_images.measures.keypoints import MAX_KEYPOINTS, KeypointMeasure
@@ -30,7 +30,7 @@ class KeypointsContract(MeasureContract):
     is_symmetric = False  # the nearest points are looked for in the first picture, for those of the second
 
     def test_measure__a_picture_with_itself(self) -> None:  # not of any pixels: where there are no points, none match
-        measure = measures.load_measure(self.name, {})
+        measure = plugins.load_measure(self.name, {})
         for pixels in PHOTOS.values():
             assert measure.measure(pixels, pixels.copy()).value > 0.9
 
@@ -89,7 +89,7 @@ class TestRootSift(KeypointsContract):
     def test_measure__at_least_as_good_as_sift(self) -> None:
         proven = {
             kind: sum(
-                measures.load_measure(f"keypoints-{kind}", {}).measure(pixels, turned(pixels)).details["proven"]
+                plugins.load_measure(f"keypoints-{kind}", {}).measure(pixels, turned(pixels)).details["proven"]
                 for pixels in PHOTOS.values()
             )
             for kind in ("sift", "rootsift")
@@ -102,12 +102,12 @@ class TestSurf(KeypointsContract):
 
     def test_check__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("similar_images.measures.keypoints.find_spec", lambda name: None)
-        assert "pip install similar_images[compare]" in measures.load_measure(self.name, {}).check()[0]
+        assert "pip install similar_images[compare]" in plugins.load_measure(self.name, {}).check()[0]
 
     def test_measure__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "mahotas.features", None)
         with pytest.raises(Unavailable, match="mahotas"):
-            measures.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
+            plugins.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
 
 
 class TestKaze(KeypointsContract):
@@ -121,7 +121,7 @@ class TestAkaze(KeypointsContract):
         monkeypatch.delattr(cv2, "AKAZE_create", raising=False)
         monkeypatch.delattr(cv2.xfeatures2d, "AKAZE_create", raising=False)
         with pytest.raises(Unavailable, match="no AKAZE"):
-            measures.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
+            plugins.load_measure(self.name, {}).measure(PHOTOS["coffee"], PHOTOS["chelsea"])
 
 
 class TestOrb(KeypointsContract):
@@ -143,13 +143,13 @@ def test_mirrored_points__are_those_of_the_mirror_image() -> None:
     [{"matching": "cross-check"}, {"matching": "distance", "distance": 0.3}, {"proof": "ransac"}, {"ratio": 0.9}],
 )
 def test_options__prove_a_copy(options: dict[str, object]) -> None:
-    measure = measures.load_measure("keypoints-rootsift", options)
+    measure = plugins.load_measure("keypoints-rootsift", options)
     assert measure.measure(PHOTOS["coffee"], turned(PHOTOS["coffee"])).details["proven"] > 50
     assert measure.measure(PHOTOS["coffee"], PHOTOS["chelsea"]).details["proven"] == 0
 
 
 def test_options__fewer_points() -> None:
-    measure = measures.load_measure("keypoints-orb", {"points": 50})
+    measure = plugins.load_measure("keypoints-orb", {"points": 50})
     assert measure.measure(PHOTOS["coffee"], PHOTOS["coffee"]).details["points"] == [50, 50]
 
 
@@ -207,7 +207,5 @@ def test_prove__the_same_every_time() -> None:
 
 def test_keypoints__names() -> None:
     assert [
-        name
-        for name in measures.available_measures()
-        if isinstance(measures.available_measures()[name], KeypointMeasure)
+        name for name in plugins.available_measures() if isinstance(plugins.available_measures()[name], KeypointMeasure)
     ] == sorted(NAMES, key=list(measures.BUILT_IN_MEASURES).index)

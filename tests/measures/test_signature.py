@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from similar_images import measures, signatures
+from similar_images import plugins, signatures
 from similar_images.measures.base import ComparisonImage, Unavailable
 from tests.signatures.contract import distance, draw, stored
 
 
 @pytest.mark.parametrize("name", [name for name in signatures.BUILT_IN_METHODS if name != "palette"])
 def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
-    measure = measures.available_measures()[name]
-    method = signatures.load_method(name, {})
+    measure = plugins.available_measures()[name]
+    method = plugins.load_method(name, {})
     a, b = draw(300, 400), draw(200, 220, seed=1)
     expected = distance(method, *(stored(method.compute(pixels)) for pixels in (a, b)))
     reading = measure.measure(a, b)
@@ -23,13 +23,13 @@ def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
 
 @pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_measure__a_picture_with_itself(name: str) -> None:
-    measure = measures.available_measures()[name]
+    measure = plugins.available_measures()[name]
     view = ComparisonImage(draw(300, 400))
     assert measure.similarity(measure.measure(view, view)) > 99.9
 
 
 def test_measure__blank_picture_is_nobodys_match() -> None:
-    measure = measures.available_measures()["kaze"]
+    measure = plugins.available_measures()["kaze"]
     reading = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
     assert reading.details["low_detail"]
     assert measure.similarity(reading) == 0
@@ -37,12 +37,12 @@ def test_measure__blank_picture_is_nobodys_match() -> None:
 
 def test_available__without_what_a_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("similar_images.imaging.opencv.declares_feature", lambda feature: feature != "KAZE")
-    measures.available_measures.cache_clear()
+    plugins.available_measures.cache_clear()
     try:
-        measure = measures.available_measures()["kaze"]
+        measure = plugins.available_measures()["kaze"]
         assert "no KAZE: install opencv-contrib" in measure.check()[0]
         with pytest.raises(Unavailable, match="no KAZE"):
             measure.measure(draw(60, 80), draw(60, 80))
-        assert "ahash" in measures.available_measures()
+        assert "ahash" in plugins.available_measures()
     finally:
-        measures.available_measures.cache_clear()
+        plugins.available_measures.cache_clear()

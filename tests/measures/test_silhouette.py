@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage.metrics import hausdorff_distance
 
-from similar_images import measures
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.silhouette import FRAME, contours, normalize_outline, outline_points, silhouette_mask
 
@@ -35,7 +35,7 @@ def points(pixels: np.ndarray) -> np.ndarray:
 
 
 def value(a: np.ndarray, b: np.ndarray) -> float:
-    return measures.load_measure("silhouette", {}).measure(a, b).value
+    return plugins.load_measure("silhouette", {}).measure(a, b).value
 
 
 @pytest.mark.parametrize("other", [shape(CROSS, 300, 200, 90), noise(300, 400), noise(90, 50, seed=3)])
@@ -52,7 +52,7 @@ def test_measure__moved_and_scaled_beats_another() -> None:
     star = shape(STAR, 200, 200, 150)
     moved = shape(STAR, 380, 110, 70)
     assert value(star, moved) < 0.02 < 0.1 < value(star, shape(CROSS, 200, 200, 150))
-    measure = measures.load_measure("silhouette", {})
+    measure = plugins.load_measure("silhouette", {})
     assert measure.similarity(measure.measure(star, moved)) > 85
 
 
@@ -84,7 +84,7 @@ def test_silhouette__on_an_uneven_ground() -> None:
 @pytest.mark.parametrize("paper", [0, 128, 255])
 def test_measure__blank(paper: int) -> None:
     blank = np.full((50, 70, 3), paper, np.uint8)
-    measure = measures.load_measure("silhouette", {})
+    measure = plugins.load_measure("silhouette", {})
     assert measure.measure(blank, np.full((9, 9, 3), 255, np.uint8)).value == 0
     reading = measure.measure(blank, shape(STAR, 200, 200, 150))
     assert reading.value == measure.worst

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.data import astronaut, chelsea
 from skimage.metrics import structural_similarity
 
-from similar_images import measures
+from similar_images import measures, plugins
 from similar_images.measures import structure
 from similar_images.measures.base import ComparisonImage, Unavailable
 from similar_images.measures.geometry.registered_pair import register_pair, scaling
@@ -38,7 +38,7 @@ class TestSsim(MeasureContract):
         gray = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (a, b)]
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
         expected, likeness = structural_similarity(*gray, full=True, **options)
-        reading = measures.load_measure("ssim", {}).measure(a, b)
+        reading = plugins.load_measure("ssim", {}).measure(a, b)
         assert reading.value == pytest.approx(expected, abs=1e-4)
         np.testing.assert_allclose(reading.evidence[1][5:-5, 5:-5], likeness[5:-5, 5:-5], atol=1e-3)
 
@@ -98,7 +98,7 @@ class TestExactBlocks(MeasureContract):
         assert reading.value == (reading.details["read"] - 1) / 64
 
     def test_one_block_differs__is_found(self) -> None:
-        measure = measures.load_measure("exact-blocks", {"blocks": 4, "tolerance": 1})
+        measure = plugins.load_measure("exact-blocks", {"blocks": 4, "tolerance": 1})
         a = draw(80, 120)
         b = a.copy()
         b[20:40, 90:120] = 255 - b[20:40, 90:120]
@@ -112,7 +112,7 @@ class TestExactBlocks(MeasureContract):
         cut = [pixels.reshape(blocks, 96 // blocks, blocks, 120 // blocks, 3).mean((1, 3)) for pixels in (a, b)]
         worst = np.abs(cut[0] - cut[1]).max()
         for tolerance, same in ((worst + 1e-6, True), (worst - 1e-6, False)):
-            reading = measures.load_measure("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
+            reading = plugins.load_measure("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
             assert (reading.value == 1) is same
 
     def test_reencoded__has_no_block_that_differs(self, measure: measures.Measure) -> None:

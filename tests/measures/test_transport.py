@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import linprog
 
-from similar_images import measures
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.transport import EmdColor, transport
 from similar_images.signatures.color import palette
@@ -91,7 +91,7 @@ def test_transport__of_nothing() -> None:
 
 def test_emd_color__equals_the_linear_programme() -> None:
     pictures = skimage.data.chelsea(), skimage.data.coffee()
-    reading = measures.load_measure("emd-color", {}).measure(*pictures)
+    reading = plugins.load_measure("emd-color", {}).measure(*pictures)
     (a, first), (b, second) = (palette(p, 6) for p in (ComparisonImage(p).pixels for p in pictures))
     first, second = shares(first), shares(second)
     cost = np.linalg.norm(a[:, None].astype(float) - b, axis=2)
@@ -103,7 +103,7 @@ def test_emd_color__equals_the_linear_programme() -> None:
 def test_emd_gray__equals_the_linear_programme() -> None:
     """Of the whole grids: what both have in common may move, too."""
     pictures = skimage.data.chelsea(), skimage.data.coffee()
-    reading = measures.load_measure("emd-gray", {}).measure(*pictures)
+    reading = plugins.load_measure("emd-gray", {}).measure(*pictures)
     x, y = np.meshgrid(np.arange(16), np.arange(16))
     cost = np.hypot(np.subtract.outer(x.ravel(), x.ravel()), np.subtract.outer(y.ravel(), y.ravel())) / np.hypot(15, 15)
     dark = []
@@ -119,7 +119,7 @@ def test_emd_color__tells_what_became_what() -> None:
     a, b = np.zeros((2, 40, 40, 3), np.uint8)
     a[:], a[:10] = (200, 0, 0), (0, 0, 200)
     b[:], b[:10] = (210, 10, 0), (0, 10, 210)
-    flow = measures.load_measure("emd-color", {}).measure(a, b).details["flow"]
+    flow = plugins.load_measure("emd-color", {}).measure(a, b).details["flow"]
     assert flow == [
         {"from": "#c80000", "to": "#d20a00", "share": 75.0},
         {"from": "#0000c8", "to": "#000ad2", "share": 25.0},
@@ -127,7 +127,7 @@ def test_emd_color__tells_what_became_what() -> None:
 
 
 def test_emd_color__a_small_change_of_hue_costs_less() -> None:
-    measure = measures.load_measure("emd-color", {})
+    measure = plugins.load_measure("emd-color", {})
     red, orange, green = (
         np.full((20, 20, 3), np.multiply(colorsys.hsv_to_rgb(hue, 0.9, 0.8), 255), np.uint8) for hue in (0, 0.05, 0.3)
     )
@@ -136,7 +136,7 @@ def test_emd_color__a_small_change_of_hue_costs_less() -> None:
 
 def test_emd_color__farthest_is_the_worst() -> None:
     blue, green = (np.full((9, 9, 3), color, np.uint8) for color in ((0, 0, 255), (0, 255, 0)))
-    measure = measures.load_measure("emd-color", {})
+    measure = plugins.load_measure("emd-color", {})
     assert measure.measure(blue, green).value == pytest.approx(measure.worst, abs=0.05)
 
 
@@ -144,7 +144,7 @@ def test_emd_gray__a_dark_spot_moves() -> None:
     """By 7 cells to the right and 7 down, a third of the diagonal and more."""
     a, b = np.full((2, 160, 160, 3), 255, np.uint8)
     a[20:40, 20:40] = b[90:110, 90:110] = 0
-    reading = measures.load_measure("emd-gray", {}).measure(a, b)
+    reading = plugins.load_measure("emd-gray", {}).measure(a, b)
     spot = 4 * 255 / (256 + 4 * 255)
     assert reading.value == pytest.approx(spot * 7 / 15, abs=1e-6)
     assert reading.details["moved"] == pytest.approx(100 * spot, abs=0.1)
@@ -153,7 +153,7 @@ def test_emd_gray__a_dark_spot_moves() -> None:
 
 @pytest.mark.parametrize("name", ["emd-color", "emd-gray"])
 def test_measure__blank_against_itself_and_a_picture(name: str) -> None:
-    measure = measures.load_measure(name, {})
+    measure = plugins.load_measure(name, {})
     assert measure.measure(WHITE, WHITE[:9]).value == pytest.approx(0, abs=1e-4)
     assert measure.measure(WHITE, drawn(60, 80)).value > 0
 

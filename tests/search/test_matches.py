@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
-from similar_images import registry, signatures
+from similar_images import plugins, registry
 from similar_images.imaging import timeouts
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.models import IndexedImage, Signature
@@ -343,7 +343,7 @@ def test_match__title_url_and_image(make_picture: Any, index_now: Any) -> None:
 
 @given(distance=st.floats(0, 10), more=st.floats(0, 10))
 def test_similarity__is_a_percentage_and_never_rises_with_distance(distance: float, more: float) -> None:
-    for method in signatures.enabled_methods().values():
+    for method in plugins.enabled_methods().values():
         assert 100 >= method.similarity(distance) >= method.similarity(distance + more) >= 0
         assert method.similarity(0) == 100
 

@@ -14,7 +14,7 @@ from django.test import override_settings
 from PIL import Image
 
 import similar_images
-from similar_images import conf, registry, signatures
+from similar_images import conf, plugins, registry
 from similar_images.imaging.decode import MissingFile, UnreadableImage
 from similar_images.models import IndexedImage
 from similar_images.search import multi_query, near_duplicates
@@ -215,7 +215,7 @@ def test_pairs__are_what_a_search_by_one_of_them_says(make_picture: Any, index_n
     items = [make_picture(seed) for seed in (1, 2, 3, 1)]
     index_now()
     records = dict(IndexedImage.objects.values_list("object_id", "pk"))
-    source, forms = registry.get_source(Picture), dict(signatures.enabled_methods())
+    source, forms = registry.get_source(Picture), dict(plugins.enabled_methods())
     likeness = near_duplicates.pair_similarities(source, forms, list(records.values()))
     assert len(likeness) == 6
     for item in items:
@@ -229,7 +229,7 @@ def test_pairs__are_what_a_search_by_one_of_them_says(make_picture: Any, index_n
 
 @pytest.mark.parametrize("similarity", [0, 12.5, 60, 84.2, 99, 100])
 def test_reach__is_the_distance_of_a_similarity(similarity: float) -> None:
-    for method in signatures.enabled_methods().values():
+    for method in plugins.enabled_methods().values():
         assert method.similarity(distance_from_similarity(method.curve, similarity)) == pytest.approx(
             similarity, abs=1e-6
         )

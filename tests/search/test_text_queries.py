@@ -12,7 +12,7 @@ from django.core.management.base import SystemCheckError
 from PIL import Image
 
 import similar_images
-from similar_images import signatures
+from similar_images import plugins
 from similar_images.models import Signature
 from tests import drawing, encoders
 from tests.testapp.models import Couple, Picture
@@ -113,7 +113,7 @@ def test_text__in_one_of_two_fields(shop: dict[str, Picture], index_now: Any) ->
 def test_text__own_curve(shop: dict[str, Picture]) -> None:
     """The percentage of a text is told by the curve for texts."""
     (match,) = similar_images.similar_to(text="red blue", model=Picture, queryset=Picture.objects.filter(title="red"))
-    method = signatures.enabled_methods()["clip"]
+    method = plugins.enabled_methods()["clip"]
     distance = float(1 - method.compute_text("red blue") @ method.compute(drawing_of("red")))
     assert 0.3 < distance < 0.7
     assert match.similarity == pytest.approx(method.text_similarity(distance), abs=0.2)
@@ -288,4 +288,4 @@ def test_check__a_method_under_several_names(configure: Any) -> None:
     methods = {"color": {}, "light": {"class": "color", "white_tolerance": 30}, "all": {"class": "tests.methods.Mean"}}
     configure(METHODS=methods, RANKING={"color": 1, "light": 1, "all": 0.5})
     call_command("check")
-    assert [method.name for method in signatures.enabled_methods().values()] == ["color", "light", "all"]
+    assert [method.name for method in plugins.enabled_methods().values()] == ["color", "light", "all"]

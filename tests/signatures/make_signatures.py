@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from similar_images import signatures
+from similar_images import plugins, signatures
 from tests import drawing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SEEDS = (1, 2)
 
 def compute(name: str) -> list[Value]:
     """The signatures of two drawn pictures."""
-    method = signatures.load_method(name, {})
+    method = plugins.load_method(name, {})
     return [method.compute(np.array(drawing.scene(seed, size=(320, 240)))) for seed in SEEDS]
 
 
@@ -38,7 +38,7 @@ def text(value: Value) -> Any:
 
 if __name__ == "__main__":
     made = {
-        name: {"version": signatures.load_method(name, {}).version, "values": [text(value) for value in compute(name)]}
+        name: {"version": plugins.load_method(name, {}).version, "values": [text(value) for value in compute(name)]}
         for name in signatures.BUILT_IN_METHODS
     }
     FILE.write_text(json.dumps(made, indent=0) + "\n")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import similar_images
-from similar_images import signatures
+from similar_images import plugins, signatures
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures import storage
 from similar_images.signatures.color import palette, palette_distance
@@ -48,11 +48,11 @@ def test_every_method__is_stored_and_searched_as_it_was_computed(
     index_now()
     assert IndexedImage.objects.filter(status="indexed").count() == 8
     values = {
-        (s.record.object_id, s.method): getattr(s, storage.column_name(signatures.enabled_methods()[s.method]))
+        (s.record.object_id, s.method): getattr(s, storage.column_name(plugins.enabled_methods()[s.method]))
         for s in Signature.objects.select_related("record")
     }
     assert len(values) == 8 * len(signatures.BUILT_IN_METHODS)
-    for name, method in signatures.enabled_methods().items():
+    for name, method in plugins.enabled_methods().items():
         here = stored(method.compute(np.array(drawing.scene(1))))
         matches = similar_images.similar_to(item, method=name)
         assert (matches[0].object, matches[0].similarity) == (twin, 100.0)

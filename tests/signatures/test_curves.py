@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from similar_images import signatures
+from similar_images import plugins, signatures
 from similar_images.conf import Conf
 from similar_images.signatures.distances import SignatureArray, similarities_from_distances
 from tests.datasets import PHOTOS, needs
@@ -32,7 +32,7 @@ def photos() -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_percents_are_equally_strict(photos: list[NDArray[np.uint8]], name: str) -> None:
     """Of 44,850 pairs of photos of different things, as many get 70, and 30, by one method as by any other."""
-    method = signatures.load_method(name, {})
+    method = plugins.load_method(name, {})
     originals = SignatureArray(method, [method.compute(photo) for photo in photos])
     copies = SignatureArray(method, [method.compute(recompressed(photo)) for photo in photos[:100]])
     pairs = np.concatenate(list(originals.distances(originals)))[np.triu_indices(COUNT, 1)]
@@ -50,7 +50,7 @@ def test_the_default_ranking_tells_copies_from_strangers(photos: list[NDArray[np
     ranking = Conf().ranking
     copies, strangers = np.zeros(len(photos)), np.zeros(len(photos) * (len(photos) - 1) // 2)
     for name, weight in ranking.items():
-        method = signatures.load_method(name, {})
+        method = plugins.load_method(name, {})
         originals = SignatureArray(method, [method.compute(photo) for photo in photos])
         changed = SignatureArray(method, [method.compute(recompressed(photo)) for photo in photos])
         share = weight / sum(ranking.values())

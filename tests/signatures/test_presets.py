@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from similar_images import signatures
+from similar_images import plugins
 from similar_images.signatures.embedding import Embedding, onnx_model, preprocess
 from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS, Encoder
 from tests import encoders
@@ -513,11 +513,11 @@ def test_checking_opens_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_class__gives_a_name_of_choice(folder: Path) -> None:
     options = {"class": "embedding", **PLAIN, "file": encoders.image_encoder(folder / "named.onnx")}
-    method = signatures.load_method("my-encoder_2", options)
+    method = plugins.load_method("my-encoder_2", options)
     assert (method.name, type(method)) == ("my-encoder_2", Embedding)
     assert Embedding.name == "embedding"
     assert "class" in options
-    own = signatures.load_method("average", {"class": "tests.methods.Mean"})
+    own = plugins.load_method("average", {"class": "tests.methods.Mean"})
     assert (own.name, own.version) == ("average", "1")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from similar_images import signatures
+from similar_images import plugins, signatures
 
 from .contract import distance, stored
 from .make_signatures import FILE, compute, text
@@ -44,7 +44,7 @@ def read(kept: Any, is_bits: bool) -> Value:
 @pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
 def test_signature__is_that_of_before_or_the_version_is_another(name: str) -> None:
     """Processors round differently, which may move a value or a bit; a change of the method moves more."""
-    method = signatures.load_method(name, {})
+    method = plugins.load_method(name, {})
     assert KEPT[name]["version"] == method.version, "a new version: run python -m tests.signatures.make_signatures"
     near = next(d for d, percent in method.curve[1:] if percent <= 70) / 20
     for kept, value in zip(KEPT[name]["values"], compute(name), strict=True):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from similar_images import signatures
+from similar_images import plugins, signatures
 from similar_images.imaging import decode
 from similar_images.signatures.distances import SignatureArray
 from similar_images.signatures.trim import trim_border
@@ -81,7 +81,7 @@ def decoded(image: Image.Image) -> np.ndarray:
 
 
 def similarity(name: str, a: np.ndarray, b: np.ndarray, **options: bool) -> float:
-    method = signatures.load_method(name, options)
+    method = plugins.load_method(name, options)
     one, other = (SignatureArray(method, [method.compute(pixels)]) for pixels in (a, b))
     return method.similarity(float(next(one.distances(other))[0, 0]))
 
@@ -100,15 +100,15 @@ def test_cut_out__is_the_same_on_white_wherever_it_lies(name: str) -> None:
 
 
 def test_trim__is_a_version_of_its_own_of_the_same_method() -> None:
-    plain, trim = signatures.load_method("color", {}), signatures.load_method("color", {"trim": True})
+    plain, trim = plugins.load_method("color", {}), plugins.load_method("color", {"trim": True})
     assert trim.name == plain.name
     assert trim.version == f"{plain.version}-trim1"
     assert isinstance(trim, type(plain))
     assert trim.method_config == ("color", {"trim": True})
-    assert signatures.load_method("color", {"trim": False}).version == plain.version
-    assert all(len(signatures.load_method(name, {"trim": True}).version) <= 64 for name in signatures.BUILT_IN_METHODS)
+    assert plugins.load_method("color", {"trim": False}).version == plain.version
+    assert all(len(plugins.load_method(name, {"trim": True}).version) <= 64 for name in signatures.BUILT_IN_METHODS)
 
 
 def test_trim__nonsense_is_told() -> None:
     with pytest.raises(ImproperlyConfigured, match="trim must be True or False"):
-        signatures.load_method("color", {"trim": "yes"})
+        plugins.load_method("color", {"trim": "yes"})

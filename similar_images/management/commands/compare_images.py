@@ -13,7 +13,7 @@ from typing import Any, get_args
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import comparison, conf, signatures
+from similar_images import comparison, conf
 from similar_images.duplicates import collection, report, verification
 from similar_images.duplicates.candidates import find_candidate_pairs
 from similar_images.duplicates.collection import SCAN_CACHE_NAME, ImageCollection
@@ -22,6 +22,8 @@ from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
 from similar_images.management.base import methods_by_name, progress_bar, source_by_label
 from similar_images.measures.verdict import VerdictKind
+
+from ... import plugins
 
 METHODS = ("embedding", "color", "phash")
 """What puts candidates forward: the first what was cropped or recolored, the second what was turned, the third both."""
@@ -206,10 +208,10 @@ class Command(BaseCommand):
         files = collection.list_image_files(options["paths"][0])
         if not files:
             raise CommandError(f"{options['paths'][0]} holds no pictures.")
-        enabled = signatures.enabled_methods()
+        enabled = plugins.enabled_methods()
         try:
             names = options["method"] or METHODS
-            methods = [enabled[name] if name in enabled else signatures.load_method(name, {}) for name in names]
+            methods = [enabled[name] if name in enabled else plugins.load_method(name, {}) for name in names]
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         pictures, problems = [], []
@@ -224,7 +226,7 @@ class Command(BaseCommand):
 
     def _stored(self, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
         source = source_by_label(options["source"])
-        enabled = signatures.enabled_methods()
+        enabled = plugins.enabled_methods()
         methods = methods_by_name(options["method"] or [name for name in METHODS if name in enabled])
         found, lacking = collection.source_collection(source, list(methods.values()))
         if lacking:

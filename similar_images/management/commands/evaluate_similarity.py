@@ -29,6 +29,8 @@ from similar_images.imaging.opencv import single_core
 from similar_images.management.base import progress_bar, source_by_label
 from similar_images.signatures.base import Method
 
+from ... import plugins
+
 TRANSFORMED = 100
 """Pictures without labels that are changed, where the caller does not say."""
 
@@ -153,14 +155,14 @@ class Command(BaseCommand):
 
     def _methods(self, options: dict[str, Any]) -> dict[str, Method]:
         """By name, those that are asked for: of the setting where it has them, otherwise with default options."""
-        enabled = signatures.enabled_methods()
+        enabled = plugins.enabled_methods()
         names = options["method"] or (
             enabled if options["source"] else dict.fromkeys([*enabled, *signatures.BUILT_IN_METHODS])
         )
         methods: dict[str, Method] = {}
         for name in names:
             try:
-                method = enabled[name] if name in enabled else signatures.load_method(name, {})
+                method = enabled[name] if name in enabled else plugins.load_method(name, {})
             except ImproperlyConfigured as error:
                 if options["method"]:
                     raise CommandError(str(error)) from error
@@ -176,7 +178,7 @@ class Command(BaseCommand):
             if lacking := {name for weights in rankings for name in weights} - methods.keys():
                 raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
         else:
-            usual = ranking_presets.resolve_preset(conf.get().ranking, signatures.enabled_methods())
+            usual = ranking_presets.resolve_preset(conf.get().ranking, plugins.enabled_methods())
             rankings = [{name: weight for name, weight in usual.items() if weight}]
             rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
         return {

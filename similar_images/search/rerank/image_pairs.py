@@ -47,7 +47,7 @@ def compare_candidates(
                 results[one.candidate.record_id] = compare(view, other, one)
 
     try:
-        timeouts.run_for_request(work)
+        timeouts.run_for_request(conf.get().request_timeout, work)
     except timeouts.SearchTimeout:
         logger.warning("A search of %s had no time to compare all pictures that it found.", source.label)
     return dict(results)
