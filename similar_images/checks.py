@@ -34,7 +34,7 @@ def register() -> None:
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
-    problems = conf.problems(getattr(settings, "SIMILAR_IMAGES", {}))
+    problems = conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {}))
     if problems:
         return [Error(problem, hint=KEYS_HINT, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
@@ -196,7 +196,7 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
     try:
         known = plugins.available_measures()
     except ImproperlyConfigured as error:
-        if conf.problems(getattr(settings, "SIMILAR_IMAGES", {})):
+        if conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {})):
             return []  # told already
         return [Error(str(error), hint=KEYS_HINT, id="similar_images.E009")]
     messages: list[CheckMessage] = [

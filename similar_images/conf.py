@@ -1,12 +1,15 @@
-"""The setting SIMILAR_IMAGES: a dict of the keys below, in upper case, over these defaults."""
+"""The setting SIMILAR_IMAGES: a dict whose keys are the fields of `Conf` in upper case."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -15,168 +18,247 @@ from django.dispatch import receiver
 
 from .ranking_presets import RANKING_PRESETS
 
+MAX_WEIGHT = 1_000_000
+"""Greatest weight of a method in a ranking; only the ratio of weights counts."""
+
+
+def is_valid_ranking(weights: Mapping[Any, Any]) -> bool:
+    """Check that names have weights from 0 to MAX_WEIGHT, at least one of them positive."""
+    are_numbers = all(isinstance(weight, (int, float)) and 0 <= weight <= MAX_WEIGHT for weight in weights.values())
+    return are_numbers and any(weights.values()) and all(isinstance(name, str) for name in weights)
+
+
+def _has_named_options(entries: Mapping[Any, Any]) -> bool:
+    return all(isinstance(name, str) and isinstance(options, dict) for name, options in entries.items())
+
+
+def _validate_methods(methods: Mapping[Any, Any]) -> str | None:
+    if methods and _has_named_options(methods):
+        return None
+    return "must name at least one method, each with a dict of options, e.g. {'embedding': {}}"
+
+
+def _validate_measures(measures: Mapping[Any, Any]) -> str | None:
+    return None if _has_named_options(measures) else "must map names to dicts of options, e.g. {'ssim': {}}"
+
+
+def _validate_measure_names(names: Any) -> str | None:
+    if names and all(isinstance(name, str) for name in names):
+        return None
+    return "must name at least one measure, e.g. ['ssim']"
+
+
+def _validate_ranking(ranking: Mapping[Any, Any] | str) -> str | None:
+    if isinstance(ranking, str):
+        return None if ranking in RANKING_PRESETS else f"must be a ranking preset ({', '.join(RANKING_PRESETS)})"
+    if is_valid_ranking(ranking):
+        return None
+    return f"must have weights between 0 and {MAX_WEIGHT:,}, at least one of them positive"
+
+
+def key_field(
+    default: Any,
+    *,
+    help: str,  # noqa: A002 - as in argparse and Django's fields
+    minimum: float | None = None,
+    above: float | None = None,
+    validate: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """Declare a key of the setting as a field of `Conf`.
+
+    Args:
+        default: the value of a project that does not set the key; copied for every instance.
+        help: what the key does, with its unit, for the docs.
+        minimum: the least number allowed.
+        above: a number that the value must be greater than.
+        validate: a function that returns what is wrong with a value of the right type, worded to follow its name.
+    """
+    metadata = {"default": default, "help": help, "minimum": minimum, "above": above, "validate": validate}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: copy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conf:
-    models: list[str] | tuple[str, ...] | dict[str, Any] = ()
-    """Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path."""
+    """Values of every key; the only declaration of their types, defaults and bounds."""
 
-    methods: dict[str, dict[str, Any]] = field(default_factory=lambda: {"embedding": {}, "color": {}})
-    """Signatures to make of every picture: built-in name or dotted path → options; or any name → options with "class",
-    which is one of these."""
-
-    ranking: dict[str, float | int] | str = field(default_factory=lambda: {"embedding": 0.93, "color": 0.07})
-    """Weights of the methods in a similarity, of which only the ratio counts; or a profile's name (see profiles.py)."""
-
-    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Options of measures, and measures of your own: built-in name or dotted path → options; or any name → options with
-    "class", which is one of these."""
-
-    compare_measures: list[str] | tuple[str, ...] = (
-        "alignment",
-        "keypoints-rootsift",
-        "ssim",
-        "intersection",
-        "emd-color",
-        "embedding",
-        "phash",
+    models: list[str] | tuple[str, ...] | dict[str, Any] = key_field(
+        (),
+        help='Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path.',
     )
-    """Measures that the page and REST compare two pictures by, when no others are asked for."""
+    methods: dict[str, dict[str, Any]] = key_field(
+        {"embedding": {}, "color": {}},
+        help="Methods that compute the signatures of every image: built-in name or dotted path → options; or any name "
+        '→ options with "class", which is one of these.',
+        validate=_validate_methods,
+    )
+    ranking: dict[str, int | float] | str = key_field(
+        {"embedding": 0.93, "color": 0.07},
+        help="Weights of the methods in a similarity, of which only the ratio counts; or the name of a ranking preset.",
+        validate=_validate_ranking,
+    )
+    measures: dict[str, dict[str, Any]] = key_field(
+        {},
+        help="Options of measures, and measures of your own: built-in name or dotted path → options; or any name → "
+        'options with "class", which is one of these.',
+        validate=_validate_measures,
+    )
+    compare_measures: list[str] | tuple[str, ...] = key_field(
+        ("alignment", "keypoints-rootsift", "ssim", "intersection", "emd-color", "embedding", "phash"),
+        help="Measures by which the page and the REST API compare two images when a request names none.",
+        validate=_validate_measure_names,
+    )
+    compare_timeout: int | float = key_field(
+        5, above=0, help="Seconds after which a single measure of a comparison is abandoned."
+    )
+    compare_cache: str = key_field(
+        "default",
+        help="Alias of the Django cache that keeps the visual explanations of a comparison, for ten minutes.",
+    )
+    limit: int = key_field(12, minimum=1, help="Number of matches when the caller gives no limit.")
+    max_limit: int = key_field(
+        100, minimum=1, help="Maximum number of matches that a page or REST request may ask for."
+    )
+    near_duplicate_threshold: int | float = key_field(
+        85,
+        above=0,
+        help="Similarity in percent from which two matches count as near-duplicates and are shown as one. A value "
+        "above 100 turns this off.",
+    )
+    max_bytes: int = key_field(50 * 2**20, minimum=1, help="Maximum size of an image file in bytes; larger ones fail.")
+    max_pixels: int = key_field(80_000_000, minimum=1, help="Maximum width × height of an image; larger ones fail.")
+    search_max_bytes: int = key_field(
+        10 * 2**20, minimum=1, help="As MAX_BYTES, for an image that a visitor searches with or compares."
+    )
+    search_max_pixels: int = key_field(
+        25_000_000, minimum=1, help="As MAX_PIXELS, for an image that a visitor searches with or compares."
+    )
+    request_timeout: int | float = key_field(
+        10,
+        above=0,
+        help="Seconds after which a request is answered with an error instead of more work: a search by an uploaded "
+        "image, the verification of copies, a comparison, labels.",
+    )
+    hnsw_min_rows: int = key_field(
+        5_000,
+        minimum=1,
+        help="Minimum number of signatures per source and method before an HNSW index is built; smaller sources are "
+        "searched exactly.",
+    )
+    batch_size: int = key_field(32, minimum=1, help="Number of images that one task indexes.")
+    claim_timeout: int | float = key_field(
+        300, above=0, help="Seconds before images claimed by an unresponsive worker are handed to another one."
+    )
+    max_attempts: int = key_field(
+        5,
+        minimum=1,
+        help="Number of attempts at an image that crashes the worker or fails in an unexpected way.",
+    )
+    queue: str | None = key_field(None, help="Celery queue of the tasks; None is the project's default queue.")
 
-    compare_timeout: float | int = 5
-    """Seconds after which one measure of two pictures is given up."""
 
-    compare_cache: str = "default"
-    """The alias of Django's cache that keeps the pictures which explain a comparison, for ten minutes."""
+@dataclass(frozen=True)
+class Key:
+    """One key of the setting, as checks and docs need it."""
 
-    limit: int = 12
-    """Matches when a caller names no limit."""
+    name: str
+    types: tuple[type[Any], ...]
+    default: Any
+    help: str
+    minimum: float | None
+    above: float | None
+    validate: Callable[[Any], str | None] | None
 
-    max_limit: int = 100
-    """The most matches that a page or a REST call may ask for."""
+    @property
+    def type_names(self) -> str:
+        """The types of a value in words: "int or float"."""
+        return " or ".join("None" if type_ is NoneType else type_.__name__ for type_ in self.types)
 
-    near_duplicate_threshold: float | int = 85
-    """Similarity, in percent, from which two matches count as near copies, which come as one; none do above 100."""
+    @property
+    def bounds(self) -> str:
+        """The least value in words, "at least 1" or "above 0"; empty without one."""
+        if self.minimum is not None:
+            return f"at least {self.minimum}"
+        return "" if self.above is None else f"above {self.above}"
 
-    max_bytes: int = 50 * 2**20
-    """Files above this size are not read."""
-
-    max_pixels: int = 80_000_000
-    """Pictures above this width × height are not decoded."""
-
-    search_max_bytes: int = 10 * 2**20
-    """The same bound as max_bytes, for a picture that a visitor searches with or compares."""
-
-    search_max_pixels: int = 25_000_000
-    """The same bound as max_pixels, for a picture that a visitor searches with or compares."""
-
-    request_timeout: float | int = 10
-    """Seconds after which a search by an uploaded picture, or a comparison of two, is given up."""
-
-    hnsw_min_rows: int = 5_000
-    """Signatures of a source from which on it is searched by an approximate index (HNSW)."""
-
-    batch_size: int = 32
-    """Pictures that one task takes."""
-
-    claim_timeout: float | int = 300
-    """Seconds after which a worker that took a picture and said nothing more is given up."""
-
-    max_attempts: int = 5
-    """Times that a picture which stops the worker, or fails in an unforeseen way, is tried."""
-
-    queue: str | None = None
-    """Celery queue of the tasks; None is the project's default queue."""
+    def find_problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value, worded to follow its name; None where nothing is."""
+        if not isinstance(value, self.types) or isinstance(value, bool):
+            return f"must be {self.type_names}, not {value!r}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"must be a finite number, not {value!r}"
+        is_too_small = self.minimum is not None and value < self.minimum
+        if is_too_small or (self.above is not None and value <= self.above):
+            return f"must be {self.bounds}, not {value!r}"
+        return self.validate(value) if self.validate else None
 
 
-KEYS = {spec.name.upper(): spec for spec in fields(Conf)}
-_TYPES: dict[str, tuple[type, ...]] = {
-    "MODELS": (list, tuple, dict),
-    "METHODS": (dict,),
-    "RANKING": (dict, str),
-    "REQUEST_TIMEOUT": (int, float),
-    "NEAR_DUPLICATE_THRESHOLD": (int, float),
-    "MEASURES": (dict,),
-    "COMPARE_MEASURES": (list, tuple),
-    "COMPARE_TIMEOUT": (int, float),
-    "COMPARE_CACHE": (str,),
-    "CLAIM_TIMEOUT": (int, float),
-    "QUEUE": (str, type(None)),
-}
+def _runtime_types(annotation: Any) -> tuple[type, ...]:
+    """Return the classes of an annotation that `isinstance` takes: `list[str] | None` → (list, NoneType)."""
+    parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return tuple(get_origin(part) or part for part in parts)
 
 
-def problems(setting: Any) -> list[str]:
-    """Say in a sentence each what is wrong with a value of SIMILAR_IMAGES."""
+def _describe_keys() -> dict[str, Key]:
+    annotations = get_type_hints(Conf)
+    return {
+        spec.name.upper(): Key(name=spec.name.upper(), types=_runtime_types(annotations[spec.name]), **spec.metadata)
+        for spec in fields(Conf)
+    }
+
+
+KEYS: Mapping[str, Key] = MappingProxyType(_describe_keys())
+"""Every key of the setting, in the order of the docs."""
+
+RENAMED_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "COMPARE_BY": "COMPARE_MEASURES",
+        "FOLD_FROM": "NEAR_DUPLICATE_THRESHOLD",
+        "INDEX_FROM": "HNSW_MIN_ROWS",
+        "LEASE": "CLAIM_TIMEOUT",
+        "SEARCH_TIMEOUT": "REQUEST_TIMEOUT",
+    }
+)
+"""Keys of former versions and what they are called now; refused, as two names for one thing would have to be ranked."""
+
+
+def find_problems(setting: Any) -> list[str]:
+    """Return a sentence for everything that is wrong with a value of SIMILAR_IMAGES."""
     if not isinstance(setting, Mapping):
         return ["SIMILAR_IMAGES must be a dict."]
-    found = [problem for key, value in setting.items() if (problem := _problem(key, value))]
-    if not found and setting.get("LIMIT", Conf.limit) > setting.get("MAX_LIMIT", Conf.max_limit):
-        found.append("SIMILAR_IMAGES['LIMIT'] is above SIMILAR_IMAGES['MAX_LIMIT'].")
-    return found
+    problems = [
+        f"SIMILAR_IMAGES[{name!r}] {problem}."
+        for name, value in setting.items()
+        if (problem := KEYS[name].find_problem(value) if name in KEYS else _describe_unknown_key(name))
+    ]
+    if not problems and setting.get("LIMIT", Conf.limit) > setting.get("MAX_LIMIT", Conf.max_limit):
+        problems.append("SIMILAR_IMAGES['LIMIT'] is above SIMILAR_IMAGES['MAX_LIMIT'].")
+    return problems
 
 
-def _problem(key: Any, value: Any) -> str | None:
-    name = f"SIMILAR_IMAGES[{key!r}]"
-    if key not in KEYS:
-        return f"{name} is not a known key; known are {', '.join(sorted(KEYS))}."
-    types = _TYPES.get(key, (int,))
-    if not isinstance(value, types) or isinstance(value, bool):
-        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
-        return f"{name} must be {expected}, not {value!r}."
-    if isinstance(value, (int, float)) and not 0 < value < math.inf:
-        return f"{name} must be above 0, not {value!r}."
-    if key == "METHODS" and not is_methods(value):
-        return f"{name} must name at least one method, each with a dict of options, e.g. {{'embedding': {{}}}}."
-    if key == "MEASURES" and not _are_named_options(value):
-        return f"{name} must be a dict from names to dicts of options, e.g. {{'ssim': {{}}}}."
-    if key == "COMPARE_MEASURES" and not _are_names(value):
-        return f"{name} must name at least one measure, e.g. ['ssim']."
-    if key == "RANKING" and isinstance(value, str):
-        return None if value in RANKING_PRESETS else f"{name} names no profile; there are {', '.join(RANKING_PRESETS)}."
-    if key == "RANKING" and not is_ranking(value):
-        return (
-            f"{name} must give at least one method a weight above 0, and none a negative one, or one above a million."
-        )
-    return None
-
-
-def is_methods(methods: Any) -> bool:
-    """Whether these are methods with their options, and at least one."""
-    return bool(methods) and _are_named_options(methods)
-
-
-def _are_named_options(entries: Any) -> bool:
-    return all(isinstance(name, str) and isinstance(entries[name], dict) for name in entries)
-
-
-def _are_names(names: Any) -> bool:
-    return bool(names) and all(isinstance(name, str) for name in names)
-
-
-HEAVIEST = 1e6
-"""The greatest weight of a method in a ranking."""
-
-
-def is_ranking(weights: Any) -> bool:
-    """Whether these are weights: none negative or above HEAVIEST, and one above 0."""
-    numbers = all(isinstance(weight, (int, float)) and 0 <= weight <= HEAVIEST for weight in weights.values())
-    return numbers and any(weights.values()) and all(isinstance(name, str) for name in weights)
+def _describe_unknown_key(name: Any) -> str:
+    if name in RENAMED_KEYS:
+        return f"is now called {RENAMED_KEYS[name]!r}"
+    if similar := get_close_matches(str(name).upper(), KEYS, n=1):
+        return f"is not a known key. Did you mean {similar[0]!r}? Known keys: {', '.join(sorted(KEYS))}"
+    return f"is not a known key. Known keys: {', '.join(sorted(KEYS))}"
 
 
 @lru_cache(maxsize=1)
 def get() -> Conf:
-    """The setting in force.
+    """Return the setting in force, defaults included.
 
     Raises:
         ImproperlyConfigured: a key or value is wrong; the message names it.
     """
     setting = getattr(settings, "SIMILAR_IMAGES", {})
-    if wrong := problems(setting):
-        raise ImproperlyConfigured(" ".join(wrong))
-    return Conf(**{key.lower(): value for key, value in setting.items()})
+    if problems := find_problems(setting):
+        raise ImproperlyConfigured(" ".join(problems))
+    return Conf(**{name.lower(): value for name, value in setting.items()})
 
 
 @receiver(setting_changed)
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_conf_cache(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
         get.cache_clear()

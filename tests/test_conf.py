@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -81,9 +82,89 @@ def test_check__every_wrong_key_at_once() -> None:
     ):
         call_command("check")
     assert str(failed.value).count("similar_images.E001") == 3
-    assert "SIMILAR_IMAGES['LIMIT'] must be above 0, not 0." in str(failed.value)
+    assert "SIMILAR_IMAGES['LIMIT'] must be at least 1, not 0." in str(failed.value)
     assert "SIMILAR_IMAGES['CLAIM_TIMEOUT'] must be int or float, not 'x'." in str(failed.value)
-    assert "SIMILAR_IMAGES['COLOUR'] is not a known key; known are BATCH_SIZE, CLAIM_TIMEOUT," in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key. Known keys: BATCH_SIZE, CLAIM_TIMEOUT," in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ({"LIMIT": None}, "['LIMIT'] must be int, not None."),
+        ({"LIMIT": 1.5}, "['LIMIT'] must be int, not 1.5."),
+        ({"QUEUE": 1}, "['QUEUE'] must be str or None, not 1."),
+        ({"MODELS": 1}, "['MODELS'] must be list or tuple or dict, not 1."),
+        ({"CLAIM_TIMEOUT": 0}, "['CLAIM_TIMEOUT'] must be above 0, not 0."),
+        ({"CLAIM_TIMEOUT": float("inf")}, "['CLAIM_TIMEOUT'] must be a finite number, not inf."),
+        (
+            {"METHODS": {}},
+            "['METHODS'] must name at least one method, each with a dict of options, e.g. {'embedding': {}}.",
+        ),
+        ({"MEASURES": {"ssim": 1}}, "['MEASURES'] must map names to dicts of options, e.g. {'ssim': {}}."),
+        ({"COMPARE_MEASURES": []}, "['COMPARE_MEASURES'] must name at least one measure, e.g. ['ssim']."),
+        ({"RANKING": {}}, "['RANKING'] must have weights between 0 and 1,000,000, at least one of them positive."),
+        ({"RANKING": "shop"}, "['RANKING'] must be a ranking preset (product, photo, logo, copy)."),
+    ],
+    ids=repr,
+)
+def test_find_problems__says_what_is_expected(setting: dict[str, Any], problem: str) -> None:
+    assert conf.find_problems(setting) == [f"SIMILAR_IMAGES{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FOLD_FROM", "NEAR_DUPLICATE_THRESHOLD"),
+        ("INDEX_FROM", "HNSW_MIN_ROWS"),
+        ("LEASE", "CLAIM_TIMEOUT"),
+        ("COMPARE_BY", "COMPARE_MEASURES"),
+        ("SEARCH_TIMEOUT", "REQUEST_TIMEOUT"),
+    ],
+)
+def test_check__names_the_new_key_of_a_renamed_one(old: str, new: str) -> None:
+    """Also with a value that was right: a key that is silently ignored would change what the site does."""
+    with (
+        override_settings(SIMILAR_IMAGES={old: conf.KEYS[new].default}),
+        pytest.raises(SystemCheckError, match=rf"E001\) SIMILAR_IMAGES\['{old}'\] is now called '{new}'\."),
+    ):
+        call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("LIMITS", "LIMIT"), ("limit", "LIMIT"), ("METHOD", "METHODS"), ("near_duplicates", "NEAR_DUPLICATE_THRESHOLD")],
+)
+def test_find_problems__suggests_the_nearest_key(wrong: str, near: str) -> None:
+    (problem,) = conf.find_problems({wrong: 1})
+    assert problem.startswith(f"SIMILAR_IMAGES[{wrong!r}] is not a known key. Did you mean '{near}'? Known keys: ")
+
+
+@pytest.mark.parametrize("value", [1, conf.MAX_WEIGHT])
+def test_is_valid_ranking__weights_up_to_a_million(value: float) -> None:
+    assert conf.is_valid_ranking({"embedding": value, "color": 0})
+    assert not conf.is_valid_ranking({"embedding": value, "color": 1_000_001})
+
+
+@pytest.mark.parametrize("preset", ["product", "photo", "logo", "copy"])
+def test_find_problems__a_ranking_may_be_a_preset(preset: str) -> None:
+    assert conf.find_problems({"RANKING": preset}) == []
+
+
+def test_keys__say_what_the_docs_need() -> None:
+    assert list(conf.KEYS) == [field.name.upper() for field in dataclasses.fields(conf.Conf)]
+    claim_timeout, queue = conf.KEYS["CLAIM_TIMEOUT"], conf.KEYS["QUEUE"]
+    assert (claim_timeout.type_names, claim_timeout.default, claim_timeout.bounds) == ("int or float", 300, "above 0")
+    assert claim_timeout.help.startswith("Seconds before images claimed by an unresponsive worker")
+    assert (queue.type_names, queue.default, queue.bounds) == ("str or None", None, "")
+    assert conf.KEYS["BATCH_SIZE"].bounds == "at least 1"
+    for key in conf.KEYS.values():
+        assert key.help.endswith("."), key.name
+        assert getattr(conf.Conf(), key.name.lower()) == key.default
+
+
+def test_conf__instances_share_no_mutable_default() -> None:
+    assert conf.Conf().ranking == conf.Conf().ranking
+    assert conf.Conf().ranking is not conf.Conf().ranking
 
 
 @pytest.mark.parametrize("setting", [{"LIMIT": 101}, {"MAX_LIMIT": 11}, {"LIMIT": 8, "MAX_LIMIT": 7}], ids=repr)
@@ -133,7 +214,7 @@ def test_check__right_values(setting: dict[str, Any]) -> None:
 
 
 def test_defaults__are_valid() -> None:
-    assert conf.problems({name: getattr(conf.Conf(), name.lower()) for name in conf.KEYS}) == []
+    assert conf.find_problems({name: getattr(conf.Conf(), name.lower()) for name in conf.KEYS}) == []
 
 
 def test_get__without_the_setting(settings: Any) -> None:

@@ -33,8 +33,8 @@ def test_weights__are_those_of_the_enabled_methods() -> None:
 
 def test_setting__takes_a_profile_and_refuses_another_name(configure: Any) -> None:
     configure(RANKING="photo")
-    assert conf.problems({"RANKING": "photo"}) == []
-    assert "product, photo, logo, copy" in conf.problems({"RANKING": "nonsense"})[0]
+    assert conf.find_problems({"RANKING": "photo"}) == []
+    assert "product, photo, logo, copy" in conf.find_problems({"RANKING": "nonsense"})[0]
     assert ranking.resolve_weights() == {"embedding": 0.95, "color": 0.05}
     view = ComparisonImage(drawing_pixels(1))
     assert verdict.likeness(view, view) == pytest.approx(100)

@@ -29,7 +29,7 @@ def resolve_weights(method: str | None = None, ranking: Ranking | str | None = N
         if name not in enabled:
             message = _("There is no method “%(name)s” here; there are: %(known)s.")
             raise ValueError(message % {"name": name, "known": ", ".join(enabled)})
-    if not conf.is_ranking(weights):
+    if not conf.is_valid_ranking(weights):
         raise ValueError(
             _("A ranking gives at least one method a weight above 0, and none a negative one, or one above a million.")
         )

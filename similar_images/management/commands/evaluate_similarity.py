@@ -321,7 +321,7 @@ def _ranking(text: str) -> dict[str, float]:
         weights = {name.strip(): float(weight) for name, _colon, weight in pairs}
     except ValueError:
         weights = {}
-    if not conf.is_ranking(weights) or len(weights) < len(pairs):
+    if not conf.is_valid_ranking(weights) or len(weights) < len(pairs):
         raise CommandError(f"--ranking {text!r} is not of the form embedding:0.9,color:0.1.")
     return {name: weight for name, weight in weights.items() if weight}
 
