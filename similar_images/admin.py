@@ -60,7 +60,9 @@ class SimilarImagesMixin(Mixed):
     @admin.display(description=_("Look alike"))
     def similar_images(self, obj: models.Model) -> SafeString:
         request = obj.__dict__["_similar_images_request"]
-        sources = [self._similar_images_of(source, obj, request) for source in registry.sources_for_model(type(obj))]
+        sources = [
+            self._similar_images_of(source, obj, request) for source in registry.get_sources_for_model(type(obj))
+        ]
         return render_to_string(self.similar_images_template, {"sources": sources}, request)
 
     def _similar_images_of(
@@ -69,12 +71,12 @@ class SimilarImagesMixin(Mixed):
         objects = self.get_queryset(request)
         matches = matches_module.similar_among(source, obj, objects, limit=self.similar_images_limit)
         # The page that compares two shows those that `visible` does, which may be fewer than the admin shows.
-        seen = source.plain(source.visible_to(request))
+        seen = source.as_filterable(source.visible_to(request))
         keys = [obj.pk, *(match.object.pk for match in matches)]
         pks = set(seen.filter(pk__in=keys).values_list("pk", flat=True)) if matches else set()
         return {
             "source": source,
-            "key": source.key_of(obj) if obj.pk in pks else "",
+            "key": source.format_key(obj) if obj.pk in pks else "",
             "status": status.record_status(source, obj.pk),
             "pair_url": self._pair_url(source, obj),
             "matches": [
@@ -205,7 +207,7 @@ def _url(model_admin: Any, meta: Any, page: str, pk: Any) -> str:
 
 
 def _object_link(model_admin: Any, of: Source, object_id: str) -> SafeString | str:
-    source = of.registered
+    source = of.image_source
     url = _change_url(model_admin, source.model._meta, object_id) if source else ""
     return format_html('<a href="{}">{}</a>', url, object_id) if url else object_id
 

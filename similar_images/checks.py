@@ -42,7 +42,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is no cache of the setting CACHES."
         messages.append(Error(problem, hint=f"There are: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
     try:
-        registry.resolve_entries(conf.get().models)
+        registry.resolve_model_entries(conf.get().models)
     except ImproperlyConfigured as error:
         hint = 'Write "app_label.Model.field", e.g. "catalog.Product.photo".'
         messages.append(Error(str(error), hint=hint, id="similar_images.E002"))
@@ -90,7 +90,7 @@ def check_sources(**kwargs: Any) -> list[CheckMessage]:
             "router put both in the same database.",
             id="similar_images.E008",
         )
-        for source in registry.sources()
+        for source in registry.get_sources()
         if (other := router.db_for_write(source.model)) != alias
     ]
 
@@ -179,7 +179,7 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     ]
     for source, version in versions.pending_switches():
         count = outbox.outdated_records(source, [version.name]).count()
-        failed = IndexedImage.objects.of(source).filter(status=IndexedImage.Status.FAILED).count()
+        failed = IndexedImage.objects.for_source(source).filter(status=IndexedImage.Status.FAILED).count()
         messages.append(
             checks.Info(
                 f"{source.label} is still searched by a former version of {version.name}; {count} pictures lack the "
@@ -228,7 +228,7 @@ def check_visible(**kwargs: Any) -> list[CheckMessage]:
             "visible=lambda request: …).",
             id="similar_images.W003",
         )
-        for source in registry.sources()
+        for source in registry.get_sources()
         if source.visible is None
     ]
 

@@ -44,12 +44,12 @@ class ComparisonInput:
     @property
     def key(self) -> str:
         """What an object's picture is called; empty of an upload."""
-        return self.source.key_of(self.object) if self.source else ""
+        return self.source.format_key(self.object) if self.source else ""
 
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        return registry.url_of(self.object)
+        return registry.get_object_url(self.object)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def object_input(key: str, request: HttpRequest) -> ComparisonInput:
         source = registry.get_source(f"{app_label}.{model}", *field)
     except registry.NotRegistered:
         raise LookupError(_("There is no such object.")) from None
-    item = source.find_visible(request, pk)
+    item = source.get_visible(request, pk)
     if item is None:
         raise LookupError(_("There is no such object."))
     return ComparisonInput(getattr(item, source.field_name), source, item)

@@ -144,7 +144,7 @@ class OptionsForm(forms.Form):
         if len(keys) > EXAMPLES:
             self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": EXAMPLES})
             return []
-        found = [source.find_visible(request, key) for key in keys]
+        found = [source.get_visible(request, key) for key in keys]
         if None in found:
             self.add_error(name, _("There is no such object."))
             return []
@@ -171,7 +171,7 @@ class AmongForm(OptionsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        models = {source.model._meta.label_lower: source.model for source in registry.sources()}
+        models = {source.model._meta.label_lower: source.model for source in registry.get_sources()}
         self.fields["model"] = forms.ChoiceField(
             label=gettext_lazy("Among"),
             required=len(models) != 1,
@@ -181,7 +181,7 @@ class AmongForm(OptionsForm):
 
     def clean_model(self) -> str:
         label: str = self.cleaned_data["model"]
-        return label or registry.sources()[0].model._meta.label_lower
+        return label or registry.get_sources()[0].model._meta.label_lower
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()

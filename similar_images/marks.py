@@ -71,7 +71,7 @@ def exclude_marked(source: ImageSource, object_ids: Collection[str]) -> Func:
         f"ARRAY(SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
         f"SELECT first_id {of_source} AND second_id = ANY(%s))"
     )
-    parameters = [Source.objects.id_of(source), list(object_ids)] * 2
+    parameters = [Source.objects.get_id(source), list(object_ids)] * 2
     return Func(
         F("object_id"),
         RawSQL(unlike, parameters),  # noqa: S611 - the text is all from here; ids go by parameters
@@ -83,7 +83,7 @@ def exclude_marked(source: ImageSource, object_ids: Collection[str]) -> Func:
 
 def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
     """All marks of a source: two object ids, and whether they are alike."""
-    marks = Mark.objects.filter(source_id=Source.objects.id_of(source))
+    marks = Mark.objects.filter(source_id=Source.objects.get_id(source))
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
 
 
@@ -103,4 +103,4 @@ def _source(a: models.Model, b: models.Model, field: str | None = None) -> Image
 
 def _names(source: ImageSource, a: models.Model, b: models.Model) -> dict[str, Any]:
     first, second = sorted(source.object_id(item.pk) for item in (a, b))
-    return {"source_id": Source.objects.id_of(source), "first_id": first, "second_id": second}
+    return {"source_id": Source.objects.get_id(source), "first_id": first, "second_id": second}

@@ -1,4 +1,4 @@
-"""What is stored: the sources, a record for every image, and the signatures of the records."""
+"""Database models: sources, a record for every image, its signatures, the versions of methods, and marks."""
 
 from __future__ import annotations
 
@@ -24,39 +24,41 @@ if TYPE_CHECKING:
 
 
 class SourceManager(models.Manager["Source"]):
-    """Knows the rows by heart, as the manager of content types does: they never change."""
+    """Caches row ids per process, like ContentTypeManager: rows of sources never change."""
 
     _ids: ClassVar[dict[tuple[str, str], int]] = {}
 
-    def id_of(self, source: ImageSource) -> int:
-        """The id of a source's row; 0, which no row has, until `make` was called by migrate or by the first sweep.
+    def get_id(self, source: ImageSource) -> int:
+        """Return the id of a source's row; 0, which no row has, until migrate or the first sweep created the row.
 
-        Nobody who saves an object makes the row: until that transaction ended, others who save would have to wait.
+        Never creates it: a unique-key insert in the transaction that saves an object would block other saves until
+        that transaction commits.
         """
-        key = (self.db, source.label)
-        if key not in self._ids:
-            found = self.filter(**self._names(source)).values_list("pk", flat=True).first()
-            if found is None:
+        cache_key = (self.db, source.label)
+        if cache_key not in self._ids:
+            pk = self.filter(**self._natural_key(source)).values_list("pk", flat=True).first()
+            if pk is None:
                 return 0
-            self._ids[key] = found
-        return self._ids[key]
+            self._ids[cache_key] = pk
+        return self._ids[cache_key]
 
-    def make(self, sources: Iterable[ImageSource], using: str | None = None) -> None:
-        """Make the rows that are missing."""
+    def create_missing(self, sources: Iterable[ImageSource], using: str | None = None) -> None:
+        """Create the rows of those sources that have none."""
         for source in sources:
-            self.using(using or self.db).get_or_create(**self._names(source))
+            self.using(using or self.db).get_or_create(**self._natural_key(source))
 
     def clear_cache(self) -> None:
+        """Forget the cached ids; for tests and after a flush."""
         self._ids.clear()
 
     @staticmethod
-    def _names(source: ImageSource) -> dict[str, Any]:
+    def _natural_key(source: ImageSource) -> dict[str, Any]:
         meta = source.model._meta
         return {"app_label": meta.app_label, "model": meta.model_name, "field": source.field_name}
 
 
 class Source(models.Model):
-    """One registered image field; its id is what records, signatures and indexes go by."""
+    """One registered image field, to whose id records, signatures and indexes refer."""
 
     app_label = models.CharField(max_length=100)
     model = models.CharField(max_length=100)
@@ -75,8 +77,8 @@ class Source(models.Model):
         return f"{self.app_label}.{self.model}.{self.field}"
 
     @property
-    def registered(self) -> ImageSource | None:
-        """The source in the code, None when it is no longer registered."""
+    def image_source(self) -> ImageSource | None:
+        """The registered source, None if it is no longer registered."""
         try:
             return registry.get_source(f"{self.app_label}.{self.model}", self.field)
         except registry.NotRegistered:
@@ -84,20 +86,24 @@ class Source(models.Model):
 
 
 WRITE_CHUNK = 200
-"""Rows that are locked and written at a time: some 20 ms."""
+"""Rows that are locked and written in one transaction, which takes some 20 ms."""
 
 
 class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
-    def of(self, source: ImageSource) -> Self:
-        return self.filter(source_id=Source.objects.id_of(source))
+    """Queries for image records, and writes to many of them."""
+
+    def for_source(self, source: ImageSource) -> Self:
+        """Restrict to the records of a source."""
+        return self.filter(source_id=Source.objects.get_id(source))
 
     def indexed(self) -> Self:
+        """Restrict to the records whose image is indexed."""
         return self.filter(status=IndexedImage.Status.INDEXED)
 
-    def among(self, source: ImageSource, *querysets: models.QuerySet[Any]) -> Self:
-        """Those of the objects of all these querysets, joined by a typed and indexed key where there is one."""
+    def for_objects(self, source: ImageSource, *querysets: models.QuerySet[Any]) -> Self:
+        """Restrict to the records of objects that are in all of these querysets of the source's model."""
         records = self
-        for objects in map(source.plain, querysets):
+        for objects in map(source.as_filterable, querysets):
             if source.has_integer_key:
                 records = records.filter(object_key__in=objects.values("pk"))
             else:
@@ -106,17 +112,21 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         return records
 
     def due(self) -> Self:
-        """Pending, not waiting for its next try, and in no worker's hands."""
+        """Restrict to pending records that are neither claimed by a worker nor waiting for their next attempt."""
         now = timezone.now()
-        lease_ended = now - timedelta(seconds=conf.get().claim_timeout)
+        claims_end = now - timedelta(seconds=conf.get().claim_timeout)
         return self.filter(
             Q(retry_at=None) | Q(retry_at__lte=now),
-            Q(started_at=None) | Q(started_at__lt=lease_ended),
+            Q(started_at=None) | Q(started_at__lt=claims_end),
             status=IndexedImage.Status.PENDING,
         )
 
     def reset(self) -> int:
-        """Make every record pending again; what is known of it stays in service until it is replaced."""
+        """Make every record pending again; its signatures stay searchable until new ones replace them.
+
+        Returns:
+            The number of records that were reset; those locked by other transactions are skipped.
+        """
         pending = {
             "status": IndexedImage.Status.PENDING,
             "revision": models.Func(function="gen_random_uuid", output_field=models.UUIDField()),
@@ -126,41 +136,43 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
             "started_at": None,
             "retry_at": None,
         }
-        return self._in_chunks(lambda chunk: chunk.update(**pending))
+        return self._write_in_chunks(lambda chunk: chunk.update(**pending))
 
     def remove(self) -> int:
-        """Delete every record, and with them their signatures."""
-        return self._in_chunks(lambda chunk: chunk.delete()[0])
+        """Delete every record with its signatures and marks, except those locked by other transactions."""
+        return self._write_in_chunks(lambda chunk: chunk.delete()[0])
 
-    def _in_chunks(self, write: Callable[[IndexedImageQuerySet], int]) -> int:
-        """Write to the records some at a time, each time in a transaction of its own; return how many they were.
+    def _write_in_chunks(self, write: Callable[[IndexedImageQuerySet], int]) -> int:
+        """Write to the records in chunks, each in a transaction of its own, and return the number written to.
 
-        Records that another transaction has locked are left out: its object is being saved, or a worker writes.
-        Waiting for it while others wait for us is how deadlocks come about.
+        Records that another transaction has locked are skipped, as their object is being saved or a worker writes
+        them: waiting for locks while holding others leads to deadlocks.
         """
         count = 0
         using = router.db_for_write(IndexedImage)
-        rest = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
+        remaining = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
         while True:
             with transaction.atomic(using=using):
-                pks = list(rest.values_list("pk", flat=True)[:WRITE_CHUNK])
+                pks = list(remaining.values_list("pk", flat=True)[:WRITE_CHUNK])
                 if not pks:
                     return count
                 count += write(IndexedImage.objects.using(using).filter(pk__in=pks))
-            rest = rest.filter(pk__gt=pks[-1])
+            remaining = remaining.filter(pk__gt=pks[-1])
 
 
 class Projection(models.Model):
-    """A linear map of one version's signatures, learned from labels or pairs: what it makes is a version of its own."""
+    """A linear map of one version's signatures, learned from labels, pairs or marks; its results are a new version."""
 
     base = models.CharField(_("base version"), max_length=64)
-    mean = models.BinaryField(help_text=_("float32: what is subtracted from a signature of the base."))
-    matrix = models.BinaryField(help_text=_("float32, row by row: what it is multiplied by then."))
-    curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
-    learned_from = models.JSONField(help_text=_("What it was learned from."))
-    figures = models.JSONField(help_text=_("Mean average precision on pictures that it had not seen."))
+    mean = models.BinaryField(help_text=_("Vector that is subtracted from a signature of the base version (float32)."))
+    matrix = models.BinaryField(help_text=_("Matrix that the difference is multiplied by (float32, row-major)."))
+    curve = models.JSONField(
+        help_text=_("Points (distance, similarity in percent) between which similarities are interpolated.")
+    )
+    learned_from = models.JSONField(help_text=_("Labels, pairs or marks from which the projection was learned."))
+    figures = models.JSONField(help_text=_("Mean average precision on images that were not used for learning."))
     created = models.DateTimeField(_("created"), default=timezone.now)
-    is_on = models.BooleanField(default=False, help_text=_("Searches are to go by it."))
+    is_enabled = models.BooleanField(_("enabled"), default=False, help_text=_("Use this projection in searches."))
 
     class Meta:
         verbose_name = _("projection")
@@ -171,9 +183,9 @@ class Projection(models.Model):
 
 
 class MethodVersion(models.Model):
-    """One version of a method in one source, and what it takes to search by its signatures.
+    """One version of a method in one source, with all that a search by its signatures needs (a `MethodSpec`).
 
-    A search goes by the version that serves, whatever the setting names by now; see versions.py.
+    A search uses the active version, whatever the setting has changed to since; see indexing/versions.py.
     """
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="versions", verbose_name=_("source"))
@@ -182,10 +194,14 @@ class MethodVersion(models.Model):
     storage = models.CharField(max_length=16)
     metric = models.CharField(max_length=16)
     dimensions = models.PositiveIntegerField()
-    curve = models.JSONField(help_text=_("Points (distance, similarity in percent)."))
-    is_calibrated = models.BooleanField(default=False, help_text=_("The curve was measured on this site's pictures."))
+    curve = models.JSONField(
+        help_text=_("Points (distance, similarity in percent) between which similarities are interpolated.")
+    )
+    is_calibrated = models.BooleanField(
+        default=False, help_text=_("The curve was measured on the images of this site.")
+    )
     method_config = models.JSONField(
-        null=True, help_text=_("Key and options in the setting, to make the method again.")
+        null=True, help_text=_("Key and options in the setting, from which the method can be instantiated again.")
     )
     projection = models.OneToOneField(
         Projection, models.CASCADE, null=True, related_name="version", verbose_name=_("projection")
@@ -194,8 +210,8 @@ class MethodVersion(models.Model):
     has_index = models.BooleanField(default=False)
 
     class Meta:
-        verbose_name = _("version of a method")
-        verbose_name_plural = _("versions of methods")
+        verbose_name = _("method version")
+        verbose_name_plural = _("method versions")
         constraints = [
             models.UniqueConstraint(fields=["source", "name", "version"], name="similar_images_version_unique"),
             models.UniqueConstraint(
@@ -207,28 +223,30 @@ class MethodVersion(models.Model):
         return f"{self.name} {self.version}"
 
     def similarity(self, distance: float) -> float:
-        """Map a distance to percent."""
+        """Return the similarity in percent, 0 to 100, at a distance by the method's metric."""
         return similarity_from_distance(self.curve, distance)
 
 
 class IndexedImage(models.Model):
-    """The record of one image of one object, and the outbox row that asks for its indexing."""
+    """The record of one object's image, which is also the outbox row that requests its indexing."""
 
     class Status(models.TextChoices):
+        """The state of a record: waiting for a worker, indexed, or given up with the reason in `error`."""
+
         PENDING = "pending", _("pending")
         INDEXED = "indexed", _("indexed")
         FAILED = "failed", _("failed")
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="records", verbose_name=_("source"))
-    object_id = models.TextField(_("object id"))
+    object_id = models.TextField(_("object ID"))
     object_key = models.BigIntegerField(
-        null=True, editable=False, help_text=_("The object id as a number, where it is one, for joins.")
+        null=True, editable=False, help_text=_("The object ID as a number, if it is one, for joins.")
     )
     file_name = models.TextField(_("file name"))
     revision = models.UUIDField(
         default=uuid.uuid4,
         editable=False,
-        help_text=_("Changes with every order to index; results of an older order are thrown away."),
+        help_text=_("Changes with every request to index; results of an older request are discarded."),
     )
     sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     width = models.PositiveIntegerField(_("width"), null=True)
@@ -238,7 +256,7 @@ class IndexedImage(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     requested_at = models.DateTimeField(_("requested"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True)
-    retry_at = models.DateTimeField(_("next try"), null=True)
+    retry_at = models.DateTimeField(_("next attempt"), null=True)
     indexed_at = models.DateTimeField(_("indexed"), null=True)
 
     objects = IndexedImageQuerySet.as_manager()
@@ -248,7 +266,7 @@ class IndexedImage(models.Model):
         verbose_name_plural = _("image records")
         constraints = [models.UniqueConstraint(fields=["source", "object_id"], name="similar_images_record_unique")]
         indexes = [
-            # What a search joins the host's objects by, without a look at the record itself.
+            # A search joins to the objects by this index alone, without reading the records.
             models.Index(
                 fields=["source", "object_key"], include=["id", "object_id"], name="similar_images_record_key"
             ),
@@ -266,11 +284,11 @@ class IndexedImage(models.Model):
 
 
 class Signature(models.Model):
-    """What one version of one method saw in one image.
+    """The value that one version of one method computed from one image.
 
-    The value is in one of three columns, by the storage of its method (see vectors.py). None has a fixed
-    dimension, so that a method is added without a migration. The database
-    itself deletes signatures with their record (see the migration): deleting an object costs one query.
+    It is in one of three columns, depending on the storage of the method (see signatures/storage.py). None has a
+    fixed dimension, so that methods can be added without a migration. The database itself deletes signatures with
+    their record (see the migration), so that deleting an object costs one query.
     """
 
     record = models.ForeignKey(
@@ -283,7 +301,7 @@ class Signature(models.Model):
     bits = BitsField(null=True)
     sparse = SparseVectorField(null=True)
     low_detail = models.BooleanField(
-        default=False, help_text=_("The method saw next to nothing in the picture: not searched by it.")
+        default=False, help_text=_("The method found too little detail in the image to search by it.")
     )
 
     class Meta:
@@ -301,20 +319,20 @@ class Signature(models.Model):
 
 
 class Mark(models.Model):
-    """What somebody said of two pictures of a source: alike or not, whatever the signatures say.
+    """An editor's verdict on two images of a source, similar or not, which overrides their signatures.
 
-    A pair is kept once, its ids in the order of their texts. The database itself deletes marks with the record of
+    A pair is stored once, its ids in the order of their texts. The database itself deletes marks with the record of
     either object (see the migration).
     """
 
     source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+", verbose_name=_("source"))
-    first_id = models.TextField(_("first object id"))
-    second_id = models.TextField(_("second object id"))
-    is_alike = models.BooleanField(_("alike"))
+    first_id = models.TextField(_("first object ID"))
+    second_id = models.TextField(_("second object ID"))
+    is_alike = models.BooleanField(_("verdict"), choices=[(True, _("similar")), (False, _("not similar"))])
     marked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("marked by")
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("editor")
     )
-    marked_at = models.DateTimeField(_("marked"), default=timezone.now)
+    marked_at = models.DateTimeField(_("date"), default=timezone.now)
 
     class Meta:
         verbose_name = _("mark")

@@ -17,7 +17,7 @@ from .search import ranking as rankings
 
 def record_status(source: ImageSource, pk: Any) -> str:
     """Where the image of an object stands: a status of its record; "missing" where it has none."""
-    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(pk))
+    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(pk))
     return record.values_list("status", flat=True).first() or "missing"
 
 
@@ -31,8 +31,8 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
     ranking = rankings.resolve_weights()
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
-        records = IndexedImage.objects.of(source)
-        return records if staff else records.among(source, source.visible_to(request))
+        records = IndexedImage.objects.for_source(source)
+        return records if staff else records.for_objects(source, source.visible_to(request))
 
     return {
         "sources": [
@@ -41,7 +41,7 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
                 "records": dict.fromkeys(IndexedImage.Status.values, 0)
                 | dict(records_of(source).values_list("status").annotate(Count("pk"))),
             }
-            for source in registry.sources()
+            for source in registry.get_sources()
         ],
         "methods": [
             {
@@ -61,7 +61,7 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
                 "next_version": "" if form.version == wanted[form.name].version else wanted[form.name].version,
                 "search": "hnsw" if isinstance(form, MethodVersion) and form.has_index else "exact",
             }
-            for source in registry.sources()
+            for source in registry.get_sources()
             for wanted in [versions.configured_methods(source)]
             for form in versions.active_versions(source).values()
         ],

@@ -34,7 +34,7 @@ class SimilarView(View):
             source = registry.get_source(model, form.options()["field"])
         except registry.NotRegistered as error:
             raise Http404 from error
-        item = source.find_visible(request, pk)
+        item = source.get_visible(request, pk)
         if item is None:
             raise Http404
         like, unlike = form.examples(source, request)
@@ -47,7 +47,7 @@ class SimilarView(View):
         context = {
             "object": item,
             "image": getattr(item, source.field_name),
-            "key": source.key_of(item),
+            "key": source.format_key(item),
             "form": form,
             "status": overview.record_status(source, item.pk),
             "Status": IndexedImage.Status,

@@ -221,7 +221,7 @@ settings.configure(
 django.setup()
 from similar_images import registry
 from tests.testapp.models import Unregistered
-print(*[source.label for source in registry.sources_for_model(Unregistered)])
+print(*[source.label for source in registry.get_sources_for_model(Unregistered)])
 print(*sorted(message.id for message in checks.run_checks() if message.id.startswith("similar")))
 """
 

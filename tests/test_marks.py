@@ -79,7 +79,7 @@ def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_
     with django_assert_num_queries(4):
         assert len(found(a)) == 8
     ids = [str(number) for number in range(1_000_000, 1_000_200)]
-    source_id = Source.objects.id_of(registry.get_source(Picture))
+    source_id = Source.objects.get_id(registry.get_source(Picture))
     IndexedImage.objects.bulk_create(IndexedImage(source_id=source_id, object_id=pk, file_name="x") for pk in ids)
     Mark.objects.bulk_create(
         Mark(source_id=source_id, first_id=first, second_id=second, is_alike=False)

@@ -56,7 +56,7 @@ def test_register__call() -> None:
     source = registry.get_source(Unregistered)
     assert (source.model, source.field_name, source.visible) == (Unregistered, "image", nothing)
     assert source.field is Unregistered._meta.get_field("image")
-    assert registry.sources()[-1] == source
+    assert registry.get_sources()[-1] == source
 
 
 def test_register__field_by_keyword() -> None:
@@ -76,23 +76,23 @@ def test_register__decorator() -> None:
             app_label = "testapp"
 
     assert isinstance(Decorated, type)
-    assert [(source.label, source.visible) for source in registry.sources_for_model(Decorated)] == [
+    assert [(source.label, source.visible) for source in registry.get_sources_for_model(Decorated)] == [
         ("testapp.Decorated.photo", None),
         ("testapp.Decorated.scan", nothing),
     ]
 
 
 def test_register__again_replaces_visible() -> None:
-    count = len(registry.sources())
+    count = len(registry.get_sources())
     similar_images.register(UuidPicture, "image", visible=nothing)
-    assert len(registry.sources()) == count
+    assert len(registry.get_sources()) == count
     assert registry.get_source(UuidPicture).visible is nothing
 
 
 def test_register__tells_the_listeners() -> None:
     heard: list[str] = []
     registry.add_listener(lambda source: heard.append(source.label))
-    assert heard == [source.label for source in registry.sources()]
+    assert heard == [source.label for source in registry.get_sources()]
     assert "testapp.Couple.back" in heard
     similar_images.register(Unregistered, "image")
     assert heard[-1] == "testapp.Unregistered.image"
@@ -112,10 +112,10 @@ def test_register__tells_the_listeners() -> None:
     ],
 )
 def test_register__refused(model: Any, field: Any, message: str) -> None:
-    before = registry.sources()
+    before = registry.get_sources()
     with pytest.raises(ImproperlyConfigured, match=message):
         similar_images.register(model, field)
-    assert registry.sources() == before
+    assert registry.get_sources() == before
 
 
 @isolate_apps("tests.testapp")
@@ -171,10 +171,10 @@ def test_setting__an_entry_without_visible_leaves_that_of_the_code(entries: Any,
 
 
 def test_setting__the_check_registers_nothing(configure: Any) -> None:
-    before = registry.sources()
+    before = registry.get_sources()
     configure(MODELS={"testapp.Unregistered.image": nothing, "testapp.Private.image": nothing})
     call_command("check")
-    assert registry.sources() == before
+    assert registry.get_sources() == before
 
 
 @pytest.mark.parametrize(
@@ -229,13 +229,13 @@ def test_get__finds(model: Any, field: str | None, found: str) -> None:
 
 
 def test_of__several_fields() -> None:
-    assert [source.field_name for source in registry.sources_for_model(Couple)] == ["front", "back"]
-    assert list(registry.sources_for_model(Unregistered)) == []
+    assert [source.field_name for source in registry.get_sources_for_model(Couple)] == ["front", "back"]
+    assert list(registry.get_sources_for_model(Unregistered)) == []
 
 
 def test_of__own_source_before_that_of_the_parent() -> None:
     similar_images.register(FramedPicture, "image")
-    assert [source.label for source in registry.sources_for_model(FramedPicture)] == [
+    assert [source.label for source in registry.get_sources_for_model(FramedPicture)] == [
         "testapp.FramedPicture.image",
         "testapp.Picture.image",
     ]
@@ -316,15 +316,6 @@ def test_source__with_file() -> None:
     UuidPicture.objects.create(image=None)
     assert list(registry.get_source(Picture).with_file()) == [picture]
     assert list(registry.get_source(UuidPicture).with_file()) == [uuid_picture]
-    assert registry.get_source(Picture).file_name(picture) == "a.png"
-    assert registry.get_source(Picture).file_name(bare) == ""
-    assert registry.get_source(UuidPicture).file_name(UuidPicture()) == ""
-
-
-def test_only__one_is_a_source_for_as_long_as_a_block() -> None:
-    before = registry.sources()
-    with pytest.raises(KeyboardInterrupt), registry.only_source(Couple, "back") as source:
-        assert registry.sources() == [source]
-        assert source.label == "testapp.Couple.back"
-        raise KeyboardInterrupt
-    assert registry.sources() == before
+    assert registry.get_source(Picture).get_file_name(picture) == "a.png"
+    assert registry.get_source(Picture).get_file_name(bare) == ""
+    assert registry.get_source(UuidPicture).get_file_name(UuidPicture()) == ""

@@ -67,7 +67,7 @@ class SimilarView(View):
             source = registry.get_source(model, options["field"])
         except registry.NotRegistered:
             raise NotFound from None
-        item = source.find_visible(django_request(request), pk)
+        item = source.get_visible(django_request(request), pk)
         if item is None:
             raise NotFound
         query = {"pk": str(item.pk), "status": status.record_status(source, item.pk)}
@@ -111,7 +111,7 @@ class MarkView(View):
             raise NotFound from None
         if not permissions.can_mark(django_request(request), source):
             raise PermissionDenied
-        a, b = (source.find_visible(django_request(request), key) for key in (pk, values["other"]))
+        a, b = (source.get_visible(django_request(request), key) for key in (pk, values["other"]))
         if a is None or b is None:
             raise NotFound
         alike = None if undo else values["alike"]
@@ -208,7 +208,7 @@ def _checked(form: SomeForm) -> SomeForm:
 def _why_not(
     source: registry.ImageSource, query: list[Any], pk: str, request: HttpRequest, options: dict[str, Any]
 ) -> reasons.Reason:
-    other = source.find(source.objects, pk)
+    other = source.get_or_none(source.objects, pk)
     return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown_object()
 
 

@@ -190,7 +190,7 @@ def source_collection(source: ImageSource, methods: Sequence[Method]) -> tuple[I
     """The indexed pictures of a source, whoever may see them, and how many objects lack signatures by these methods."""
     objects = source.with_file()
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True).iterator()}
-    records = IndexedImage.objects.of(source).indexed().order_by("pk")
+    records = IndexedImage.objects.for_source(source).indexed().order_by("pk")
     values = {method: _stored(source, method) for method in methods}
     pictures: list[ScannedImage] = []
     ids: dict[str, int] = {}
@@ -205,6 +205,6 @@ def source_collection(source: ImageSource, methods: Sequence[Method]) -> tuple[I
 def _stored(source: ImageSource, method: Method) -> dict[int, list[Value] | None]:
     """The signatures of a source's records; None where they say next to nothing."""
     rows = Signature.objects.filter(
-        source_id=Source.objects.id_of(source), method=method.name, version=method.version
+        source_id=Source.objects.get_id(source), method=method.name, version=method.version
     ).values_list("record_id", "low_detail", storage.column_name(method))
     return {record: None if low_detail else [storage.unpack(value)] for record, low_detail, value in rows.iterator()}

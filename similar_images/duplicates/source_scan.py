@@ -119,7 +119,7 @@ def _shown(group: Sequence[ScannedImage]) -> list[report.Member]:
 
 
 def _indexed(source: ImageSource) -> IndexedImageQuerySet:
-    return IndexedImage.objects.of(source).indexed()
+    return IndexedImage.objects.for_source(source).indexed()
 
 
 def _same_files(source: ImageSource) -> Iterator[VerifiedPair]:

@@ -259,7 +259,7 @@ def _groups(labels: Mapping[str, str], pairs: list[LabeledPair]) -> Iterator[lis
 
 def _stored(source: ImageSource, method: Method, object_ids: list[str]) -> dict[str, Any]:
     rows = Signature.objects.filter(
-        source_id=Source.objects.id_of(source),
+        source_id=Source.objects.get_id(source),
         method=method.name,
         version=method.version,
         low_detail=False,
@@ -299,7 +299,7 @@ def switch_on(
 
     Where they do not yet, because a record was locked or lacks a signature, the next sweeps see to it.
     """
-    rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), name=method.name)
+    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
     base = rows.get(version=method.base.version)
     (mean, matrix), (before, after) = method.numbers, trial.means
     with transaction.atomic():
@@ -330,11 +330,11 @@ def switch_off(source: ImageSource, name: str) -> bool:
 
 
 def _set_active_projection(source: ImageSource, name: str, projection: Projection | None) -> bool:
-    of_method = Projection.objects.filter(version__source_id=Source.objects.id_of(source), version__name=name)
+    of_method = Projection.objects.filter(version__source_id=Source.objects.get_id(source), version__name=name)
     with transaction.atomic():
-        of_method.filter(is_on=True).update(is_on=False)
+        of_method.filter(is_enabled=True).update(is_enabled=False)
         if projection:
-            of_method.filter(pk=projection.pk).update(is_on=True)
+            of_method.filter(pk=projection.pk).update(is_enabled=True)
     hnsw.sync_indexes()
     versions.switch_versions()
     return versions.active_versions(source)[name].version == versions.configured_methods(source)[name].version

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean, median
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import psycopg
@@ -170,9 +171,10 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
                 raise RuntimeError("The server does not let a connection choose its search path.")
         with connection.schema_editor() as editor:
             editor.create_model(Item)
-        with registry.only_source(Item, "image") as source:
+        source = ImageSource(Item, "image")
+        with patch.dict(registry._sources, {(Item, "image"): source}, clear=True):
             Source.objects.clear_cache()
-            Source.objects.make([source])
+            Source.objects.create_missing([source])
             versions.register_versions()
             yield source, connection
     finally:
@@ -186,7 +188,7 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
 def fill(source: ImageSource, methods: Sequence[Method], records: int, bar: Bar) -> None:
     """Objects with records and signatures, in clusters as pictures of like things are."""
     rng = np.random.default_rng(1)
-    source_id = Source.objects.id_of(source)
+    source_id = Source.objects.get_id(source)
     clusters = max(2, records // CLUSTERED)
     makers = [(method, maker(method, clusters, rng)) for method in methods]
     for start in bar(range(0, records, CHUNK), desc="records", unit="chunk"):
@@ -252,7 +254,7 @@ def maker(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[
 def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> float:
     """Build the indexes with room for all of their graphs; return how many seconds it took."""
     start = time.perf_counter()
-    of_source = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
+    of_source = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
     count = IndexedImage.objects.count()
     with connection.cursor() as cursor:
         for version in bar(list(of_source), desc="indexes", unit="index"):

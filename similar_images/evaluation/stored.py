@@ -38,7 +38,7 @@ def describe_source(
     if label:
         for pk, value in objects.order_by(label).values_list("pk", label):
             labels.setdefault(source.object_id(pk), "" if value is None else str(value))
-    records = IndexedImage.objects.of(source).indexed().order_by("pk")
+    records = IndexedImage.objects.for_source(source).indexed().order_by("pk")
     known = {source.object_id(pk) for pk in objects.values_list("pk", flat=True)}
     rows = [row for row in records.values_list("pk", "object_id", "file_name") if row[1] in known]
     rows = [rows[place] for place in sample_indices(len(rows), limit)]
@@ -64,7 +64,7 @@ def describe_source(
 def _values(source: ImageSource, method: Method, records: list[int] | None) -> dict[int, Value]:
     """The signatures of these records, or of all, that searches go by."""
     stored = Signature.objects.filter(
-        source_id=Source.objects.id_of(source), method=method.name, version=method.version, low_detail=False
+        source_id=Source.objects.get_id(source), method=method.name, version=method.version, low_detail=False
     ).values_list("record_id", vectors.column_name(method))
     if records is not None:
         stored = stored.filter(record__in=records)

@@ -41,9 +41,9 @@ def index_name(version: MethodVersion) -> str:
 def required_indexes() -> list[MethodVersion]:
     """The versions that there should be an index for: they serve or soon will, and have many signatures."""
     current = Q(pk__in=[])
-    for source in registry.sources():
+    for source in registry.get_sources():
         for method in versions.configured_methods(source).values():
-            of_method = Q(source=Source.objects.id_of(source), name=method.name)
+            of_method = Q(source=Source.objects.get_id(source), name=method.name)
             current |= of_method & (Q(version=method.version) | Q(is_active=True))
     at_least = conf.get().hnsw_min_rows
     return [

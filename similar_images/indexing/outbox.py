@@ -34,12 +34,12 @@ def enqueue(
     was given for it, still stands. Signatures of the old file are gone with this transaction. Of a source that has
     no row yet, the sweep finds the object.
     """
-    if not Source.objects.id_of(source):
+    if not Source.objects.get_id(source):
         return None
     if not file_name:
         delete_records(source, [pk])
         return None
-    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(pk))
+    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(pk))
     known, revision = record.values_list("file_name", "revision").first() or (None, None)
     if known == file_name and (not replaced or revision == ordered):
         return None
@@ -51,7 +51,7 @@ def request_indexing(
     source: ImageSource, files: Iterable[tuple[Any, str]], *, existing: bool = True
 ) -> list[IndexedImage]:
     """Order the indexing of these (primary key, file name) pairs as new pictures; return their records."""
-    source_id = Source.objects.id_of(source)
+    source_id = Source.objects.get_id(source)
     records = [
         IndexedImage(
             source_id=source_id,
@@ -77,7 +77,7 @@ def request_indexing(
 
 def delete_records(source: ImageSource, pks: Collection[Any]) -> None:
     """Delete the records of these objects, and with them their signatures."""
-    IndexedImage.objects.of(source).filter(object_id__in=[source.object_id(pk) for pk in pks]).delete()
+    IndexedImage.objects.for_source(source).filter(object_id__in=[source.object_id(pk) for pk in pks]).delete()
 
 
 def missing_records(source: ImageSource) -> models.QuerySet[Any]:
@@ -88,7 +88,7 @@ def missing_records(source: ImageSource) -> models.QuerySet[Any]:
 
 def record_of_outer_row(source: ImageSource) -> models.QuerySet[IndexedImage]:
     """In a subquery over the source's model: the record of the outer row."""
-    records = IndexedImage.objects.of(source)
+    records = IndexedImage.objects.for_source(source)
     if source.has_integer_key:
         return records.filter(object_key=OuterRef("pk"))
     return records.filter(object_id=Cast(OuterRef("pk"), models.CharField()))
@@ -100,7 +100,7 @@ def orphaned_records(source: ImageSource) -> IndexedImageQuerySet:
         objects = source.with_file().filter(pk=OuterRef("object_key"))
     else:
         objects = source.with_file().annotate(key=Cast("pk", models.CharField())).filter(key=OuterRef("object_id"))
-    return IndexedImage.objects.of(source).filter(~Exists(objects))
+    return IndexedImage.objects.for_source(source).filter(~Exists(objects))
 
 
 def outdated_records(source: ImageSource, methods: Collection[str] = ()) -> IndexedImageQuerySet:
@@ -110,7 +110,7 @@ def outdated_records(source: ImageSource, methods: Collection[str] = ()) -> Inde
     for name in methods or wanted:
         current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=wanted[name].version)
         lacking |= ~Q(Exists(current))
-    return IndexedImage.objects.of(source).filter(lacking, status=Status.INDEXED)
+    return IndexedImage.objects.for_source(source).filter(lacking, status=Status.INDEXED)
 
 
 def enqueue_missing(source: ImageSource) -> Iterator[int]:
@@ -134,9 +134,9 @@ def sweep_sources() -> int:
 
     A source that gives an error takes no other down.
     """
-    Source.objects.make(registry.sources())
+    Source.objects.create_missing(registry.get_sources())
     versions.register_versions()
-    for source in registry.sources():
+    for source in registry.get_sources():
         try:
             for _size in enqueue_missing(source):
                 pass

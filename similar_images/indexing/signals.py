@@ -70,12 +70,12 @@ def _on_save(
     if raw or not _is_record_database(using):
         return
     written: dict[str, UUID | None] = instance.__dict__.get(PENDING_FILES_ATTR, {})
-    for source in registry.sources_for_model(sender):
+    for source in registry.get_sources_for_model(sender):
         name = source.field_name
         if update_fields is None or name in update_fields:
             is_replaced = name in written
             order = outbox.enqueue(
-                source, instance.pk, source.file_name(instance), replaced=is_replaced, ordered=written.get(name)
+                source, instance.pk, source.get_file_name(instance), replaced=is_replaced, ordered=written.get(name)
             )
             if order:
                 transaction.on_commit(notify.notify_workers, using=using, robust=True)
@@ -85,7 +85,7 @@ def _on_save(
 
 def _on_delete(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if _is_record_database(using):
-        for source in registry.sources_for_model(sender):
+        for source in registry.get_sources_for_model(sender):
             # Of an object that goes with a child of its model, Django tells, too; it may also stay.
             if source.model._meta.concrete_model is sender._meta.concrete_model:
                 outbox.delete_records(source, [instance.pk])
@@ -100,6 +100,6 @@ def create_sources(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> No
     """Make the rows of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
     if _is_record_database(using) and MethodVersion._meta.model_name in apps.all_models[Source._meta.app_label]:
-        Source.objects.make(registry.sources(), using)
+        Source.objects.create_missing(registry.get_sources(), using)
         with suppress(ImproperlyConfigured):  # the system check tells
             versions.register_versions()

@@ -32,14 +32,14 @@ Status = IndexedImage.Status
 def active_versions(source: ImageSource) -> dict[str, MethodSpec]:
     """What a source is searched by, by the name of the method; where nothing serves yet, what the setting says."""
     methods: dict[str, MethodSpec] = dict(plugins.enabled_methods())
-    rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), is_active=True, name__in=methods)
+    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), is_active=True, name__in=methods)
     return methods | {row.name: row for row in rows}
 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
     """What a source is to be searched by: the methods of the setting, each through the projection that is on for it."""
     methods = dict(plugins.enabled_methods())
-    learned = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), projection__is_on=True)
+    learned = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
     for row in learned.order_by("-projection_id"):
         method = instantiate(row)
         if isinstance(method, ProjectedMethod) and method.base is methods.get(row.name):
@@ -93,7 +93,7 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
     So a picture that comes while a new version is filled in is found at once, and after the switch.
     """
     methods = {(method.name, method.version): method for method in plugins.enabled_methods().values()}
-    rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
+    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
         register_versions()  # signatures of a version that nobody knows of would be no reason to wait for the next one
     methods |= {(method.name, method.version): method for method in configured_methods(source).values()}
@@ -105,8 +105,8 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
 
 def register_versions() -> None:
     """Write down the versions of the setting. The first one of a method in a source serves at once."""
-    for source in registry.sources():
-        rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source))
+    for source in registry.get_sources():
+        rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
         for name, method in plugins.enabled_methods().items():
             known = {row.version: row for row in rows if row.name == name}
             curve, method_config = [list(point) for point in method.curve], _plain(method.method_config)
@@ -118,7 +118,7 @@ def register_versions() -> None:
                     same.update(method_config=method_config)
                 continue
             MethodVersion.objects.get_or_create(
-                source_id=Source.objects.id_of(source),
+                source_id=Source.objects.get_id(source),
                 name=name,
                 version=method.version,
                 defaults={
@@ -143,10 +143,10 @@ def _plain(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
 
 def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
     """The versions that are wanted and do not serve yet."""
-    for source in registry.sources():
+    for source in registry.get_sources():
         for method in configured_methods(source).values():
             row = MethodVersion.objects.filter(
-                source_id=Source.objects.id_of(source), name=method.name, version=method.version, is_active=False
+                source_id=Source.objects.get_id(source), name=method.name, version=method.version, is_active=False
             ).first()
             if row:
                 yield source, row
@@ -201,10 +201,10 @@ def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[in
     """
     import numpy as np
 
-    made = Signature.objects.filter(source_id=Source.objects.id_of(source), method=method.name)
+    made = Signature.objects.filter(source_id=Source.objects.get_id(source), method=method.name)
     base = made.filter(version=method.base.version)
     lacking = (
-        IndexedImage.objects.of(source)
+        IndexedImage.objects.for_source(source)
         .filter(Exists(base.filter(record=OuterRef("pk"))))
         .exclude(Exists(made.filter(record=OuterRef("pk"), version=method.version)))
         .order_by("pk")
@@ -240,7 +240,7 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
     What a projection is applied to is kept: the next one is learned from it.
     """
     for source in sources:
-        source_id = Source.objects.id_of(source)
+        source_id = Source.objects.get_id(source)
         methods = (*plugins.enabled_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.objects.filter(source_id=source_id):

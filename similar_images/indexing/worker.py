@@ -236,7 +236,7 @@ def _printable(reason: str) -> str:
 
 
 def _read(record: IndexedImage) -> bytes:
-    source = record.source.registered
+    source = record.source.image_source
     if source is None:
         raise decode.UnreadableImage(_("The image field is no longer registered."))
     try:
@@ -248,7 +248,7 @@ def _read(record: IndexedImage) -> bytes:
 
 
 def _methods_of(source_id: int) -> list[Method]:
-    source = Source.objects.get(pk=source_id).registered
+    source = Source.objects.get(pk=source_id).image_source
     return versions.methods_to_compute(source) if source else []
 
 

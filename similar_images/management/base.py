@@ -38,7 +38,7 @@ def source_for_options(model: str, field: str | None) -> ImageSource:
 def sources_for_labels(models: Iterable[str] | None) -> list[ImageSource]:
     """The sources of these models; all of them, where no model is named."""
     try:
-        return registry.sources_by_label(models)
+        return registry.get_sources_by_label(models)
     except registry.NotRegistered as error:
         raise CommandError(str(error)) from error
 

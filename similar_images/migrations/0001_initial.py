@@ -11,11 +11,11 @@ from django.db import migrations, models
 from pgvector.django import VectorExtension
 
 
-def fit_to_postgres(apps, schema_editor):
-    """Nothing else keeps signatures, but a project may run all its migrations on every database it has."""
+def add_postgresql_constraints(apps, schema_editor):
+    """Let the database delete signatures and marks with their records, and store vectors in the row itself."""
+    # Only the database of the records has signatures, but a project may run all its migrations on every database.
     if schema_editor.connection.vendor != 'postgresql':
         return
-    # A signature goes with its record, in the database itself.
     schema_editor.execute(
         """
         ALTER TABLE similar_images_signature ADD CONSTRAINT similar_images_signature_record
@@ -23,7 +23,6 @@ def fit_to_postgres(apps, schema_editor):
             ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
         """
     )
-    # And a mark with the record of either of its objects.
     for name in ("first", "second"):
         schema_editor.execute(
             f"""
@@ -32,7 +31,7 @@ def fit_to_postgres(apps, schema_editor):
                 ON DELETE CASCADE
             """
         )
-    # Exact search reads every value: out of line, each would cost another page.
+    # Exact search reads every value, and reading one that is stored out of line costs another page.
     schema_editor.execute("ALTER TABLE similar_images_signature ALTER COLUMN dense SET STORAGE MAIN")
 
 
@@ -51,13 +50,13 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('base', models.CharField(max_length=64, verbose_name='base version')),
-                ('mean', models.BinaryField(help_text='float32: what is subtracted from a signature of the base.')),
-                ('matrix', models.BinaryField(help_text='float32, row by row: what it is multiplied by then.')),
-                ('curve', models.JSONField(help_text='Points (distance, similarity in percent).')),
-                ('learned_from', models.JSONField(help_text='What it was learned from.')),
-                ('figures', models.JSONField(help_text='Mean average precision on pictures that it had not seen.')),
+                ('mean', models.BinaryField(help_text='Vector that is subtracted from a signature of the base version (float32).')),
+                ('matrix', models.BinaryField(help_text='Matrix that the difference is multiplied by (float32, row-major).')),
+                ('curve', models.JSONField(help_text='Points (distance, similarity in percent) between which similarities are interpolated.')),
+                ('learned_from', models.JSONField(help_text='Labels, pairs or marks from which the projection was learned.')),
+                ('figures', models.JSONField(help_text='Mean average precision on images that were not used for learning.')),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
-                ('is_on', models.BooleanField(default=False, help_text='Searches are to go by it.')),
+                ('is_enabled', models.BooleanField(default=False, help_text='Use this projection in searches.', verbose_name='enabled')),
             ],
             options={
                 'verbose_name': 'projection',
@@ -82,10 +81,10 @@ class Migration(migrations.Migration):
             name='IndexedImage',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('object_id', models.TextField(verbose_name='object id')),
-                ('object_key', models.BigIntegerField(editable=False, help_text='The object id as a number, where it is one, for joins.', null=True)),
+                ('object_id', models.TextField(verbose_name='object ID')),
+                ('object_key', models.BigIntegerField(editable=False, help_text='The object ID as a number, if it is one, for joins.', null=True)),
                 ('file_name', models.TextField(verbose_name='file name')),
-                ('revision', models.UUIDField(default=uuid.uuid4, editable=False, help_text='Changes with every order to index; results of an older order are thrown away.')),
+                ('revision', models.UUIDField(default=uuid.uuid4, editable=False, help_text='Changes with every request to index; results of an older request are discarded.')),
                 ('sha256', models.CharField(blank=True, max_length=64, verbose_name='SHA-256')),
                 ('width', models.PositiveIntegerField(null=True, verbose_name='width')),
                 ('height', models.PositiveIntegerField(null=True, verbose_name='height')),
@@ -94,7 +93,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
                 ('requested_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='requested')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started')),
-                ('retry_at', models.DateTimeField(null=True, verbose_name='next try')),
+                ('retry_at', models.DateTimeField(null=True, verbose_name='next attempt')),
                 ('indexed_at', models.DateTimeField(null=True, verbose_name='indexed')),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='records', to='similar_images.source', verbose_name='source')),
             ],
@@ -112,7 +111,7 @@ class Migration(migrations.Migration):
                 ('dense', pgvector.django.halfvec.HalfVectorField(null=True)),
                 ('bits', similar_images.signatures.storage.BitsField(null=True)),
                 ('sparse', pgvector.django.sparsevec.SparseVectorField(null=True)),
-                ('low_detail', models.BooleanField(default=False, help_text='The method saw next to nothing in the picture: not searched by it.')),
+                ('low_detail', models.BooleanField(default=False, help_text='The method found too little detail in the image to search by it.')),
                 ('record', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='signatures', to='similar_images.indexedimage')),
                 ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='similar_images.source')),
             ],
@@ -132,17 +131,17 @@ class Migration(migrations.Migration):
                 ('storage', models.CharField(max_length=16)),
                 ('metric', models.CharField(max_length=16)),
                 ('dimensions', models.PositiveIntegerField()),
-                ('curve', models.JSONField(help_text='Points (distance, similarity in percent).')),
-                ('is_calibrated', models.BooleanField(default=False, help_text="The curve was measured on this site's pictures.")),
-                ('method_config', models.JSONField(help_text='Key and options in the setting, to make the method again.', null=True)),
+                ('curve', models.JSONField(help_text='Points (distance, similarity in percent) between which similarities are interpolated.')),
+                ('is_calibrated', models.BooleanField(default=False, help_text='The curve was measured on the images of this site.')),
+                ('method_config', models.JSONField(help_text='Key and options in the setting, from which the method can be instantiated again.', null=True)),
                 ('is_active', models.BooleanField(default=False)),
                 ('has_index', models.BooleanField(default=False)),
                 ('projection', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='version', to='similar_images.projection', verbose_name='projection')),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='similar_images.source', verbose_name='source')),
             ],
             options={
-                'verbose_name': 'version of a method',
-                'verbose_name_plural': 'versions of methods',
+                'verbose_name': 'method version',
+                'verbose_name_plural': 'method versions',
                 'constraints': [models.UniqueConstraint(fields=('source', 'name', 'version'), name='similar_images_version_unique'), models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('source', 'name'), name='similar_images_version_active')],
             },
         ),
@@ -150,11 +149,11 @@ class Migration(migrations.Migration):
             name='Mark',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('first_id', models.TextField(verbose_name='first object id')),
-                ('second_id', models.TextField(verbose_name='second object id')),
-                ('is_alike', models.BooleanField(verbose_name='alike')),
-                ('marked_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='marked')),
-                ('marked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='marked by')),
+                ('first_id', models.TextField(verbose_name='first object ID')),
+                ('second_id', models.TextField(verbose_name='second object ID')),
+                ('is_alike', models.BooleanField(choices=[(True, 'similar'), (False, 'not similar')], verbose_name='verdict')),
+                ('marked_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date')),
+                ('marked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='editor')),
                 ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='similar_images.source', verbose_name='source')),
             ],
             options={
@@ -180,5 +179,5 @@ class Migration(migrations.Migration):
             model_name='indexedimage',
             constraint=models.UniqueConstraint(fields=('source', 'object_id'), name='similar_images_record_unique'),
         ),
-        migrations.RunPython(fit_to_postgres, migrations.RunPython.noop),
+        migrations.RunPython(add_postgresql_constraints, migrations.RunPython.noop),
     ]

@@ -59,8 +59,8 @@ def searchable_records(
     """The records that may come back: of the objects of all these querysets, but for those with these primary keys,
     and those that are marked as not alike with an object that is searched by."""
     records = (
-        IndexedImage.objects.of(source)
-        .among(source, *allowed)
+        IndexedImage.objects.for_source(source)
+        .for_objects(source, *allowed)
         .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     )
     queries = {source.object_id(pk) for pk in searched_by}
@@ -127,7 +127,7 @@ def knn_rows(
 
     Where an approximate index gave up behind a filter that leaves little, what is left is searched exactly, in another.
     """
-    source_id = Source.objects.id_of(source)
+    source_id = Source.objects.get_id(source)
     names = [operand.form.name for operand in operands]
     indexed = {o.form.name for o in operands if getattr(o.form, "has_index", True)}
     exactly = set(names) - indexed

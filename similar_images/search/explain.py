@@ -64,7 +64,7 @@ def why_not(
     plan, request = planning.plan(query, model=model, queryset=queryset, **options), options.get("request")
     if not isinstance(other, plan.source.model):
         raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
-    if not plan.source.includes(plan.allowed[0], other):
+    if not plan.source.contains(plan.allowed[0], other):
         return invisible_object() if permissions.can_view(request, plan.source) else unknown_object()
     return explain_absence(plan, other, tells_errors=permissions.can_view(request, plan.source))
 
@@ -82,7 +82,7 @@ def explain_absence(plan: planning.Search, other: models.Model, *, tells_errors:
     source, own_id = plan.source, plan.source.object_id(other.pk)
     asked = plan.asked()
     for rank, one in enumerate(plan.best(asked), start=1):
-        if one.candidate.object_id == own_id and one.candidate.file_name == source.file_name(other):
+        if one.candidate.object_id == own_id and one.candidate.file_name == source.get_file_name(other):
             return _reason_at_rank("listed", _("It is there, in place %(rank)s with %(similarity)s %%."), one, rank)
     return (
         _excluded_reason(plan, other)
@@ -105,7 +105,7 @@ def _excluded_reason(plan: planning.Search, other: models.Model) -> Reason | Non
             return Reason("marked", _("The two were marked as not alike on %(day)s.") % {"day": day})
     if other.pk in plan.excluded:
         return Reason("excluded", _("It was to be left out."))
-    if not all(source.includes(queryset, other) for queryset in plan.allowed[1:]):
+    if not all(source.contains(queryset, other) for queryset in plan.allowed[1:]):
         return Reason("filtered", _("A filter leaves it out."))
     return None
 
@@ -117,10 +117,10 @@ def _ranked_reason(plan: planning.Search, asked: planning.ResolvedQuery, other: 
         return Reason("no-query", _("What is searched by has no picture that is indexed and may be seen."))
     if plan.choice.distinct:
         of_query = near_duplicates.exclude_same_group(source, [item.pk for item in asked.objects], plan.choice.distinct)
-        if not source.includes(of_query, other):
+        if not source.contains(of_query, other):
             return Reason("folded", _("It is another picture of what is searched by."))
     records = plan.records(asked.objects)
-    own = records.filter(object_id=own_id, file_name=source.file_name(other))
+    own = records.filter(object_id=own_id, file_name=source.get_file_name(other))
     rows = [row for chunk in _chunks(plan, asked, own) for row in chunk]
     best = plan.proven(asked, multi_query.rank_rows(asked.likes, asked.unlikes, plan.weights, rows))
     if not best:
@@ -148,14 +148,14 @@ def _rank_of(found: list[candidates.ScoredCandidate], object_id: str) -> int | N
 
 
 def _not_comparable(source: ImageSource, other: models.Model, tells_errors: bool) -> Reason:
-    record = IndexedImage.objects.of(source).filter(object_id=source.object_id(other.pk)).first()
+    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk)).first()
     if record is None:
         return Reason("not-indexed", _("It has no picture, or one that nothing is known of yet."))
     if record.status == IndexedImage.Status.FAILED:
         if not tells_errors:
             return Reason("not-indexed", _("Its picture could not be indexed."))
         return Reason("not-indexed", _("Its picture could not be indexed: %(error)s") % {"error": record.error})
-    if record.status == IndexedImage.Status.PENDING or record.file_name != source.file_name(other):
+    if record.status == IndexedImage.Status.PENDING or record.file_name != source.get_file_name(other):
         return Reason("not-indexed", _("Its picture is yet to be indexed."))
     return Reason("incomparable", _("No method of this ranking has described both pictures."))
 
@@ -192,6 +192,6 @@ def _chunks(
     operands = [operand for example in (*asked.likes, *asked.unlikes) for operand in example]
     alias = router.db_for_read(Signature)
     with transaction.atomic(using=alias, savepoint=False), connections[alias].chunked_cursor() as cursor:
-        cursor.execute(*sql.distances_sql(Source.objects.id_of(plan.source), operands, records))
+        cursor.execute(*sql.distances_sql(Source.objects.get_id(plan.source), operands, records))
         while rows := cursor.fetchmany(RANKED_CHUNK):
             yield rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from django.db import models
 from django.db.models.fields.files import FieldFile
 
-from ..registry import ImageSource, url_of
+from ..registry import ImageSource, get_object_url
 from . import candidates, plan, ranking
 from .plan import Example, Options
 from .ranking import Ranking
@@ -59,12 +59,12 @@ class Match:
     @property
     def key(self) -> str:
         """What the object's picture is called where two are compared."""
-        return self.source.key_of(self.object)
+        return self.source.format_key(self.object)
 
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        return url_of(self.object)
+        return get_object_url(self.object)
 
 
 def similar_to(
@@ -148,7 +148,7 @@ def _matches(
     An object whose file was changed past the hooks is left out until the sweep has seen it.
     """
     pks = [one.candidate.object_id for one in ranked]
-    found = {source.object_id(item.pk): item for item in source.plain(objects).filter(pk__in=pks)}
+    found = {source.object_id(item.pk): item for item in source.as_filterable(objects).filter(pk__in=pks)}
     return [
         Match(
             source=source,
@@ -164,5 +164,5 @@ def _matches(
             else None,
         )
         for similarity, candidate, scores, verdict, folded in ranked
-        if candidate.object_id in found and source.file_name(found[candidate.object_id]) == candidate.file_name
+        if candidate.object_id in found and source.get_file_name(found[candidate.object_id]) == candidate.file_name
     ]

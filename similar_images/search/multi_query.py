@@ -120,8 +120,8 @@ def query_file(source: ImageSource, item: models.Model, visible: models.QuerySet
         UnreadableImage: it is missing or too large.
         SearchTimeout: the storage does not give it.
     """
-    name = source.file_name(item)
-    if not name or not source.includes(visible, item):
+    name = source.get_file_name(item)
+    if not name or not source.contains(visible, item):
         return b""
     try:
         return decode.read_stored(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
@@ -145,9 +145,9 @@ def fallback_results(
     if fallback == "newest":
         found = list(records.order_by("-pk")[:limit])
     else:
-        objects = source.plain(allowed[-1]).exclude(pk__in=list(excluded))
+        objects = source.as_filterable(allowed[-1]).exclude(pk__in=list(excluded))
         for others in allowed[:-1]:
-            objects = objects.filter(pk__in=source.plain(others).values("pk"))
+            objects = objects.filter(pk__in=source.as_filterable(others).values("pk"))
         keys = [source.object_id(item.pk) for item in fallback(source, objects, limit)]
         places = {key: place for place, key in reversed(list(enumerate(keys)))}
         found = sorted(records.filter(object_id__in=keys), key=lambda record: places[record.object_id])[:limit]

@@ -202,7 +202,7 @@ def pair_similarities(
     )
     found: Pairs = {}
     with connections[router.db_for_read(Signature)].cursor() as cursor:
-        cursor.execute(*sql.pairs_sql(Source.objects.id_of(source), judges, record_ids, reaches))
+        cursor.execute(*sql.pairs_sql(Source.objects.get_id(source), judges, record_ids, reaches))
         rows = cursor.fetchall()
     unlike = {frozenset((a, b)) for a, b, is_unlike, *_distances in rows if is_unlike}
     for a, b, is_unlike, *distances in rows:
@@ -252,7 +252,7 @@ def _remaining_records(
     if choice.distinct:
         taken = {value for value in values.values() if value is not None}
         others = source.objects.exclude(**{f"{choice.distinct}__in": taken})
-        records = records.among(source, others)
+        records = records.for_objects(source, others)
     return records.exclude(pk__in=passed)
 
 

@@ -100,7 +100,7 @@ class Search:
         records = self.records(
             item
             for item in self._objects(self.examples)
-            if item in asked.objects or self.source.includes(visible, item)
+            if item in asked.objects or self.source.contains(visible, item)
         )
         return multi_query.fallback_results(
             self.source, self.fallback, records, self.allowed, self.excluded, self.limit
@@ -151,7 +151,9 @@ class Search:
         records = candidates.searchable_records(self.source, self.allowed, self.excluded, pks)
         if not self.choice.distinct:
             return records
-        return records.among(self.source, near_duplicates.exclude_same_group(self.source, pks, self.choice.distinct))
+        return records.for_objects(
+            self.source, near_duplicates.exclude_same_group(self.source, pks, self.choice.distinct)
+        )
 
     def _chosen(
         self, asked: ResolvedQuery, choice: near_duplicates.ResultOptions, limit: int, min_similarity: float

@@ -83,9 +83,9 @@ def stored_query(
         return []
     object_id = source.object_id(item.pk)
     record = (
-        IndexedImage.objects.of(source)
-        .among(source, *allowed)
-        .filter(object_id=object_id, file_name=source.file_name(item))
+        IndexedImage.objects.for_source(source)
+        .for_objects(source, *allowed)
+        .filter(object_id=object_id, file_name=source.get_file_name(item))
     )
     try:
         forms: Iterable[Any] = MethodVersion.objects.raw(*sql.versions_sql(record, names))

@@ -160,7 +160,7 @@ def drawn(storage: str) -> list[Any]:
 def test_distances__are_those_of_pgvector(storage: StorageType, metric: Metric) -> None:
     values = drawn(storage)
     method = Odd(storage, metric, 1000 if storage == "sparsevec" else 40)
-    source = Source.objects.id_of(registry.get_source(Picture, "image"))
+    source = Source.objects.get_id(registry.get_source(Picture, "image"))
     column = vectors.column_name(method)
     for number, value in enumerate(values):
         record = IndexedImage.objects.create(source_id=source, object_id=str(number))

@@ -45,7 +45,7 @@ def crowd(configure: Any) -> list[Picture]:
     )
     rng = np.random.default_rng(7)
     source = registry.get_source(Picture)
-    source_id = Source.objects.id_of(source)
+    source_id = Source.objects.get_id(source)
     pictures = Picture.objects.bulk_create(
         [Picture(title=str(i), image=f"made/{i}.png", published=i % 250 == 0 or i % 2 == 0) for i in range(COUNT)]
     )
@@ -214,9 +214,9 @@ def arguments(query: Picture, objects: Any) -> tuple[Any, ...]:
     source = registry.get_source(Picture)
     operands, records = (
         query_vectors.stored_query(source, query, ["wide"]),
-        IndexedImage.objects.of(source).among(source, objects),
+        IndexedImage.objects.for_source(source).for_objects(source, objects),
     )
-    return Source.objects.id_of(source), operands, records, {"wide": candidates.MAX_POOL}
+    return Source.objects.get_id(source), operands, records, {"wide": candidates.MAX_POOL}
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])

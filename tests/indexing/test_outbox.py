@@ -41,7 +41,7 @@ def test_sources__have_their_rows_from_migrate_on(flushed: bool) -> None:
         from django.core.management import call_command
 
         call_command("flush", interactive=False, verbosity=0)
-    assert labels() == {source.label.lower() for source in registry.sources()}
+    assert labels() == {source.label.lower() for source in registry.get_sources()}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,7 +100,7 @@ def test_sources__rollbacks_leave_no_stale_id(django_capture_on_commit_callbacks
             raise ZeroDivisionError
         Source.objects.all().delete()
         Source.objects.clear_cache()
-        Source.objects.make(registry.sources())
+        Source.objects.create_missing(registry.get_sources())
         with django_capture_on_commit_callbacks(execute=True):
             item = Picture.objects.create(image=drawing.file())
         connection.check_constraints()
@@ -267,7 +267,7 @@ def test_sweep__goes_on_after_a_source_with_an_error(monkeypatch: pytest.MonkeyP
         class Meta:
             app_label = "testapp"
 
-    before = {(source.model, source.field_name): source for source in registry.sources()}
+    before = {(source.model, source.field_name): source for source in registry.get_sources()}
     bad = {(Untabled, "image"): ImageSource(Untabled, "image")}
     monkeypatch.setattr(registry, "_sources", bad | before)
     item, named = Picture(image="a.png"), NamedPicture(name="b", image="b.png")

@@ -266,7 +266,7 @@ def test_prune__deletes_what_neither_serves_nor_is_wanted(deploy: Deploy, make_p
     deploy(3)
     outbox.sweep_sources()
     work(1)
-    assert list(versions.prune_versions(registry.sources())) == []
+    assert list(versions.prune_versions(registry.get_sources())) == []
     index_now()
     versions.switch_versions()
     out = io.StringIO()
@@ -282,7 +282,7 @@ def test_prune__a_method_that_went(deploy: Deploy, make_picture: Any, index_now:
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
     outbox.sweep_sources()
     index_now()
-    assert sum(versions.prune_versions(registry.sources())) == 1
+    assert sum(versions.prune_versions(registry.get_sources())) == 1
     assert set(MethodVersion.objects.values_list("name", flat=True)) == {"mean"}
 
 

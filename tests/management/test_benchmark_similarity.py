@@ -59,7 +59,7 @@ def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> 
     tables = (Source, MethodVersion, IndexedImage, Signature)
 
     def everything() -> Any:
-        return [list(model.objects.order_by("pk").values()) for model in tables], registry.sources()
+        return [list(model.objects.order_by("pk").values()) for model in tables], registry.get_sources()
 
     before, matches = everything(), similar_images.similar_to(item)
     assert "| 10 % left " in run("--records", "3000", "--queries", "2")[0]
@@ -74,11 +74,11 @@ def test_benchmark__leaves_nothing_when_it_is_stopped(monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(scaling, "build", stop)
-    before = registry.sources()
+    before = registry.get_sources()
     with pytest.raises(KeyboardInterrupt):
         run("--records", "300", "--queries", "2")
     assert schemas() == []
-    assert registry.sources() == before
+    assert registry.get_sources() == before
 
 
 def test_nonsense__is_told() -> None:

@@ -88,7 +88,7 @@ def test_all_sources__without_a_name(make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()
     told = json.loads(run("--json")[0])
-    assert [one["source"] for one in told] == [source.label for source in registry.sources()]
+    assert [one["source"] for one in told] == [source.label for source in registry.get_sources()]
     assert {one["source"]: one["pictures"] for one in told}[LABEL] == 1
 
 

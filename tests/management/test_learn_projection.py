@@ -157,7 +157,7 @@ def test_command__switches_on_what_wins_with_no_gap(shop: list[Picture], index_n
     assert gaps == [12]
     assert right(shop[::4]) > before + 0.2
     row = serving()
-    assert row.projection.is_on
+    assert row.projection.is_enabled
     assert row.projection.learned_from == {"by": "shelf_id", "pictures": 72, "groups": 12}
     assert row.projection.figures["mAP"]["projection"] > row.projection.figures["mAP"]["base"]
     assert set(Signature.objects.filter(version=row.version).values_list("record__status", flat=True)) == {"indexed"}
@@ -194,15 +194,15 @@ def test_command__off_goes_back_at_once(shop: list[Picture]) -> None:
     assert similar_images.similar_to(shop[0]) != before
     assert "Switched." in learn(off=True)
     assert similar_images.similar_to(shop[0]) == before
-    assert sum(versions.prune_versions(registry.sources())) == len(shop)
+    assert sum(versions.prune_versions(registry.get_sources())) == len(shop)
     assert not Projection.objects.exists()
 
 
 def test_command__prune_keeps_what_the_next_projection_is_learned_from(shop: list[Picture]) -> None:
     learn(by="shelf_id")
-    assert sum(versions.prune_versions(registry.sources())) == 0
+    assert sum(versions.prune_versions(registry.get_sources())) == 0
     assert "Switched." in learn(by="title"), "the same labels teach the same"
-    assert Projection.objects.filter(is_on=True).count() == 1
+    assert Projection.objects.filter(is_enabled=True).count() == 1
 
 
 def test_command__labels_without_a_meaning_are_refused(shop: list[Picture], tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_lift__rises_with_points_and_never_reaches_a_copy() -> None:
 
 def test_looking__a_query_that_is_gone_tells_nothing(copied: dict[str, Picture]) -> None:
     source = registry.get_source(Picture)
-    assert IndexedImage.objects.of(source).count() == len(copied)
+    assert IndexedImage.objects.for_source(source).count() == len(copied)
     Path(copied["query"].image.path).unlink()
     assert image_pairs.compare_candidates(source, copied["query"], [], lambda a, b, one: 1, long_side=64) == {}
 

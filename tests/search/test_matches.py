@@ -359,8 +359,8 @@ def test_visible__of_one_object_a_shelf(make_picture: Any, index_now: Any, monke
     ):
         changed = replace(source, visible=lambda request, one=one: one)
         monkeypatch.setitem(registry._sources, (Picture, "image"), changed)
-        assert changed.find_visible(None, str(second.pk)) is None
-        assert changed.find_visible(None, str(first.pk)) == first
+        assert changed.get_visible(None, str(second.pk)) is None
+        assert changed.get_visible(None, str(first.pk)) == first
         assert similar_images.similar_to(second) == []
 
 

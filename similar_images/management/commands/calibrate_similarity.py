@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if options["pictures"] < MIN_IMAGES:
             raise CommandError(f"--pictures must be at least {MIN_IMAGES}.")
         sources = sources_for_labels(options["model"])
-        Source.objects.make(registry.sources())
+        Source.objects.create_missing(registry.get_sources())
         versions.register_versions()
         measured = 0
         for source in sources:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         """The versions that are wanted."""
         wanted = versions.configured_methods(source)
         for method in (wanted[name] for name in names):
-            rows = MethodVersion.objects.filter(source_id=Source.objects.id_of(source), name=method.name)
+            rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
             yield rows.get(version=method.version), method
 
     def _calibrate(self, source: ImageSource, row: MethodVersion, method: Method, options: dict[str, Any]) -> bool:

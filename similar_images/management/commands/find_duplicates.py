@@ -37,7 +37,7 @@ class Command(BaseCommand):
         if options["output"] and not options["output"].parent.is_dir():
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
         with single_core():
-            sources = [source_by_label(label) for label in options["sources"]] or registry.sources()
+            sources = [source_by_label(label) for label in options["sources"]] or registry.get_sources()
             found = [self._find(source, options) for source in sources]
         if options["output"]:
             try:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
     def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> source_scan.Duplicates:
         progress = partial(progress_bar, options, unit=f"×{source_scan.SCAN_BATCH} pictures", desc=source.label)
         found = source_scan.find_duplicates(source, options["jobs"], progress)
-        records = IndexedImage.objects.of(source)
+        records = IndexedImage.objects.for_source(source)
         if left := records.exclude(status=IndexedImage.Status.INDEXED).count():
             self.stderr.write(f"{left} pictures of {source.label} are left out: they are not indexed.")
         for problem in found.problems[:PROBLEMS_SHOWN]:

@@ -49,13 +49,13 @@ class Command(BaseCommand):
             self._prune(sources, options)
             return
         methods = methods_by_name(options["method"])
-        Source.objects.make(sources)
+        Source.objects.create_missing(sources)
         versions.register_versions()
         with progress_bar(options, unit="picture", desc="finding") as found:
             for source in sources:
                 for size in outbox.enqueue_missing(source):
                     found.update(size)
-        records = IndexedImage.objects.filter(source__in=[Source.objects.id_of(source) for source in sources])
+        records = IndexedImage.objects.filter(source__in=[Source.objects.get_id(source) for source in sources])
         if options["failed"]:
             records.filter(status=Status.FAILED).reset()
         if options["again"]:

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         source = source_for_options(options["model"], options["field"])
         name = options["method"]
         method = methods_by_name([name])[name]
-        Source.objects.make([source])
+        Source.objects.create_missing([source])
         versions.register_versions()
         if options["off"]:
             self._tell(projection_learning.switch_off(source, name))

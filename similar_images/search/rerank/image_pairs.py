@@ -55,7 +55,7 @@ def compare_candidates(
 
 def _query(source: ImageSource, query: models.Model | bytes, long_side: int) -> ComparisonImage | None:
     if isinstance(query, models.Model):
-        return _stored(source, source.file_name(query), long_side)
+        return _stored(source, source.get_file_name(query), long_side)
     return _view(query, conf.get().search_max_pixels, long_side)
 
 
