@@ -1,3 +1,5 @@
+"""The configuration of the app."""
+
 from __future__ import annotations
 
 from contextlib import suppress
@@ -9,17 +11,21 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SimilarImagesConfig(AppConfig):
+    """Connects the sources' models to the index when Django starts."""
+
     name = "similar_images"
     verbose_name = _("Similar images")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        """Register checks, tasks and signals, and the sources that the setting names."""
         from . import checks, conf, registry
+        from . import tasks as tasks  # registers them in web processes, too, which queue them by name
         from .indexing import notify, signals
 
-        checks.register()
+        checks.register_checks()
         notify.remember_celery_app()
-        with suppress(ImproperlyConfigured):  # checks.py says what is wrong, and lets the other commands run
+        with suppress(ImproperlyConfigured):  # reported by the system checks, without which other commands still run
             registry.register_from_setting(conf.get().models)
         registry.add_listener(signals.connect)
         post_migrate.connect(signals.create_sources, sender=self)

@@ -22,7 +22,8 @@ MINIMUM_PGVECTOR = (0, 8)
 KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
 
 
-def register() -> None:
+def register_checks() -> None:
+    """Register the checks with Django."""
     checks.register(check_setting)
     checks.register(check_sources)
     checks.register(check_celery)
@@ -96,7 +97,7 @@ def check_sources(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_celery(**kwargs: Any) -> list[CheckMessage]:
-    app = notify.celery_app()
+    app = notify.get_celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
             checks.Warning(

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from .indexing import hnsw, notify, outbox, versions, worker
+from .indexing import claims, hnsw, notify, outbox, versions
 
 
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, name=notify.INDEX_TASK)
 def index_due(self: Task) -> int:
-    """Index a batch of due records; returns how many were taken.
+    """Index a batch of due records and return how many were claimed.
 
-    A task that found some first queues the next one, so that one message sets all free workers to work.
+    A task that claims some first queues the next one, so that one message sets all free workers to work.
     """
-    taken = 0
-    while records := worker.claim_batch():
-        taken += len(records)
+    from .indexing import worker  # loads OpenCV, which web processes that only queue the task do without
+
+    count = 0
+    while records := claims.claim_batch():
+        count += len(records)
         if self.request.is_eager:  # a task queued here would run inside this one, before it
             worker.index_records(records)
         else:
             notify.notify_workers()
             worker.index_records(records)
             break
-    return taken
+    return count
 
 
 @shared_task(ignore_result=True)
 def sweep() -> int:
-    """Find what was lost and have it indexed; returns how many records are due. To be run every minute or so."""
+    """Find images that escaped the signals, and return how many records are due. To be run every minute or so."""
     due = outbox.sweep_sources()
     if due:
         notify.notify_workers()

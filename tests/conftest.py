@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import translation
 
-from similar_images.indexing import worker
+from similar_images.indexing import claims, worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
 from tests.items import gray
@@ -93,7 +93,7 @@ def index_now(db: None) -> Any:
 
     def index_now() -> list[IndexedImage]:
         taken = []
-        while records := worker.claim_batch():
+        while records := claims.claim_batch():
             worker.index_records(records)
             taken += records
         return taken

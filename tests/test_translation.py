@@ -10,7 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import translation
 
-from similar_images.indexing import worker
+from similar_images.indexing import claims, worker
 from similar_images.models import IndexedImage
 from tests import drawing
 from tests.testapp.models import Picture
@@ -122,7 +122,7 @@ def test_admin__panel_is_translated(make_picture: Any, index_now: Any, admin_cli
         )
         for seed in (1, 2)
     )
-    while records := worker.claim_batch():
+    while records := claims.claim_batch():
         worker.index_records(records)
     html = admin_client.get(f"/admin/catalog/product/{one.pk}/change/").content.decode()
     (panel,) = re.findall(r'<div class="similar-images similar-images-admin">.*?</ul>', html, re.DOTALL)

@@ -1,8 +1,8 @@
-"""Tell a worker that records are due, without ever holding up or failing the caller.
+"""Notify the workers that records are due, without ever delaying or failing the caller.
 
-Talking to a broker can take seconds when it is gone, and forever when it is silent. So a thread of
-its own does it, once for all the calls that came meanwhile. A wake that gets lost is no harm:
-`sweep` finds the records.
+Talking to a broker can take seconds when it is down, and forever when it does not answer. So a thread of its own
+does it, once for all calls that came meanwhile. Lost notifications are harmless: the periodic sweep finds pending
+records.
 """
 
 from __future__ import annotations
@@ -15,55 +15,61 @@ from typing import Any
 
 import celery
 
+from .. import conf
+
 logger = logging.getLogger("similar_images")
 
+INDEX_TASK = "similar_images.tasks.index_due"
+"""Name of the task that indexes due records."""
+
 BROKER_TIMEOUT = 5
-"""Seconds without an answer after which the broker counts as gone."""
+"""Seconds without an answer after which the broker counts as down."""
 
 _EXIT_TIMEOUT = 2
+"""Seconds that the end of a process may be delayed by a notification that is being sent."""
+
 _celery_app: celery.Celery | None = None
 
 
 def remember_celery_app() -> None:
-    """Keep the project's Celery app, which threads made later would not find as the current one."""
+    """Remember the project's Celery app, which is the current one of this thread, but not of threads started later."""
     global _celery_app
     _celery_app = celery.current_app._get_current_object()
 
 
-def celery_app() -> celery.Celery:
+def get_celery_app() -> celery.Celery:
+    """Return the current Celery app, or the remembered one if the current one is Celery's default."""
     app = celery.current_app._get_current_object()
     return app if _celery_app is None or app.main != "default" else _celery_app
 
 
 def notify_workers() -> None:
-    """Have a worker look for due records, soon."""
-    if celery_app().conf.task_always_eager:
+    """Have a worker look for due records soon."""
+    if get_celery_app().conf.task_always_eager:
         _send_or_log()
     else:
-        _sender.wake()
+        _sender.request()
 
 
-def send_task(connection: Any = None) -> None:
-    """Queue the task that indexes due records; raises what the broker raises."""
-    from .. import conf, tasks
-
-    task = celery_app().tasks[tasks.index_due.name]
+def _send_task(connection: Any = None) -> None:
+    # Not by send_task(), which would not run the task when task_always_eager is set.
+    task = get_celery_app().tasks[INDEX_TASK]
     task.apply_async(queue=conf.get().queue, connection=connection, retry=False, ignore_result=True)
 
 
 def _send_or_log() -> None:
-    app = celery_app()
+    app = get_celery_app()
     try:
         if app.conf.task_always_eager:
-            send_task()
+            _send_task()
         else:
-            with app.connection_for_write(transport_options=_impatient(app)) as connection:
-                send_task(connection)
+            with app.connection_for_write(transport_options=_transport_options(app)) as connection:
+                _send_task(connection)
     except Exception as error:  # whatever the broker's client raises: the records wait for the sweep
-        logger.warning("No worker could be told of new images, the next sweep will: %r", error)
+        logger.warning("The workers could not be notified of new images; the next sweep will do so: %r", error)
 
 
-def _impatient(app: celery.Celery) -> dict[str, Any]:
+def _transport_options(app: celery.Celery) -> dict[str, Any]:
     options: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
     if str(app.conf.broker_write_url or app.conf.broker_url).startswith(("redis", "valkey", "sentinel")):
         options |= {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
@@ -71,7 +77,7 @@ def _impatient(app: celery.Celery) -> dict[str, Any]:
 
 
 class _Sender:
-    """A thread, started on first use, that sends one message for all the wakes since its last."""
+    """A thread, started on first use, that sends one message for all requests since its last one."""
 
     def __init__(self) -> None:
         self._due = threading.Event()
@@ -80,7 +86,8 @@ class _Sender:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def wake(self) -> None:
+    def request(self) -> None:
+        """Have a message sent, without waiting for it."""
         with self._lock:
             self._idle.clear()
             self._due.set()
@@ -89,7 +96,7 @@ class _Sender:
                 self._thread.start()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until nothing is left to send, at most so many seconds; tell whether it is so."""
+        """Wait up to `timeout` seconds until nothing is left to send; return False if something still is."""
         return self._idle.wait(timeout)
 
     def _run(self) -> None:
@@ -105,10 +112,10 @@ class _Sender:
 _sender = _Sender()
 
 
-def _reset() -> None:
+def _replace_sender() -> None:
     global _sender
     _sender = _Sender()
 
 
-os.register_at_fork(after_in_child=_reset)  # threads do not live on in a forked process
+os.register_at_fork(after_in_child=_replace_sender)  # threads do not survive in a forked process
 atexit.register(lambda: _sender.wait(_EXIT_TIMEOUT))

@@ -296,9 +296,9 @@ def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
 def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:
     hnsw.sync_indexes()
     item = Picture.objects.create(image=drawing.file(1))
-    from similar_images.indexing import worker
+    from similar_images.indexing import claims, worker
 
-    while records := worker.claim_batch():
+    while records := claims.claim_batch():
         worker.index_records(records)
     assert len(similar_images.similar_to(item)) == 12
     item.delete()

@@ -154,7 +154,7 @@ def test_eager__one_wake_indexes_more_than_a_batch(
 def test_eager__an_error_does_not_break_the_save(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     monkeypatch.setitem(app.conf.maps[0], "task_always_eager", True)
     monkeypatch.setitem(app.conf.maps[0], "task_eager_propagates", True)
-    monkeypatch.setattr("similar_images.indexing.worker.claim_batch", lambda: 1 / 0)
+    monkeypatch.setattr("similar_images.indexing.claims.claim_batch", lambda: 1 / 0)
     Picture.objects.create(image=drawing.file())
     assert "ZeroDivisionError" in caplog.text
 

@@ -13,7 +13,7 @@ from django.db import transaction
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import outbox, versions, worker
+from similar_images.indexing import claims, outbox, versions, worker
 from similar_images.models import IndexedImage, MethodVersion, Signature
 from tests import drawing
 from tests.testapp.models import NamedPicture, Picture
@@ -42,7 +42,7 @@ def serving(model: Any = Picture) -> dict[str, str]:
 def work(pictures: int) -> None:
     """Index so many pictures."""
     for _ in range(pictures):
-        worker.index_records(worker.claim_batch()[:1])
+        worker.index_records(claims.claim_batch()[:1])
         IndexedImage.objects.filter(status="pending").update(started_at=None, attempts=0)
 
 
@@ -91,7 +91,7 @@ def test_between__a_new_picture_is_found_before_and_after_the_switch(
     deploy(3)
     outbox.sweep_sources()
     new = make_picture(1)
-    worker.index_records([record for record in worker.claim_batch() if record.object_id == str(new.pk)])
+    worker.index_records([record for record in claims.claim_batch() if record.object_id == str(new.pk)])
     assert set(Signature.objects.filter(record__object_id=new.pk).values_list("version", flat=True)) == {
         "side2",
         "side3",

@@ -21,7 +21,8 @@ from django.utils import timezone
 from PIL import Image, ImageFile, PngImagePlugin
 
 from similar_images import plugins
-from similar_images.indexing import outbox, versions, worker
+from similar_images.imaging import decode
+from similar_images.indexing import claims, outbox, versions, worker
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures.base import Method
 from tests import drawing
@@ -73,7 +74,7 @@ def test_claim__gives_each_record_to_one_worker(make_picture: Any, configure: An
     for seed in range(5):
         make_picture(seed)
     configure(BATCH_SIZE=3)
-    first, second, third = worker.claim_batch(), worker.claim_batch(), worker.claim_batch()
+    first, second, third = claims.claim_batch(), claims.claim_batch(), claims.claim_batch()
     assert (len(first), len(second), third) == (3, 2, [])
     assert not {record.pk for record in first} & {record.pk for record in second}
 
@@ -83,26 +84,26 @@ def test_claim__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any
     """A host's long transaction keeps its own record only."""
     busy, free = make_picture(1), make_picture(2)
     with locked(busy):
-        assert [record.object_id for record in worker.claim_batch()] == [str(free.pk)]
+        assert [record.object_id for record in claims.claim_batch()] == [str(free.pk)]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_claim__gives_up_without_waiting_for_a_locked_record(make_picture: Any, locked: Any, configure: Any) -> None:
     busy, free = make_picture(1), make_picture(2)
     configure(MAX_ATTEMPTS=1)
-    assert len(worker.claim_batch()) == 2  # by a worker that dies
+    assert len(claims.claim_batch()) == 2  # by a worker that dies
     later(hours=1)
     with locked(busy):
-        assert worker.claim_batch() == []
+        assert claims.claim_batch() == []
         assert IndexedImage.objects.get(status="failed").object_id == str(free.pk)
-    assert worker.claim_batch() == []
+    assert claims.claim_batch() == []
     assert IndexedImage.objects.filter(status="failed").count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_index__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any) -> None:
     busy, free = make_picture(1), make_picture(2)
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     with locked(busy):
         worker.index_records(records)
     assert IndexedImage.objects.get(status="indexed").object_id == str(free.pk)
@@ -113,19 +114,19 @@ def test_claim__newest_first(make_picture: Any, configure: Any) -> None:
     later(minutes=1)
     new = make_picture(2)
     configure(BATCH_SIZE=1)
-    assert [record.object_id for record in worker.claim_batch()] == [str(new.pk)]
+    assert [record.object_id for record in claims.claim_batch()] == [str(new.pk)]
 
 
 def test_lease__a_record_whose_worker_died_comes_back(make_picture: Any, configure: Any) -> None:
     make_picture()
     configure(CLAIM_TIMEOUT=60)
-    (record,) = worker.claim_batch()
+    (record,) = claims.claim_batch()
     later(seconds=50)
     assert outbox.sweep_sources() == 0
-    assert worker.claim_batch() == []
+    assert claims.claim_batch() == []
     later(seconds=20)
     assert outbox.sweep_sources() == 1
-    (again,) = worker.claim_batch()
+    (again,) = claims.claim_batch()
     assert again.pk == record.pk
     worker.index_records([again])
     assert IndexedImage.objects.get().status == "indexed"
@@ -135,28 +136,28 @@ def test_lease__records_tried_before_come_alone_and_last(make_picture: Any) -> N
     """So that a picture that kills its worker takes no others with it more than once."""
     for seed in range(3):
         make_picture(seed)
-    worker.claim_batch()  # by a worker that dies
+    claims.claim_batch()  # by a worker that dies
     later(hours=1)
     fresh = make_picture(9)
-    assert [record.object_id for record in worker.claim_batch()] == [str(fresh.pk)]
-    assert [len(worker.claim_batch()) for _ in range(4)] == [1, 1, 1, 0]
+    assert [record.object_id for record in claims.claim_batch()] == [str(fresh.pk)]
+    assert [len(claims.claim_batch()) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_lease__a_picture_that_kills_every_worker_is_given_up(make_picture: Any, configure: Any) -> None:
     make_picture()
     configure(MAX_ATTEMPTS=3)
     for _ in range(3):
-        assert len(worker.claim_batch()) == 1
+        assert len(claims.claim_batch()) == 1
         later(hours=1)
-    assert worker.claim_batch() == []
+    assert claims.claim_batch() == []
     record = IndexedImage.objects.get()
     assert (record.status, record.attempts) == ("failed", 3)
-    assert "stopped" in record.error
+    assert "crashed the worker" in record.error
 
 
 def test_twice__a_task_that_runs_again_or_late_does_no_harm(make_picture: Any, index_now: Any) -> None:
     make_picture()
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     worker.index_records(records)
     before = list(Signature.objects.values_list("dense", flat=True))
     worker.index_records(records)
@@ -166,9 +167,9 @@ def test_twice__a_task_that_runs_again_or_late_does_no_harm(make_picture: Any, i
 
 def test_twice__two_workers_with_the_same_record_agree(make_picture: Any) -> None:
     make_picture()
-    (first,) = worker.claim_batch()
+    (first,) = claims.claim_batch()
     later(hours=1)
-    (second,) = worker.claim_batch()
+    (second,) = claims.claim_batch()
     worker.index_records([second])
     worker.index_records([first])
     assert IndexedImage.objects.get().status == "indexed"
@@ -177,9 +178,9 @@ def test_twice__two_workers_with_the_same_record_agree(make_picture: Any) -> Non
 
 def test_twice__results_of_a_worker_that_lost_its_record_are_thrown_away(make_picture: Any) -> None:
     make_picture()
-    late = worker.claim_batch()
+    late = claims.claim_batch()
     later(hours=1)
-    now = worker.claim_batch()
+    now = claims.claim_batch()
     before = IndexedImage.objects.values().get()
     worker.index_records(late)
     assert IndexedImage.objects.values().get() == before
@@ -201,7 +202,7 @@ def test_lease__a_slow_batch_keeps_what_it_has_not_begun(
         def _open(self, name: str, mode: str = "rb") -> Any:
             nonlocal opened
             opened += 1
-            taken_meanwhile.extend(worker.claim_batch())
+            taken_meanwhile.extend(claims.claim_batch())
             return super()._open(name, mode)
 
     def now() -> datetime:
@@ -211,14 +212,14 @@ def test_lease__a_slow_batch_keeps_what_it_has_not_begun(
     for seed in range(16):
         make_picture(seed)
     put_storage(monkeypatch, SlowStorage())
-    worker.index_records(worker.claim_batch())
+    worker.index_records(claims.claim_batch())
     assert (opened, taken_meanwhile) == (16, [])
     assert IndexedImage.objects.filter(status="indexed", attempts=1).count() == 16
 
 
 def test_gone__a_record_deleted_while_it_was_worked_on_stays_deleted(make_picture: Any) -> None:
     item, other = make_picture(1), make_picture(2)
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     item.delete()
     worker.index_records(records)
     assert IndexedImage.objects.get().object_id == str(other.pk)
@@ -227,7 +228,7 @@ def test_gone__a_record_deleted_while_it_was_worked_on_stays_deleted(make_pictur
 
 def test_replaced__while_it_was_worked_on_the_newest_wins(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
-    stale = worker.claim_batch()
+    stale = claims.claim_batch()
     item.image.save("new.png", drawing.file(2))
     worker.index_records(stale)
     assert IndexedImage.objects.get().status == "pending"
@@ -236,7 +237,7 @@ def test_replaced__while_it_was_worked_on_the_newest_wins(make_picture: Any, ind
     new = IndexedImage.objects.get()
     worker.index_records(stale)
     assert IndexedImage.objects.get() == new
-    assert IndexedImage.objects.get().sha256 == worker.decode.sha256_of(drawing.encoded(drawing.scene(2)))
+    assert IndexedImage.objects.get().sha256 == decode.sha256_of(drawing.encoded(drawing.scene(2)))
 
 
 def test_same_bytes__are_described_once(make_picture: Any, index_now: Any) -> None:
@@ -391,7 +392,7 @@ def test_storage_down__uses_up_no_attempts(
         later(days=1)
     assert IndexedImage.objects.get().attempts == 0
     put_storage(monkeypatch, FileSystemStorage())
-    assert len(worker.claim_batch()) == 1  # by a worker that dies
+    assert len(claims.claim_batch()) == 1  # by a worker that dies
     later(days=1)
     index_now()
     record = IndexedImage.objects.get()
@@ -525,15 +526,15 @@ def test_stopped__by_memory_or_time_the_batch_is_handed_back_and_comes_one_by_on
 ) -> None:
     for seed in range(3):
         make_picture(seed)
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     monkeypatch.setattr(*PLACES[place], fails(error))
     with pytest.raises(type(error)):
         worker.index_records(records)
     states = IndexedImage.objects.values_list("status", "started_at", "attempts", "error", "retry_at")
     assert list(states) == [("pending", None, 1, "", None)] * 3
     fresh = make_picture(9)
-    assert [record.object_id for record in worker.claim_batch()] == [str(fresh.pk)]
-    assert [len(worker.claim_batch()) for _ in range(4)] == [1, 1, 1, 0]
+    assert [record.object_id for record in claims.claim_batch()] == [str(fresh.pk)]
+    assert [len(claims.claim_batch()) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_stopped__a_picture_that_always_takes_too_much_is_given_up(
@@ -552,7 +553,7 @@ def test_stopped__a_picture_that_always_takes_too_much_is_given_up(
     assert stopped == 3
     record = IndexedImage.objects.get(status="failed")
     assert record.object_id == str(bad.pk)
-    assert "stopped" in record.error
+    assert "crashed the worker" in record.error
     assert IndexedImage.objects.filter(status="indexed").count() == 1
 
 
@@ -563,13 +564,13 @@ def test_stopped__from_outside_costs_no_attempt(
 ) -> None:
     for seed in range(3):
         make_picture(seed)
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     IndexedImage.objects.update(attempts=attempts)
     with monkeypatch.context() as patch, pytest.raises(type(error)):
         patch.setattr(Mean, "compute", fails(error))
         worker.index_records(records)
     assert set(IndexedImage.objects.values_list("status", "started_at", "attempts")) == {("pending", None, 0)}
-    assert len(worker.claim_batch()) == 3
+    assert len(claims.claim_batch()) == 3
 
 
 def test_stopped__what_was_settled_before_stays_so(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -584,7 +585,7 @@ def test_stopped__what_was_settled_before_stays_so(make_picture: Any, monkeypatc
         Mean, "compute", lambda self, pixels: compute(self, np.array([[[255, 0, 0]]]) if Mean.computed == 8 else pixels)
     )
     with pytest.raises(KeyboardInterrupt):
-        worker.index_records(worker.claim_batch())
+        worker.index_records(claims.claim_batch())
     record = IndexedImage.objects.get(object_id=str(bad.pk))
     assert (record.status, record.error, record.attempts) == ("pending", "once more", 1)
     assert record.retry_at is not None
@@ -598,9 +599,9 @@ def test_stopped__what_another_worker_has_claimed_meanwhile_is_left_to_it(
     error: BaseException, make_picture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_picture(1)
-    mine = worker.claim_batch()
+    mine = claims.claim_batch()
     later(hours=1)
-    worker.claim_batch()
+    claims.claim_batch()
     before = IndexedImage.objects.values().get()
     monkeypatch.setattr(Mean, "compute", fails(error))
     with pytest.raises(type(error)):
@@ -610,7 +611,7 @@ def test_stopped__what_another_worker_has_claimed_meanwhile_is_left_to_it(
 
 def test_stopped__another_order_is_left_alone(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_picture(1)
-    mine = worker.claim_batch()
+    mine = claims.claim_batch()
     IndexedImage.objects.update(revision=uuid.uuid4())
     before = IndexedImage.objects.values().get()
     monkeypatch.setattr(Mean, "compute", fails(MemoryError()))
@@ -633,8 +634,8 @@ def test_queries__are_few_per_picture(make_picture: Any, django_assert_max_num_q
     for seed in range(12):
         make_picture(seed)
     versions.register_versions()
-    with django_assert_max_num_queries(12 + 12 // worker.IN_FLIGHT * 6 + 8):
-        worker.index_records(worker.claim_batch())
+    with django_assert_max_num_queries(12 + 12 // worker.IMAGES_IN_FLIGHT * 6 + 8):
+        worker.index_records(claims.claim_batch())
 
 
 def test_storage__signatures_are_kept_in_line() -> None:
@@ -668,7 +669,7 @@ def test_media_folder_gone__every_record_says_so(make_picture: Any, index_now: A
 @pytest.mark.django_db(transaction=True)
 def test_atomic__signatures_and_state_come_together(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_picture(1)
-    records = worker.claim_batch()
+    records = claims.claim_batch()
 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
@@ -688,13 +689,13 @@ def test_batch__waits_for_no_record_while_it_holds_others(
 ) -> None:
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, CLAIM_TIMEOUT=0.3)
     pictures = [make_picture(1), make_picture(2)]
-    records = worker.claim_batch()
+    records = claims.claim_batch()
     time.sleep(0.2)
     with locked(pictures[held]):
         call = (
-            elsewhere(worker._renew, records)
+            elsewhere(claims.renew_claims, records)
             if write == "renew"
-            else elsewhere(worker._hand_back, records, blameless=True)
+            else elsewhere(claims.release_claims, records, refund_attempt=True)
         )
         call.result(5)
         pictures[1 - held].image.save("new.png", drawing.file(6))

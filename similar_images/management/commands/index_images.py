@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from similar_images.indexing import hnsw, notify, outbox, versions, worker
+from similar_images.indexing import claims, hnsw, notify, outbox, versions, worker
 from similar_images.management.base import methods_by_name, progress_bar, sources_for_labels
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
@@ -84,7 +84,7 @@ class Command(BaseCommand):
     def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
         done: Counter[str] = Counter()
         with progress_bar(options, total=records.due().count(), unit="picture", desc="indexing") as indexed:
-            while batch := worker.claim_batch(records):
+            while batch := claims.claim_batch(records):
                 worker.index_records(batch)
                 done.update(record.status for record in batch)
                 indexed.update(len(batch))
