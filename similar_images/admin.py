@@ -18,12 +18,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import marks, registry, status
+from . import marks, registry
 from .forms import MarkForm
 from .indexing import notify
 from .models import IndexedImage, Mark, Source
 from .search import explain
-from .search import matches as matches_module
+from .search.matches import Explanation, search_among, similar_among
 
 if TYPE_CHECKING:
     Mixed = admin.ModelAdmin[Any]
@@ -69,7 +69,7 @@ class SimilarImagesMixin(Mixed):
         self, source: registry.ImageSource, obj: models.Model, request: HttpRequest
     ) -> dict[str, Any]:
         objects = self.get_queryset(request)
-        matches = matches_module.similar_among(source, obj, objects, limit=self.similar_images_limit)
+        matches = similar_among(source, obj, objects, limit=self.similar_images_limit)
         # The page that compares two shows those that `visible` does, which may be fewer than the admin shows.
         seen = source.as_filterable(source.visible_to(request))
         keys = [obj.pk, *(match.object.pk for match in matches)]
@@ -77,7 +77,7 @@ class SimilarImagesMixin(Mixed):
         return {
             "source": source,
             "key": source.format_key(obj) if obj.pk in pks else "",
-            "status": status.record_status(source, obj.pk),
+            "status": IndexedImage.objects.get_status(source, obj.pk),
             "pair_url": self._pair_url(source, obj),
             "matches": [
                 {
@@ -134,7 +134,7 @@ class SimilarImagesMixin(Mixed):
     def _pair(
         self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model
     ) -> dict[str, Any]:
-        here = matches_module.among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+        here = search_among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
         reason = explain.explain_absence(here, other, tells_errors=True)
         visitors = explain.why_not(obj, other, field=source.field_name)
         return {
@@ -178,7 +178,7 @@ class SimilarImagesMixin(Mixed):
 
 
 def _parts(
-    scores: dict[str, float], distances: dict[str, float], explanation: matches_module.Explanation | None = None
+    scores: dict[str, float], distances: dict[str, float], explanation: Explanation | None = None
 ) -> list[dict[str, Any]]:
     """What is told of every method that compared two pictures."""
     return [

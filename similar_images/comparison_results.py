@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from . import conf, registry
 from .comparison import Comparison, MeasureRow, compare
 from .imaging import decode, timeouts
+from .search.matches import get_object_url
 
 if TYPE_CHECKING:
     from .measures.base import ComparisonImage, Measure
@@ -49,7 +50,7 @@ class ComparisonInput:
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        return registry.get_object_url(self.object)
+        return get_object_url(self.object)
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+"""Forms: what visitors and editors may ask, on pages as over REST."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,179 +13,158 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import comparison_results, conf, plugins, registry
-from .imaging import decode
-from .ranking_presets import RANKING_PRESETS
-from .search import multi_query, plan
-from .search import ranking as rankings
-from .search.ranking import Ranking
-from .search.rerank import copies
-
-EXAMPLES = 10
-"""The most objects that a visitor may name beside the query, as like or unlike what is looked for."""
+from .search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
+from .search.ranking import resolve_text_method, resolve_weights, text_methods
+from .search.rerank.copies import COPY_THRESHOLD
 
 
-class OptionsForm(forms.Form):
-    """What a visitor may ask of a list of matches, on a page as over REST; what is left out takes its default."""
+def form_field(option: Option, *, is_visible: bool) -> forms.Field:
+    """Return the form field of a search option; hidden unless it is to be visible on a page."""
+    widget: Any = None if is_visible else forms.HiddenInput
+    common: dict[str, Any] = {"required": False, "label": option.label or option.name, "help_text": ""}
+    maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
+    if option.choices:
+        return forms.ChoiceField(choices=list(option.choices.items()), widget=widget, **common)
+    if bool in option.types:
+        return forms.BooleanField(widget=forms.TextInput, **common)  # unlike a checkbox, takes 0 for no
+    if int in option.types or float in option.types:
+        number = forms.IntegerField if int in option.types else forms.FloatField
+        return number(min_value=option.minimum, max_value=maximum, widget=widget, **common)
+    if option.name in ("like", "unlike"):
+        return forms.Field(widget=forms.MultipleHiddenInput, **common)
+    if option.parse:
+        return ParsedField(option, widget=widget, **common)
+    return forms.CharField(max_length=option.max_length, widget=widget, **common)
 
-    field_order: Sequence[str] = ("mode", "limit", "min_similarity", "method", "fold")
 
-    method = forms.CharField(required=False)
-    ranking = forms.CharField(required=False, widget=forms.HiddenInput)
-    field = forms.CharField(required=False, widget=forms.HiddenInput)
-    mode = forms.ChoiceField(
-        label=gettext_lazy("Find"),
-        required=False,
-        choices=[("similar", gettext_lazy("what looks like it")), ("copy", gettext_lazy("the same picture"))],
-    )
-    rerank = forms.CharField(required=False, widget=forms.HiddenInput)
-    distances = forms.BooleanField(required=False)
-    like = forms.Field(required=False, widget=forms.MultipleHiddenInput)
-    unlike = forms.Field(required=False, widget=forms.MultipleHiddenInput)
-    box = forms.CharField(required=False, widget=forms.HiddenInput)
-    diversity = forms.FloatField(required=False, min_value=0, max_value=1, widget=forms.HiddenInput)
-    fallback = forms.ChoiceField(required=False, choices=[("newest", "newest")], widget=forms.HiddenInput)
-    fold = forms.ChoiceField(
-        label=gettext_lazy("Near copies"),
-        required=False,
-        choices=[("1", gettext_lazy("as one")), ("0", gettext_lazy("each"))],
-    )
+class ParsedField(forms.CharField):
+    """A text that an option reads a value from."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        settings = conf.get()
-        self.fields["limit"] = forms.IntegerField(
-            label=gettext_lazy("How many"), required=False, min_value=1, max_value=settings.max_limit
-        )
-        self.fields["min_similarity"] = forms.FloatField(
-            label=gettext_lazy("At least, in percent"),
-            required=False,
-            min_value=0,
-            max_value=100,
-        )
-        self.fields["limit"].widget.attrs["placeholder"] = settings.limit
-        is_copy = self.data.get("mode") == "copy"
-        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{copies.COPY_THRESHOLD:g}" if is_copy else 0
-        choices: list[tuple[str, Any]] = [
-            ("", gettext_lazy("everything")),
-            *((name, name) for name in plugins.enabled_methods()),
-        ]
-        self.fields["method"].widget = forms.Select(choices=choices)
-        self.fields["method"].label = gettext_lazy("By")
-        self.order_fields(self.field_order)
+    def __init__(self, option: Option, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.option = option
 
-    def clean_ranking(self) -> dict[str, float] | str | None:
-        text: str = self.cleaned_data["ranking"]
-        if not text or text in RANKING_PRESETS:
-            return text or None
+    def clean(self, value: Any) -> Any:
+        """Return the value that the text says, None for no text."""
+        text = super().clean(value)
         try:
-            return {name.strip(): float(weight) for name, weight in (part.split(":") for part in text.split(","))}
-        except ValueError:
-            message = _("Write a ranking as embedding:0.8,color:0.2, or name one: %(known)s.")
-            raise forms.ValidationError(message % {"known": ", ".join(RANKING_PRESETS)}) from None
-
-    def clean_box(self) -> decode.Box | None:
-        text = self.cleaned_data["box"]
-        try:
-            return multi_query.clean_box(text.split(",")) if text else None
+            return self.option.parse(text) if text and self.option.parse else None
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
+
+class SearchOptionsForm(forms.Form):
+    """What a visitor may ask of a list of matches; what is left out takes its default."""
+
+    surface: Surface = "page"
+    query: Query = "object"
+    field_order: Sequence[str] = ("mode", "limit", "min_similarity", "method", "fold")
+    """The fields that a page shows, in order; the others are hidden."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.options = self.declared_options()
+        for name, option in self.options.items():
+            self.fields.setdefault(name, form_field(option, is_visible=name in self.field_order))
+        settings = conf.get()
+        is_copy_search = self.data.get("mode") == "copy"
+        self.fields["limit"].widget.attrs["placeholder"] = settings.limit
+        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{COPY_THRESHOLD:g}" if is_copy_search else 0
+        self.fields["method"].widget = forms.Select(choices=self.method_choices())
+        self.order_fields(self.field_order)
+
+    @classmethod
+    def declared_options(cls) -> dict[str, Option]:
+        """Return the declarations of the options that the form takes, by name."""
+        return SearchOptions.on(cls.surface, cls.query)
+
+    def method_choices(self) -> list[tuple[str, Any]]:
+        """Return the methods that one may choose from, by name."""
+        return [("", gettext_lazy("All features")), *((name, name) for name in plugins.enabled_methods())]
+
     def clean(self) -> dict[str, Any]:
+        """Check that the options make sense together."""
         data = super().clean() or self.cleaned_data
-        has_more = any(data.get("like") or [])
-        try:
-            plan.get_reranker(
-                data.get("mode") or "similar",
-                data.get("rerank") or None,
-                by_text="text" in self.fields,
-                one_whole=not (has_more or data.get("box")),
-                diversity=data.get("diversity") or 0,
-            )
-        except ValueError as error:
-            self.add_error("rerank" if data.get("rerank") else "mode", str(error))
-            data.pop("mode", None)
-            data.pop("rerank", None)
-        if data.get("box") and has_more:
-            self.add_error("box", _("A box is a part of one picture: it takes a query that is one object or file."))
-        if "method" in data:
-            ranking = data.get("ranking")
+        for check, names in ((self._check_options, ("mode", "rerank")), (self._check_ranking, ("method", "ranking"))):
             try:
-                self.check_ranking(data["method"] or None, ranking)
-            except ValueError as error:
-                self.add_error("ranking" if ranking else "method", str(error))
-                data.pop("method", None)  # neither is searched by
-                data.pop("ranking", None)
+                check()
+            except OptionError as error:
+                self.add_error(error.option, str(error))
+                for name in names:  # neither is searched by
+                    data.pop(name, None)
         return data
 
-    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
-        rankings.resolve_weights(method, ranking)
+    def _check_options(self) -> None:
+        values = {name: value for name, value in self.search_options().items() if name != "model"}
+        examples = 0 if self.query == "text" else 1 + len(self._keys("like"))
+        SearchOptions(**values).check(examples)
 
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments for `similar_to`; fields with errors are left to their defaults."""
+    def _check_ranking(self) -> None:
         data = self.cleaned_data
-        return {
-            "limit": data.get("limit"),
-            "min_similarity": data.get("min_similarity"),
-            "method": data.get("method") or None,
-            "ranking": data.get("ranking"),
-            "mode": data.get("mode") or "similar",
-            "rerank": data.get("rerank") or None,
-            "field": data.get("field") or None,
-            "box": data.get("box"),
-            "fold": data.get("fold") != "0",
-            "diversity": data.get("diversity") or 0,
-            "fallback": data.get("fallback") or None,
-        }
+        if "method" not in data or "ranking" not in data:
+            return
+        try:
+            self.resolve_ranking(data["method"] or None, data["ranking"])
+        except ValueError as error:
+            raise OptionError("ranking" if data["ranking"] else "method", str(error)) from None
+
+    def resolve_ranking(self, method: str | None, ranking: Any) -> None:
+        """Check that one can search by this method or ranking.
+
+        Raises:
+            ValueError: one can't; the message says what works.
+        """
+        resolve_weights(method, ranking)
+
+    def search_options(self) -> dict[str, Any]:
+        """Return the keyword arguments for `similar_to`, without options that are left out or have errors."""
+        options = {}
+        for name, option in self.options.items():
+            value = self.cleaned_data.get(name)
+            if "python" not in option.surfaces or name == "unlike" or value in (None, ""):
+                continue
+            options[name] = value == "1" if bool in option.types and isinstance(value, str) else value
+        return options
 
     def examples(self, source: registry.ImageSource, request: HttpRequest) -> tuple[list[Any], list[Any]]:
-        """The objects named as "like" and as "unlike"; it is an error of the form if one of them may not be seen."""
-        return self._examples("like", source, request), self._examples("unlike", source, request)
+        """Return the objects named in `like` and in `unlike`; one that may not be seen is an error of the form."""
+        return self._visible_objects("like", source, request), self._visible_objects("unlike", source, request)
 
-    def _examples(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
-        keys = list(filter(None, self.cleaned_data.get(name) or []))
-        if len(keys) > EXAMPLES:
-            self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": EXAMPLES})
+    def _keys(self, name: str) -> list[str]:
+        return list(filter(None, self.cleaned_data.get(name) or []))
+
+    def _visible_objects(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
+        keys = self._keys(name)
+        if len(keys) > MAX_EXAMPLES:
+            self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": MAX_EXAMPLES})
             return []
-        found = [source.get_visible(request, key) for key in keys]
-        if None in found:
+        items = [source.get_visible(request, key) for key in keys]
+        if None in items:
             self.add_error(name, _("There is no such object."))
             return []
-        return found
+        return items
 
 
-class SimilarForm(OptionsForm):
-    """What may be asked of the matches of an object over REST: also why they came about, and why others did not."""
-
-    explain = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
-    why_not = forms.CharField(required=False)
-
-
-class MarkForm(forms.Form):
-    """What an editor says of an object and another one."""
-
-    other = forms.CharField(label=gettext_lazy("The other object’s key"))
-    field = forms.CharField(required=False)
-    alike = forms.NullBooleanField(required=False, widget=forms.TextInput)  # takes 1 and 0, too
-
-
-class AmongForm(OptionsForm):
-    """What says where to search, when no object does."""
+class SearchTargetForm(SearchOptionsForm):
+    """Options of a search where no object says which model is searched."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         models = {source.model._meta.label_lower: source.model for source in registry.get_sources()}
         self.fields["model"] = forms.ChoiceField(
-            label=gettext_lazy("Among"),
+            label=gettext_lazy("Search in"),
             required=len(models) != 1,
             choices=[(label, model._meta.verbose_name_plural) for label, model in models.items()],
         )
         self.order_fields(self.field_order)
 
     def clean_model(self) -> str:
+        """Return the label of the model, that of the only one where none is chosen."""
         label: str = self.cleaned_data["model"]
         return label or registry.get_sources()[0].model._meta.label_lower
 
     def clean(self) -> dict[str, Any]:
+        """Check that the model has the image field."""
         data = super().clean()
         if "model" in data and data.get("field"):
             try:
@@ -194,130 +175,179 @@ class AmongForm(OptionsForm):
 
     @property
     def source(self) -> registry.ImageSource:
+        """The source that is searched."""
         return registry.get_source(self.cleaned_data["model"], self.cleaned_data["field"] or None)
 
-    def options(self) -> dict[str, Any]:
-        return super().options() | {"model": self.cleaned_data["model"]}
+    def search_options(self) -> dict[str, Any]:
+        """Return the keyword arguments for `similar_to`."""
+        return super().search_options() | {"model": self.cleaned_data.get("model")}
 
 
-def not_too_large(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
-    """The upload, if it is not too large.
+class SearchForm(SearchTargetForm):
+    """An image to search by, and where."""
+
+    query = "image"
+    field_order = ("image", "mode", "model", "limit", "min_similarity", "method")
+
+    image = forms.FileField(label=gettext_lazy("Image"), widget=forms.FileInput(attrs={"accept": "image/*"}))
+
+    def clean_image(self) -> UploadedFile[bytes]:
+        """Return the upload, if it is not too large."""
+        return validate_upload_size(self.cleaned_data["image"])
+
+
+class TextForm(SearchTargetForm):
+    """A text to search by, and where."""
+
+    query = "text"
+    field_order = ("text", "model", "limit", "min_similarity", "method")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].required = True
+        if len(text_methods()) == 1:
+            self.fields["method"].widget = forms.HiddenInput()
+
+    @classmethod
+    def declared_options(cls) -> dict[str, Option]:
+        """Return the declarations of the options, and of those that are refused beside a text."""
+        options = {"text": SearchOptions.declared()["text"], **SearchOptions.on(cls.surface, "image")}
+        return {name: option for name, option in options.items() if name not in ("box", "labels")}
+
+    def method_choices(self) -> list[tuple[str, Any]]:
+        """Return the methods that understand text."""
+        return [(name, name) for name in text_methods()]
+
+    def clean_text(self) -> str:
+        """Return the text, if any method understands one."""
+        try:
+            resolve_text_method()
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        text: str = self.cleaned_data["text"]
+        return text
+
+    def resolve_ranking(self, method: str | None, ranking: Any) -> None:
+        """Check that one can search by this method, and no ranking.
+
+        Raises:
+            ValueError: one can't; the message says what works.
+        """
+        if text_methods():
+            resolve_text_method(method, ranking)
+
+
+class RestSimilarForm(SearchOptionsForm):
+    """What may be asked over REST of the matches of an object."""
+
+    surface = "rest"
+
+
+class RestSearchForm(SearchForm):
+    """What may be asked over REST of the matches of an upload."""
+
+    surface = "rest"
+
+
+class RestTextForm(TextForm):
+    """What may be asked over REST of the matches of a text."""
+
+    surface = "rest"
+
+
+class MarkForm(forms.Form):
+    """An editor's word on an object and another one: similar or not."""
+
+    other = forms.CharField(label=gettext_lazy("Item ID"))
+    field = forms.CharField(required=False)
+    alike = forms.NullBooleanField(required=False, widget=forms.TextInput)  # takes 1 and 0, too
+
+
+def validate_upload_size(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
+    """Return the upload, if it is not too large.
 
     Raises:
         ValidationError: it is.
     """
     limit = conf.get().search_max_bytes
     if image.size and image.size > limit:
-        message = _("The file is larger than %(limit)s; save it smaller.") % {"limit": filesizeformat(limit)}
-        raise forms.ValidationError(message)
+        message = _("The file is larger than %(limit)s. Please choose a smaller one.")
+        raise forms.ValidationError(message % {"limit": filesizeformat(limit)})
     return image
 
 
-class SearchForm(AmongForm):
-    """A picture to search with, and where."""
-
-    field_order = ("image", "mode", "model", "limit", "min_similarity", "method")
-
-    image = forms.FileField(label=gettext_lazy("Picture"), widget=forms.FileInput(attrs={"accept": "image/*"}))
-    labels = forms.BooleanField(required=False, widget=forms.TextInput)  # unlike a checkbox, takes 0 for no
-
-    def clean_image(self) -> UploadedFile[bytes]:
-        return not_too_large(self.cleaned_data["image"])
-
-
-class TextForm(AmongForm):
-    """A text to search with, and where."""
-
-    field_order = ("text", "model", "limit", "min_similarity", "method")
-
-    text = forms.CharField(label=gettext_lazy("What it shows"), max_length=plan.TEXT_LENGTH)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        del self.fields["box"]
-        methods = rankings.text_methods()
-        self.fields["method"].widget = forms.Select(choices=[(name, name) for name in methods])
-        if len(methods) == 1:
-            self.fields["method"].widget = forms.HiddenInput()
-
-    def clean_text(self) -> str:
-        try:
-            rankings.text_method()
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
-        text: str = self.cleaned_data["text"]
-        return text
-
-    def check_ranking(self, method: str | None, ranking: Ranking | str | None) -> None:
-        if rankings.text_methods():
-            rankings.text_method(method, ranking)
-
-    def options(self) -> dict[str, Any]:
-        return super().options() | {"text": self.cleaned_data["text"]}
-
-
-class PictureInput(forms.FileInput):
-    """Takes all that comes under its name: files, and texts that name objects."""
+class ImageInput(forms.FileInput):
+    """Takes everything that comes under its name: files, and texts that name objects."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Any]:
+        """Return the files and texts."""
         return [*files.getlist(name), *filter(None, data.getlist(name))]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        """Tell whether there is neither."""
         return name not in files and name not in data
 
 
 class MeasuresInput(forms.CheckboxSelectMultiple):
-    """Takes names one by one, or with commas between them, or “all”; where there are none, the default ones."""
+    """Takes names one by one, or with commas between them, or “all”; the default ones where there are none."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        """Return the names of measures."""
         names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
-        return list(plugins.available_measures()) if names == ["all"] else names or list(conf.get().compare_measures)
+        if names == ["all"]:
+            return list(plugins.available_measures())
+        return names or list(conf.get().compare_measures)
 
 
 class CompareForm(forms.Form):
-    """Two pictures, each an upload or that of an object which the visitor may see, and what to compare them by."""
+    """Two images, each an upload or that of an object which the visitor may see, and what to compare them by."""
 
-    a = forms.Field(label=gettext_lazy("First picture"), required=False)
-    b = forms.Field(label=gettext_lazy("Second picture"), required=False)
+    a = forms.Field(label=gettext_lazy("First image"), required=False)
+    b = forms.Field(label=gettext_lazy("Second image"), required=False)
     measures = forms.Field(label=gettext_lazy("Compare by"), required=False)
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
         for name in ("a", "b"):
-            self.fields[name].widget = PictureInput(attrs={"accept": "image/*"})
+            self.fields[name].widget = ImageInput(attrs={"accept": "image/*"})
         known, usual = plugins.available_measures(), conf.get().compare_measures
         names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
         self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
         self.fields["measures"].initial = usual
 
     def clean_a(self) -> comparison_results.ComparisonInput:
-        return self._side("a")
+        """Return the first image."""
+        return self._clean_input("a")
 
     def clean_b(self) -> comparison_results.ComparisonInput:
-        return self._side("b")
+        """Return the second image."""
+        return self._clean_input("b")
 
     def clean_measures(self) -> list[str]:
+        """Return the names of measures that there are."""
         try:
             return list(plugins.select_measures(self.cleaned_data["measures"]))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
     def sides(self) -> list[tuple[forms.BoundField, comparison_results.ComparisonInput | None]]:
-        """The fields of the two pictures, each with what was found under it."""
-        found = self.cleaned_data if self.is_bound else {}
-        return [(self[name], found.get(name)) for name in ("a", "b")]
+        """Return the fields of the two images, each with what was given for it."""
+        inputs = self.cleaned_data if self.is_bound else {}
+        return [(self[name], inputs.get(name)) for name in ("a", "b")]
 
-    def _side(self, name: str) -> comparison_results.ComparisonInput:
+    def _clean_input(self, name: str) -> comparison_results.ComparisonInput:
         given = self.cleaned_data[name]
-        if len(given) != 1:
+        if not given:
             raise forms.ValidationError(
-                _("Give one picture here: a file, or an object as app_label.model:pk. Two are compared, not more.")
+                _("Please choose an image: upload a file, or enter app_label.model:id."), code="required"
             )
+        if len(given) > 1:
+            raise forms.ValidationError(_("Please choose exactly one image here."))
         if isinstance(given[0], UploadedFile):
             if not given[0].size:
                 raise forms.ValidationError(_("The file is empty."))
-            return comparison_results.ComparisonInput(not_too_large(given[0]))
+            return comparison_results.ComparisonInput(validate_upload_size(given[0]))
         try:
             return comparison_results.object_input(given[0], self.request)
         except LookupError as error:

@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
 
 from . import conf, registry
-from .signatures.base import similarity_from_distance
 from .signatures.storage import BitsField
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 class SourceManager(models.Manager["Source"]):
     """Caches row ids per process, like ContentTypeManager: rows of sources never change."""
 
-    _ids: ClassVar[dict[tuple[str, str], int]] = {}
+    _ids: ClassVar[dict[tuple[str, type[models.Model], str], int]] = {}
 
     def get_id(self, source: ImageSource) -> int:
         """Return the id of a source's row; 0, which no row has, until migrate or the first sweep created the row.
@@ -34,7 +33,7 @@ class SourceManager(models.Manager["Source"]):
         Never creates it: a unique-key insert in the transaction that saves an object would block other saves until
         that transaction commits.
         """
-        cache_key = (self.db, source.label)
+        cache_key = (self.db, source.model, source.field_name)
         if cache_key not in self._ids:
             pk = self.filter(**self._natural_key(source)).values_list("pk", flat=True).first()
             if pk is None:
@@ -95,6 +94,11 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def for_source(self, source: ImageSource) -> Self:
         """Restrict to the records of a source."""
         return self.filter(source_id=Source.objects.get_id(source))
+
+    def get_status(self, source: ImageSource, pk: Any) -> str:
+        """Return the status of an object's record; "missing" where it has none."""
+        record = self.for_source(source).filter(object_id=source.object_id(pk))
+        return record.values_list("status", flat=True).first() or "missing"
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""
@@ -221,10 +225,6 @@ class MethodVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
-
-    def similarity(self, distance: float) -> float:
-        """Return the similarity in percent, 0 to 100, at a distance by the method's metric."""
-        return similarity_from_distance(self.curve, distance)
 
 
 class IndexedImage(models.Model):

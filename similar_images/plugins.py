@@ -85,6 +85,12 @@ def enabled_methods() -> Mapping[str, Method]:
     return MappingProxyType(methods)
 
 
+@lru_cache(maxsize=1)
+def configured_versions() -> Mapping[str, str]:
+    """Return the version of each enabled method, by name; computing it may read files."""
+    return MappingProxyType({name: method.version for name, method in enabled_methods().items()})
+
+
 def load_method(name: str, options: dict[str, Any]) -> Method:
     """A method by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
 
@@ -174,4 +180,5 @@ def load_measure(name: str, options: dict[str, Any]) -> Measure:
 def _forget_plugins(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
         enabled_methods.cache_clear()
+        configured_versions.cache_clear()
         available_measures.cache_clear()

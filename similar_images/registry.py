@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, overload
 
@@ -106,6 +106,12 @@ class ImageSource:
     def get_visible(self, request: HttpRequest | None, pk: str) -> Any:
         """Return the object with this primary key as text; None if there is none that the visitor may see."""
         return self.get_or_none(self.visible_to(request), pk)
+
+    def current_objects(self, objects: models.QuerySet[Any], files: Mapping[str, str]) -> dict[str, Any]:
+        """Return those of the objects whose file still has the name that `files` gives by object id, by that id."""
+        to_python, name = self._key_field.to_python, self.field_name
+        items = {str(to_python(item.pk)): item for item in self.as_filterable(objects).filter(pk__in=list(files))}
+        return {object_id: item for object_id, item in items.items() if getattr(item, name).name == files[object_id]}
 
     def get_file_name(self, instance: models.Model) -> str:
         """Return the name of the file in the object's image field, empty if it has none."""
@@ -269,9 +275,3 @@ def get_sources_for_model(model: type[models.Model]) -> Iterator[ImageSource]:
         for source in get_sources():
             if source.model is ancestor:
                 yield source
-
-
-def get_object_url(item: Any) -> str:
-    """Return the object's own URL, empty if its model has no `get_absolute_url`."""
-    get_absolute_url = getattr(item, "get_absolute_url", None)
-    return get_absolute_url() if get_absolute_url else ""

@@ -12,13 +12,7 @@ from . import permissions, plugins, registry
 from .indexing import versions
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
-from .search import ranking as rankings
-
-
-def record_status(source: ImageSource, pk: Any) -> str:
-    """Where the image of an object stands: a status of its record; "missing" where it has none."""
-    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(pk))
-    return record.values_list("status", flat=True).first() or "missing"
+from .search.ranking import resolve_weights
 
 
 def index_status(request: HttpRequest) -> dict[str, Any]:
@@ -28,7 +22,7 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
     """
     staff = permissions.is_staff(request)
     enabled = plugins.enabled_methods()
-    ranking = rankings.resolve_weights()
+    ranking = resolve_weights()
 
     def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
         records = IndexedImage.objects.for_source(source)

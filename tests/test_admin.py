@@ -305,7 +305,7 @@ def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
 ) -> None:
     item, twin, _other = pictures
     html = page(admin_client, pair_url(item, twin))
-    assert "It is there, in place 1 with 100.0 %." in text(html)
+    assert "It is listed at position 1 (100.0%)." in text(html)
     assert "Take it back" not in text(html)
     for alike, said in (("0", "Marked as not alike."), ("1", "Marked as alike."), ("0", "Marked as not alike.")):
         answer = admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": alike}, follow=True)
@@ -318,7 +318,7 @@ def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
     assert (mark.is_alike, mark.marked_by) == (False, admin_user)
     html = page(admin_client, pair_url(twin, item))
     assert "These two are marked as not alike" in text(html)
-    assert "The two were marked as not alike on" in text(html)
+    assert "The two were marked as not similar on" in text(html)
     assert "Said by admin" in text(html)
     admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": ""})
     assert not Mark.objects.exists()
@@ -341,14 +341,14 @@ def test_pair__says_why_here_and_for_visitors(
     pictures: list[Picture], make_picture: Any, index_now: Any, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item, twin, other = pictures
-    assert "It may not be seen by whoever asks." in text(page(admin_client, pair_url(item, twin)))
+    assert "Visitors are not allowed to see it." in text(page(admin_client, pair_url(item, twin)))
     monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
     told = text(page(admin_client, pair_url(item, other)))
-    assert re.search(r"It comes further down, in place 2 with .* %; 1 are shown\.", told)
-    assert "It is there, in place 1" in told
+    assert re.search(r"It ranks at position 2 \(.*%\); only the first match is shown\.", told)
+    assert "It is listed at position 1" in told
     pending = make_picture(7)
     html = page(admin_client, pair_url(item, pending))
-    assert "Its picture is yet to be indexed." in text(html)
+    assert "Its image has not been processed yet." in text(html)
     assert "similar-images-parts" not in html, "no method compared the two"
 
 
@@ -407,7 +407,7 @@ def test_pair__of_text_keys_and_several_fields(index_now: Any, admin_client: Cli
     index_now()
     html = page(admin_client, "/admin/testapp/namedpicture/a_2Fb/change/")
     (link, _none) = re.findall(r'href="([^"]*/similar-images/\?[^"]*)"', html)
-    assert "It is there, in place 1" in text(page(admin_client, link.replace("&amp;", "&")))
+    assert "It is listed at position 1" in text(page(admin_client, link.replace("&amp;", "&")))
     admin_client.post(pair_url(couples[0]), {"field": "back", "other": couples[1].pk, "alike": "0"})
     assert similar_images.similar_to(couples[0], field="back") == []
     assert similar_images.similar_to(couples[0], field="front") != []

@@ -111,9 +111,9 @@ def test_compare__by_what_a_visitor_ticks(client: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "name", "words"),
     [
-        ({"a": None}, "a", "Give one picture here"),
-        ({"b": ""}, "b", "Give one picture here"),
-        ({"a": [upload(), upload()]}, "a", "not more"),
+        ({"a": None}, "a", "Please choose an image"),
+        ({"b": ""}, "b", "Please choose an image"),
+        ({"a": [upload(), upload()]}, "a", "exactly one image"),
         ({"b": upload(data=b"x")}, "b", "not a picture"),
         ({"a": upload(data=b"")}, "a", "empty"),
         ({"a": upload(data=b"x" * 60_000)}, "a", "larger than"),

@@ -56,7 +56,7 @@ def test_items__takes_the_options_of_similar_to(pictures: list[Picture]) -> None
     assert render_with("limit=2").count(";") == 2
     assert render_with("min_similarity=100") == ""
     assert render_with("method='mean'").count(";") == 3
-    with pytest.raises(ValueError, match="no method"):
+    with pytest.raises(ValueError, match="Unknown method"):
         render_with("method='nope'")
     with pytest.raises(TypeError, match="limits"):
         render_with("limits=2")

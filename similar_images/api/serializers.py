@@ -14,7 +14,7 @@ from ..image_labels import Label
 from ..models import IndexedImage
 from ..search.explain import Reason
 from ..search.matches import Explanation, Match
-from ..search.plan import MODES, RERANKER_NAMES, TEXT_LENGTH
+from ..search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, SearchOptions
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
@@ -41,9 +41,9 @@ class ReasonSerializer(serializers.Serializer[Reason]):
 class MatchSerializer(serializers.Serializer[Match]):
     model = serializers.CharField(source="object._meta.label_lower", help_text="app_label.model")
     pk = serializers.CharField(source="object.pk")
-    title = serializers.CharField()
+    title = serializers.CharField(source="object")
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
-    image = serializers.SerializerMethodField(help_text="Absolute address of the picture.")
+    image = serializers.FileField(help_text="Absolute address of the image.")
     similarity = serializers.FloatField(help_text="0 to 100 percent, one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="The similarity by method.")
     distances = serializers.DictField(
@@ -59,18 +59,13 @@ class MatchSerializer(serializers.Serializer[Match]):
         source="is_fallback", help_text="Shown as nothing is similar enough, at 0 percent; else false."
     )
 
-    def to_representation(self, match: Match) -> dict[str, Any]:
-        data = super().to_representation(match)
-        if match.verdict is None:
-            data.pop("verdict", None)
-        if not self.context["distances"]:
-            del data["distances"]
-        if not match.explanation:
-            del data["explanation"]
-        return data
-
-    def get_image(self, match: Match) -> str:
-        return str(self.context["request"].build_absolute_uri(match.image.url))
+    def get_fields(self) -> dict[str, Any]:
+        """Leave out what was not asked for."""
+        fields = super().get_fields()
+        for name in ("distances", "explanation"):
+            if not self.context.get(name, True):
+                del fields[name]
+        return fields
 
 
 class MarkSerializer(serializers.Serializer[Any]):
@@ -109,57 +104,53 @@ class MatchesSerializer(serializers.Serializer[Any]):
     why_not = ReasonSerializer(required=False, help_text="Why the object that was asked for is not in the results.")
 
 
-class OptionsSerializer(serializers.Serializer[Any]):
-    """What may be asked of any list of matches, for the schema; the forms check it."""
-
-    field = serializers.CharField(required=False, help_text="The image field, where the model has several.")
-    limit = serializers.IntegerField(required=False)
-    min_similarity = serializers.FloatField(required=False, help_text="0 to 100 percent")
-    method = serializers.CharField(required=False, help_text="Rank by this method alone.")
-    distances = serializers.BooleanField(required=False, help_text="Also tell the raw distance by method.")
-    fold = serializers.ChoiceField(["0", "1"], required=False, help_text="0 shows near copies each, not as one.")
-    diversity = serializers.FloatField(required=False, help_text="0 to 1: how much likeness to give away for variety.")
-    fallback = serializers.ChoiceField(
-        ["newest"], required=False, help_text="What comes where nothing is similar enough."
-    )
-
-
-class PictureOptionsSerializer(OptionsSerializer):
-    """What may be asked where a picture is searched by."""
-
-    ranking = serializers.CharField(
-        required=False, help_text="Weights by method: embedding:0.8,color:0.2; or a profile"
-    )
-    mode = serializers.ChoiceField(MODES, required=False, help_text="copy finds the same picture, even edited.")
-    rerank = serializers.ChoiceField(
-        RERANKER_NAMES, required=False, help_text="Rank the best 100 again by what keypoints prove."
-    )
-    like = serializers.ListField(
-        child=serializers.CharField(),
-        required=False,
-        help_text="Keys of more objects: what comes is like all, by the mean.",
-    )
-    unlike = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="Keys of objects that nothing shall look like."
-    )
-    box = serializers.CharField(
-        required=False, help_text="The part of the picture that counts, in fractions: left,top,width,height"
-    )
+def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
+    """Return the serializer field that describes a search option, with its bounds and choices."""
+    common: dict[str, Any] = {"required": False, "help_text": option.help}
+    maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
+    if option.choices:
+        return serializers.ChoiceField(list(option.choices), **common)
+    if bool in option.types:
+        return serializers.BooleanField(**common)
+    if int in option.types:
+        return serializers.IntegerField(min_value=option.minimum, max_value=maximum, **common)
+    if float in option.types:
+        return serializers.FloatField(min_value=option.minimum, max_value=maximum, **common)
+    if option.name in ("like", "unlike"):
+        return serializers.ListField(child=serializers.CharField(), max_length=MAX_EXAMPLES, **common)
+    return serializers.CharField(max_length=option.max_length, **common)
 
 
-class SimilarSerializer(PictureOptionsSerializer):
-    explain = serializers.BooleanField(required=False, help_text="Tell how each match came about, and its distances.")
-    why_not = serializers.CharField(required=False, help_text="A key: why is this object not in the results?")
+class SearchOptionsSerializer(serializers.Serializer[Any]):
+    """The parameters of a search, for the schema; the forms check them."""
+
+    query: Query
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the declared fields, and one for each option that may be set over REST."""
+        options = SearchOptions.on("rest", self.query)
+        return super().get_fields() | {name: serializer_field(option) for name, option in options.items()}
 
 
-class SearchSerializer(PictureOptionsSerializer):
+class SimilarSerializer(SearchOptionsSerializer):
+    """The parameters of a search by an object."""
+
+    query = "object"
+
+
+class SearchSerializer(SearchOptionsSerializer):
+    """The fields of a search by an uploaded image."""
+
+    query = "image"
     image = serializers.FileField()
     model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
-    labels = serializers.BooleanField(required=False, help_text="1 names what is in the picture, in query.labels.")
 
 
-class TextSerializer(OptionsSerializer):
-    text = serializers.CharField(max_length=TEXT_LENGTH)
+class TextSerializer(SearchOptionsSerializer):
+    """The parameters of a search by text."""
+
+    query = "text"
+    text = serializers.CharField(max_length=MAX_TEXT_LENGTH, help_text=SearchOptions.declared()["text"].help)
     model = serializers.CharField(required=False, help_text="app_label.model; needed where there are several.")
 
 

@@ -21,12 +21,13 @@ from rest_framework.views import APIView
 
 from .. import comparison_results, marks, permissions, registry, status
 from ..comparison import Incomparable
-from ..forms import CompareForm, MarkForm, OptionsForm, SearchForm, SimilarForm, TextForm
+from ..forms import CompareForm, MarkForm, RestSearchForm, RestSimilarForm, RestTextForm, SearchOptionsForm
 from ..image_labels import labels
 from ..imaging.decode import UnreadableImage
 from ..imaging.timeouts import SearchTimeout
-from ..search import explain as reasons
-from ..search import matches as matches_module
+from ..models import IndexedImage
+from ..search.explain import unknown_object, why_not
+from ..search.matches import similar_to
 from .serializers import (
     CompareSerializer,
     ComparisonSerializer,
@@ -39,84 +40,98 @@ from .serializers import (
     TextSerializer,
 )
 
-KEY = [
+PATH_PARAMETERS = [
     OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
     OpenApiParameter("pk", str, OpenApiParameter.PATH),
 ]
-FIELD = OpenApiParameter("field", str, description="The image field, where the model has several.")
+FIELD_PARAMETER = OpenApiParameter("field", str, description="The image field, where the model has several.")
 
-SomeForm = TypeVar("SomeForm", bound=forms.Form)
+CheckedForm = TypeVar("CheckedForm", bound=forms.Form)
 
 
 class SearchTimedOut(APIException):
+    """A search took too long: 503, with a sentence that says what to do."""
+
     status_code = 503
     default_code = "timeout"
 
 
-class View(APIView):
+class ApiView(APIView):
+    """Base of these endpoints: described by drf-spectacular, whatever the project's default schema class."""
+
     schema = AutoSchema()
 
 
-class SimilarView(View):
-    @extend_schema(operation_id="similar", parameters=[*KEY, SimilarSerializer], responses=MatchesSerializer)
+class SimilarView(ApiView):
+    """The matches of an object."""
+
+    @extend_schema(
+        operation_id="similar", parameters=[*PATH_PARAMETERS, SimilarSerializer], responses=MatchesSerializer
+    )
     def get(self, request: Request, model: str, pk: str) -> Response:
-        """The objects that look like one object, best first."""
-        form = _checked(SimilarForm(request.query_params))
-        options = form.options()
+        """Find the objects that look like one object, best first."""
+        form = _check(RestSimilarForm(request.query_params))
+        options = form.search_options()
+        visitor = _django_request(request)
         try:
-            source = registry.get_source(model, options["field"])
+            source = registry.get_source(model, options.get("field"))
         except registry.NotRegistered:
             raise NotFound from None
-        item = source.get_visible(django_request(request), pk)
+        item = source.get_visible(visitor, pk)
         if item is None:
             raise NotFound
-        query = {"pk": str(item.pk), "status": status.record_status(source, item.pk)}
-        explain, other = form.cleaned_data["explain"], form.cleaned_data["why_not"]
-        like, unlike = form.examples(source, django_request(request))
-        _checked(form)
-        asked = options | {"unlike": unlike}
-        query_by = [item, *like]
+        like, unlike = form.examples(source, visitor)
+        _check(form)
+        query, options = [item, *like], {**options, "unlike": unlike, "request": visitor}
+        answer: dict[str, Any] = {
+            "query": {"pk": str(item.pk), "status": IndexedImage.objects.get_status(source, item.pk)}
+        }
         try:
-            matches = matches_module.similar_to(query_by, request=django_request(request), explain=explain, **asked)
-            more = {"why_not": _why_not(source, query_by, other, django_request(request), asked)} if other else {}
+            answer["results"] = similar_to(query, **options)
+            if key := form.cleaned_data["why_not"]:
+                other = source.get_or_none(source.objects, key)
+                answer["why_not"] = why_not(query, other, **options) if other else unknown_object()
         except UnreadableImage as error:
             raise ValidationError({"box": [str(error)]}) from None
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, source, query, matches, **more)
+        return _respond(request, form, source, answer)
 
 
-class MarkView(View):
+class MarkView(ApiView):
+    """An editor's word on an object and another one."""
+
     parser_classes = [JSONParser, FormParser, MultiPartParser]
 
-    @extend_schema(operation_id="mark", parameters=KEY, request=MarkSerializer, responses=MarkedSerializer)
+    @extend_schema(operation_id="mark", parameters=PATH_PARAMETERS, request=MarkSerializer, responses=MarkedSerializer)
     def post(self, request: Request, model: str, pk: str) -> Response:
-        """Say that two objects are alike, or not: then neither is the other's match any more. For editors."""
+        """Mark two objects as similar, or as not similar: then neither comes back as the other's match. For editors."""
         return self._mark(request, model, pk, request.data)
 
     @extend_schema(
         operation_id="unmark",
-        parameters=[*KEY, OpenApiParameter("other", str, required=True), FIELD],
+        parameters=[*PATH_PARAMETERS, OpenApiParameter("other", str, required=True), FIELD_PARAMETER],
         responses=MarkedSerializer,
     )
     def delete(self, request: Request, model: str, pk: str) -> Response:
-        """Take back what was said of two objects. For editors."""
-        return self._mark(request, model, pk, request.query_params, undo=True)
+        """Remove the mark of two objects. For editors."""
+        return self._mark(request, model, pk, request.query_params, is_removal=True)
 
-    def _mark(self, request: Request, model: str, pk: str, data: Any, *, undo: bool = False) -> Response:
-        values = _checked(MarkForm(data if isinstance(data, dict) else {})).cleaned_data
+    def _mark(self, request: Request, model: str, pk: str, data: Any, *, is_removal: bool = False) -> Response:
+        values = _check(MarkForm(data if isinstance(data, dict) else {})).cleaned_data
+        visitor = _django_request(request)
         try:
             source = registry.get_source(model, values["field"] or None)
         except registry.NotRegistered:
             raise NotFound from None
-        if not permissions.can_mark(django_request(request), source):
+        if not permissions.can_mark(visitor, source):
             raise PermissionDenied
-        a, b = (source.get_visible(django_request(request), key) for key in (pk, values["other"]))
+        a, b = (source.get_visible(visitor, key) for key in (pk, values["other"]))
         if a is None or b is None:
             raise NotFound
-        alike = None if undo else values["alike"]
-        if alike is None and not undo:
-            raise ValidationError({"alike": [_("Say true or false.")]})
+        alike = None if is_removal else values["alike"]
+        if alike is None and not is_removal:
+            raise ValidationError({"alike": [_("Must be true or false.")]})
         try:
             if alike is None:
                 marks.unmark(a, b, field=source.field_name)
@@ -124,38 +139,38 @@ class MarkView(View):
                 marks.mark(a, b, alike=alike, field=source.field_name, user=request.user)
         except ValueError as error:
             raise ValidationError({"other": [str(error)]}) from None
-        label = source.model._meta.label_lower
-        answer = {"model": label, "pk": a.pk, "other": b.pk, "alike": alike}
+        answer = {"model": source.model._meta.label_lower, "pk": a.pk, "other": b.pk, "alike": alike}
         return Response(MarkedSerializer(answer).data)
 
 
-class SearchView(View):
+class SearchView(ApiView):
+    """The matches of a text, or of an upload."""
+
     parser_classes = [MultiPartParser]
 
     @extend_schema(operation_id="search_text", parameters=[TextSerializer], responses=MatchesSerializer)
     def get(self, request: Request) -> Response:
-        """The objects whose pictures fit a text, best first; where a method with a text encoder is configured."""
-        form = _checked(TextForm(request.query_params))
-        options = form.options()
+        """Find the objects whose images fit a text, best first; needs a method with a text encoder."""
+        form = _check(RestTextForm(request.query_params))
+        options = form.search_options()
         try:
-            matches = matches_module.similar_to(request=django_request(request), **options)
+            matches = similar_to(request=_django_request(request), **options)
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, form.source, {"text": options["text"], "status": "indexed"}, matches)
+        query = {"text": options["text"], "status": "indexed"}
+        return _respond(request, form, form.source, {"query": query, "results": matches})
 
     @extend_schema(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
     def post(self, request: Request) -> Response:
-        """The objects that look like an uploaded picture, best first; nothing of the upload is kept."""
-        form = _checked(SearchForm(request.data, request.FILES))
-        options = form.options()
+        """Find the objects that look like an uploaded image, best first; the upload is not stored."""
+        form = _check(RestSearchForm(request.data, request.FILES))
+        visitor = _django_request(request)
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
-        like, unlike = form.examples(form.source, django_request(request))
-        _checked(form)
+        like, unlike = form.examples(form.source, visitor)
+        _check(form)
         try:
-            matches = matches_module.similar_to(
-                [image, *like], unlike=unlike, request=django_request(request), **options
-            )
+            matches = similar_to([image, *like], unlike=unlike, request=visitor, **form.search_options())
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
@@ -163,18 +178,20 @@ class SearchView(View):
             raise ValidationError({"image": [str(error)]}) from None
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
-        return _answer(request, form, form.source, query, matches)
+        return _respond(request, form, form.source, {"query": query, "results": matches})
 
 
-class CompareView(View):
+class CompareView(ApiView):
+    """Two images compared."""
+
     parser_classes = [MultiPartParser, FormParser]
 
     @extend_schema(operation_id="compare", request=CompareSerializer, responses=ComparisonSerializer)
     def post(self, request: Request) -> Response:
-        """What two pictures are to each other, by many measures; each picture is an upload or that of an object."""
-        data = _checked(CompareForm(request.POST, request.FILES, request=django_request(request))).cleaned_data
+        """Compare two images, each an upload or that of an object, by many measures."""
+        data = _check(CompareForm(request.POST, request.FILES, request=_django_request(request))).cleaned_data
         try:
-            result = comparison_results.run_comparison(data["a"], data["b"], data["measures"], _address)
+            result = comparison_results.run_comparison(data["a"], data["b"], data["measures"], _cached_image_url)
         except Incomparable as error:
             raise ValidationError({error.which: [error.reason]}) from None
         except SearchTimeout as error:
@@ -182,44 +199,36 @@ class CompareView(View):
         return Response(ComparisonSerializer(result, context={"request": request}).data)
 
 
-class StatusView(View):
+class StatusView(ApiView):
+    """How far the sources are indexed."""
+
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
-        """How many images of every source are indexed, and how; staff counts all, others what they may see."""
-        return Response(StatusSerializer(status.index_status(django_request(request))).data)
+        """Count the images of every source by status; staff counts all, others those of objects they may see."""
+        return Response(StatusSerializer(status.index_status(_django_request(request))).data)
 
 
-def django_request(request: Request) -> HttpRequest:
-    """Django's own request, with the user whom the REST framework made out."""
+def _django_request(request: Request) -> HttpRequest:
+    """Return Django's own request, with the user that the REST framework authenticated."""
     request._request.user = request.user
     return request._request
 
 
-def _address(token: str, name: str) -> str:
+def _cached_image_url(token: str, name: str) -> str:
     return reverse("similar_images_api:picture", args=[token, name])
 
 
-def _checked(form: SomeForm) -> SomeForm:
+def _check(form: CheckedForm) -> CheckedForm:
     if not form.is_valid():
         raise ValidationError({name: [str(error) for error in errors] for name, errors in form.errors.items()})
     return form
 
 
-def _why_not(
-    source: registry.ImageSource, query: list[Any], pk: str, request: HttpRequest, options: dict[str, Any]
-) -> reasons.Reason:
-    other = source.get_or_none(source.objects, pk)
-    return reasons.why_not(query, other, request=request, **options) if other else reasons.unknown_object()
-
-
-def _answer(
-    request: Request,
-    form: OptionsForm,
-    source: registry.ImageSource,
-    query: dict[str, Any],
-    matches: list[matches_module.Match],
-    **more: Any,
+def _respond(
+    request: Request, form: SearchOptionsForm, source: registry.ImageSource, answer: dict[str, Any]
 ) -> Response:
-    data = {"query": {"model": source.model._meta.label_lower, **query}, "results": matches, **more}
-    context = {"request": request, "distances": form.cleaned_data["distances"] or form.cleaned_data.get("explain")}
-    return Response(MatchesSerializer(data, context=context).data)
+    answer["query"]["model"] = source.model._meta.label_lower
+    is_explained = bool(form.cleaned_data.get("explain"))
+    has_distances = is_explained or form.cleaned_data["distances"]
+    context = {"request": request, "distances": has_distances, "explanation": is_explained}
+    return Response(MatchesSerializer(answer, context=context).data)

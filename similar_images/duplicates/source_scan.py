@@ -153,13 +153,12 @@ def _pairs(source: ImageSource, keys: Sequence[int], seen: set[tuple[int, int]])
 
 def _likest(source: ImageSource, record: IndexedImage, forms: Iterable[MethodSpec]) -> list[candidates.ScoredCandidate]:
     """The records most like this one, other than those of the same file."""
-    operands = [query_vectors.QueryVector(form, form.similarity, record_id=record.pk) for form in forms]
-    weights = dict.fromkeys((operand.form.name for operand in operands), 1.0)
+    vectors = [query_vectors.stored_vector(form, record.pk) for form in forms]
+    weights = dict.fromkeys((vector.spec.name for vector in vectors), 1.0)
     pools = dict.fromkeys(weights, MAX_FOUND)
     others = _indexed(source).exclude(sha256=record.sha256)
-    found = candidates.score_candidates(
-        operands, candidates.search_candidates(source, operands, others, pools, MAX_FOUND), weights
-    )
+    rows = candidates.search_candidates(source, vectors, others, pools, MAX_FOUND)
+    found = candidates.score_rows(vectors, rows, weights, refine=False)
     alike = [one for one in found if max(one.scores.values()) >= MIN_CANDIDATE_SIMILARITY]
     return copies.select_for_verification(alike, MAX_COMPARED)
 

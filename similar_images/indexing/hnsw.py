@@ -20,7 +20,7 @@ from django.db.models import Q
 from .. import conf, registry
 from ..models import MethodVersion, Signature, Source
 from ..signatures import storage
-from ..signatures.base import MethodSpec
+from ..signatures.base import VectorSpec
 from . import versions
 
 logger = logging.getLogger("similar_images")
@@ -109,7 +109,7 @@ def index_sql(version: MethodVersion) -> str:
     )
 
 
-def version_condition(source_id: int, form: MethodSpec) -> str:
+def version_condition(source_id: int, form: VectorSpec) -> str:
     """What the signatures of a version have in common, written out.
 
     The condition of a partial index has to be met at planning time: on a parameter, under a generic plan, the index

@@ -1,4 +1,4 @@
-"""From the signatures of a query to ranked records, in percent: nearest, blended, and only what is allowed."""
+"""Candidates: the records nearest to the query vectors, scored in percent, of those that may come back."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from .. import marks, ranking_presets
-from ..indexing import hnsw, versions
+from .. import marks
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..registry import ImageSource
 from ..signatures import storage
 from . import sql
 from .query_vectors import QueryVector
-from .ranking import Ranking
+from .ranking import Ranking, fuse_scores
 
 if TYPE_CHECKING:
     from ..measures.verdict import Verdict
 
 MAX_POOL = 100
-"""The most candidates that a method puts forward; four times the limit where that is more."""
+"""Candidates of one method, or four times the limit where that is more."""
 
-MIN_OVERFETCH, OVERFETCH_PER_SHARE = 20, 1_000
-"""By how many candidates are more than the limit: at least, and by the weight of other methods."""
+MIN_OVERFETCH = 20
+"""Candidates fetched beyond the limit, at least."""
+
+OVERFETCH_PER_SHARE = 1_000
+"""Further candidates × (1 − share of the heaviest method): other methods, and exact distances, change the order."""
 
 
 class Candidate(NamedTuple):
-    """A record that methods put forward, which they were, and its distances by all methods that described it."""
+    """A record that methods put forward (`found_by`), with its distances by all methods that described it."""
 
     record_id: int
     object_id: str
@@ -40,8 +42,10 @@ class Candidate(NamedTuple):
 
 
 class ScoredCandidate(NamedTuple):
-    """A candidate in percent, by all methods together and by each; a verdict where the pictures were compared; and how
-    many near copies it stands for."""
+    """A candidate with its similarity in percent, by all methods together and by each (`scores`).
+
+    `verdict` is there where the images were compared; `folded` is the number of near-duplicates it stands for.
+    """
 
     similarity: float
     candidate: Candidate
@@ -54,149 +58,145 @@ def searchable_records(
     source: ImageSource,
     allowed: Iterable[models.QuerySet[Any]],
     excluded: Iterable[Any],
-    searched_by: Iterable[Any] = (),
+    queried: Iterable[Any] = (),
 ) -> IndexedImageQuerySet:
-    """The records that may come back: of the objects of all these querysets, but for those with these primary keys,
-    and those that are marked as not alike with an object that is searched by."""
+    """Return the records that may come back.
+
+    Args:
+        source: the source.
+        allowed: querysets that an object must all be in.
+        excluded: primary keys of objects that must not come back.
+        queried: primary keys of objects that are searched by; those marked as not alike with one stay out.
+    """
     records = (
         IndexedImage.objects.for_source(source)
         .for_objects(source, *allowed)
         .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     )
-    queries = {source.object_id(pk) for pk in searched_by}
+    queries = {source.object_id(pk) for pk in queried}
     return records.filter(marks.exclude_marked(source, queries)) if queries else records
 
 
-def score(
-    source: ImageSource,
-    operands: list[QueryVector],
-    weights: Ranking,
-    records: models.QuerySet[IndexedImage],
-    limit: int,
-) -> list[ScoredCandidate]:
-    """The candidates for so many matches, best first: at least SPARE more, if there are."""
-    found = search_candidates(source, operands, records, pool_sizes(operands, weights, limit), limit)
-    return score_candidates(operands, refine_distances(operands, found), weights)
+def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> dict[str, int]:
+    """Return the number of candidates that each method puts forward, for so many matches.
 
-
-def filter_by_similarity(min_similarity: float, best: list[ScoredCandidate]) -> list[ScoredCandidate]:
-    return [one for one in best if round(one.similarity, 1) >= min_similarity]
-
-
-def pool_sizes(operands: list[QueryVector], weights: Ranking, limit: int) -> dict[str, int]:
-    """How many candidates each method puts forward.
-
-    The method of most weight, as many as are wanted and more, as other methods and truer distances change their order;
-    those that count less, fewer by the square of their weight: what they alone find seldom comes to the front.
+    The heaviest method gets `limit` and an over-fetch, `MAX_POOL` or four times the limit at most. The others get that
+    times (weight / heaviest weight)², because what only a light method finds rarely reaches the top.
     """
-    of = {operand.form.name: weights[operand.form.name] for operand in operands}
-    most = max(of.values())
-    refines = any(method.refines for o in operands if (method := versions.instantiate(o.form)))
-    sway = 1 if refines else 1 - most / sum(of.values())
-    pool = min(max(MAX_POOL, 4 * limit), limit + max(MIN_OVERFETCH, ceil(OVERFETCH_PER_SHARE * sway)))
-    return {name: ceil(pool * (weight / most) ** 2) for name, weight in of.items()}
+    by_method = {vector.spec.name: weights[vector.spec.name] for vector in vectors}
+    heaviest = max(by_method.values())
+    refines = any(method.refines for vector in vectors if (method := vector.method))
+    changing_share = 1 if refines else 1 - heaviest / sum(by_method.values())
+    overfetch = max(MIN_OVERFETCH, ceil(OVERFETCH_PER_SHARE * changing_share))
+    pool = min(max(MAX_POOL, 4 * limit), limit + overfetch)
+    return {name: ceil(pool * (weight / heaviest) ** 2) for name, weight in by_method.items()}
 
 
 def search_candidates(
     source: ImageSource,
-    operands: list[QueryVector],
+    vectors: list[QueryVector],
     records: models.QuerySet[IndexedImage],
     pools: Mapping[str, int],
     limit: int,
-) -> list[Candidate]:
-    """The records nearest by any method, with their distances by every one."""
-    columns = [(number, operand.form.name) for number, operand in enumerate(operands)]
-    return [candidate_from_row(row, columns) for row in knn_rows(source, operands, records, pools, limit)]
+) -> list[sql.KnnRow]:
+    """Read the records nearest to any query vector, with their distances to all of them, in one query.
 
-
-def candidate_from_row(row: Sequence[Any], columns: Iterable[tuple[int, str]]) -> Candidate:
-    """A row as one, with what some of the operands tell: the number of each, and the name of its method."""
-    pk, object_id, file_name, found_by, *distances = row
-    known = {name: distances[number] for number, name in columns if distances[number] is not None}
-    return Candidate(pk, object_id, file_name, known, [name for number, name in columns if number in found_by])
-
-
-def knn_rows(
-    source: ImageSource,
-    operands: list[QueryVector],
-    records: models.QuerySet[IndexedImage],
-    pools: Mapping[str, int],
-    limit: int,
-) -> list[tuple[Any, ...]]:
-    """The rows of `statements.nearest`, in one query.
-
-    Where an approximate index gave up behind a filter that leaves little, what is left is searched exactly, in another.
+    Where an approximate index gave up behind a filter that leaves little, the rest is searched exactly, in another.
     """
     source_id = Source.objects.get_id(source)
-    names = [operand.form.name for operand in operands]
-    indexed = {o.form.name for o in operands if getattr(o.form, "has_index", True)}
-    exactly = set(names) - indexed
+    names = [vector.spec.name for vector in vectors]
+    indexed = {vector.spec.name for vector in vectors if getattr(vector.spec, "has_index", True)}
+    exact = set(names) - indexed
     enough = {name: max(limit, pool) for name, pool in pools.items()}
-    # Fewer save time only where there is an index, which for most searches need not go on then.
+    # Smaller pools save time only where there is an index, which for most searches need not scan on then.
     first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
-    rows: list[tuple[Any, ...]]
-    with hnsw.search_cursor() as cursor:
+    with sql.search_cursor() as cursor:
         try:
-            cursor.execute(*sql.knn_sql(source_id, operands, records, first, exactly))
-            rows = cursor.fetchall()
-            found_by = Counter(number for row in rows for number in row[3])
-            short = {name for n, name in enumerate(names) if name in indexed and found_by[n] < first[name]}
+            cursor.execute(*sql.knn_sql(source_id, vectors, records, first, exact))
+            rows = sql.read_rows(cursor.fetchall())
+            counts = Counter(index for row in rows for index in row.found_by)
+            short = {name for index, name in enumerate(names) if name in indexed and counts[index] < first[name]}
             if short or (indexed and len(rows) < limit):
-                cursor.execute(*sql.knn_sql(source_id, operands, records, enough, exactly | short))
-                rows = cursor.fetchall()
+                cursor.execute(*sql.knn_sql(source_id, vectors, records, enough, exact | short))
+                rows = sql.read_rows(cursor.fetchall())
         except EmptyResultSet:
             return []
     return rows
 
 
-def refine_distances(operands: list[QueryVector], found: list[Candidate]) -> list[Candidate]:
-    """The candidates with truer distances, by methods that have one."""
-    for operand in operands:
-        truer = _truer(operand, [candidate.record_id for candidate in found])
-        for candidate in found:
-            if candidate.record_id in truer:
-                candidate.distances[operand.form.name] = truer[candidate.record_id]
-    return found
+def score_rows(
+    vectors: Sequence[QueryVector],
+    rows: Sequence[sql.KnnRow],
+    weights: Ranking,
+    *,
+    first: int = 0,
+    refine: bool = True,
+) -> list[ScoredCandidate]:
+    """Score the rows by some of the query vectors of their statement, best first.
+
+    Args:
+        vectors: query vectors of one example.
+        rows: rows of a statement.
+        weights: weights by method.
+        first: index in the statement of the first of these vectors.
+        refine: whether methods that have an exact distance replace the stored one by it.
+    """
+    names = [(first + offset, vector.spec.name) for offset, vector in enumerate(vectors)]
+    candidates = []
+    for row in rows:
+        distances = {name: d for index, name in names if (d := row.distances[index]) is not None}
+        found_by = [name for index, name in names if index in row.found_by]
+        if distances:  # otherwise the query's own signatures were deleted meanwhile
+            candidates.append(Candidate(row.record_id, row.object_id, row.file_name, distances, found_by))
+    if refine:
+        for vector in vectors:
+            _refine_distances(vector, candidates)
+    scores: list[dict[str, float]] = [{} for _candidate in candidates]
+    for vector in vectors:
+        name = vector.spec.name
+        described = [(index, c.distances[name]) for index, c in enumerate(candidates) if name in c.distances]
+        similarities = vector.similarities([distance for _index, distance in described])
+        for (index, _distance), similarity in zip(described, similarities, strict=True):
+            scores[index][name] = similarity
+    fused = fuse_scores(scores, weights)
+    return sort_scored(map(ScoredCandidate, fused, candidates, scores))
 
 
-def _truer(operand: QueryVector, record_ids: list[int]) -> dict[int, float]:
-    method = versions.instantiate(operand.form)
+def _refine_distances(vector: QueryVector, candidates: Sequence[Candidate]) -> None:
+    """Replace distances by exact ones that cannot be indexed, where the method has them."""
+    method = vector.method
     if not method or not method.refines:
-        return {}
-    rows = Signature.objects.filter(
-        record__in=[*record_ids, operand.record_id],
-        method=operand.form.name,
-        version=operand.form.version,
+        return
+    signatures = Signature.objects.filter(
+        record__in=[*(candidate.record_id for candidate in candidates), vector.record_id],
+        method=vector.spec.name,
+        version=vector.spec.version,
         low_detail=False,
     )
-    values = {
-        pk: storage.unpack(value) for pk, value in rows.values_list("record_id", storage.column_name(operand.form))
-    }
-    query = values.pop(operand.record_id, operand.described)
-    if query is None:  # gone meanwhile
-        return {}
-    return dict(zip(values, method.refine(query, list(values.values())), strict=True))
+    columns = signatures.values_list("record_id", storage.column_name(vector.spec))
+    values = {record_id: storage.unpack(value) for record_id, value in columns}
+    query = values.pop(vector.record_id, vector.value)
+    if query is None:  # deleted meanwhile
+        return
+    exact = dict(zip(values, method.refine(query, list(values.values())), strict=True))
+    for candidate in candidates:
+        if candidate.record_id in exact:
+            candidate.distances[vector.spec.name] = exact[candidate.record_id]
 
 
-def score_candidates(operands: list[QueryVector], found: list[Candidate], weights: Ranking) -> list[ScoredCandidate]:
-    """The candidates in percent, best first.
+def filter_by_similarity(min_similarity: float, scored: Iterable[ScoredCandidate]) -> list[ScoredCandidate]:
+    """Return the candidates of at least this similarity, with the one decimal that is shown."""
+    return [candidate for candidate in scored if round(candidate.similarity, 1) >= min_similarity]
 
-    Far away, where percents end, distances still tell; at the same one, the oldest number comes first.
+
+def sort_scored(scored: Iterable[ScoredCandidate]) -> list[ScoredCandidate]:
+    """Sort candidates, best first."""
+    return sorted(scored, key=sort_key)
+
+
+def sort_key(scored: ScoredCandidate) -> tuple[float, float, int]:
+    """Return the key by which the best candidate comes first.
+
+    Beyond the end of the curve every similarity is 0%, so ties are broken by the sum of distances, then by record id.
     """
-    best = []
-    by_method = [(operand.form.name, operand.similarity) for operand in operands]
-    for candidate in found:
-        distances = candidate.distances
-        scores = {name: percent_of(distances[name]) for name, percent_of in by_method if name in distances}
-        if scores:  # else the query's own signatures went meanwhile
-            best.append(ScoredCandidate(ranking_presets.fuse_scores(scores, weights), candidate, scores))
-    return sort_scored(best)
-
-
-def sort_scored(found: Iterable[ScoredCandidate]) -> list[ScoredCandidate]:
-    return sorted(found, key=sort_key)
-
-
-def sort_key(one: ScoredCandidate) -> tuple[float, float, int]:
-    """By what candidates are put in order."""
-    return -one.similarity, sum(one.candidate.distances.values()), one.candidate.record_id
+    return -scored.similarity, sum(scored.candidate.distances.values()), scored.candidate.record_id

@@ -1,40 +1,43 @@
-"""Why an object is not among the matches of a search, or where it stands among them."""
+"""Why an object is not among the matches of a search, or where it ranks among them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Unpack
+from typing import Any
 
 from django.db import connections, models, router, transaction
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .. import marks, permissions
-from ..models import IndexedImage, Signature, Source
+from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..registry import ImageSource
-from . import candidates, multi_query, near_duplicates, sql
-from . import plan as planning
-from .plan import Example, Options
-
-Rows = list[tuple[Any, ...]]
+from . import sql
+from .candidates import ScoredCandidate, sort_key
+from .diversity import exclude_same_group
+from .options import Example, SearchOptions, accepts_search_options
+from .search import MAX_CANDIDATES, Search, SearchTrace, plan_search
 
 RANKED_CHUNK = 2_000
-"""Records that are ranked at a time."""
+"""Records that are ranked at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Reason:
     """Why an object is not in a list.
 
-    `code` is one of: unknown (there is none that the visitor may see), invisible (told to staff only), itself (the
-    query), excluded, filtered (by the queryset), marked (as not alike), no-query (nothing to search by), not-indexed,
-    incomparable (no method described both pictures), below-threshold, folded (something comes in its place),
-    beyond-limit, missed (by the approximate search);
-    or listed, as it is there after all. `text` says it in a sentence.
-
-    `similarity` is in percent with one decimal, `scores` the same by method, `distances` are raw; as of a match, where
-    the pictures could be compared. `rank` counts from 1, best first; of what was missed, it is the exact one.
+    Attributes:
+        code: one of unknown (there is none that the visitor may see), invisible (for staff only), itself (the query),
+            excluded, filtered (by the queryset), marked (as not alike), no-query (nothing to search by), not-indexed,
+            incomparable (no method described both images), below-threshold, folded (something comes in its place),
+            beyond-limit, missed (by the approximate search); or listed, as it is there after all.
+        text: the same in a sentence.
+        similarity: in percent with one decimal, where the images could be compared.
+        rank: counts from 1, best first; the exact one of an object that the search missed.
+        scores: similarities by method.
+        distances: distances by method.
     """
 
     code: str
@@ -45,153 +48,171 @@ class Reason:
     distances: dict[str, float] = field(default_factory=dict)
 
 
-def why_not(
-    query: Example | Iterable[Example],
-    other: models.Model,
-    *,
-    model: type[models.Model] | str | None = None,
-    queryset: models.QuerySet[Any] | None = None,
-    **options: Unpack[Options],
-) -> Reason:
-    """Say why an object does not come back from `similar_to` with the same arguments.
+@accepts_search_options
+def why_not(query: Example | Iterable[Example], other: models.Model, **options: Any) -> Reason:
+    """Explain why an object does not come back from `similar_to` with the same arguments.
 
-    Only what the search did not come upon is ranked exactly, which reads a signature of every picture.
+    Only the rank of an object that was not among the candidates is expensive: it reads a signature of every image.
+
+    Args:
+        query: as for `similar_to`.
+        other: the object.
+        **options: as for `similar_to`.
 
     Raises:
-        NotRegistered, UnreadableImage, SearchTimeout: as `similar_to`.
+        NotRegistered, UnreadableImage, SearchTimeout, TypeError: as `similar_to`.
         ValueError: as `similar_to`; or the other object is of another model.
     """
-    plan, request = planning.plan(query, model=model, queryset=queryset, **options), options.get("request")
-    if not isinstance(other, plan.source.model):
-        raise ValueError(_("%(other)s is of another model than what is searched.") % {"other": other})
-    if not plan.source.contains(plan.allowed[0], other):
-        return invisible_object() if permissions.can_view(request, plan.source) else unknown_object()
-    return explain_absence(plan, other, tells_errors=permissions.can_view(request, plan.source))
+    checked = SearchOptions.from_arguments("why_not", options)
+    search = plan_search(query, checked)
+    if not isinstance(other, search.source.model):
+        raise ValueError(_("%(other)s is not of the model that is searched.") % {"other": other})
+    can_view = permissions.can_view(checked.request, search.source)
+    if not search.source.contains(search.allowed[0], other):
+        return invisible_object() if can_view else unknown_object()
+    return explain_absence(search, other, tells_errors=can_view)
 
 
 def unknown_object() -> Reason:
+    """Return the reason of an object that does not exist, as far as the visitor may know."""
     return Reason("unknown", _("There is no such object."))
 
 
 def invisible_object() -> Reason:
-    return Reason("invisible", _("It may not be seen by whoever asks."))
+    """Return the reason of an object that the visitor may not see, for staff."""
+    return Reason("invisible", _("Visitors are not allowed to see it."))
 
 
-def explain_absence(plan: planning.Search, other: models.Model, *, tells_errors: bool = False) -> Reason:
-    """Why an object that may be seen does not come back from a search; with the words of errors, if staff asks."""
-    source, own_id = plan.source, plan.source.object_id(other.pk)
-    asked = plan.asked()
-    for rank, one in enumerate(plan.best(asked), start=1):
-        if one.candidate.object_id == own_id and one.candidate.file_name == source.get_file_name(other):
-            return _reason_at_rank("listed", _("It is there, in place %(rank)s with %(similarity)s %%."), one, rank)
+def explain_absence(search: Search, other: models.Model, *, tells_errors: bool = False) -> Reason:
+    """Explain why an object that may be seen does not come back from a search, by taking the search's own steps.
+
+    Args:
+        search: the search.
+        other: the object.
+        tells_errors: whether the messages of indexing errors are told, for staff.
+    """
     return (
-        _excluded_reason(plan, other)
-        or _ranked_reason(plan, asked, other)
-        or _not_comparable(source, other, tells_errors)
+        _listed_reason(search, other)
+        or _excluded_reason(search, other)
+        or _ranked_reason(search, other)
+        or _unindexed_reason(search.source, other, tells_errors)
     )
 
 
-def _excluded_reason(plan: planning.Search, other: models.Model) -> Reason | None:
-    """What keeps an object out of a search, however much it looks like the query."""
-    source = plan.source
-    for query in plan.examples:
-        if not isinstance(query, models.Model):
-            continue
-        if query.pk == other.pk:
-            return Reason("itself", _("It is what is searched by."))
-        mark = marks.get_mark(source, query, other)
-        if mark and not mark.is_alike:
-            day = date_format(mark.marked_at, "SHORT_DATE_FORMAT")
-            return Reason("marked", _("The two were marked as not alike on %(day)s.") % {"day": day})
-    if other.pk in plan.excluded:
-        return Reason("excluded", _("It was to be left out."))
-    if not all(source.contains(queryset, other) for queryset in plan.allowed[1:]):
-        return Reason("filtered", _("A filter leaves it out."))
+def _listed_reason(search: Search, other: models.Model) -> Reason | None:
+    own = search.source.object_id(other.pk), search.source.get_file_name(other)
+    for rank, scored in enumerate(search.find(search.query), start=1):
+        if (scored.candidate.object_id, scored.candidate.file_name) == own:
+            return _reason_at("listed", _("It is listed at position %(rank)s (%(similarity)s%%)."), scored, rank)
     return None
 
 
-def _ranked_reason(plan: planning.Search, asked: planning.ResolvedQuery, other: models.Model) -> Reason | None:
-    """Where an object stands that may come back, and does not; None where it can't be compared."""
-    source, own_id = plan.source, plan.source.object_id(other.pk)
-    if not asked.likes:
-        return Reason("no-query", _("What is searched by has no picture that is indexed and may be seen."))
-    if plan.choice.distinct:
-        of_query = near_duplicates.exclude_same_group(source, [item.pk for item in asked.objects], plan.choice.distinct)
-        if not source.contains(of_query, other):
-            return Reason("folded", _("It is another picture of what is searched by."))
-    records = plan.records(asked.objects)
+def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
+    """Return what keeps an object out of a search, however similar it is."""
+    source = search.source
+    for example in search.examples:
+        if not isinstance(example, models.Model):
+            continue
+        if example.pk == other.pk:
+            return Reason("itself", _("This is the item that is searched by."))
+        mark = marks.get_mark(source, example, other)
+        if mark and not mark.is_alike:
+            day = date_format(mark.marked_at, "SHORT_DATE_FORMAT")
+            return Reason("marked", _("The two were marked as not similar on %(day)s.") % {"day": day})
+    if other.pk in search.excluded:
+        return Reason("excluded", _("It was excluded explicitly."))
+    if not all(source.contains(queryset, other) for queryset in search.allowed[1:]):
+        return Reason("filtered", _("A filter leaves it out."))
+    if not search.query.positive:
+        return Reason("no-query", _("The item that is searched by has no indexed image that may be seen."))
+    if search.options.distinct:
+        allowed = exclude_same_group(source, [item.pk for item in search.query.items], search.options.distinct)
+        if not source.contains(allowed, other):
+            return Reason("folded", _("It is another image of the item that is searched by."))
+    return None
+
+
+def _ranked_reason(search: Search, other: models.Model) -> Reason | None:
+    """Return where an object ranks that may come back, and does not; None where it can't be compared."""
+    source, query = search.source, search.query
+    records = search.records(query.items)
+    own_id = source.object_id(other.pk)
     own = records.filter(object_id=own_id, file_name=source.get_file_name(other))
-    rows = [row for chunk in _chunks(plan, asked, own) for row in chunk]
-    best = plan.proven(asked, multi_query.rank_rows(asked.likes, asked.unlikes, plan.weights, rows))
-    if not best:
+    rows = [row for chunk in _read_distances(search, own) for row in chunk]
+    scored = next(iter(search.rerank(query, search.score_rows(query, rows))), None)
+    if scored is None:
         return None
-    if round(best[0].similarity, 1) < plan.min_similarity:
-        least = number_format(plan.min_similarity, use_l10n=True)
-        text = _("It is %(similarity)s %% similar, and at least %(least)s %% are asked for.")
-        return _reason_at_rank("below-threshold", text, best[0], None, least=least)
-    whole = replace(plan, limit=near_duplicates.MAX_CANDIDATES, min_similarity=0)
-    rank = _rank_of(whole.best(asked), own_id)
-    if rank is None and _rank_of(replace(whole, choice=planning.NO_FOLDING).best(asked), own_id):
-        text = _("A near copy of it comes in its place, or variety was asked for; it is %(similarity)s %% similar.")
-        return _reason_at_rank("folded", text, best[0], None)
+    if round(scored.similarity, 1) < search.min_similarity:
+        least = number_format(search.min_similarity, use_l10n=True)
+        text = _("It is %(similarity)s%% similar, below the minimum of %(least)s%%.")
+        return _reason_at("below-threshold", text, scored, None, least=least)
+    trace = SearchTrace()
+    whole = replace(search, limit=MAX_CANDIDATES, min_similarity=0).find(query, trace)
+    rank = next((rank for rank, c in enumerate(whole, start=1) if c.candidate.object_id == own_id), None)
+    if rank is None and _was_folded(trace, scored.candidate.record_id):
+        text = _("A near-duplicate is shown instead (%(similarity)s%% similar).")
+        return _reason_at("folded", text, scored, None)
     if rank is None:
-        rank = _exact_rank(plan, asked, records, rows)
-    if rank > plan.limit:
-        text = _("It comes further down, in place %(rank)s with %(similarity)s %%; %(limit)s are shown.")
-        return _reason_at_rank("beyond-limit", text, best[0], rank, limit=plan.limit)
-    text = _("The approximate search passed it over: by exact count, it is in place %(rank)s with %(similarity)s %%.")
-    return _reason_at_rank("missed", text, best[0], rank)
+        rank = _exact_rank(search, records, rows)
+    if rank > search.limit:
+        text = ngettext(
+            "It ranks at position %(rank)s (%(similarity)s%%); only the first match is shown.",
+            "It ranks at position %(rank)s (%(similarity)s%%); only the first %(limit)s are shown.",
+            search.limit,
+        )
+        return _reason_at("beyond-limit", text, scored, rank, limit=search.limit)
+    text = _("The approximate index missed it; an exact search ranks it at position %(rank)s (%(similarity)s%%).")
+    return _reason_at("missed", text, scored, rank)
 
 
-def _rank_of(found: list[candidates.ScoredCandidate], object_id: str) -> int | None:
-    return next((place for place, one in enumerate(found, start=1) if one.candidate.object_id == object_id), None)
+def _was_folded(trace: SearchTrace, record_id: int) -> bool:
+    """Tell whether a search left a record out for another: it was folded, or no longer looked for as the same file."""
+    if record_id in trace.folded:
+        return True
+    is_left = trace.remaining is None or trace.remaining.filter(pk=record_id).exists()
+    return record_id not in trace.seen and not is_left
 
 
-def _not_comparable(source: ImageSource, other: models.Model, tells_errors: bool) -> Reason:
+def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bool) -> Reason:
     record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk)).first()
     if record is None:
-        return Reason("not-indexed", _("It has no picture, or one that nothing is known of yet."))
+        return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
     if record.status == IndexedImage.Status.FAILED:
         if not tells_errors:
-            return Reason("not-indexed", _("Its picture could not be indexed."))
-        return Reason("not-indexed", _("Its picture could not be indexed: %(error)s") % {"error": record.error})
+            return Reason("not-indexed", _("Its image could not be processed."))
+        return Reason("not-indexed", _("Its image could not be processed: %(error)s") % {"error": record.error})
     if record.status == IndexedImage.Status.PENDING or record.file_name != source.get_file_name(other):
-        return Reason("not-indexed", _("Its picture is yet to be indexed."))
-    return Reason("incomparable", _("No method of this ranking has described both pictures."))
+        return Reason("not-indexed", _("Its image has not been processed yet."))
+    return Reason("incomparable", _("The two images share no signature in this ranking."))
 
 
-def _reason_at_rank(code: str, text: str, one: candidates.ScoredCandidate, rank: int | None, **more: Any) -> Reason:
-    similarity = round(one.similarity, 1)
+def _reason_at(code: str, text: str, scored: ScoredCandidate, rank: int | None, **values: Any) -> Reason:
+    similarity = round(scored.similarity, 1)
     return Reason(
         code,
-        text % {"rank": rank, "similarity": number_format(similarity, use_l10n=True), **more},
+        text % {"rank": rank, "similarity": number_format(similarity, use_l10n=True), **values},
         similarity=similarity,
         rank=rank,
-        scores={name: round(score, 1) for name, score in one.scores.items()},
-        distances=one.candidate.distances,
+        scores={name: round(score, 1) for name, score in scored.scores.items()},
+        distances=scored.candidate.distances,
     )
 
 
-def _exact_rank(
-    plan: planning.Search, asked: planning.ResolvedQuery, records: models.QuerySet[IndexedImage], own: Rows
-) -> int:
-    """The place of a record among all, by stored distances."""
+def _exact_rank(search: Search, records: IndexedImageQuerySet, own: list[sql.KnnRow]) -> int:
+    """Return the rank of a record among all, by stored distances."""
 
-    def places(rows: Rows) -> list[tuple[float, float, int]]:
-        ranked = multi_query.rank_rows(asked.likes, asked.unlikes, plan.weights, rows, truly=False)
-        return [candidates.sort_key(one) for one in ranked]
+    def keys(rows: list[sql.KnnRow]) -> list[tuple[float, float, int]]:
+        return [sort_key(scored) for scored in search.score_rows(search.query, rows, refine=False)]
 
-    (own_place,) = places(own)
-    return 1 + sum(place < own_place for rows in _chunks(plan, asked, records) for place in places(rows))
+    (own_key,) = keys(own)
+    return 1 + sum(key < own_key for rows in _read_distances(search, records) for key in keys(rows))
 
 
-def _chunks(
-    plan: planning.Search, asked: planning.ResolvedQuery, records: models.QuerySet[IndexedImage]
-) -> Iterator[Rows]:
-    """The distances of records to all that is asked for, without an index, in bounded memory."""
-    operands = [operand for example in (*asked.likes, *asked.unlikes) for operand in example]
+def _read_distances(search: Search, records: IndexedImageQuerySet) -> Iterator[list[sql.KnnRow]]:
+    """Read the distances of records to the whole query, without an index, in bounded memory."""
+    statement = sql.distances_sql(Source.objects.get_id(search.source), search.query.vectors, records)
     alias = router.db_for_read(Signature)
     with transaction.atomic(using=alias, savepoint=False), connections[alias].chunked_cursor() as cursor:
-        cursor.execute(*sql.distances_sql(Source.objects.get_id(plan.source), operands, records))
+        cursor.execute(*statement)
         while rows := cursor.fetchmany(RANKED_CHUNK):
-            yield rows
+            yield sql.read_rows(rows)

@@ -1,266 +1,137 @@
-"""Which of the candidates make up the matches: near copies come as one, an object comes once, and not all of a kind."""
+"""Near-duplicates among the results: grouped under the best of them, so that no page is full of one image."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from django.core.exceptions import FieldError
-from django.db import connections, models, router
-from django.utils.translation import gettext as _
+from django.db import connections, router
 
-from .. import conf, ranking_presets
+from .. import conf
 from ..indexing import versions
-from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from ..models import Signature, Source
 from ..registry import ImageSource
-from ..signatures.base import MethodSpec, distance_from_similarity
-from . import candidates, sql
-from . import ranking as rankings
+from ..signatures.base import MethodSpec, distance_from_similarity, similarities_on_curve
+from . import sql
 from .candidates import ScoredCandidate
-from .ranking import Ranking
+from .ranking import Ranking, fuse_scores, normalized_weights
 
 MAX_METHOD_DEFICIT = 25
-"""By how many percent one method alone may fall short of what near copies are by all together."""
-
-REFILL_FACTOR, MAX_CANDIDATES = 4, 1_000
-"""While twins leave a page unfilled, so many times the candidates are looked at again, up to so many in all."""
+"""Percentage points that a single method's similarity of two near-duplicates may lie below the threshold."""
 
 MAX_FOLDED = 400
-"""The best candidates, which are compared with each other: the pairs are some ten thousand, a tenth of a second."""
+"""Results that are compared with each other, the best ones: some ten thousand pairs, a tenth of a second."""
 
-MAX_DIVERSIFIED = 100
-"""Matches that are reordered for variety; those after them keep their places."""
-
-Find = Callable[[int, "IndexedImageQuerySet"], list[ScoredCandidate]]
-"""Candidates for so many matches among records, best first, with SPARE more if there are."""
-
-Pairs = dict[tuple[int, int], float]
-"""The similarity of two records, by their ids, the smaller one first."""
+PairSimilarities = dict[tuple[int, int], float]
+"""Similarity in percent of two records, by their ids, the smaller one first."""
 
 
-@dataclass(frozen=True)
-class ResultOptions:
-    """What a caller wants of the candidates, as for `similar_to`; and whether the query is a picture, not a text."""
-
-    fold: bool = True
-    diversity: float = 0
-    distinct: str = ""
-    by_picture: bool = True
-
-    def check(self, source: ImageSource) -> None:
-        """Raises:
-        ValueError: it makes no sense for this source; the message says why.
-        """
-        if not 0 <= self.diversity <= 1:
-            raise ValueError(_("diversity must be between 0 and 1."))
-        if self.distinct:
-            try:
-                source.objects.values(self.distinct)
-            except FieldError as error:
-                raise ValueError(f"distinct={self.distinct!r}: {error}") from None
-
-    @property
-    def folds(self) -> bool:
-        return self.fold and conf.get().near_duplicate_threshold <= 100
-
-
-def select_results(
-    source: ImageSource,
-    choice: ResultOptions,
-    find: Find,
-    records: IndexedImageQuerySet,
-    forms: Mapping[str, MethodSpec],
-    limit: int,
-    min_similarity: float,
-    *,
-    in_order: bool,
+def group_near_duplicates(
+    source: ImageSource, specs: Mapping[str, MethodSpec], results: list[ScoredCandidate], *, query_is_image: bool
 ) -> list[ScoredCandidate]:
-    """The matches among these records, best first, or by variety; `forms` are the versions that the search goes by.
+    """Return the results, best first, without near-duplicates of better ones; `folded` counts those left out.
 
-    Where near copies, or several pictures of one object, leave places free, they are filled from among the rest;
-    `in_order` says that nothing among the rest is better than all that was found before.
+    Args:
+        source: the source of the results.
+        specs: the versions that the search goes by.
+        results: scored candidates, best first.
+        query_is_image: whether near-duplicates of the query are grouped, too.
     """
-    best: list[ScoredCandidate] = []
-    passed: list[int] = []
-    taken: dict[str, Any] = {}
-    size, rest = max(limit, MAX_DIVERSIFIED) if choice.diversity else limit, records
-    while True:
-        found = find(size, rest)
-        near = candidates.filter_by_similarity(min_similarity, found)
-        all_near = best = candidates.sort_scored([*best, *near])
-        passed += _ids(found)
-        if choice.distinct:
-            taken |= group_values(source, choice.distinct, near)
-            best = deduplicate(best, taken)
-        if choice.folds:
-            head = best[:MAX_FOLDED]
-            best = (
-                fold_near_duplicates(
-                    head, pair_similarities(source, forms, _ids(head), are_near=True), choice.by_picture
-                )
-                + best[MAX_FOLDED:]
-            )
-        # Behind a crowd that came as one, what only another method put forward says nothing of the rest.
-        goes_on = len(forms) > 1 and len(best) < len(all_near)
-        is_below = not near or (len(near) < len(found) and not goes_on)
-        is_all = len(found) < size + candidates.MIN_OVERFETCH or (in_order and is_below)
-        if len(best) >= limit or is_all or len(passed) >= MAX_CANDIDATES:
-            break
-        size = min(size * REFILL_FACTOR, MAX_CANDIDATES)
-        rest = _remaining_records(source, records, choice, passed, taken)
-    if choice.diversity:
-        best = diversify(best, pair_similarities(source, forms, _ids(best[:MAX_DIVERSIFIED])), choice.diversity)
-    return best[:limit]
-
-
-def exclude_same_group(source: ImageSource, pks: list[Any], path: str) -> models.QuerySet[Any]:
-    """The objects that have at this path of fields none of what these have there."""
-    values = source.objects.filter(pk__in=pks, **{f"{path}__isnull": False}).values(path)
-    return source.objects.exclude(**{f"{path}__in": values})
-
-
-def deduplicate(found: Iterable[ScoredCandidate], values: Mapping[str, Any]) -> list[ScoredCandidate]:
-    """The best candidate of each value, by object id; those without one all stay."""
-    taken = set()
-    best = []
-    for one in found:
-        value = values.get(one.candidate.object_id)
-        if value is None or value not in taken:
-            taken.add(value)
-            best.append(one)
-    return best
+    compared = results[:MAX_FOLDED]
+    pairs = pair_similarities(source, specs, [scored.candidate.record_id for scored in compared], near_only=True)
+    return fold_near_duplicates(compared, pairs, query_is_image) + results[MAX_FOLDED:]
 
 
 def fold_near_duplicates(
-    found: Iterable[ScoredCandidate], near: Iterable[tuple[int, int]], by_picture: bool
+    results: Iterable[ScoredCandidate], pairs: Iterable[tuple[int, int]], query_is_image: bool
 ) -> list[ScoredCandidate]:
-    """The candidates without near copies of better ones, which tell how many they stand for.
-
-    Those of the query, where that is a picture, come as one, too.
-    """
-    copies = defaultdict(set)
-    for a, b in near:
-        copies[a].add(b)
-        copies[b].add(a)
-    weights = _normalized_ranking()
+    """Fold each result into the best earlier one that it is a near-duplicate of, by these pairs of record ids."""
+    near: dict[int, set[int]] = defaultdict(set)
+    for a, b in pairs:
+        near[a].add(b)
+        near[b].add(a)
+    weights = normalized_weights()
     kept: dict[int, ScoredCandidate] = {}
-    places: dict[int, int] = {}
-    first = None
-    for one in found:
-        record_id = one.candidate.record_id
-        into = min(copies[record_id] & kept.keys(), key=places.__getitem__, default=None)
-        of_query = by_picture and weights.keys() <= one.scores.keys() and is_near_duplicate(one.scores, weights)
-        if into is None and of_query:
-            into = first
-        if into is not None:
-            kept[into] = kept[into]._replace(folded=kept[into].folded + 1 + one.folded)
+    ranks: dict[int, int] = {}
+    first_copy_of_query = None
+    for scored in results:
+        record_id = scored.candidate.record_id
+        target = min(near[record_id] & kept.keys(), key=ranks.__getitem__, default=None)
+        is_copy_of_query = (
+            query_is_image and weights.keys() <= scored.scores.keys() and is_near_duplicate(scored.scores, weights)
+        )
+        if target is None and is_copy_of_query:
+            target = first_copy_of_query
+        if target is not None:
+            kept[target] = kept[target]._replace(folded=kept[target].folded + 1 + scored.folded)
             continue
-        kept[record_id], places[record_id] = one, len(places)
-        if of_query:
-            first = record_id
+        kept[record_id], ranks[record_id] = scored, len(ranks)
+        if is_copy_of_query:
+            first_copy_of_query = record_id
     return list(kept.values())
 
 
-def diversify(found: list[ScoredCandidate], likeness: Pairs, diversity: float) -> list[ScoredCandidate]:
-    """The candidates by maximal marginal relevance: what is like the query, and unlike what came before.
-
-    Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
-    Summaries, SIGIR 1998. The first VARIED are reordered.
-    """
-    rest = dict(enumerate(found[:MAX_DIVERSIFIED]))
-    closest = dict.fromkeys(rest, 0.0)
-    best = []
-    while rest:
-        place = max(rest, key=lambda n: (1 - diversity) * rest[n].similarity - diversity * closest[n])
-        taken = rest.pop(place)
-        best.append(taken)
-        for n, other in rest.items():
-            a, b = sorted((taken.candidate.record_id, other.candidate.record_id))
-            closest[n] = max(closest[n], likeness.get((a, b), 0))
-    return best + found[MAX_DIVERSIFIED:]
-
-
 def pair_similarities(
-    source: ImageSource, forms: Mapping[str, MethodSpec], record_ids: list[int], are_near: bool = False
-) -> Pairs:
-    """How similar these records are to each other by SIMILAR_IMAGES["RANKING"]; of near copies only, where asked for.
+    source: ImageSource, specs: Mapping[str, MethodSpec], record_ids: Sequence[int], *, near_only: bool = False
+) -> PairSimilarities:
+    """Return how similar these records are to each other; with `near_only`, the near-duplicates among them.
 
-    What the search itself goes by does not matter: things of one color are no copies because one looks for a color.
+    This always goes by SIMILAR_IMAGES["RANKING"], whatever the search is ranked by: otherwise a search by color would
+    fold all items of one color. Pairs that are marked as not alike are left out.
     """
     if len(record_ids) < 2:
         return {}
-    weights = _normalized_ranking()
-    if not weights.keys() <= forms.keys():
-        forms = versions.active_versions(source) | dict(forms)
-    judges = sorted((forms[name] for name in weights), key=lambda form: form.dimensions)  # what is cheap goes first
-    reaches = (
-        [distance_from_similarity(form.curve, _min_method_similarity(weights[form.name])) for form in judges]
-        if are_near
-        else None
-    )
-    found: Pairs = {}
+    weights = normalized_weights()
+    if not weights.keys() <= specs.keys():
+        specs = versions.active_versions(source) | dict(specs)
+    compared_by = sorted((specs[name] for name in weights), key=lambda spec: spec.dimensions)  # cheap ones first
+    bounds = [distance_from_similarity(s.curve, _min_method_similarity(weights[s.name])) for s in compared_by]
     with connections[router.db_for_read(Signature)].cursor() as cursor:
-        cursor.execute(*sql.pairs_sql(Source.objects.get_id(source), judges, record_ids, reaches))
+        source_id = Source.objects.get_id(source)
+        cursor.execute(*sql.pairs_sql(source_id, compared_by, record_ids, bounds if near_only else None))
         rows = cursor.fetchall()
-    unlike = {frozenset((a, b)) for a, b, is_unlike, *_distances in rows if is_unlike}
-    for a, b, is_unlike, *distances in rows:
-        if is_unlike or (are_near and frozenset((a, b)) in unlike):
-            continue
-        told = zip(judges, distances, strict=True)
-        scores = {form.name: form.similarity(distance) for form, distance in told if distance is not None}
-        if scores and (not are_near or is_near_duplicate(scores, weights)):
-            found[a, b] = ranking_presets.fuse_scores(scores, weights)
-    return found
+    marked = {frozenset((a, b)) for a, b, is_marked, *_distances in rows if is_marked}
+    unmarked = [row for row in rows if not row[2] and not (near_only and frozenset(row[:2]) in marked)]
+    scores = _score_pairs(compared_by, [row[3:] for row in unmarked])
+    pairs = [
+        (row[0], row[1], by_method)
+        for row, by_method in zip(unmarked, scores, strict=True)
+        if by_method and (not near_only or is_near_duplicate(by_method, weights))
+    ]
+    fused = fuse_scores([by_method for _a, _b, by_method in pairs], weights)
+    return {(a, b): similarity for (a, b, _scores), similarity in zip(pairs, fused, strict=True)}
+
+
+def _score_pairs(specs: Sequence[MethodSpec], rows: Sequence[Sequence[float | None]]) -> list[dict[str, float]]:
+    """Return the similarities by method of each row of distances."""
+    scores: list[dict[str, float]] = [{} for _row in rows]
+    for column, spec in enumerate(specs):
+        known = [(index, d) for index, row in enumerate(rows) if (d := row[column]) is not None]
+        similarities = similarities_on_curve(spec.curve, [distance for _index, distance in known])
+        for (index, _distance), similarity in zip(known, similarities, strict=True):
+            scores[index][spec.name] = similarity
+    return scores
 
 
 def is_near_duplicate(scores: Mapping[str, float], weights: Ranking) -> bool:
-    """Whether two pictures that are so similar, by every method of these weights that saw both, are near copies."""
-    least = conf.get().near_duplicate_threshold
-    known = [name for name in weights if name in scores]
-    if sum(weights[name] for name in known) < sum(weights.values()) / 2:  # too little is known of them yet
+    """Tell whether two images with these similarities by method are near-duplicates.
+
+    Methods of at least half of the weight must have described both; each may lie `MAX_METHOD_DEFICIT` below the
+    threshold at most.
+    """
+    threshold = conf.get().near_duplicate_threshold
+    known = {name: weight for name, weight in weights.items() if name in scores}
+    total = sum(known.values())
+    if total < sum(weights.values()) / 2:
         return False
-    return ranking_presets.fuse_scores(scores, weights) >= least and all(
-        scores[name] >= least - MAX_METHOD_DEFICIT for name in known
-    )
-
-
-def _normalized_ranking() -> dict[str, float]:
-    """SIMILAR_IMAGES["RANKING"] as shares of 1."""
-    ranking = rankings.resolve_weights()
-    return {name: weight / sum(ranking.values()) for name, weight in ranking.items()}
+    similarity = sum(weight * scores[name] for name, weight in known.items()) / total
+    return similarity >= threshold and all(scores[name] >= threshold - MAX_METHOD_DEFICIT for name in known)
 
 
 def _min_method_similarity(share: float) -> float:
-    """What near copies have at least by a method of this share: else all others together could not make up for it."""
-    least = conf.get().near_duplicate_threshold
-    return max(least - MAX_METHOD_DEFICIT, (least - 100 * (1 - share)) / share)
+    """Return the similarity that near-duplicates have at least by a method of this share of the weight.
 
-
-def _remaining_records(
-    source: ImageSource,
-    records: IndexedImageQuerySet,
-    choice: ResultOptions,
-    passed: list[int],
-    values: Mapping[str, Any],
-) -> IndexedImageQuerySet:
-    """The records that can still be new: none that was passed, nor the same file, nor another picture of an object."""
-    if choice.folds:
-        files = IndexedImage.objects.filter(pk__in=passed).exclude(sha256="").values("sha256")
-        records = records.exclude(sha256__in=files)
-    if choice.distinct:
-        taken = {value for value in values.values() if value is not None}
-        others = source.objects.exclude(**{f"{choice.distinct}__in": taken})
-        records = records.for_objects(source, others)
-    return records.exclude(pk__in=passed)
-
-
-def group_values(source: ImageSource, path: str, found: list[ScoredCandidate]) -> dict[str, Any]:
-    """What the objects of the candidates have at this path of fields, by object id."""
-    objects = source.objects.filter(pk__in=[one.candidate.object_id for one in found])
-    return {source.object_id(pk): value for pk, value in objects.values_list("pk", path)}
-
-
-def _ids(found: Iterable[ScoredCandidate]) -> list[int]:
-    return [one.candidate.record_id for one in found]
+    Below it, all other methods together could not lift the pair to the threshold.
+    """
+    threshold = conf.get().near_duplicate_threshold
+    return max(threshold - MAX_METHOD_DEFICIT, (threshold - 100 * (1 - share)) / share)

@@ -1,9 +1,10 @@
-"""The signatures of what is searched by: of a picture or a text that is described for it, or those that are stored."""
+"""Query vectors: the signatures of what is searched by, read from the database or computed for one search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -12,89 +13,121 @@ from django.db import models
 from .. import conf, plugins
 from ..imaging import decode, timeouts
 from ..indexing import versions
-from ..models import IndexedImage, MethodVersion
+from ..models import IndexedImage, MethodVersion, Signature
 from ..registry import ImageSource
 from ..signatures import storage
-from ..signatures.base import Method, MethodSpec
+from ..signatures.base import Method, MethodSpec, similarities_on_curve
 from . import sql
+
+VERSIONS, SIGNATURES = MethodVersion._meta.db_table, Signature._meta.db_table
 
 
 @dataclass(frozen=True)
 class QueryVector:
-    """The query's signature by one version of a method: a value, or the record that has it; and its distances' percent.
+    """The query's signature by one version of a method: a value, or the id of the record that has it.
 
-    `described` is what the method saw, rounded as if it were stored, of a picture that is not.
+    `similarities` maps distances to percent. `value` is the computed signature, rounded to what would be stored, and
+    `literal` the same as Postgres reads it; both are empty for a stored one. `method` computes such signatures; None
+    where it is no longer to be had.
     """
 
-    form: MethodSpec
-    similarity: Callable[[float], float]
+    spec: MethodSpec
+    similarities: Callable[[Sequence[float]], list[float]]
     literal: str = ""
-    described: Any = None
+    value: Any = None
     record_id: int = 0
+    method: Method | None = None
 
 
-def describe_query(
-    data: bytes | str, source: ImageSource, names: Iterable[str], box: decode.Box | None = None
-) -> list[QueryVector]:
-    """The signatures of a picture that is not stored, of a part of it, or of a text."""
-    forms = versions.active_versions(source)
-    enabled = plugins.enabled_methods()
-    methods = []
-    for name in names:
-        form, method = forms[name], versions.instantiate(forms[name])
-        if method is None or (isinstance(data, str) and not method.takes_text):
-            # The version still serves the pictures that it described; here the new one must do.
-            form = method = enabled[name]
-        methods.append((form, method))
-    return timeouts.run_for_request(conf.get().request_timeout, _describe, data, methods, box)
-
-
-def _describe(data: bytes | str, methods: list[tuple[MethodSpec, Method]], box: decode.Box | None) -> list[QueryVector]:
-    if isinstance(data, str):
-        return [
-            QueryVector(form, method.text_similarity, literal(packed), storage.unpack(packed))
-            for form, method in methods
-            for packed in [storage.pack(method, method.compute_text(data))]
-        ]
-    picture = decode.decode(data, max_pixels=conf.get().search_max_pixels)
-    pixels = picture.pixels if box is None else decode.crop(picture.pixels, box)
-    operands = []
-    for form, method in methods:
-        value = method.compute(pixels)
-        if not method.has_low_detail(value):
-            packed = storage.pack(method, value)
-            operands.append(QueryVector(form, form.similarity, literal(packed), storage.unpack(packed)))
-    return operands
-
-
-def literal(value: Any) -> str:
-    """What `vectors.pack` made, as Postgres reads it."""
-    return value if isinstance(value, str) else str(value.to_text())
+def stored_vector(spec: MethodSpec, record_id: int) -> QueryVector:
+    """Return the query vector of a version that described a record."""
+    is_configured = plugins.configured_versions().get(spec.name) == spec.version
+    method = plugins.enabled_methods()[spec.name] if is_configured else versions.instantiate(spec)
+    return QueryVector(spec, partial(similarities_on_curve, spec.curve), record_id=record_id, method=method)
 
 
 def stored_query(
-    source: ImageSource, item: models.Model, names: Iterable[str], *allowed: models.QuerySet[Any]
+    source: ImageSource, item: models.Model, methods: Iterable[str], *allowed: models.QuerySet[Any]
 ) -> list[QueryVector]:
-    """The signatures of the object's image, by every method that described it; none if it is not among the allowed.
+    """Return the stored signatures of an object's image by these methods; none if it is not among the allowed.
 
-    The version that serves goes before that of the setting, which a new picture may have alone.
+    The active version is preferred to that of the setting, which a new image may have alone.
     """
     if item.pk is None:
         return []
-    object_id = source.object_id(item.pk)
-    record = (
-        IndexedImage.objects.for_source(source)
-        .for_objects(source, *allowed)
-        .filter(object_id=object_id, file_name=source.get_file_name(item))
-    )
+    object_id, file_name = source.object_id(item.pk), source.get_file_name(item)
+    records = IndexedImage.objects.for_source(source).for_objects(source, *allowed)
     try:
-        forms: Iterable[Any] = MethodVersion.objects.raw(*sql.versions_sql(record, names))
+        statement = _versions_sql(records.filter(object_id=object_id, file_name=file_name), methods)
     except EmptyResultSet:  # a queryset that can hold nothing
         return []
-    current = plugins.enabled_methods()
-    found = {
-        form.name: QueryVector(form, form.similarity, record_id=form.record_id)
-        for form in forms
-        if form.is_active or form.version == current[form.name].version
+    configured = plugins.configured_versions()
+    vectors = {
+        row.name: stored_vector(row, row.record_id)  # type: ignore[attr-defined]  # a column of the statement
+        for row in MethodVersion.objects.raw(*statement)
+        if row.is_active or row.version == configured[row.name]
     }
-    return [found[name] for name in names if name in found]
+    return [vectors[name] for name in methods if name in vectors]
+
+
+def _versions_sql(record: models.QuerySet[IndexedImage], methods: Iterable[str]) -> sql.Statement:
+    """Select the versions of these methods that described a record, the active ones last, and its id as `record_id`."""
+    record_sql, parameters = sql.subquery(record)
+    statement = (
+        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {SIGNATURES} signature "
+        "ON version.source_id = signature.source_id AND name = method AND version.version = signature.version "
+        f"WHERE name = ANY(%s) AND NOT low_detail AND record_id = ({record_sql}) ORDER BY is_active"
+    )
+    return statement, [list(methods), *parameters]
+
+
+def describe_query(
+    data: bytes | str, source: ImageSource, methods: Iterable[str], box: decode.Box | None = None
+) -> list[QueryVector]:
+    """Compute the signatures of an image that is not stored, of a part of it, or of a text.
+
+    Raises:
+        UnreadableImage: the bytes are no image that can be read.
+        SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+    """
+    specs, enabled = versions.active_versions(source), plugins.enabled_methods()
+    pairs: list[tuple[MethodSpec, Method]] = []
+    for name in methods:
+        spec, method = specs[name], versions.instantiate(specs[name])
+        if method is None or (isinstance(data, str) and not method.takes_text):
+            # The active version can no longer compute signatures: only images that have the configured one can match.
+            spec = method = enabled[name]
+        pairs.append((spec, method))
+    describe = _describe_text if isinstance(data, str) else partial(_describe_image, box=box)
+    return timeouts.run_for_request(conf.get().request_timeout, describe, data, pairs)
+
+
+def _describe_text(text: str, methods: list[tuple[MethodSpec, Method]]) -> list[QueryVector]:
+    vectors = []
+    for spec, method in methods:
+        packed = storage.pack(method, method.compute_text(text))
+        similarities = partial(_text_similarities, method)
+        vectors.append(QueryVector(spec, similarities, literal(packed), storage.unpack(packed), method=method))
+    return vectors
+
+
+def _text_similarities(method: Method, distances: Sequence[float]) -> list[float]:
+    return [method.text_similarity(distance) for distance in distances]
+
+
+def _describe_image(data: bytes, methods: list[tuple[MethodSpec, Method]], box: decode.Box | None) -> list[QueryVector]:
+    pixels = decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels
+    pixels = pixels if box is None else decode.crop(pixels, box)
+    vectors = []
+    for spec, method in methods:
+        value = method.compute(pixels)
+        if not method.has_low_detail(value):
+            packed = storage.pack(method, value)
+            similarities = partial(similarities_on_curve, spec.curve)
+            vectors.append(QueryVector(spec, similarities, literal(packed), storage.unpack(packed), method=method))
+    return vectors
+
+
+def literal(value: Any) -> str:
+    """Return what `storage.pack` made, as Postgres reads it."""
+    return value if isinstance(value, str) else str(value.to_text())

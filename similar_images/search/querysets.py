@@ -1,11 +1,11 @@
-"""Search as part of Django's ORM: a queryset of what looks like an object, a picture or a text, best first."""
+"""Search in Django's ORM: a queryset of the objects that look like an object or an image, or fit a text, best first."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -13,68 +13,70 @@ from django.db.models import BooleanField, Expression, F, FloatField, Func, Inte
 from django.db.models.sql import Query
 
 if TYPE_CHECKING:
-    from .plan import Example, Options, Search
+    from .options import Example
+    from .search import Search
 
-    Base = models.QuerySet[Any]
+    QuerySetBase = models.QuerySet[Any]
 else:
-    Base = object
+    QuerySetBase = object
 
 QUERYSET_LIMIT = 1_000
 """Matches of a queryset where the caller names no limit."""
 
 
-class SimilarMixin(Base):
-    """Gives a queryset `similar_to`: `class ProductQuerySet(SimilarMixin, models.QuerySet)`."""
+class SimilarMixin(QuerySetBase):
+    """Give a queryset `similar_to`: `class ProductQuerySet(SimilarMixin, models.QuerySet)`."""
 
-    def similar_to(
-        self,
-        query: Example | Iterable[Example] | None = None,
-        **options: Unpack[Options],
-    ) -> Self:
-        """The objects of this queryset that look most like an object or a picture, or fit a text, best first.
+    def similar_to(self, query: Example | Iterable[Example] | None = None, **options: Any) -> Self:
+        """Return the objects of this queryset that look most like an object or an image, or fit a text, best first.
 
-        Those of `similar_images.similar_to()` with the same arguments and this queryset, in the same order. Each has
-        its `similarity`, in percent with one decimal, and `folded`, the number of near copies that it stands for, which
-        can be filtered and ordered by as any annotation. With a `fallback`, it has `is_fallback`, too.
+        They are those of `similar_images.similar_to()` with the same arguments and this queryset, in the same order.
+        Each has the annotations `similarity`, in percent with one decimal, and `folded`, the number of near-duplicates
+        that it stands for; with a `fallback`, also `is_fallback`.
 
         The search runs when the result is first needed, once for this queryset and all that are made from it: it can be
         sliced, counted, paged, filtered and used in other queries, and each match comes exactly once, whatever is
-        indexed meanwhile. Call `similar_to` anew to search anew.
+        indexed meanwhile. Call `similar_to` again to search again.
 
-        What is filtered before is filtered in the search, which fills up to `limit` whatever the filters leave. What
-        is filtered after chooses among those: all objects could only be ranked by reading every signature each time,
-        without an index. That is the price of a limit; it is 1,000 by default, and bounds the cost of the search.
+        Filters before it take part in the search, which fills up to `limit` whatever they leave. Filters after it
+        choose among those matches: ranking all objects would read every signature each time, without an index. The
+        limit is 1,000 by default, and bounds the cost of the search.
 
         Raises:
+            TypeError: there is no option of a name.
             ValueError: the object is none of this model; or as `similar_images.similar_to()`.
         """
         from .. import registry
-        from . import plan
+        from .options import SearchOptions
+        from .search import list_examples, plan_search
 
+        options = {"limit": QUERYSET_LIMIT, **{name: value for name, value in options.items() if value is not None}}
         source = registry.get_source(self.model, options.get("field"))
-        examples = plan.examples_of(query)
+        examples = list_examples(query)
         for example in examples:
             if isinstance(example, models.Model) and not isinstance(example, source.model):
-                raise ValueError(f"{example!r} is not a {source.model.__name__}, which this queryset is of.")
-        fallback = options.get("fallback")
-        limit = QUERYSET_LIMIT if options.get("limit") is None else options["limit"]
-        options = {**options, "limit": limit, "field": source.field_name}
-        found = QuerysetSearch(plan.plan(examples, model=self.model, queryset=self, **options))
+                raise ValueError(f"{example!r} is not a {source.model.__name__}, the model of this queryset.")
+        options |= {"field": source.field_name, "model": self.model, "queryset": self}
+        search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
+        return self._found_by(QuerysetSearch(search))
+
+    def _found_by(self, found: QuerysetSearch) -> Self:
+        source = found.search.source
         objects = self
-        if self.query.distinct_fields or _repeats(self.query):
+        if self.query.distinct_fields or _repeats_objects(self.query):
             objects = self.__class__(self.model, using=self.db).filter(pk__in=self.values("pk"))
         unchanged = {source.field_name: FoundValue(found, "file", TextField())}
         matches = objects.filter(pk__in=FoundKeys(found), **unchanged)
         matches = matches.annotate(
             similarity=FoundValue(found, "similarity", FloatField()), folded=FoundValue(found, "folded", IntegerField())
         )
-        if fallback is not None:
+        if found.search.options.fallback is not None:
             matches = matches.annotate(is_fallback=FoundValue(found, "is_fallback", BooleanField()))
-        return matches.order_by(FoundValue(found, "place", IntegerField()))
+        return matches.order_by(FoundValue(found, "rank", IntegerField()))
 
 
-def _repeats(query: Query) -> bool:
-    """Whether an object may come several times, for each of the related objects that a filter found."""
+def _repeats_objects(query: Query) -> bool:
+    """Tell whether an object may come several times, once for each of the related objects that a filter found."""
     fields = [getattr(join, "join_field", None) for join in query.alias_map.values()]
     return query.group_by is None and not query.distinct and any(getattr(field, "one_to_many", 0) for field in fields)
 
@@ -84,31 +86,32 @@ class SimilarQuerySet(SimilarMixin, models.QuerySet[Any]):
 
 
 class QuerysetSearch:
-    """What a search found, once it had to be run."""
+    """The search of a queryset, run once, when a query needs its results."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
 
     @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """What is told of each object, by its id as records hold it."""
+        """What was found out about each object, by object id."""
         return {
-            one.candidate.object_id: {
-                "place": place,
-                "similarity": round(one.similarity, 1),
-                "folded": one.folded,
-                "file": one.candidate.file_name,
-                "is_fallback": not one.scores,
+            scored.candidate.object_id: {
+                "rank": rank,
+                "similarity": round(scored.similarity, 1),
+                "folded": scored.folded,
+                "file": scored.candidate.file_name,
+                "is_fallback": not scored.scores,
             }
-            for place, one in enumerate(self.search.run())
+            for rank, scored in enumerate(self.search.run())
         }
 
     @cached_property
     def text(self) -> str:
+        """The rows as JSON."""
         return json.dumps(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A pickled queryset has its results; what it was made of may not go into a pickle, or be very much."""
+        """Keep only the results in a pickled queryset: the search itself may not be picklable, or be large."""
         return {"rows": self.rows}
 
 
@@ -120,6 +123,7 @@ class FoundKeys(Expression):
         self.found = found
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+        """Return the SQL; running the search for it, if it has not run yet."""
         keys = tuple(self.found.rows)
         if not keys:
             raise EmptyResultSet
@@ -127,13 +131,14 @@ class FoundKeys(Expression):
 
 
 class FoundValue(Func):
-    """What the search told of an object: its place, similarity or file."""
+    """A value of `QuerysetSearch.rows` of an object, such as its rank or similarity."""
 
-    def __init__(self, found: QuerysetSearch, what: str, output_field: models.Field[Any, Any]) -> None:
+    def __init__(self, found: QuerysetSearch, name: str, output_field: models.Field[Any, Any]) -> None:
         super().__init__(F("pk"), output_field=output_field)
-        self.found, self.what = found, what
+        self.found, self.name = found, name
 
     def as_sql(self, compiler: Any, connection: Any, *args: Any, **extra: Any) -> tuple[str, tuple[str | int, ...]]:
+        """Return the SQL; running the search for it, if it has not run yet."""
         key, parameters = compiler.compile(self.source_expressions[0])
-        kind = self.output_field.db_type(connection)
-        return f"(%s::jsonb -> ({key})::text ->> '{self.what}')::{kind}", (self.found.text, *parameters)
+        db_type = self.output_field.db_type(connection)
+        return f"(%s::jsonb -> ({key})::text ->> '{self.name}')::{db_type}", (self.found.text, *parameters)

@@ -1,73 +1,124 @@
-"""The SQL of a search, written by hand: the ORM takes longer to put it together than Postgres to answer it.
+"""The SQL of a search, written by hand: the ORM takes longer to compose it than Postgres to answer it.
 
-A statement is made of numbers and the names of tables and columns; all that callers say goes by parameters, and the
+A statement is made of numbers and of the names of tables and columns; whatever callers say goes by parameters, and the
 names of versions are quoted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
-from django.db import models, router
+from django.db import connections, models, router, transaction
+from django.db.backends.utils import CursorWrapper
 
 from ..indexing import hnsw
-from ..models import IndexedImage, Mark, MethodVersion, Signature
+from ..models import IndexedImage, Mark, Signature
 from ..signatures import storage
-from ..signatures.base import MethodSpec
+from ..signatures.base import VectorSpec
 
-if TYPE_CHECKING:
-    from .query_vectors import QueryVector
-
-MARKS, RECORDS, SIGNATURES, VERSIONS = (
-    model._meta.db_table for model in (Mark, IndexedImage, Signature, MethodVersion)
-)
+MARKS, RECORDS, SIGNATURES = (model._meta.db_table for model in (Mark, IndexedImage, Signature))
 
 Statement = tuple[str, list[Any]]
 """SQL and its parameters."""
 
+SCAN_SETTINGS = {
+    "hnsw.iterative_scan": "relaxed_order",  # strict_order drops rows found out of order, which lowers recall
+    "hnsw.ef_search": "100",
+    "random_page_cost": "1.1",  # by default the planner would rather read all records than look up some thousand
+    "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
+}
+"""Settings of Postgres and pgvector for the transaction that searches."""
 
-def versions_sql(record: models.QuerySet[IndexedImage], names: Iterable[str]) -> Statement:
-    """The versions of these methods that described a record, and as `record_id` the record; the serving ones last.
 
-    Raises:
-        EmptyResultSet: there can't be such a record.
+class VectorOperand(Protocol):
+    """A value to compute distances from: that of a stored signature, or a literal where there is no record id."""
+
+    @property
+    def spec(self) -> VectorSpec: ...
+    @property
+    def record_id(self) -> int: ...
+    @property
+    def literal(self) -> str: ...
+
+
+class KnnRow(NamedTuple):
+    """A record with its distances to the operands of a statement.
+
+    `found_by` has the indexes of the operands that put the record forward; `distances` one value an operand, None where
+    the record has no signature of its version.
     """
-    own, of_own = _ids(record)
-    sql = (
-        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {SIGNATURES} signature "
-        "ON version.source_id = signature.source_id AND name = method AND version.version = signature.version "
-        f"WHERE name = ANY(%s) AND NOT low_detail AND record_id = ({own}) ORDER BY is_active"
-    )
-    return sql, [list(names), *of_own]
+
+    record_id: int
+    object_id: str
+    file_name: str
+    found_by: Sequence[int]
+    distances: Sequence[float | None]
+
+
+class _Fragments(NamedTuple):
+    """SQL of one version of a method in one source.
+
+    `condition` is that on its signatures, `distance` has a placeholder {} for the operand, `column` holds the values,
+    and `literal` is a parameter of pgvector's type.
+    """
+
+    condition: str
+    distance: str
+    column: str
+    literal: str
+
+
+@contextmanager
+def search_cursor() -> Iterator[CursorWrapper]:
+    """Open a cursor in a transaction whose index scans go on until enough rows have passed all filters."""
+    alias = router.db_for_read(Signature)
+    settings = ", ".join("set_config(%s, %s, true)" for _name in SCAN_SETTINGS)
+    with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {settings}", [text for setting in SCAN_SETTINGS.items() for text in setting])
+        yield cursor
+
+
+def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:
+    """Return the rows of `knn_sql` or `distances_sql`."""
+    return [
+        KnnRow(record_id, object_id, file_name, found_by, distances)
+        for record_id, object_id, file_name, found_by, *distances in rows
+    ]
 
 
 def knn_sql(
     source_id: int,
-    operands: Sequence[QueryVector],
+    operands: Sequence[VectorOperand],
     records: models.QuerySet[IndexedImage],
-    pools: Mapping[str, int],
-    exactly: Collection[str] = (),
+    pool_sizes: Mapping[str, int],
+    exact_methods: Collection[str] = (),
 ) -> Statement:
-    """The records that are nearest by any operand, with their distances by all of them.
+    """Select the records nearest to any operand, with their distances to all of them, as rows of `KnnRow`.
 
-    Each row: record id, object id, file name, the numbers of the operands that put it forward, and a distance by each
-    operand. `pools`: how many a method puts forward. `exactly`: methods that shall use no approximate index; of what is
-    equally near by these, the oldest records come first.
+    Args:
+        source_id: id of the source.
+        operands: query vectors.
+        records: the records that may come back.
+        pool_sizes: number of candidates by method.
+        exact_methods: methods that must be scanned exactly: adding 0 to the distance keeps the planner from using
+            HNSW, and the record id breaks ties.
 
     Raises:
-        EmptyResultSet: there can be no such records.
+        EmptyResultSet: `records` can hold nothing.
     """
-    allowed, of_allowed = _ids(records)
-    query, of_query = _query(operands)
+    allowed, allowed_parameters = subquery(records)
+    query, query_parameters = _query_cte(source_id, operands)
     searches, distances = [], []
-    for number, operand in enumerate(operands):
-        form = operand.form
-        distance, of_version = _distance(source_id, number, operand)
-        order = f"{distance} + 0, record_id" if form.name in exactly else distance  # no index is on a sum
+    for index, operand in enumerate(operands):
+        name = operand.spec.name
+        distance, of_version = _distance_and_from(source_id, index, operand.spec)
+        order = f"{distance} + 0, record_id" if name in exact_methods else distance
         searches.append(
-            f"(SELECT record_id, {number} AS operand {of_version} AND record_id IN (SELECT id FROM allowed) "
-            f"ORDER BY {order} LIMIT {pools[form.name]})"
+            f"(SELECT record_id, {index} AS operand {of_version} AND record_id IN (SELECT id FROM allowed) "
+            f"ORDER BY {order} LIMIT {pool_sizes[name]})"
         )
         distances.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
     sql = (
@@ -77,87 +128,117 @@ def knn_sql(
         f"SELECT record.id, object_id, file_name, operands, {', '.join(distances)} "
         f"FROM found JOIN {RECORDS} record ON record.id = record_id"
     )
-    return sql, [*of_query, *of_allowed]
+    return sql, [*query_parameters, *allowed_parameters]
 
 
-def distances_sql(source_id: int, operands: Sequence[QueryVector], records: models.QuerySet[IndexedImage]) -> Statement:
-    """Rows as of `nearest`, but of all these records, in no order and put forward by none.
+def distances_sql(
+    source_id: int, operands: Sequence[VectorOperand], records: models.QuerySet[IndexedImage]
+) -> Statement:
+    """Select all these records with their distances to the operands, as rows of `KnnRow`, in no order.
+
+    Raises:
+        EmptyResultSet: `records` can hold nothing.
+    """
+    allowed, allowed_parameters = subquery(records)
+    query, query_parameters = _query_cte(source_id, operands)
+    columns = []
+    for index, operand in enumerate(operands):
+        distance, of_version = _distance_and_from(source_id, index, operand.spec)
+        columns.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
+    sql = (
+        f"WITH {query} SELECT record.id, object_id, file_name, '{{}}'::integer[], {', '.join(columns)} "
+        f"FROM {RECORDS} record WHERE record.id IN ({allowed})"
+    )
+    return sql, [*query_parameters, *allowed_parameters]
+
+
+def pairs_sql(
+    source_id: int, specs: Sequence[VectorSpec], record_ids: Sequence[int], max_distances: Sequence[float] | None = None
+) -> Statement:
+    """Select the pairs among these records with their distances by each version.
+
+    Each row: two record ids, the smaller first; whether they are marked as not alike; and a distance a version, NULL
+    where it did not describe both, and in the rows of marks. With `max_distances`, one a version, only pairs within
+    all of them.
+    """
+    sql = _cached_pairs_sql(source_id, tuple(_spec_key(spec) for spec in specs), max_distances is not None)
+    ids = list(record_ids)
+    return sql, [ids, *(max_distances or ()), source_id, ids, ids]
+
+
+def subquery(records: models.QuerySet[IndexedImage]) -> Statement:
+    """Return the statement that selects the ids of records.
 
     Raises:
         EmptyResultSet: there can be no such records.
     """
-    allowed, of_allowed = _ids(records)
-    query, of_query = _query(operands)
-    by_each = []
-    for number, operand in enumerate(operands):
-        distance, of_version = _distance(source_id, number, operand)
-        by_each.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
-    sql = (
-        f"WITH {query} SELECT record.id, object_id, file_name, '{{}}'::integer[], {', '.join(by_each)} "
-        f"FROM {RECORDS} record WHERE record.id IN ({allowed})"
-    )
-    return sql, [*of_query, *of_allowed]
+    sql, parameters = records.values("pk").query.get_compiler(router.db_for_read(Signature)).as_sql()
+    return sql, list(parameters)
 
 
-def _distance(source_id: int, number: int, operand: QueryVector) -> tuple[str, str]:
-    """The distance from the query's signature by an operand, and where to take it from."""
-    form = operand.form
-    condition = hnsw.version_condition(source_id, form).replace("%", "%%")
+def _query_cte(source_id: int, operands: Sequence[VectorOperand]) -> Statement:
+    columns, parameters = [], []
+    for index, operand in enumerate(operands):
+        spec, fragments = operand.spec, _cached_fragments(source_id, _spec_key(operand.spec))
+        if operand.record_id:
+            value = (
+                f"(SELECT {fragments.column} FROM {SIGNATURES} WHERE record_id = %s AND method = %s AND version = %s)"
+            )
+            parameters += [operand.record_id, spec.name, spec.version]
+        else:
+            value = fragments.literal
+            parameters += [operand.literal]
+        columns.append(f"{value} AS value_{index}")
+    return f"query AS MATERIALIZED (SELECT {', '.join(columns)})", parameters
+
+
+def _distance_and_from(source_id: int, index: int, spec: VectorSpec) -> tuple[str, str]:
+    fragments = _cached_fragments(source_id, _spec_key(spec))
     return (
-        storage.distance_sql(form, storage.column_name(form), f"(SELECT value_{number} FROM query)"),
-        f"FROM {SIGNATURES} WHERE {condition} AND NOT low_detail",
+        fragments.distance.format(f"(SELECT value_{index} FROM query)"),
+        f"FROM {SIGNATURES} WHERE {fragments.condition} AND NOT low_detail",
     )
 
 
-def _query(operands: Sequence[QueryVector]) -> Statement:
-    """The query's signatures, as something to select from."""
-    values = [_value(operand) for operand in operands]
-    columns = ", ".join(f"{value} AS value_{number}" for number, (value, _of_value) in enumerate(values))
-    return f"query AS MATERIALIZED (SELECT {columns})", [one for _value, of_value in values for one in of_value]
+class _SpecKey(NamedTuple):
+    """The parts of a `MethodSpec` that statements depend on, as a key of a cache."""
+
+    name: str
+    version: str
+    storage: str
+    metric: str
+    dimensions: int
 
 
-def pairs_sql(
-    source_id: int, forms: Sequence[MethodSpec], record_ids: Sequence[int], reaches: Sequence[float] | None = None
-) -> Statement:
-    """The pairs of these records, and their distances by each of these versions of methods.
+def _spec_key(spec: VectorSpec) -> _SpecKey:
+    return _SpecKey(spec.name, spec.version, spec.storage, spec.metric, spec.dimensions)
 
-    Each row: two record ids, whether they are marked as not alike, and a distance by each; NULL where the version did
-    not describe both, and where they are marked. `reaches`: the largest distance by each of the pairs that are wanted;
-    all of them without it.
-    """
+
+@lru_cache(maxsize=256)
+def _cached_fragments(source_id: int, spec: _SpecKey) -> _Fragments:
+    condition = hnsw.version_condition(source_id, spec).replace("%", "%%")
+    column = storage.column_name(spec)
+    return _Fragments(condition, storage.distance_sql(spec, column, "{}"), column, storage.cast_sql(spec, "%s"))
+
+
+@lru_cache(maxsize=256)
+def _cached_pairs_sql(source_id: int, specs: tuple[_SpecKey, ...], is_bounded: bool) -> str:
     values, distances = [], []
-    for number, form in enumerate(forms):
-        condition = hnsw.version_condition(source_id, form).replace("%", "%%")
+    for index, spec in enumerate(specs):
+        condition = _cached_fragments(source_id, spec).condition
+        column = storage.cast_sql(spec, storage.column_name(spec))
         values.append(
-            f"(SELECT {storage.cast_sql(form, storage.column_name(form))} FROM {SIGNATURES} "
-            f"WHERE {condition} AND NOT low_detail AND record_id = picture) AS value_{number}"
+            f"(SELECT {column} FROM {SIGNATURES} WHERE {condition} AND NOT low_detail AND record_id = picture) "
+            f"AS value_{index}"
         )
-        distances.append(storage.distance_sql(form, f"a.value_{number}", f"b.value_{number}"))
-    near = "".join(f" AND ({distance} <= %s) IS NOT FALSE" for distance in distances) if reaches else ""
-    sql = (
+        distances.append(storage.distance_sql(spec, f"a.value_{index}", f"b.value_{index}"))
+    near = "".join(f" AND ({distance} <= %s) IS NOT FALSE" for distance in distances) if is_bounded else ""
+    return (
         f"WITH described AS MATERIALIZED (SELECT picture, {', '.join(values)} FROM unnest(%s::bigint[]) AS picture) "
         f"SELECT a.picture, b.picture, false, {', '.join(distances)} "
         f"FROM described a JOIN described b ON a.picture < b.picture{near} "
-        f"UNION ALL SELECT a.id, b.id, true, {', '.join(['NULL'] * len(forms))} FROM {MARKS} mark "
+        f"UNION ALL SELECT a.id, b.id, true, {', '.join(['NULL'] * len(specs))} FROM {MARKS} mark "
         f"JOIN {RECORDS} a ON a.source_id = mark.source_id AND a.object_id = first_id "
         f"JOIN {RECORDS} b ON b.source_id = mark.source_id AND b.object_id = second_id "
         "WHERE mark.source_id = %s AND NOT is_alike AND a.id = ANY(%s) AND b.id = ANY(%s)"
     )
-    ids = list(record_ids)
-    return sql, [ids, *(reaches or ()), source_id, ids, ids]
-
-
-def _value(operand: QueryVector) -> Statement:
-    """The query's signature: one that is stored, or one that was made for this search."""
-    form = operand.form
-    if not operand.record_id:
-        return storage.cast_sql(form, "%s"), [operand.literal]
-    sql = (
-        f"(SELECT {storage.column_name(form)} FROM {SIGNATURES} WHERE record_id = %s AND method = %s AND version = %s)"
-    )
-    return sql, [operand.record_id, form.name, form.version]
-
-
-def _ids(records: models.QuerySet[IndexedImage]) -> Statement:
-    sql, parameters = records.values("pk").query.get_compiler(router.db_for_read(Signature)).as_sql()
-    return sql, list(parameters)

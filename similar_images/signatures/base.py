@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -32,13 +32,18 @@ def similarity_from_distance(curve: Curve, distance: float) -> float:
     return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
 
 
+def similarities_on_curve(curve: Curve, distances: Iterable[float]) -> list[float]:
+    """Return the similarity in percent of each distance on a curve."""
+    return [similarity_from_distance(curve, distance) for distance in distances]
+
+
 def distance_from_similarity(curve: Curve, similarity: float) -> float:
     """The largest distance that still is so similar, in percent: `percent` the other way round."""
     return similarity_from_distance([(-s, d) for d, s in curve], -similarity)
 
 
-class MethodSpec(Protocol):
-    """What it takes to search by the signatures of a method: all but how they are computed."""
+class VectorSpec(Protocol):
+    """How the signatures of one version of a method are stored and compared."""
 
     @property
     def name(self) -> str: ...
@@ -50,10 +55,16 @@ class MethodSpec(Protocol):
     def metric(self) -> str: ...
     @property
     def dimensions(self) -> int: ...
+
+
+class MethodSpec(VectorSpec, Protocol):
+    """Everything that a search needs of a method, without `compute()`.
+
+    Implemented by `Method` and by the rows of `MethodVersion`.
+    """
+
     @property
     def curve(self) -> Curve: ...
-
-    def similarity(self, distance: float) -> float: ...
 
 
 class Method(ABC):

@@ -9,7 +9,7 @@ from typing import Any
 from pgvector import Bit, HalfVector, SparseVector
 from pgvector.django import BitField
 
-from .base import MethodSpec
+from .base import VectorSpec
 
 
 class BitsField(BitField):
@@ -50,12 +50,12 @@ VECTOR_TYPES = {
 }
 
 
-def column_name(method: MethodSpec) -> str:
+def column_name(method: VectorSpec) -> str:
     """The column of Signature that holds this method's values."""
     return VECTOR_TYPES[method.storage].column
 
 
-def pack(method: MethodSpec, value: Any) -> Any:
+def pack(method: VectorSpec, value: Any) -> Any:
     """What `compute()` returned, as the value of that column.
 
     Raises:
@@ -90,12 +90,12 @@ def unpack(value: Any) -> Any:
     return np.array(value if isinstance(value, list) else value.to_list(), np.float32)
 
 
-def cast_sql(method: MethodSpec, expression: str) -> str:
+def cast_sql(method: VectorSpec, expression: str) -> str:
     """An SQL expression as pgvector's type of this method's length: what indexes are made on."""
     return f"({expression})::{method.storage}({method.dimensions})"
 
 
-def distance_sql(method: MethodSpec, left: str, right: str) -> str:
+def distance_sql(method: VectorSpec, left: str, right: str) -> str:
     """The method's distance between two SQL expressions, for statements with parameters."""
     operator = VECTOR_TYPES[method.storage].distances[method.metric]
     return f"({cast_sql(method, left)} {operator} {cast_sql(method, right)})"

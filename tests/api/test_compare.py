@@ -139,10 +139,10 @@ def test_compare__keys_of_every_kind_and_fields_by_name(client: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "name", "words"),
     [
-        ({"b": None}, "b", "Give one picture here"),
-        ({"a": ""}, "a", "Give one picture here"),
-        ({"a": [upload(), upload()]}, "a", "not more"),
-        ({"a": [upload(), "testapp.picture:1"]}, "a", "not more"),
+        ({"b": None}, "b", "Please choose an image"),
+        ({"a": ""}, "a", "Please choose an image"),
+        ({"a": [upload(), upload()]}, "a", "exactly one image"),
+        ({"a": [upload(), "testapp.picture:1"]}, "a", "exactly one image"),
         ({"b": upload(data=b"x")}, "b", "not a picture"),
         ({"a": upload(data=b"")}, "a", "empty"),
         ({"b": upload(data=b"x" * 60_000)}, "b", "larger than"),

@@ -332,7 +332,7 @@ def test_why_not__says_why_an_object_is_not_there(client: Any, make_picture: Any
     match = similar_images.similar_to(item)[1]
     assert answer["why_not"] == {
         "code": "beyond-limit",
-        "text": f"It comes further down, in place 2 with {match.similarity} %; 1 are shown.",
+        "text": f"It ranks at position 2 ({match.similarity}%); only the first match is shown.",
         "similarity": match.similarity,
         "rank": 2,
         "scores": match.scores,

@@ -11,7 +11,7 @@ from django.db import connection, connections, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import similar_images
-from similar_images import registry, status
+from similar_images import registry
 from similar_images.indexing import outbox
 from similar_images.indexing import worker as indexing
 from similar_images.models import IndexedImage, Signature, Source
@@ -87,7 +87,7 @@ def test_sources__reading_makes_no_row() -> None:
     Source.objects.clear_cache()
     with CaptureQueriesContext(connection) as queries:
         assert similar_images.similar_to(item) == []
-        assert status.record_status(registry.get_source(Picture), item.pk) == "missing"
+        assert IndexedImage.objects.get_status(registry.get_source(Picture), item.pk) == "missing"
     assert not [query for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
     assert labels() == set()
 

@@ -124,8 +124,8 @@ def test_copy__without_time_only_the_same_file_is_proven(
 
 def test_copy__looks_at_so_many_and_no_more(copied: dict[str, Picture], monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    real = copies.compare
-    monkeypatch.setattr(copies, "compare", lambda a, b, one: looked.append(one) or real(a, b, one))
+    real = copies._compare
+    monkeypatch.setattr(copies, "_compare", lambda a, b, one: looked.append(one) or real(a, b, one))
     monkeypatch.setattr(copies, "MAX_VERIFIED", 3)
     similar_images.similar_to(copied["query"], mode="copy")
     assert len(looked) == 2, "three of which one is the same file"
@@ -179,7 +179,7 @@ def test_options__nonsense_is_told(copied: dict[str, Picture], client: Any, opti
     answer = client.get(f"{API}/testapp.picture/{copied['query'].pk}/similar/", options)
     assert (answer.status_code, set(answer.json()) <= {"mode", "rerank"}) == (400, True)
     assert client.get(f"/similar-images/testapp.picture/{copied['query'].pk}/", options).status_code == 400
-    with pytest.raises(ValueError, match="no picture to compare"):
+    with pytest.raises(ValueError, match="no image to compare"):
         similar_images.similar_to(text="a chair", model=Picture, mode="copy")
 
 

@@ -13,8 +13,9 @@ import similar_images
 from similar_images import registry
 from similar_images.models import Signature
 from similar_images.search import candidates as nearest
-from similar_images.search import query_vectors
+from similar_images.search import query_vectors, search
 from similar_images.search.matches import Explanation
+from similar_images.search.sql import KnnRow
 from tests import drawing
 from tests.items import gray
 from tests.testapp.models import NamedPicture, Picture, Shelf
@@ -51,7 +52,8 @@ def test_explain__names_only_those_that_put_it_forward(make_picture: Any, index_
     source = registry.get_source(Picture)
     operands = query_vectors.stored_query(source, item, ["color", "mean"])
     records = nearest.searchable_records(source, [Picture.objects.all()], [item.pk])
-    found = nearest.search_candidates(source, operands, records, {"color": 4, "mean": 1}, 1)
+    rows = nearest.search_candidates(source, operands, records, {"color": 4, "mean": 1}, 1)
+    found = [scored.candidate for scored in nearest.score_rows(operands, rows, {"color": 1, "mean": 1})]
     nearest_by_mean = min(found, key=lambda one: one.distances["mean"])
     assert {one.object_id: one.found_by for one in found} == {
         one.object_id: ["color", "mean"] if one is nearest_by_mean else ["color"] for one in found
@@ -69,7 +71,7 @@ def test_why_not__listed_and_itself(grays: list[Picture]) -> None:
     reason = similar_images.why_not(grays[0], grays[1])
     assert (reason.code, reason.rank, reason.similarity) == ("listed", 1, first.similarity)
     assert (reason.scores, reason.distances) == (first.scores, first.distances)
-    assert reason.text == f"It is there, in place 1 with {first.similarity} %."
+    assert reason.text == f"It is listed at position 1 ({first.similarity}%)."
     assert why(grays[0], grays[0]) == ("itself", None)
 
 
@@ -104,11 +106,14 @@ def test_why_not__not_indexed(grays: list[Picture], index_now: Any) -> None:
     bare, pending = Picture.objects.create(), gray(1)
     broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
     texts = [similar_images.why_not(grays[0], other).text for other in (bare, pending)]
-    assert texts == ["It has no picture, or one that nothing is known of yet.", "Its picture is yet to be indexed."]
+    assert texts == [
+        "It has no image, or its image has not been registered yet.",
+        "Its image has not been processed yet.",
+    ]
     index_now()
     assert why(grays[0], pending)[0] == "listed"
     reason = similar_images.why_not(grays[0], broken)
-    assert (reason.code, reason.text) == ("not-indexed", "Its picture could not be indexed.")
+    assert (reason.code, reason.text) == ("not-indexed", "Its image could not be processed.")
     staff = request_of(User.objects.create(username="staff", is_staff=True, is_superuser=True))
     assert "not a picture of a known format" in similar_images.why_not(grays[0], broken, request=staff).text
     Picture.objects.filter(pk=pending.pk).update(image="changed.png")
@@ -129,7 +134,7 @@ def test_why_not__below_the_threshold(grays: list[Picture], index_now: Any) -> N
     reason = similar_images.why_not(grays[0], far, min_similarity=90.5)
     assert (reason.code, reason.rank, reason.similarity) == ("below-threshold", None, match.similarity)
     assert match.object == far
-    assert reason.text == f"It is {match.similarity} % similar, and at least 90.5 % are asked for."
+    assert reason.text == f"It is {match.similarity}% similar, below the minimum of 90.5%."
     assert why(grays[0], far, min_similarity=match.similarity) == ("listed", 10)
 
 
@@ -137,7 +142,7 @@ def test_why_not__further_down(grays: list[Picture], monkeypatch: pytest.MonkeyP
     """Among the candidates, and behind them."""
     everything = [match.object for match in similar_images.similar_to(grays[4], limit=50)]
     for pool in (100, 1):
-        monkeypatch.setattr(nearest, "pool_sizes", lambda *args, pool=pool: {"mean": pool})
+        monkeypatch.setattr(search, "pool_sizes", lambda *args, pool=pool: {"mean": pool})
         for rank, other in enumerate(everything, start=1):
             assert why(grays[4], other, limit=2) == ("listed" if rank <= 2 else "beyond-limit", rank)
     hidden = everything[0]
@@ -149,11 +154,11 @@ def test_why_not__missed_with_its_exact_rank(grays: list[Picture], monkeypatch: 
     """As an approximate index does, the search never comes upon one of them."""
     real, missed = nearest.search_candidates, str(grays[3].pk)
 
-    def candidates(*args: Any) -> list[nearest.Candidate]:
-        return [one for one in real(*args) if one.object_id != missed]
+    def candidates(*args: Any) -> list[KnnRow]:
+        return [row for row in real(*args) if row.object_id != missed]
 
     similarity = similar_images.similar_to(grays[0])[2].similarity
-    monkeypatch.setattr(nearest, "search_candidates", candidates)
+    monkeypatch.setattr(search, "search_candidates", candidates)
     monkeypatch.setattr("similar_images.search.explain.RANKED_CHUNK", 2)
     reason = similar_images.why_not(grays[0], grays[3])
     assert (reason.code, reason.rank, reason.similarity) == ("missed", 3, similarity)
@@ -180,7 +185,7 @@ def test_why_not__of_a_picture(grays: list[Picture]) -> None:
 
 
 def test_why_not__nonsense_is_told(grays: list[Picture]) -> None:
-    with pytest.raises(ValueError, match="another model"):
+    with pytest.raises(ValueError, match="not of the model that is searched"):
         similar_images.why_not(grays[0], NamedPicture(name="x"))
     with pytest.raises(ValueError, match="limit"):
         similar_images.why_not(grays[0], grays[1], limit=0)
@@ -193,7 +198,7 @@ def test_why_not__queries_are_few(
         similar_images.why_not(grays[0], grays[1])
     with django_assert_num_queries(8):
         assert why(grays[0], grays[9], limit=2)[0] == "beyond-limit"
-    monkeypatch.setattr(nearest, "pool_sizes", lambda *args: {"mean": 1})
+    monkeypatch.setattr(search, "pool_sizes", lambda *args: {"mean": 1})
     with django_assert_num_queries(8):
         assert why(grays[0], grays[9], limit=2)[0] == "beyond-limit"
 

@@ -103,7 +103,7 @@ def test_limits__limit_min_similarity_exclude(index_now: Any, configure: Any) ->
 )
 @pytest.mark.usefixtures("quick")
 def test_limits__nonsense_is_told(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"limit|method|ranking|weight"):
+    with pytest.raises(ValueError, match=r"limit|method|ranking|[Ww]eight"):
         similar_images.similar_to(gray(1), **options)
 
 
@@ -375,7 +375,8 @@ def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configur
     Signature.objects.filter(record__object_id=item.pk).delete()
     weights = {"palette": 1.0, "color": 1.0}
     records = candidates.searchable_records(source, [Picture.objects.all()], [item.pk])
-    assert candidates.score(source, operands, weights, records, 12) == []
+    rows = candidates.search_candidates(source, operands, records, {"palette": 12, "color": 12}, 12)
+    assert candidates.score_rows(operands, rows, weights) == []
 
 
 def test_models__of_what_is_left_out_and_where_are_checked(grays: list[Picture]) -> None:

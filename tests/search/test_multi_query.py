@@ -17,7 +17,8 @@ import similar_images
 from similar_images import conf, plugins, registry
 from similar_images.imaging.decode import MissingFile, UnreadableImage
 from similar_images.models import IndexedImage
-from similar_images.search import multi_query, near_duplicates
+from similar_images.search import diversity as diversity_module
+from similar_images.search import multi_query, near_duplicates, search
 from similar_images.search.candidates import Candidate, ScoredCandidate
 from similar_images.search.matches import Match
 from similar_images.signatures.base import distance_from_similarity
@@ -63,7 +64,7 @@ def test_fold__no_page_is_full_of_the_same_picture(index_now: Any, django_assert
 def test_fold__fills_the_page_behind_more_twins_than_candidates(
     index_now: Any, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "REFILL_FACTOR", 1)
+    monkeypatch.setattr(search, "REFILL_FACTOR", 1)
     query = gray(100)
     for level in [100] * 150 + list(range(101, 120)):
         gray(level)
@@ -223,7 +224,7 @@ def test_pairs__are_what_a_search_by_one_of_them_says(make_picture: Any, index_n
             a, b = sorted((records[str(item.pk)], records[str(match.object.pk)]))
             assert likeness[a, b] == pytest.approx(match.similarity, abs=0.06)
     with override_settings(SIMILAR_IMAGES={"NEAR_DUPLICATE_THRESHOLD": 85}):
-        near = near_duplicates.pair_similarities(source, forms, list(records.values()), are_near=True)
+        near = near_duplicates.pair_similarities(source, forms, list(records.values()), near_only=True)
     assert near.keys() == {tuple(sorted((records[str(items[0].pk)], records[str(items[3].pk)])))}
 
 
@@ -247,7 +248,7 @@ def test_diversity__takes_what_is_unlike_before() -> None:
     likeness = {(1, 2): 95.0, (1, 3): 5.0, (2, 3): 5.0}
 
     def order(diversity: float) -> list[int]:
-        return [one.candidate.record_id for one in near_duplicates.diversify(found, likeness, diversity)]
+        return [one.candidate.record_id for one in diversity_module.diversify(found, likeness, diversity)]
 
     assert (order(0), order(0.2), order(0.5)) == ([1, 2, 3], [1, 2, 3], [1, 3, 2])
 

@@ -129,12 +129,12 @@ def drawing_of(name: str) -> Any:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"text": ""}, "Write what to look for"),
-        ({"text": " \n"}, "Write what to look for"),
+        ({"text": ""}, "Enter what to look for"),
+        ({"text": " \n"}, "Enter what to look for"),
         ({"text": "x" * 301}, "at most 300 characters"),
-        ({"method": "color"}, "“color” does not understand text; these do: clip"),
+        ({"method": "color"}, "“color” does not understand text. Choices: clip"),
         ({"method": "nonsense"}, "“nonsense” does not understand text"),
-        ({"ranking": {"clip": 1}}, "has no ranking"),
+        ({"ranking": {"clip": 1}}, "not a ranking"),
         ({"limit": 0}, "limit must be at least 1"),
         ({"model": None}, "say where"),
         ({"query": Picture()}, "Say what to search by"),

@@ -1,1 +1,28 @@
-"""Re-rank search results by comparing the images themselves."""
+"""Re-ranking: search results ranked again by comparing the images themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.db import models
+
+from ...registry import ImageSource
+from ..candidates import ScoredCandidate
+from ..query_vectors import QueryVector
+from . import copies, keypoints
+
+
+class Reranker(NamedTuple):
+    """A way to rank results again: how many `candidates` it takes, and the function that does it."""
+
+    candidates: int
+    rerank: Callable[
+        [ImageSource, models.Model | bytes | str, list[QueryVector], list[ScoredCandidate]], list[ScoredCandidate]
+    ]
+
+
+RERANKERS = {
+    "copy": Reranker(copies.COPY_CANDIDATES, copies.verify_copies),
+    "keypoints": Reranker(keypoints.MAX_RERANKED, keypoints.boost_by_keypoints),
+}

@@ -1,117 +1,141 @@
-"""Search for the same picture, whatever was done to it: by signatures, and proven by comparing the pictures."""
+"""Copies: the same image, however edited, found by signatures and verified by comparing the images."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from django.db import models
 
-from ... import ranking_presets
 from ...imaging import decode
 from ...models import IndexedImage
+from ...ranking_presets import RANKING_PRESETS
 from ...registry import ImageSource
-from .. import candidates, ranking
+from ..candidates import ScoredCandidate
 from ..query_vectors import QueryVector
-from . import image_pairs
+from ..ranking import resolve_weights
+from .image_pairs import compare_candidates
 
 if TYPE_CHECKING:
     from ...measures.base import ComparisonImage
     from ...measures.verdict import Verdict
 
 COPY_THRESHOLD = 70.0
-"""Where a search for copies ends by default, in percent: between what is proven and what is not."""
+"""Minimum similarity of a search for copies, in percent: between what is verified and what is not."""
 
 MAX_VERIFIED = 16
-"""Pictures that are read and compared, at most: some 0.1 s each."""
+"""Images that are read and compared, at most; each takes some 0.1 s."""
 
 COPY_CANDIDATES = 60
-"""Found by signatures, from which those are chosen."""
+"""Candidates by signatures, from which those are selected."""
 
 COPY_RANGE, SAME_OBJECT_RANGE, UNVERIFIED_RANGE = (90.0, 100.0), (60.0, 69.0), (0.0, 59.0)
-"""The percents of a proven copy, of another picture that shows the same thing, and of all else."""
+"""Percentages of a verified copy, of another image that shows the same object, and of anything else."""
 
 MAX_COPY_RESIDUAL = 3.0
-"""Difference in color, in steps of 255, that editing the whole may leave in a copy: a variant leaves more."""
+"""Maximum mean color residual (0–255 levels), after the best global color adjustment, for a pair to count as a copy;
+product variants exceed it."""
 
 HASH_WEIGHTS = dict.fromkeys(("phash", "dhash", "ahash", "blockmean"), 0.1)
-"""What hashes weigh, where they are enabled, beside the profile."""
+"""Weights of the hash methods, where they are enabled, beside those of the preset."""
 
 
 def copy_weights(enabled: Collection[str]) -> dict[str, float]:
-    """The weights by which candidates are found: the profile "copy", and hashes; else SIMILAR_IMAGES["RANKING"]."""
-    known = {**ranking_presets.RANKING_PRESETS["copy"], **HASH_WEIGHTS}
-    found = {name: weight for name, weight in known.items() if name in enabled}
-    return found or ranking.resolve_weights()
+    """Return the weights by which candidates are found.
+
+    They are those of the preset "copy" and of hashes, as far as these are enabled, else SIMILAR_IMAGES["RANKING"].
+    """
+    weights = {**RANKING_PRESETS["copy"], **HASH_WEIGHTS}
+    return {name: weight for name, weight in weights.items() if name in enabled} or resolve_weights()
 
 
 def verify_copies(
     source: ImageSource,
     query: models.Model | bytes | str,
-    operands: list[QueryVector],
-    found: list[candidates.ScoredCandidate],
-) -> list[candidates.ScoredCandidate]:
-    """What was found, with a verdict on what was looked at, and in percent by how surely it is the same picture.
+    vectors: list[QueryVector],
+    results: list[ScoredCandidate],
+) -> list[ScoredCandidate]:
+    """Rank results by how surely each is the same image, with a verdict on those that were compared.
 
-    The same file is known by its digest, and not read.
+    The same file is known by its SHA-256, and not read.
     """
     from ...measures.base import LONG_SIDE
 
-    if isinstance(query, str) or not found:
-        return found
-    same = _same_file(query, operands, found)
-    chosen = [one for one in select_for_verification(found, MAX_VERIFIED) if one.candidate.record_id not in same]
-    told = image_pairs.compare_candidates(source, query, chosen, compare, long_side=LONG_SIDE)
+    if isinstance(query, str) or not results:
+        return results
+    same_files = _same_files(query, vectors[0].record_id, results)
+    selected = [
+        scored
+        for scored in select_for_verification(results, MAX_VERIFIED)
+        if scored.candidate.record_id not in same_files
+    ]
+    verdicts = compare_candidates(source, query, selected, _compare, long_side=LONG_SIDE)
+    verdicts |= dict.fromkeys(same_files, same_file_verdict())
     ranked = []
-    for one in found:
-        record_id = one.candidate.record_id
-        verdict, agreement = same_file() if record_id in same else told.get(record_id, (None, 0.0))
-        ranked.append(one._replace(similarity=copy_similarity(verdict, agreement, one.similarity), verdict=verdict))
-    return sorted(ranked, key=lambda one: -one.similarity)
+    for scored in results:
+        verdict, agreement = verdicts.get(scored.candidate.record_id, (None, 0.0))
+        similarity = copy_similarity(verdict, agreement, scored.similarity)
+        ranked.append(scored._replace(similarity=similarity, verdict=verdict))
+    return sorted(ranked, key=lambda scored: -scored.similarity)
 
 
-def select_for_verification(found: list[candidates.ScoredCandidate], count: int) -> list[candidates.ScoredCandidate]:
-    """The likest in turns, by all methods together and by each alone: an edit may leave some of them little to see."""
+def select_for_verification(results: Sequence[ScoredCandidate], count: int) -> list[ScoredCandidate]:
+    """Pick candidates round-robin from the blended ranking and from each method's own.
 
-    def by(name: str) -> list[candidates.ScoredCandidate]:
-        return sorted(found, key=lambda one: -one.scores.get(name, 0.0))
+    An edit, such as to grayscale, can ruin one method but not another.
+    """
+    methods = dict.fromkeys(name for scored in results for name in scored.scores)
+    rankings = [results, *(_sort_by_method(results, name) for name in methods)]
+    turns = chain.from_iterable(zip(*rankings, strict=True))
+    return list({scored.candidate.record_id: scored for scored in turns}.values())[:count]
 
-    orders = [found, *(by(name) for name in dict.fromkeys(name for one in found for name in one.scores))]
-    turns = chain.from_iterable(zip(*orders, strict=True))
-    return list({one.candidate.record_id: one for one in turns}.values())[:count]
+
+def _sort_by_method(results: Sequence[ScoredCandidate], name: str) -> list[ScoredCandidate]:
+    return sorted(results, key=lambda scored: -scored.scores.get(name, 0.0))
 
 
-def compare(a: ComparisonImage, b: ComparisonImage, one: candidates.ScoredCandidate) -> tuple[Verdict, float]:
-    """`verdict_on` the query's picture and that of a candidate."""
-    return copy_verdict(a, b, one.similarity)
+def _compare(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) -> tuple[Verdict, float]:
+    return copy_verdict(a, b, scored.similarity)
 
 
 def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float) -> tuple[Verdict, float]:
-    """The verdict on two pictures that a search finds so much alike, in percent; and how well they agree where one lies
-    on the other, 0 to 1.
+    """Judge whether two of many images are copies.
 
-    It is stricter than that on two pictures at hand: among many, variants of a thing are photographed in one way.
+    This is stricter than `judge_pair()` for a single pair: in a catalog, product variants are often shot in the same
+    pose, so a copy whose color residual exceeds `MAX_COPY_RESIDUAL` is downgraded to "same-object".
+
+    Args:
+        a: an image.
+        b: another.
+        similarity: that of their signatures, in percent.
+
+    Returns:
+        The verdict, and the share of the overlap that agrees, 0 to 1.
     """
     from ...measures import verdict
-    from ...measures.geometry import registration
+    from ...measures.geometry.registration import register
 
-    found = registration.register(a, b)
-    if found is not None and found.is_same_picture and found.unexplained > MAX_COPY_RESIDUAL:
-        return verdict.Verdict("same-object"), found.agreement
-    return verdict.judge_pair(a, b, similarity=similarity), found.agreement if found else 0.0
+    registration = register(a, b)
+    if registration is None:
+        return verdict.judge_pair(a, b, similarity=similarity), 0.0
+    if registration.is_same_picture and registration.unexplained > MAX_COPY_RESIDUAL:
+        return verdict.Verdict("same-object"), registration.agreement
+    return verdict.judge_pair(a, b, similarity=similarity), registration.agreement
 
 
-def same_file() -> tuple[Verdict, float]:
+def same_file_verdict() -> tuple[Verdict, float]:
+    """Return the verdict on two files of the same bytes, and their agreement."""
     from ...measures.verdict import Verdict
 
     return Verdict("same-file"), 1.0
 
 
 def copy_similarity(verdict: Verdict | None, agreement: float, similarity: float) -> float:
-    """How surely it is the same picture, in percent, of what is proven by `agreement`, else of the signatures' own.
+    """Return how surely it is the same image, in percent.
 
-    It rises with either; a copy has at least 90, the same thing in another picture 60 to 69, and all else less.
+    A verified copy has at least 90, rising with `agreement`; another image of the same object 60 to 69, and anything
+    else less, both rising with the signatures' own `similarity`.
     """
     if verdict is None or verdict.kind in ("alike", "unrelated"):
         (low, high), share = UNVERIFIED_RANGE, similarity / 100
@@ -124,12 +148,9 @@ def copy_similarity(verdict: Verdict | None, agreement: float, similarity: float
     return low + (high - low) * min(1.0, max(0.0, share))
 
 
-def _same_file(
-    query: models.Model | bytes, operands: list[QueryVector], found: list[candidates.ScoredCandidate]
-) -> set[int]:
-    """The records of what has the very bytes of the query."""
-    ids = [one.candidate.record_id for one in found]
-    of_query = operands[0].record_id
-    digests = dict(IndexedImage.objects.filter(pk__in=[*ids, of_query]).values_list("pk", "sha256"))
-    digest = decode.sha256_of(query) if isinstance(query, bytes) else digests.get(of_query)
+def _same_files(query: models.Model | bytes, query_record: int, results: list[ScoredCandidate]) -> set[int]:
+    """Return the ids of the records whose file has the very bytes of the query."""
+    ids = [scored.candidate.record_id for scored in results]
+    digests = dict(IndexedImage.objects.filter(pk__in=[*ids, query_record]).values_list("pk", "sha256"))
+    digest = decode.sha256_of(query) if isinstance(query, bytes) else digests.get(query_record)
     return {pk for pk in ids if digest and digests.get(pk) == digest}

@@ -1,4 +1,4 @@
-"""The pictures of what a search found, read and compared with the query's, in bounded time."""
+"""Candidates' images, read and compared with the query's in bounded time."""
 
 from __future__ import annotations
 
@@ -12,66 +12,74 @@ from django.db import models
 from ... import conf
 from ...imaging import decode, timeouts
 from ...registry import ImageSource
-from .. import candidates as nearest
+from ..candidates import ScoredCandidate
 
 if TYPE_CHECKING:
     from ...measures.base import ComparisonImage
 
 logger = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+PairResult = TypeVar("PairResult")
 
 
 def compare_candidates(
     source: ImageSource,
     query: models.Model | bytes,
-    candidates: Iterable[nearest.ScoredCandidate],
-    compare: Callable[[ComparisonImage, ComparisonImage, nearest.ScoredCandidate], Result],
+    candidates: Iterable[ScoredCandidate],
+    compare: Callable[[ComparisonImage, ComparisonImage, ScoredCandidate], PairResult],
     *,
     long_side: int,
-) -> dict[int, Result]:
-    """What comparing the query's picture with that of each candidate tells, by the candidate's record.
+) -> dict[int, PairResult]:
+    """Compare the query's image with that of each candidate; return the results by record id.
 
-    Pictures are read through the storage of the source, at most `long_side` pixels on the long side. What can't be
-    read is left out, and so is what SIMILAR_IMAGES["REQUEST_TIMEOUT"] has no time left for.
+    Images that can't be read are left out, and so are those that SIMILAR_IMAGES["REQUEST_TIMEOUT"] leaves no time for.
+
+    Args:
+        source: the source that the candidates are of.
+        query: an object of it, or the bytes of an image.
+        candidates: candidates, in the order in which they are compared.
+        compare: compares the query's image with a candidate's.
+        long_side: pixels on the long side that images are reduced to.
     """
-    results: dict[int, Result] = {}
-    end = monotonic() + conf.get().request_timeout
+    results: dict[int, PairResult] = {}
+    timeout = conf.get().request_timeout
+    end = monotonic() + timeout
 
     def work() -> None:
-        view = _query(source, query, long_side)
-        for one in candidates:
-            if view is None or monotonic() >= end:
+        image = _query_image(source, query, long_side)
+        for scored in candidates:
+            if image is None or monotonic() >= end:
                 return
-            if (other := _stored(source, one.candidate.file_name, long_side)) is not None:
-                results[one.candidate.record_id] = compare(view, other, one)
+            other = _stored_image(source, scored.candidate.file_name, long_side)
+            if other is not None:
+                results[scored.candidate.record_id] = compare(image, other, scored)
 
     try:
-        timeouts.run_for_request(conf.get().request_timeout, work)
+        timeouts.run_for_request(timeout, work)
     except timeouts.SearchTimeout:
-        logger.warning("A search of %s had no time to compare all pictures that it found.", source.label)
+        logger.warning("A search of %s had no time to compare all images that it found.", source.label)
     return dict(results)
 
 
-def _query(source: ImageSource, query: models.Model | bytes, long_side: int) -> ComparisonImage | None:
+def _query_image(source: ImageSource, query: models.Model | bytes, long_side: int) -> ComparisonImage | None:
     if isinstance(query, models.Model):
-        return _stored(source, source.get_file_name(query), long_side)
-    return _view(query, conf.get().search_max_pixels, long_side)
+        return _stored_image(source, source.get_file_name(query), long_side)
+    return _decode_image(query, conf.get().search_max_pixels, long_side)
 
 
-def _stored(source: ImageSource, file_name: str, long_side: int) -> ComparisonImage | None:
+def _stored_image(source: ImageSource, file_name: str, long_side: int) -> ComparisonImage | None:
     settings = conf.get()
     try:
         data = decode.read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
-        return _view(data, settings.max_pixels, long_side)
+        return _decode_image(data, settings.max_pixels, long_side)
     except decode.INTERRUPTIONS:
         raise
-    except Exception as error:  # whatever one file or its storage brings, the search goes on without
+    except Exception as error:  # whatever one file or its storage raises, the search goes on without it
         logger.warning("%s of %s can't be compared: %s", file_name, source.label, error)
         return None
 
 
-def _view(data: bytes, max_pixels: int, long_side: int) -> ComparisonImage:
+def _decode_image(data: bytes, max_pixels: int, long_side: int) -> ComparisonImage:
     from ...measures.base import ComparisonImage
 
     return ComparisonImage.from_file(data, max_pixels=max_pixels, long_side=long_side)

@@ -1,4 +1,4 @@
-"""The best matches ranked again by what keypoints prove: the same thing comes before what merely looks like it."""
+"""Keypoints: images of the same object ranked before those that merely look like it."""
 
 from __future__ import annotations
 
@@ -7,66 +7,68 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from ...registry import ImageSource
-from .. import candidates
+from ..candidates import ScoredCandidate
 from ..query_vectors import QueryVector
-from . import image_pairs
+from .image_pairs import compare_candidates
 
 if TYPE_CHECKING:
     from ...measures.base import ComparisonImage
     from ...measures.geometry.keypoint_detection import Keypoints
 
 MAX_RERANKED = 100
-"""Matches that are ranked again, at most."""
+"""Results that are ranked again, at most."""
 
 KEYPOINT_SIDE, MAX_POINTS = 320, 300
-"""Pixels on the long side of the pictures in which points are looked for, and how many of these are taken."""
+"""Pixels on the long side of the images that keypoints are detected in, and how many of these are used."""
 
 CHANCE_INLIERS, INLIERS_FOR_FULL_BOOST = 9, 30
-"""Points that one geometry explains: up to this many by chance, and so many only in pictures of the same thing."""
+"""Inliers that unrelated images reach by chance, and that only images of the same object have."""
 
 MAX_BOOST = 0.9
-"""Share of what a similarity lacks to 100 percent that is made up where the same thing is sure: copies stay ahead."""
+"""Share of the gap to 100% that is closed at `INLIERS_FOR_FULL_BOOST`; never all of it, so that copies still rank
+first."""
 
 
 def boost_by_keypoints(
     source: ImageSource,
     query: models.Model | bytes | str,
-    operands: list[QueryVector],
-    found: list[candidates.ScoredCandidate],
-) -> list[candidates.ScoredCandidate]:
-    """What was found, in a new order, with the similarity lifted where keypoints prove the same thing.
+    vectors: list[QueryVector],
+    results: list[ScoredCandidate],
+) -> list[ScoredCandidate]:
+    """Rank results again, with the similarity boosted where keypoints verify the same object.
 
-    What can't be read, or SIMILAR_IMAGES["REQUEST_TIMEOUT"] has no time left for, keeps its similarity.
+    Images that can't be read, or that there is no time for, keep their similarity.
     """
     if isinstance(query, str):
-        return found
-    counts = image_pairs.compare_candidates(source, query, found[:MAX_RERANKED], _compare, long_side=KEYPOINT_SIDE)
-    ranked = [
-        one._replace(similarity=boosted_similarity(one.similarity, counts.get(one.candidate.record_id, 0)))
-        for one in found
+        return results
+    inliers = compare_candidates(source, query, results[:MAX_RERANKED], _compare_keypoints, long_side=KEYPOINT_SIDE)
+    boosted = [
+        scored._replace(similarity=boosted_similarity(scored.similarity, inliers.get(scored.candidate.record_id, 0)))
+        for scored in results
     ]
-    return sorted(ranked, key=lambda one: -one.similarity)
+    return sorted(boosted, key=lambda scored: -scored.similarity)
 
 
-def _compare(a: ComparisonImage, b: ComparisonImage, one: candidates.ScoredCandidate) -> int:
+def _compare_keypoints(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) -> int:
     return count_inliers(detect_keypoints(a), detect_keypoints(b))
 
 
-def detect_keypoints(view: ComparisonImage) -> Keypoints:
-    """The RootSIFT points of a picture that is reduced to SIDE."""
+def detect_keypoints(image: ComparisonImage) -> Keypoints:
+    """Detect the RootSIFT keypoints of an image that is reduced to `KEYPOINT_SIDE`."""
     from ...measures.geometry import keypoint_detection
 
-    return keypoint_detection.detect(view, "rootsift", MAX_POINTS)
+    return keypoint_detection.detect(image, "rootsift", MAX_POINTS)
 
 
 def count_inliers(a: Keypoints, b: Keypoints) -> int:
-    """How many points of two pictures one geometry explains: by Lowe's ratio and MAGSAC++."""
+    """Count the keypoints of two images that one geometry explains, by Lowe's ratio test and MAGSAC++."""
     from ...measures.geometry import keypoint_detection
 
-    return int(keypoint_detection.verify_geometry(a, b, keypoint_detection.ratio_test(a, b, 0.8)).proven.sum())
+    pairs = keypoint_detection.ratio_test(a, b, 0.8)
+    return int(keypoint_detection.verify_geometry(a, b, pairs).proven.sum())
 
 
-def boosted_similarity(similarity: float, proven: int) -> float:
-    """A similarity in percent, lifted by so many proven points."""
-    share = min(1.0, max(0.0, (proven - CHANCE_INLIERS) / (INLIERS_FOR_FULL_BOOST - CHANCE_INLIERS)))
+def boosted_similarity(similarity: float, inliers: int) -> float:
+    """Return a similarity in percent, boosted by so many inliers."""
+    share = min(1.0, max(0.0, (inliers - CHANCE_INLIERS) / (INLIERS_FOR_FULL_BOOST - CHANCE_INLIERS)))
     return similarity + (100 - similarity) * MAX_BOOST * share

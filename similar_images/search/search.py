@@ -1,0 +1,367 @@
+"""A search, from what callers ask for to ranked results: candidates, scores, near-duplicates folded, re-ranking."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, cast
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from .. import conf, plugins, registry
+from ..imaging import decode
+from ..imaging.timeouts import SearchTimeout
+from ..models import IndexedImageQuerySet
+from ..registry import ImageSource
+from ..signatures.base import MethodSpec
+from . import diversity, near_duplicates
+from .candidates import (
+    MIN_OVERFETCH,
+    ScoredCandidate,
+    filter_by_similarity,
+    pool_sizes,
+    score_rows,
+    search_candidates,
+    searchable_records,
+    sort_scored,
+)
+from .fallback import fallback_results
+from .multi_query import score_examples, widened_limit
+from .options import MAX_TEXT_LENGTH, Example, OptionError, SearchOptions, parse_box
+from .query_vectors import QueryVector, describe_query, stored_query
+from .ranking import resolve_text_method, resolve_weights
+from .rerank import RERANKERS
+from .rerank.copies import COPY_THRESHOLD, copy_weights
+from .sql import KnnRow
+
+logger = logging.getLogger("similar_images")
+
+REFILL_FACTOR = 4
+"""Where folding leaves the page short, the search goes on with this many times as many candidates."""
+
+MAX_CANDIDATES = 1_000
+"""Candidates over all rounds of a search."""
+
+Subject = models.Model | bytes | str
+"""An example that is read: an object, the bytes of an image, or a text."""
+
+
+@dataclass(frozen=True)
+class ResolvedQuery:
+    """The query vectors of a search.
+
+    `positive` has those of each example, `negative` those of each image that matches must not resemble; examples
+    without signatures, or that may not be seen, are dropped. `items` are the objects among the positive ones.
+    """
+
+    positive: list[list[QueryVector]]
+    negative: list[list[QueryVector]]
+    items: list[models.Model]
+
+    @property
+    def vectors(self) -> list[QueryVector]:
+        """All query vectors, in the order of the operands of a statement."""
+        return [vector for example in (*self.positive, *self.negative) for vector in example]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one example alone is searched by."""
+        return len(self.positive) == 1 and not self.negative
+
+    @property
+    def specs(self) -> dict[str, MethodSpec]:
+        """The versions that the search goes by, by method."""
+        return {vector.spec.name: vector.spec for vector in self.positive[0]}
+
+
+@dataclass
+class SearchTrace:
+    """Where candidates were lost on the way: ids of those `seen`, of those `folded`, and the records left after."""
+
+    seen: set[int] = field(default_factory=set)
+    folded: set[int] = field(default_factory=set)
+    remaining: IndexedImageQuerySet | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is ready to run.
+
+    `examples` are searched by. Objects of all querysets of `allowed` may come back, the first of which is what the
+    visitor may see, but for those with the primary keys `excluded`. `weights` are by method.
+    """
+
+    source: ImageSource
+    examples: Sequence[Subject]
+    weights: dict[str, float]
+    allowed: list[models.QuerySet[Any]]
+    excluded: list[Any]
+    limit: int
+    min_similarity: float = 0
+    unlike: Sequence[Subject] = ()
+    options: SearchOptions = field(default_factory=lambda: SearchOptions(fold=False))
+
+    def run(self) -> list[ScoredCandidate]:
+        """Return the results, best first.
+
+        Raises:
+            UnreadableImage: an image to search by can't be read.
+            SearchTimeout: describing it took too long.
+        """
+        query = self.query
+        results = self.find(query)
+        fallback = self.options.fallback
+        if results or fallback is None:
+            return results
+        visible = [
+            item
+            for item in _saved_objects(self.examples)
+            if item in query.items or self.source.contains(self.allowed[0], item)
+        ]
+        records = self.records(visible)
+        return fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
+
+    @cached_property
+    def query(self) -> ResolvedQuery:
+        """The query vectors of all examples."""
+        examples = [(example, self._vectors(example, self.options.box)) for example in self.examples]
+        negative = [self._vectors(example) for example in self.unlike]
+        return ResolvedQuery(
+            positive=[vectors for _example, vectors in examples if vectors],
+            negative=[vectors for vectors in negative if vectors],
+            items=_saved_objects(example for example, vectors in examples if vectors),
+        )
+
+    def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> list[ScoredCandidate]:
+        """Return what is similar to the query, best first."""
+        if not query.positive:
+            return []
+        if self.reranker is None:
+            return self._select(query, self.limit, self.min_similarity, self.options.distinct, trace)
+        # Grouped only after re-ranking, because only then is it known which image of an object ranks best.
+        candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, "", trace)
+        results = filter_by_similarity(self.min_similarity, self.rerank(query, candidates))
+        if path := self.options.distinct:
+            results = diversity.deduplicate(results, diversity.group_values(self.source, path, results))
+        return results[: self.limit]
+
+    def _select(
+        self, query: ResolvedQuery, limit: int, min_similarity: float, distinct: str, trace: SearchTrace | None
+    ) -> list[ScoredCandidate]:
+        """Fetch candidates, score them and fold near-duplicates, in rounds, until the page is full."""
+        size = max(limit, diversity.MAX_DIVERSIFIED) if self.options.diversity else limit
+        results: list[ScoredCandidate] = []
+        seen: list[int] = []
+        groups: dict[str, Any] = {}
+        records = remaining = self.records(query.items)
+        while True:
+            scored = self.score(query, remaining, size)
+            similar = filter_by_similarity(min_similarity, scored)
+            unfolded = results = sort_scored([*results, *similar])
+            seen += [candidate.candidate.record_id for candidate in scored]
+            if distinct:
+                groups |= diversity.group_values(self.source, distinct, similar)
+                results = diversity.deduplicate(results, groups)
+            if self.folds:
+                query_is_image = self.options.text is None
+                results = near_duplicates.group_near_duplicates(
+                    self.source, query.specs, results, query_is_image=query_is_image
+                )
+            if trace is not None:
+                trace.folded |= _ids(unfolded) - _ids(results)
+            # Where candidates were folded, those of a light method may be below the threshold while unseen ones of the
+            # heavy method are above it.
+            is_folded = len(query.specs) > 1 and len(results) < len(unfolded)
+            is_below = not similar or (len(similar) < len(scored) and not is_folded)
+            is_last = len(scored) < size + MIN_OVERFETCH or (query.is_single and is_below)
+            if len(results) >= limit or is_last or len(seen) >= MAX_CANDIDATES:
+                break
+            size = min(size * REFILL_FACTOR, MAX_CANDIDATES)
+            remaining = self._remaining(records, seen, groups if distinct else {})
+        if trace is not None:
+            trace.seen, trace.remaining = set(seen), remaining
+        if self.options.diversity:
+            results = self._diversify(query, results)
+        return results[:limit]
+
+    @property
+    def folds(self) -> bool:
+        """Whether near-duplicates are grouped: not for who looks for copies, nor where none can reach the threshold."""
+        return self.options.fold and self.reranker != "copy" and conf.get().near_duplicate_threshold <= 100
+
+    @property
+    def reranker(self) -> str | None:
+        """Name of the entry of RERANKERS by which results are ranked again."""
+        return "copy" if self.options.mode == "copy" else self.options.rerank
+
+    def score(self, query: ResolvedQuery, records: models.QuerySet[Any], limit: int) -> list[ScoredCandidate]:
+        """Return the scored candidates for so many matches among records, best first."""
+        wide = limit if query.is_single else widened_limit(limit)
+        pools = pool_sizes(query.vectors, self.weights, wide)
+        rows = search_candidates(self.source, query.vectors, records, pools, limit)
+        return self.score_rows(query, rows)
+
+    def score_rows(self, query: ResolvedQuery, rows: Sequence[KnnRow], *, refine: bool = True) -> list[ScoredCandidate]:
+        """Score rows of a statement by the query, best first; `refine` as for `candidates.score_rows`."""
+        if query.is_single:
+            return score_rows(query.positive[0], rows, self.weights, refine=refine)
+        return score_examples(query.positive, query.negative, rows, self.weights, refine=refine)
+
+    def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> list[ScoredCandidate]:
+        """Rank results again by comparing the images, where the options ask for it."""
+        if self.reranker is None:
+            return results
+        return RERANKERS[self.reranker].rerank(self.source, self.examples[0], query.positive[0], results)
+
+    def records(self, items: Iterable[models.Model]) -> IndexedImageQuerySet:
+        """Return the records that may come back where these objects are searched by."""
+        pks = [item.pk for item in items]
+        records = searchable_records(self.source, self.allowed, self.excluded, pks)
+        if not self.options.distinct:
+            return records
+        return records.for_objects(self.source, diversity.exclude_same_group(self.source, pks, self.options.distinct))
+
+    def _remaining(
+        self, records: IndexedImageQuerySet, seen: list[int], groups: dict[str, Any]
+    ) -> IndexedImageQuerySet:
+        """Return the records that can still be new: not seen, nor the same file, nor of a group that is there."""
+        if self.folds:
+            files = records.model.objects.filter(pk__in=seen).exclude(sha256="").values("sha256")
+            records = records.exclude(sha256__in=files)
+        if groups:
+            others = diversity.exclude_groups(self.source, groups.values(), self.options.distinct)
+            records = records.for_objects(self.source, others)
+        return records.exclude(pk__in=seen)
+
+    def _diversify(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> list[ScoredCandidate]:
+        ids = [scored.candidate.record_id for scored in results[: diversity.MAX_DIVERSIFIED]]
+        similarities = near_duplicates.pair_similarities(self.source, query.specs, ids)
+        return diversity.diversify(results, similarities, self.options.diversity)
+
+    def _vectors(self, example: Subject, box: Any = None) -> list[QueryVector]:
+        """Return the query vectors of an example; none of an object that is not indexed, or may not be seen."""
+        if not isinstance(example, models.Model):
+            return describe_query(example, self.source, self.weights, box)
+        if box is None:
+            return stored_query(self.source, example, self.weights, self.allowed[0])
+        data = _read_file(self.source, example, self.allowed[0])
+        return describe_query(data, self.source, self.weights, box) if data else []
+
+
+def plan_search(query: Example | Iterable[Example] | None, options: SearchOptions) -> Search:
+    """Check what callers of `similar_to` ask for and make a search of it.
+
+    Raises:
+        NotRegistered, UnreadableImage: as `similar_to`.
+        ValueError: the arguments make no sense, or not together; the message says why.
+    """
+    examples, unlike, excluded = list_examples(query), list(options.unlike), list(options.exclude)
+    if bool(examples) == (options.text is not None):
+        raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
+    source = _find_source(examples, options)
+    items = [example for example in (*examples, *unlike) if isinstance(example, models.Model)]
+    _check_model(source, [*items, *excluded], options.queryset)
+    options.check(len(examples))
+    if options.fallback is not None and options.fallback != "newest" and not callable(options.fallback):
+        raise OptionError("fallback", _("fallback must be “newest” or a callable."))
+    if options.distinct:
+        diversity.check_group_path(source, options.distinct)
+    is_copy_search = options.mode == "copy"
+    visible = source.visible_to(options.request)
+    min_similarity = options.min_similarity
+    return Search(
+        source=source,
+        examples=[_read_example(e) for e in examples] if options.text is None else [clean_text(options.text)],
+        weights=_search_weights(options),
+        allowed=[visible] if options.queryset is None else [visible, options.queryset],
+        excluded=[item.pk for item in (*excluded, *items)],
+        limit=conf.get().limit if options.limit is None else options.limit,
+        min_similarity=min_similarity if min_similarity is not None else COPY_THRESHOLD if is_copy_search else 0,
+        unlike=[_read_example(example) for example in unlike],
+        options=options if options.box is None else replace(options, box=parse_box(options.box)),
+    )
+
+
+def list_examples(query: Example | Iterable[Example] | None) -> list[Example]:
+    """Return the objects and images of a query, which may be a single one."""
+    if query is None:
+        return []
+    if isinstance(query, Iterable) and not isinstance(query, models.Model) and not hasattr(query, "read"):
+        return list(query)
+    return [cast("Example", query)]
+
+
+def clean_text(text: str) -> str:
+    """Return the text without space around it.
+
+    Raises:
+        OptionError: it is empty, or longer than `MAX_TEXT_LENGTH`.
+    """
+    text = text.strip()
+    if not text:
+        raise OptionError("text", _("Enter what to look for."))
+    if len(text) > MAX_TEXT_LENGTH:
+        raise OptionError("text", _("Enter at most %(limit)d characters.") % {"limit": MAX_TEXT_LENGTH})
+    return text
+
+
+def _find_source(examples: Sequence[Example], options: SearchOptions) -> ImageSource:
+    if examples and isinstance(examples[0], models.Model):
+        return registry.get_source(examples[0].__class__, options.field)  # not type(): request.user is a lazy object
+    if options.model is None:
+        raise ValueError("To search by an image or text, say where: similar_to(file, model=Product).")
+    return registry.get_source(options.model, options.field)
+
+
+def _check_model(source: ImageSource, items: Iterable[models.Model], queryset: models.QuerySet[Any] | None) -> None:
+    for item in items:
+        if not isinstance(item, source.model):
+            raise ValueError(f"{item!r} is not a {source.model.__name__}, the model that is searched.")
+    if queryset is not None and not issubclass(queryset.model, source.model):
+        raise ValueError(f"The queryset is of {queryset.model.__name__}, not of {source.model.__name__}.")
+
+
+def _search_weights(options: SearchOptions) -> dict[str, float]:
+    if options.text is not None:
+        return {resolve_text_method(options.method, options.ranking): 1.0}
+    if options.mode == "copy" and options.method is None and options.ranking is None:
+        return copy_weights(plugins.enabled_methods())
+    return resolve_weights(options.method, options.ranking)
+
+
+def _saved_objects(examples: Iterable[Subject]) -> list[models.Model]:
+    return [example for example in examples if isinstance(example, models.Model) and example.pk is not None]
+
+
+def _read_example(example: Example) -> models.Model | bytes:
+    if isinstance(example, models.Model):
+        return example
+    if not hasattr(example, "read"):
+        raise ValueError(f"Search by an object or an open binary file, not by {example!r:.80}.")
+    return decode.read_bounded(example, max_bytes=conf.get().search_max_bytes)
+
+
+def _read_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
+    """Read the image of an object within the bounds of an upload; empty where it has none, or may not be seen.
+
+    Raises:
+        UnreadableImage: it is missing or too large.
+        SearchTimeout: the storage does not give it.
+    """
+    name = source.get_file_name(item)
+    if not name or not source.contains(visible, item):
+        return b""
+    try:
+        return decode.read_stored(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+    except (decode.UnreadableImage, *decode.INTERRUPTIONS):
+        raise
+    except Exception as error:  # whatever a storage raises where it is down
+        logger.warning("%s of %s can't be read: %s", name, source.label, error)
+        raise SearchTimeout(_("The image can't be read right now. Please try again later.")) from None
+
+
+def _ids(results: Iterable[ScoredCandidate]) -> set[int]:
+    return {scored.candidate.record_id for scored in results}
