@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -194,16 +194,20 @@ class Key:
         return self.validate(value) if self.validate else None
 
 
-def _runtime_types(annotation: Any) -> tuple[type, ...]:
+def runtime_types(annotation: Any) -> tuple[type, ...]:
     """Return the classes of an annotation that `isinstance` takes: `list[str] | None` → (list, NoneType)."""
-    parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return tuple(get_origin(part) or part for part in parts)
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return tuple(dict.fromkeys(kind for part in get_args(annotation) for kind in runtime_types(part)))
+    if origin is Literal:
+        return tuple(dict.fromkeys(type(value) for value in get_args(annotation)))
+    return (origin or annotation,)
 
 
 def _describe_keys() -> dict[str, Key]:
     annotations = get_type_hints(Conf)
     return {
-        spec.name.upper(): Key(name=spec.name.upper(), types=_runtime_types(annotations[spec.name]), **spec.metadata)
+        spec.name.upper(): Key(name=spec.name.upper(), types=runtime_types(annotations[spec.name]), **spec.metadata)
         for spec in fields(Conf)
     }
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from math import isfinite
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from django.db import models
 from django.http import HttpRequest
@@ -84,9 +85,7 @@ class Option:
         """
         if value is None or value is self.default:
             return self.default
-        if isinstance(value, bool) and bool not in self.types:
-            raise OptionError(self.name, f"{self.name} must be {self.type_name}, not {value!r}.")
-        if self.types and not isinstance(value, (*self.types, *((int,) if float in self.types else ()))):
+        if not self._has_type(value):
             raise OptionError(self.name, f"{self.name} must be {self.type_name}, not {value!r:.80}.")
         if self.choices and isinstance(value, str) and value not in self.choices:
             message = _("Unknown value “%(value)s” for %(option)s. Choices: %(choices)s.")
@@ -95,16 +94,25 @@ class Option:
         self._check_bounds(value)
         return value
 
+    def _has_type(self, value: Any) -> bool:
+        """Tell whether a value is of the types; those that are no scalars are left to who reads the value."""
+        scalars = {str: str, bool: bool, int: Integral, float: Real}
+        if not scalars.keys() >= set(self.types):
+            return True
+        is_flag = isinstance(value, bool)
+        return (not is_flag or bool in self.types) and isinstance(value, tuple(scalars[kind] for kind in self.types))
+
     def _check_bounds(self, value: Any) -> None:
         low, high = self.minimum, self.maximum
-        if not isinstance(value, (int, float)) or low is None:
+        if low is None or not isinstance(value, Real):
             return
+        value = float(value)
         if high is not None and not low <= value <= high:
             message = _("%(option)s must be between %(low)g and %(high)g.")
             raise OptionError(self.name, message % {"option": self.name, "low": low, "high": high})
         if not (low <= value and isfinite(value)):
             message = _("%(option)s must be at least %(low)g, not %(value)s.")
-            raise OptionError(self.name, message % {"option": self.name, "low": low, "value": value})
+            raise OptionError(self.name, message % {"option": self.name, "low": low, "value": f"{value:g}"})
 
     @property
     def type_name(self) -> str:
@@ -280,7 +288,7 @@ class SearchOptions:
         hints = get_type_hints(cls)
         return {
             spec.name: replace(
-                spec.metadata["option"], name=spec.name, types=_plain_types(hints[spec.name]), default=spec.default
+                spec.metadata["option"], name=spec.name, types=_value_types(hints[spec.name]), default=spec.default
             )
             for spec in fields(cls)
             if spec.default is not MISSING
@@ -332,12 +340,9 @@ class SearchOptions:
             raise OptionError("box", _("A box is a part of one image: search by one object or file only."))
 
 
-def _plain_types(hint: Any) -> tuple[type, ...]:
-    """The types that `isinstance` can tell of an annotation; none where it can't."""
-    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    types = [part for part in parts if part is not NoneType]
-    plain = [part for part in types if isinstance(part, type) and get_origin(part) is None]
-    return tuple(plain) if len(plain) == len(types) else ()
+def _value_types(annotation: Any) -> tuple[type, ...]:
+    """Return the classes of the values of an annotation, without None, which stands for the default."""
+    return tuple(kind for kind in conf.runtime_types(annotation) if kind is not NoneType)
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
