@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo test lint screenshots clean
+.PHONY: demo test lint docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,17 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+# The documentation at http://127.0.0.1:8001/; it is built anew when a page changes.
+docs: docs-reference $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+docs-check: $(VENV)/.docs $(VENV)/.test
+	$(BIN)/python -m docs.generate_reference --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-reference: $(VENV)/.test
+	$(BIN)/python -m docs.generate_reference
 
 screenshots: $(VENV)/.test
 	$(BIN)/python docs/screenshots.py
@@ -40,4 +51,8 @@ $(VENV)/.test: $(BIN)/python pyproject.toml
 
 $(VENV)/.lint: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	touch $@
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $@

@@ -19,7 +19,7 @@ from .indexing import notify
 
 SWEEP = "similar_images.tasks.sweep"
 MINIMUM_PGVECTOR = (0, 8)
-KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
+KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/reference/settings.md."
 
 
 def register_checks() -> None:

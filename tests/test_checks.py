@@ -87,7 +87,7 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
     models, wrong = checks.check_setting()[:2]
     assert (models.id, wrong.id) == ("similar_images.E002", "similar_images.E003")
     assert 'Write "app_label.Model.field"' in str(models.hint)
-    assert wrong.hint == "The keys and their defaults are in similar_images/conf.py and docs/settings.md."
+    assert wrong.hint == "The keys and their defaults are in similar_images/conf.py and docs/reference/settings.md."
 
 
 # --- database --------------------------------------------------------------------------------------------------

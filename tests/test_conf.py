@@ -69,7 +69,7 @@ def test_check__names_the_wrong_key(key: Any, value: Any) -> None:
         with pytest.raises(SystemCheckError) as failed:
             call_command("check")
         assert f"(similar_images.E001) SIMILAR_IMAGES[{key!r}] " in str(failed.value)
-        assert "docs/settings.md" in str(failed.value)
+        assert "docs/reference/settings.md" in str(failed.value)
         with pytest.raises(ImproperlyConfigured) as raised:
             conf.get()
         assert f"SIMILAR_IMAGES[{key!r}] " in str(raised.value)

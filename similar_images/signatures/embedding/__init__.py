@@ -29,7 +29,8 @@ INSTALL_TOKENIZERS = 'the package tokenizers is not installed: pip install "simi
 class Embedding(Method):
     """The picture as an image encoder sees it, near the last layer: near are pictures of like things.
 
-    By default the layer before the last of EfficientNet-Lite0, trained on ImageNet. docs/encoders.md shows others.
+    By default the layer before the last of EfficientNet-Lite0, trained on ImageNet. For others, see
+    docs/how-to/use-other-encoders.md.
 
     `preset`: one of `encoders.PRESETS`. `file`: an ONNX model with one input, float32 or float16, of one picture.
     A file without a preset is used as `Encoder` says by default, and any field of `Encoder` may be given as an option.

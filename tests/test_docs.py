@@ -1,0 +1,360 @@
+"""The documentation says what the code does: tables, defaults, code, addresses, figures, and links."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import get_commands
+from django.urls import Resolver404, resolve
+from django.utils import translation
+
+import similar_images
+from docs.generate_reference.openapi import openapi
+from docs.generate_reference.pages import PART, render
+from similar_images import conf
+from similar_images.measures.base import ComparisonImage
+from similar_images.search.options import SearchOptions
+from similar_images.signatures import storage
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
+NUMBERS = {"five": 5, "ten": 10}
+
+
+def page_id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def code_blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", path.read_text(), re.DOTALL | re.MULTILINE)
+
+
+PYTHON_BLOCKS = [
+    pytest.param(block, id=f"{page_id(path)}-{number}")
+    for path in TEXTS
+    for number, block in enumerate(code_blocks(path, "python"), start=1)
+]
+
+
+# What is made from the code
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page_id)
+def test_page__generated_parts_are_those_of_the_code(path: Path) -> None:
+    with translation.override("en"):
+        assert path.read_text() == render(path.read_text()), "Run make docs-reference."
+
+
+def test_render__writes_between_the_markers_only() -> None:
+    page = "Before.\n<!-- generated: css -->\nold\n<!-- /generated -->\nAfter.\n"
+    rendered = render(page)
+    assert rendered.startswith("Before.\n<!-- generated: css -->\n")
+    assert rendered.endswith("<!-- /generated -->\nAfter.\n")
+    assert "old" not in rendered
+    assert "`--si-accent`" in rendered
+    assert render(rendered) == rendered
+
+
+def test_reference__covers_every_public_name() -> None:
+    page = (DOCS / "reference/python-api.md").read_text() + (DOCS / "reference/signals-and-exceptions.md").read_text()
+    for name in similar_images.__all__:
+        assert f"generated: api {name} -->" in page or f"`similar_images.{name}`" in page, name
+
+
+def test_reference__covers_every_argument_of_a_search() -> None:
+    part = next(
+        m[0] for m in PART.finditer((DOCS / "reference/python-api.md").read_text()) if m["argument"] == "similar_to"
+    )
+    names = inspect.signature(similar_images.similar_to).parameters
+    assert {name for name in names if f"| `{name}` |" not in part} == set()
+
+
+def test_reference__covers_every_endpoint() -> None:
+    page = (DOCS / "reference/rest-api.md").read_text()
+    operations = [operation for path in openapi()["paths"].values() for operation in path.values()]
+    assert {operation["operationId"] for operation in operations} == set(re.findall(r"generated: rest (\w+) -->", page))
+
+
+def test_reference__covers_every_template_tag() -> None:
+    tags = importlib.import_module("similar_images.templatetags.similar_images").register.tags
+    page = (DOCS / "reference/template-tags.md").read_text()
+    assert {f"generated: api templatetags.similar_images.{name} -->" in page for name in tags} == {True}
+
+
+def test_reference__covers_every_command() -> None:
+    page = (DOCS / "reference/commands.md").read_text()
+    names = {name for name, app in get_commands().items() if app == "similar_images"}
+    assert names == set(re.findall(r"^## (\w+)$", page, re.MULTILINE))
+
+
+def test_dependencies__are_those_of_the_package() -> None:
+    page = (DOCS / "reference/dependencies.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    names = {re.split(r"[<>=~!]", package)[0] for group in groups for package in group}
+    names = {re.sub(r"\[(toml|redis|binary)\]$", "", name) for name in names if not name.startswith("similar_images[")}
+    assert {name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", page)} == set()
+    assert set(project["optional-dependencies"]) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+# What is written by hand
+
+
+SAID: list[tuple[str, str, Any]] = [
+    (
+        "how-to/steer-searches.md",
+        r"at least (\d+)% similar by the weights of `RANKING`",
+        "conf.Conf.near_duplicate_threshold",
+    ),
+    ("how-to/steer-searches.md", r"more than (\d+) percentage points", "search.near_duplicates.MAX_METHOD_DEFICIT"),
+    ("how-to/steer-searches.md", r"The (\d+) best matches are reordered", "search.diversity.MAX_DIVERSIFIED"),
+    ("how-to/steer-searches.md", r"up to (\w+) of each", "search.options.MAX_EXAMPLES"),
+    ("how-to/steer-searches.md", r"to at least (\d+) pixels on their long side", "imaging.decode.WORKING_SIDE"),
+    ("how-to/find-copies.md", r"The (\d+) most promising", "search.rerank.copies.MAX_VERIFIED"),
+    ("how-to/find-copies.md", r"`min_similarity` defaults to (\d+)", "search.rerank.copies.COPY_THRESHOLD"),
+    ("how-to/find-copies.md", r"images of the (\d+) best matches", "search.rerank.keypoints.MAX_RERANKED"),
+    ("how-to/find-copies.md", r"From (\d+) such keypoints", "search.rerank.keypoints.CHANCE_INLIERS"),
+    ("how-to/find-copies.md", r"chance ends, to (\d+)", "search.rerank.keypoints.INLIERS_FOR_FULL_BOOST"),
+    ("how-to/find-duplicates.md", r"compared with up to (\d+) others", "duplicates.source_scan.MAX_COMPARED"),
+    ("how-to/find-duplicates.md", r"the (\d+) nearest others", "management.commands.compare_images.NEAREST"),
+    (
+        "how-to/find-duplicates.md",
+        r"at least (\d+)% similar \(`--threshold`\)",
+        "management.commands.compare_images.THRESHOLD",
+    ),
+    ("how-to/find-duplicates.md", r"must then be (\d+)% similar", "duplicates.candidates.MIN_ORIENTED_SIMILARITY"),
+    ("how-to/compare-images.md", r"reduced to (\d+) pixels", "measures.base.LONG_SIDE"),
+    ("how-to/compare-images.md", r"rates the pair (\d+)% or higher", "measures.verdict.ALIKE"),
+    ("how-to/use-other-encoders.md", r"at most (\d+) characters", "search.options.MAX_TEXT_LENGTH"),
+    ("how-to/use-other-encoders.md", r"above ([\d,]+) dimensions", "signatures.embedding.presets.MAX_DIMENSIONS"),
+    ("how-to/learn-from-labels.md", r"At least (\d+) indexed images", "evaluation.projection_learning.MIN_PICTURES"),
+    ("how-to/learn-from-labels.md", r"in (\d+) groups", "evaluation.projection_learning.MIN_GROUPS"),
+    ("how-to/learn-from-labels.md", r"Of more than ([\d,]+) images", "evaluation.projection_learning.MAX_PICTURES"),
+    ("how-to/learn-from-labels.md", r"\| (\d) \| too few labels", "management.commands.learn_projection.REFUSED"),
+    ("how-to/index-a-library.md", r"retried after (\d+) s", "indexing.results.MIN_RETRY_DELAY"),
+    ("how-to/upgrade.md", r"in the new version: up to (\d+)", "indexing.versions.MAX_LOST_RECORDS"),
+    ("how-to/evaluate.md", r"get (\d+)% at the median", "evaluation.calibration.COPY_SIMILARITY"),
+    ("how-to/deploy.md", r"pgvector (0\.\d) or newer", "checks.MINIMUM_PGVECTOR"),
+    ("explanation/how-it-works.md", r"given up after (\w+) attempts", "conf.Conf.max_attempts"),
+    ("explanation/how-it-works.md", r"retried after (\d+) s", "indexing.results.MIN_RETRY_DELAY"),
+    ("explanation/how-it-works.md", r"From ([\d,]+) signatures on", "conf.Conf.hnsw_min_rows"),
+    ("explanation/how-it-works.md", r"up to (\d+) for a page of", "search.candidates.MAX_POOL"),
+    ("explanation/how-it-works.md", r"for a page of (\d+)", "conf.Conf.limit"),
+    ("explanation/how-it-works.md", r"at most ([\d,]+) matches", "search.querysets.QUERYSET_LIMIT"),
+    ("explanation/near-duplicates.md", r"at least (\d+)% similar by", "conf.Conf.near_duplicate_threshold"),
+    (
+        "explanation/near-duplicates.md",
+        r"more than (\d+) percentage points",
+        "search.near_duplicates.MAX_METHOD_DEFICIT",
+    ),
+    ("explanation/near-duplicates.md", r"pairs of the (\d+) best candidates", "search.near_duplicates.MAX_FOLDED"),
+    ("explanation/near-duplicates.md", r"or ([\d,]+) have been examined", "search.search.MAX_CANDIDATES"),
+    ("explanation/learned-projections.md", r"improves by at least ([\d.]+)", "evaluation.projection_learning.MIN_GAIN"),
+    ("explanation/ranking.md", r"finds (\d+) RootSIFT", "search.rerank.keypoints.MAX_POINTS"),
+    ("reference/python-api.md", r"`limit` defaults to ([\d,]+)", "search.querysets.QUERYSET_LIMIT"),
+]
+
+
+@pytest.mark.parametrize(("page", "pattern", "path"), SAID, ids=[f"{page} {path}" for page, _pattern, path in SAID])
+def test_number__is_that_of_the_code(page: str, pattern: str, path: str) -> None:
+    """A sentence that is gone fails, too: what it said is to be checked where it went."""
+    value = pkgutil.resolve_name(f"similar_images.{path}")
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, tuple):
+        value = float(".".join(map(str, value)))
+    said = re.findall(pattern, " ".join((DOCS / page).read_text().split()))
+    assert said
+    assert {float(NUMBERS.get(word, word.replace(",", "")) if isinstance(word, str) else word) for word in said} == {
+        value
+    }
+
+
+@pytest.mark.parametrize("path", ["README.md", *map(page_id, PAGES)])
+def test_default_ranking__is_named_as_it_is(path: str) -> None:
+    """Wherever a page says how much color the default has."""
+    weights = conf.Conf().ranking
+    text = (ROOT / path).read_text()
+    share = weights["color"] / sum(weights.values())
+    for said in re.findall(r"default (?:ranking )?(?:is|has|with) [^.]*?(\d+)% (?:of )?`?color", text):
+        assert int(said) == round(100 * share)
+    for embedding, color in re.findall(r"([\d.]+)`? ?:? ?`?embedding`?,? and ([\d.]+) `color`", text):
+        assert {"embedding": float(embedding), "color": float(color)} == weights
+
+
+def test_default_ranking__is_explained() -> None:
+    text = (DOCS / "explanation/ranking.md").read_text()
+    assert re.findall(r"The default is (\d+)% `embedding` and (\d+)% `color`", text) == [("93", "7")]
+    assert conf.Conf().ranking == {"embedding": 0.93, "color": 0.07}
+    assert "### Why 7% color" in text
+
+
+# Code
+
+
+def setting_values(tree: ast.AST) -> Iterator[Any]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SIMILAR_IMAGES":
+            yield ast.literal_eval(node.value)
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_python__is_right(block: str) -> None:
+    """Imports and names exist, settings pass the check, and searches know their arguments."""
+    tree = ast.parse(block.replace("…", "None"))
+    known = inspect.signature(similar_images.similar_to).parameters.keys()
+    for value in setting_values(tree):
+        assert conf.find_problems(value) == []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "similar_images":
+            for alias in node.names:
+                assert hasattr(importlib.import_module(node.module or ""), alias.name)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "similar_images":
+            assert node.attr in similar_images.__all__
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("similar_to"):
+            assert {keyword.arg for keyword in node.keywords} <= known
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_template_tags__have_arguments_of_a_search(path: Path) -> None:
+    known = {*SearchOptions.on("python"), "title"}
+    for arguments in re.findall(r"\{% similar_items(?:_widget)? \w+ ([^%]*?)(?:as \w+ )?%\}", path.read_text()):
+        assert set(re.findall(r"(\w+)=", arguments)) <= known
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_setting_keys__are_known(path: Path) -> None:
+    if path.name == "CHANGELOG.md":
+        return  # it names former ones
+    text = path.read_text()
+    assert set(re.findall(r"SIMILAR_IMAGES\[[\"'](\w+)[\"']\]", text)) <= set(conf.KEYS)
+    assert not set(conf.RENAMED_KEYS) & set(re.findall(r"`(\w+)`", text))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_check_ids__exist(path: Path) -> None:
+    known = set(re.findall(r"similar_images\.[EWI]\d{3}", (DOCS / "reference/system-checks.md").read_text()))
+    assert set(re.findall(r"similar_images\.[EWI]\d{3}", path.read_text())) <= known
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_addresses__resolve(path: Path) -> None:
+    for address in re.findall(
+        r"(?<![\w.])(?:https://example\.com|http://localhost:8000)?(/(?:api/)?similar-images/[\w./-]*)",
+        path.read_text(),
+    ):
+        if address.endswith("/") and address.count("/") > (3 if "/api/" in address else 2):
+            try:
+                resolve(address)
+            except Resolver404:
+                pytest.fail(f"{address} is no address of the app.")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_commands__exist_with_their_arguments(path: Path) -> None:
+    page = (DOCS / "reference/commands.md").read_text()
+    for name, arguments in re.findall(r"manage\.py (\w+_\w+)([^\n`#]*)", path.read_text()):
+        if get_commands().get(name) != "similar_images":
+            assert name in ("remove_stale_contenttypes",), name
+            continue
+        section = page.partition(f"## {name}\n")[2].partition("\n## ")[0]
+        for option in re.findall(r"--[a-z-]+", arguments):
+            assert option in section or option in ("--settings", "--help"), f"{name} {option}"
+
+
+def test_method__of_the_guide_works() -> None:
+    names = _run(DOCS / "how-to/write-a-method.md")
+    method = names["Brightness"]()
+    value = method.compute(np.zeros((7, 1, 3), np.uint8))
+    storage.pack(method, value)
+    assert value.tolist() == [0, 0, 0, 0]
+    assert method.compute(np.full((8, 8, 3), 255, np.uint8)).tolist() == [1, 1, 1, 1]
+    assert (method.similarity(0), method.similarity(1)) == (100, 0)
+
+
+def test_measure__of_the_guide_works() -> None:
+    names = _run(DOCS / "how-to/write-a-measure.md")
+    measure = names["BrightnessDifference"]()
+    dark, light = (ComparisonImage(np.full((8, 8, 3), level, np.uint8)) for level in (0, 30))
+    result = measure.measure(dark, light)
+    assert result.value == 30
+    assert 0 < measure.similarity(result) < 70 < measure.similarity(measure.measure(dark, dark)) == 100
+
+
+def _run(path: Path) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(code_blocks(path, "python")[0], names)  # noqa: S102 - the code of the guide
+    return names
+
+
+# Figures
+
+
+def sections(text: str) -> Iterator[str]:
+    """The parts of a page between headings, without what is made from the code."""
+    text = PART.sub("", text)
+    text = re.sub(r"<!-- evaluation -->.*?<!-- /evaluation -->", "Made on 2000-01-01, by", text, flags=re.DOTALL)
+    yield from re.split(r"^#+ ", text, flags=re.MULTILINE)
+
+
+FIGURE = re.compile(r"(?<![\w.])(?<!at least )0\.\d{3}\b|\b\d+ ms\b|\| *[\d.,]+%? *\|(?: *[\d.,]+%? *\|){2}")
+DATED = re.compile(r"\b(?:[Mm]easured|[Mm]ade)\son\s\d{4}-\d{2}-\d{2}\b")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page_id)
+def test_figures__have_their_command_or_date(path: Path) -> None:
+    for section in sections(path.read_text()):
+        prose = re.sub(r"```.*?```", "", section, flags=re.DOTALL)
+        assert DATED.search(prose) or not FIGURE.search(prose), section
+
+
+@pytest.mark.parametrize("name", ["methods-measured", "ranking"])
+def test_evaluations__are_made_by_the_command(name: str) -> None:
+    text = (DOCS / f"explanation/{name}.md").read_text()
+    command = rf"manage\.py evaluate_similarity [^\n]*--markdown docs/explanation/{name}\.md"
+    assert re.search(rf"<!-- evaluation -->\nMade on \d{{4}}-\d\d-\d\d, [^\n]*\n\n```sh\n[^\n]*{command}", text)
+
+
+# Words and links
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=page_id)
+def test_percent__has_no_space_before_it(path: Path) -> None:
+    text = path.read_text().replace("not “97 %”", "").replace("{%", "").replace("%}", "")
+    assert re.findall(r".{20}\d[ \u00a0]%.{5}", text) == []
+
+
+@pytest.mark.parametrize("path", TEXTS[:3], ids=page_id)
+def test_links__lead_to_files_and_headings(path: Path) -> None:
+    """Of the pages that the strict build of the documentation does not see."""
+    text = path.read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _hash, anchor = target.partition("#")
+        file = ROOT / name
+        assert file.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, target
+
+
+def test_contributing__names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name in re.findall(r"`((?:similar_images|tests|docs|\.ci)/[\w./-]*)`", text):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"^    (\w+(?:\.py|/))", text, re.MULTILINE):
+        assert (ROOT / "similar_images" / name).exists(), name
