@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from . import conf, registry
 from .imaging import decode, timeouts
+from .imaging.files import MissingFile, Readable, read_bounded, read_stored, sha256_of
 from .measures.base import ComparisonImage, Measure, MeasureResult, Unavailable
 from .plugins import select_measures
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .measures.verdict import Verdict
 
-    Comparable = models.Model | FieldFile | decode.Readable | bytes | str | Path | NDArray[np.uint8]
+    Comparable = models.Model | FieldFile | Readable | bytes | str | Path | NDArray[np.uint8]
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def open_for_comparison(picture: Comparable, field: str | None = None) -> tuple[
     if isinstance(picture, UploadedFile):
         bounds = settings.search_max_bytes, settings.search_max_pixels
     data = _bytes(picture, field, bounds[0])
-    return ComparisonImage.from_file(data, max_pixels=bounds[1]), decode.sha256_of(data)
+    return ComparisonImage.from_file(data, max_pixels=bounds[1]), sha256_of(data)
 
 
 def _bytes(picture: Any, field: str | None, max_bytes: int) -> bytes:
@@ -166,16 +167,16 @@ def _bytes(picture: Any, field: str | None, max_bytes: int) -> bytes:
         picture = getattr(picture, source.field_name)
     if isinstance(picture, FieldFile):
         if not picture.name:
-            raise decode.MissingFile(_("%(object)s has no picture.") % {"object": picture.instance})
-        return decode.read_stored(picture.storage, picture.name, max_bytes=max_bytes)
+            raise MissingFile(_("%(object)s has no picture.") % {"object": picture.instance})
+        return read_stored(picture.storage, picture.name, max_bytes=max_bytes)
     if isinstance(picture, (str, Path)):
         with open(picture, "rb") as opened_file:
-            return decode.read_bounded(opened_file, max_bytes=max_bytes)
+            return read_bounded(opened_file, max_bytes=max_bytes)
     if isinstance(picture, (bytes, bytearray, memoryview)):
         import io
 
         picture = io.BytesIO(picture)
-    return decode.read_bounded(picture, max_bytes=max_bytes)
+    return read_bounded(picture, max_bytes=max_bytes)
 
 
 def _row(measure: Measure, a: ComparisonImage, b: ComparisonImage) -> MeasureRow:

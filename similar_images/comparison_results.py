@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 
 from . import conf, registry
 from .comparison import Comparison, MeasureRow, compare
-from .imaging import decode, timeouts
+from .imaging import timeouts
+from .imaging.files import sha256_of
 from .search.matches import get_object_url
 
 if TYPE_CHECKING:
@@ -177,4 +178,4 @@ def _cache() -> BaseCache:
 
 
 def _key(token: str, name: str) -> str:
-    return f"similar_images:{decode.sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded
+    return f"similar_images:{sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import conf, plugins, signatures
 from .imaging import decode, timeouts
+from .imaging.files import Readable, read_bounded
 from .signatures.embedding import Embedding
 
 # The names are those of google-coral/test_data, imagenet_labels.txt (Apache-2.0); line k + 1 is class k.
@@ -22,7 +23,7 @@ class Label:
     score: float
 
 
-def labels(picture: decode.Readable, *, limit: int = 5) -> list[Label]:
+def labels(picture: Readable, *, limit: int = 5) -> list[Label]:
     """Name what is in a picture, in an open binary file: the likeliest of the 1000 classes of ImageNet, best first.
 
     The network is the first method of SIMILAR_IMAGES["METHODS"] that is an EfficientNet-Lite, or else Lite0.
@@ -32,7 +33,7 @@ def labels(picture: decode.Readable, *, limit: int = 5) -> list[Label]:
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
     return timeouts.run_for_request(
-        conf.get().request_timeout, _label, decode.read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
+        conf.get().request_timeout, _label, read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
     )
 
 

@@ -459,7 +459,7 @@ def listed(client: Client, query: str = "") -> set[int]:
 def test_records__list(records: dict[str, IndexedImage], admin_client: Client) -> None:
     html = page(admin_client, RECORDS)
     assert listed(admin_client) == {record.pk for record in records.values()}
-    assert "This is not a picture of a known format" in html
+    assert "This is not an image in a supported format" in html
     assert "160 × 120" in html
     item = Picture.objects.get(pk=records["indexed"].object_id)
     assert f'<a href="{change_url(item)}">' in html

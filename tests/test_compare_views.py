@@ -114,7 +114,7 @@ def test_compare__by_what_a_visitor_ticks(client: Any) -> None:
         ({"a": None}, "a", "Please choose an image"),
         ({"b": ""}, "b", "Please choose an image"),
         ({"a": [upload(), upload()]}, "a", "exactly one image"),
-        ({"b": upload(data=b"x")}, "b", "not a picture"),
+        ({"b": upload(data=b"x")}, "b", "not an image"),
         ({"a": upload(data=b"")}, "a", "empty"),
         ({"a": upload(data=b"x" * 60_000)}, "a", "larger than"),
         ({"b": "testapp.picture"}, "b", "app_label.model:pk"),
@@ -155,7 +155,7 @@ def test_compare__objects_without_a_readable_picture_are_told(client: Any, make_
     lost = make_picture(2)
     lost.image.storage.delete(lost.image.name)
     broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
-    for bad, words in ((empty, "Bare has no picture"), (lost, "missing in the storage"), (broken, "not a picture")):
+    for bad, words in ((empty, "Bare has no picture"), (lost, "missing from the storage"), (broken, "not an image")):
         answer = client.get(PAGE, {"a": key(good), "b": key(bad)})
         assert answer.status_code == 400
         assert words in answer.context["form"].errors["b"][0]

@@ -97,7 +97,7 @@ def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"image": b"x"}, "not a picture"),
+        ({"image": b"x"}, "not an image"),
         ({"image": b""}, "empty"),
         ({"model": "auth.user"}, "valid choice"),
         ({"field": "nonsense"}, "no image field"),

@@ -13,6 +13,8 @@ import numpy as np
 
 from .. import conf
 from ..imaging import decode
+from ..imaging.files import read_bounded, read_stored, sha256_of
+from ..imaging.formats import SUFFIXES
 from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
 from ..models import IndexedImage, Signature, Source
@@ -69,7 +71,7 @@ class StoredImage(ScannedImage):
         """The picture of a record that is indexed."""
         name = f"{record.object_id}: {record.file_name}"
         size = record.width or 0, record.height or 0
-        read = partial(decode.read_stored, source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        read = partial(read_stored, source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
         return cls(name, record.sha256, *size, read, record.object_id, record.file_name)
 
 
@@ -119,7 +121,7 @@ def list_image_files(folder: Path) -> list[ImageFile]:
             continue
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() in decode.SUFFIXES and path.is_file():
+            if path.suffix.lower() in SUFFIXES and path.is_file():
                 files.append(_file(folder, path))
     return sorted(files, key=lambda file: file.name)
 
@@ -133,7 +135,7 @@ def _file(folder: Path, path: Path) -> ImageFile:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return decode.read_bounded(file, max_bytes=conf.get().max_bytes)
+        return read_bounded(file, max_bytes=conf.get().max_bytes)
 
 
 def describe_files(
@@ -160,7 +162,7 @@ def _described(file: ImageFile, methods: Sequence[Method], memory: ScanCache) ->
     size = memory.size(sha256, methods) if sha256 else None
     if sha256 is None or size is None:
         data = file.read()
-        sha256 = decode.sha256_of(data)
+        sha256 = sha256_of(data)
         size = memory.size(sha256, methods)  # the same bytes may have another name
         if size is None:
             picture = decode.decode(data, max_pixels=conf.get().max_pixels)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf
 from ..imaging import decode
+from ..imaging.files import sha256_of
 from ..imaging.threads import map_in_threads
 from ..measures import verdict
 from ..measures.base import LONG_SIDE, ComparisonImage
@@ -64,7 +65,7 @@ class ImageCache:
                 self._views.move_to_end(picture.sha256)
                 return self._views[picture.sha256]
         data = picture.read()
-        if decode.sha256_of(data) != picture.sha256:
+        if sha256_of(data) != picture.sha256:
             raise decode.UnreadableImage(_("The file was changed meanwhile."))
         view = ComparisonImage.from_file(data, max_pixels=conf.get().max_pixels, long_side=LONG_SIDE)
         with self._lock:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..imaging.decode import SUFFIXES
+from ..imaging.formats import SUFFIXES
 
 LABELS_FILE = "labels.csv"
 LABELS = ("group", "class")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import conf
-from ..imaging import decode
+from ..imaging.files import read_stored
 from ..models import IndexedImage, Signature, Source
 from ..registry import ImageSource
 from ..signatures import storage as vectors
@@ -50,7 +50,7 @@ def describe_source(
     items = [
         Item(
             f"{object_id}: {name}",
-            partial(decode.read_stored, storage, name, max_bytes=max_bytes),
+            partial(read_stored, storage, name, max_bytes=max_bytes),
             {label: labels.get(object_id, "")} if label else {},
         )
         for _pk, object_id, name in rows

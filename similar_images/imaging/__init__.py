@@ -1,1 +1,1 @@
-"""Turn untrusted bytes into upright pixels, within bounds; knows no Django model."""
+"""Untrusted bytes to upright pixels, within bounds of size and time; knows no Django model and no setting."""

@@ -1,126 +1,76 @@
-"""Untrusted bytes to an upright RGB picture, or a clear error.
+"""Decode untrusted bytes into an upright RGB picture, or refuse them with a clear error.
 
-Every bound is checked before the costly step that it guards. Knows no Django model.
+Every bound is checked before the costly step that it guards.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import io
 import math
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.storage import Storage
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, UnidentifiedImageError
+
+from .formats import FORMATS, describe_unknown_format
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".tif", ".tiff", ".bmp")
-"""Of files of these formats, in lower case."""
-
 WORKING_SIDE = 640
-"""Pictures are decoded so that their long side keeps at least this many pixels, and less than twice as many."""
-
+"""Pixels of the long side that a large image keeps at least; it is reduced to less than twice as many."""
 
 INTERRUPTIONS = (MemoryError, SoftTimeLimitExceeded)
-"""What stops the process at a picture, and says nothing about the picture."""
-
+"""Errors that interrupt the process and say nothing about the image; they are never turned into UnreadableImage."""
 
 Box = tuple[float, float, float, float]
-"""A part of a picture: its left, top, width and height, in fractions of the whole."""
-
-
-class Readable(Protocol):
-    """An open binary file, Django's own included."""
-
-    def read(self, size: int, /) -> bytes: ...
+"""Left, top, width and height of a part of an image, as fractions of its sides, 0 to 1."""
 
 
 class UnreadableImage(Exception):
-    """The bytes are no picture that can be used, now or later; the message says why, for people."""
-
-
-class MissingFile(UnreadableImage):
-    """There is no such file, or the storage of this machine does not show it."""
+    """The bytes are not a usable image, and never will be; the message tells people why."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An upright picture: its size in the file, and its pixels, maybe fewer, as (height, width, 3) RGB."""
+    """An upright decoded image.
+
+    Attributes:
+        width: pixels in the file, after turning it upright.
+        height: likewise.
+        pixels: uint8 (height, width, 3), RGB; fewer than in the file where that is large.
+    """
 
     width: int
     height: int
     pixels: NDArray[np.uint8]
 
 
-def read_stored(storage: Storage, name: str, *, max_bytes: int) -> bytes:
-    """The bytes of a stored file.
-
-    Raises:
-        MissingFile: there is none.
-        UnreadableImage: the file is empty or above `max_bytes`.
-        Exception: whatever a storage that is down raises; worth another try.
-    """
-    try:
-        with storage.open(name, "rb") as file:
-            return read_bounded(file, max_bytes=max_bytes)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousFileOperation) as error:
-        raise MissingFile(_("The file is missing in the storage.")) from error
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise MissingFile(_("The file is missing in the storage.")) from error
-        raise
-
-
-def read_bounded(file: Readable, *, max_bytes: int) -> bytes:
-    """The bytes of an open file.
-
-    Raises:
-        UnreadableImage: the file is empty or above `max_bytes`.
-    """
-    data = file.read(max_bytes + 1)
-    if not data:
-        raise UnreadableImage(_("The file is empty."))
-    if len(data) > max_bytes:
-        raise UnreadableImage(_("The file is larger than %(limit)d bytes; save it smaller.") % {"limit": max_bytes})
-    return data
-
-
-def sha256_of(data: bytes) -> str:
-    """SHA-256 of the bytes, 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def decode(data: bytes, *, max_pixels: int) -> Picture:
-    """Decode the first frame, upright by EXIF, transparency over white, 8 bits a channel.
+    """Decode the first frame: upright by EXIF, transparency over white, 8 bits per channel.
 
-    Big pictures come reduced (see WORKING_SIDE), JPEGs by decoding fewer coefficients.
+    Large images are reduced (see WORKING_SIDE), JPEGs by decoding fewer coefficients.
 
     Raises:
-        UnreadableImage: not a picture of FORMATS, above `max_pixels`, or broken beyond use.
+        UnreadableImage: the image is in none of FORMATS, larger than `max_pixels`, or damaged beyond use.
     """
     import numpy as np
 
     try:
-        image = _open(data, max_pixels)
+        image = _open_image(data, max_pixels)
         width, height = image.size
-        image = _loaded(image, data)
-        turn = _TURNS.get(_orientation(image))  # after loading, which already turns a TIFF
-        image = _over_white(_reduced(_eight_bit(image)))
+        image = _load_pixels(image, data)
+        turn = _TURNS.get(_read_orientation(image))  # read after loading, which turns a TIFF by itself
+        image = _flatten_onto_white(_reduce_size(_convert_to_8_bits(image)))
     except (UnreadableImage, *INTERRUPTIONS):
         raise
-    except Exception as error:  # Pillow's decoders raise many kinds for broken bytes
+    except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged bytes
         reason = str(error).rstrip(". ") or type(error).__name__
-        raise UnreadableImage(_("The picture is broken: %(reason)s.") % {"reason": reason}) from error
+        raise UnreadableImage(_("The image is damaged: %(reason)s.") % {"reason": reason}) from error
     if turn is not None:
         image = image.transpose(turn)
         if turn in _SIDEWAYS:
@@ -129,7 +79,7 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
 
 
 def crop(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """The part of a picture, (height, width, 3), that lies in a box: all pixels that it touches, at least one."""
+    """Copy the part of pixels (height, width, 3) that lies in a box: every pixel it touches, at least one."""
     height, width = pixels.shape[:2]
     x, y, w, h = box
     left, top = min(int(x * width), width - 1), min(int(y * height), height - 1)
@@ -149,62 +99,63 @@ _TURNS = {
 _SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
-    too_large = _("The picture has more than %(limit)d pixels; save it smaller.")
+def _open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header only; refuse unknown formats and too many pixels."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        if re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|!--|!doctype svg|svg)", data[:200], re.IGNORECASE):
-            reason = _("This is a vector drawing (SVG); save it as PNG.")
-        else:
-            reason = _("This is not a picture of a known format (%(formats)s).") % {"formats": ", ".join(FORMATS)}
-        raise UnreadableImage(reason) from error
+        raise UnreadableImage(describe_unknown_format(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow has a limit of its own, at which it warns, and raises at twice as much.
-        own = (Image.MAX_IMAGE_PIXELS or 0) * (2 if isinstance(error, Image.DecompressionBombError) else 1)
-        raise UnreadableImage(too_large % {"limit": min(max_pixels, own)}) from error
+        # Pillow has a limit of its own: it warns above it, and raises above twice as many pixels.
+        pillow_limit = (Image.MAX_IMAGE_PIXELS or 0) * (2 if isinstance(error, Image.DecompressionBombError) else 1)
+        raise UnreadableImage(_describe_pixel_limit(min(max_pixels, pillow_limit))) from error
     if image.width * image.height > max_pixels:
-        raise UnreadableImage(too_large % {"limit": max_pixels})
+        raise UnreadableImage(_describe_pixel_limit(max_pixels))
     return image
 
 
-def _orientation(image: Image.Image) -> int:
+def _describe_pixel_limit(limit: int) -> str:
+    message = _("The image has more than %(limit)s pixels. Please choose a smaller one.")
+    return message % {"limit": number_format(limit, force_grouping=True)}
+
+
+def _read_orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except INTERRUPTIONS:
         raise
-    except Exception:  # metadata that can't be parsed takes nothing from the picture
+    except Exception:  # metadata that can't be parsed must not cost the image
         return 1
 
 
-def _loaded(image: Image.Image, data: bytes) -> Image.Image:
-    """Decode the pixels; of a JPEG that was cut off, the part that is there."""
+def _load_pixels(image: Image.Image, data: bytes) -> Image.Image:
+    """Decode the pixels; of a truncated JPEG, the part that is there."""
     if image.format not in ("JPEG", "MPO"):
         image.load()
         return image
     mode = image.mode
-    side = (WORKING_SIDE, WORKING_SIDE * min(image.size) // max(image.size) or 1)
-    side = side if image.width >= image.height else side[::-1]
-    image.draft(None, side)
+    size = (WORKING_SIDE, WORKING_SIDE * min(image.size) // max(image.size) or 1)
+    size = size if image.width >= image.height else size[::-1]
+    image.draft(None, size)
     try:
         image.load()
         return image
     except OSError as error:
         if "truncated" not in str(error):
             raise
-    # An end marker lets the decoder finish; it paints what is missing in even gray, inverted in CMYK.
+    # An end marker lets the decoder finish; it fills the missing part with even gray, inverted in CMYK.
     image = Image.open(io.BytesIO(data + b"\xff\xd9" * 64), formats=FORMATS)
-    image.draft(mode, side)
-    box = image.point(lambda value: 0 if value in (127, 128) else 255).getbbox()
-    if box is None or box[3] < image.height / 2:
-        raise UnreadableImage(_("The file was cut off: more than half of the picture is missing."))
-    return image.crop((0, 0, image.width, box[3]))
+    image.draft(mode, size)
+    bounds = image.point(lambda value: 0 if value in (127, 128) else 255).getbbox()
+    if bounds is None or bounds[3] < image.height / 2:
+        raise UnreadableImage(_("The file is incomplete: more than half of the image is missing."))
+    return image.crop((0, 0, image.width, bounds[3]))
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """A mode with 8 bits a channel, which can be reduced: L, LA, RGB, RGBA or CMYK."""
+def _convert_to_8_bits(image: Image.Image) -> Image.Image:
+    """Convert to a mode with 8 bits per channel that can be reduced: L, LA, RGB, RGBA or CMYK."""
     if image.mode.startswith("I;16"):
-        return _sixteen_bit(image)
+        return _convert_16_bit_gray(image)
     if image.mode in ("I", "F"):
         low, high = cast("tuple[float, float]", image.getextrema())
         scale = 255 / (high - low) if high > low else 0
@@ -214,7 +165,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image
 
 
-def _sixteen_bit(image: Image.Image) -> Image.Image:
+def _convert_16_bit_gray(image: Image.Image) -> Image.Image:
     import numpy as np
 
     values = np.asarray(image)
@@ -224,12 +175,12 @@ def _sixteen_bit(image: Image.Image) -> Image.Image:
     return gray
 
 
-def _reduced(image: Image.Image) -> Image.Image:
+def _reduce_size(image: Image.Image) -> Image.Image:
     factor = max(image.size) // WORKING_SIDE
     return image.reduce(min(factor, min(image.size))) if factor > 1 else image
 
 
-def _over_white(image: Image.Image) -> Image.Image:
+def _flatten_onto_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")

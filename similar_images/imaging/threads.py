@@ -1,21 +1,39 @@
-"""The same work on many things, on a few threads: decoding, OpenCV and onnxruntime leave the interpreter to others."""
+"""Do the same work for many items on a few threads: decoding, OpenCV and onnxruntime release the interpreter lock."""
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
+from django.utils.translation import get_language, override
+
+Entry = TypeVar("Entry")
+Output = TypeVar("Output")
 
 
-def map_in_threads(work: Callable[[Thing], Result], things: Iterable[Thing], jobs: int) -> Iterator[Result]:
-    """What `work` makes of each thing, in order; when the caller stops or is stopped, what is not begun is not done."""
-    context = contextvars.copy_context()  # messages come in the caller's language
+def bind_context(work: Callable[..., Output]) -> Callable[..., Output]:
+    """Return `work` bound to the caller's language and context variables, to be called on another thread.
+
+    The language is activated there, because Django ties it to the thread as well as to the context.
+    """
+    context, language = contextvars.copy_context(), get_language()
+
+    def run(*args: Any) -> Output:
+        with override(language):
+            return work(*args)
+
+    return lambda *args: context.copy().run(run, *args)
+
+
+def map_in_threads(work: Callable[[Entry], Output], entries: Iterable[Entry], jobs: int) -> Iterator[Output]:
+    """Yield `work(entry)` in order, computed on `jobs` threads in the caller's context.
+
+    When the iterator is closed or `work` raises, pending entries are cancelled.
+    """
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="similar_images")
     try:
-        yield from executor.map(lambda thing: context.copy().run(work, thing), things)
+        yield from executor.map(bind_context(work), entries)
     finally:
         executor.shutdown(cancel_futures=True)

@@ -1,27 +1,27 @@
-"""Work that a visitor waits for, in bounded time and on few threads."""
+"""Run work that a visitor waits for on a few threads, in bounded time."""
 
 from __future__ import annotations
 
-import contextvars
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from django.utils.translation import gettext as _
 
-THREADS = 2
+from .threads import Output, bind_context
 
-Result = TypeVar("Result")
+POOL_THREADS = 2
+"""Threads of each pool; further work waits, which counts toward its timeout."""
 
 
 class SearchTimeout(Exception):
-    """A picture or text to search with could not be described, or two pictures not compared, in time."""
+    """An image or text to search with was not described, or two images not compared, in time."""
 
 
-def run_for_request(seconds: float, work: Callable[..., Result], *args: Any) -> Result:
-    """Do what loads models, or looks at pictures, for one request.
+def run_for_request(seconds: float, work: Callable[..., Output], *args: Any) -> Output:
+    """Return `work(*args)`, which loads models or decodes images, for one request.
 
     Raises:
         SearchTimeout: it took longer than `seconds`.
@@ -29,19 +29,19 @@ def run_for_request(seconds: float, work: Callable[..., Result], *args: Any) -> 
     try:
         return run_with_timeout(seconds, "requests", work, *args)
     except TimeoutError:
-        raise SearchTimeout(_("This took too long; try again later, or with a smaller picture.")) from None
+        raise SearchTimeout(_("This took too long. Please try again later, or use a smaller image.")) from None
 
 
-def run_with_timeout(seconds: float, threads: str, work: Callable[..., Result], *args: Any) -> Result:
-    """Do it on the threads of this name. What waits for others must not be on the threads that they are to run on.
+def run_with_timeout(seconds: float, pool: str, work: Callable[..., Output], *args: Any) -> Output:
+    """Return `work(*args)`, run in the pool of this name, in the caller's context.
 
-    A thread can't be ended: what takes too long goes on, and nobody waits for it.
+    Work that waits for other work needs a pool of its own: within one pool, they would wait for each other's threads
+    forever. A thread can't be stopped: late work goes on, and its result is dropped.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: it took longer than `seconds`.
     """
-    context = contextvars.copy_context()  # messages come in the caller's language
-    future = _threads(threads).submit(context.run, work, *args)
+    future = _thread_pool(pool).submit(bind_context(work), *args)
     try:
         return future.result(seconds)
     except TimeoutError:
@@ -50,8 +50,8 @@ def run_with_timeout(seconds: float, threads: str, work: Callable[..., Result], 
 
 
 @lru_cache
-def _threads(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix=f"similar_images_{name}")
+def _thread_pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(POOL_THREADS, thread_name_prefix=f"similar_images_{name}")
 
 
-os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not live on in a forked process
+os.register_at_fork(after_in_child=_thread_pool.cache_clear)  # threads do not survive a fork

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf
 from ..imaging import decode
+from ..imaging.files import read_stored, sha256_of
 from ..models import IndexedImage, Signature, Source
 from ..signatures import storage
 from ..signatures.base import Method
@@ -67,7 +68,7 @@ class Describer:
         sha256 = ""
         try:
             data = _read_file(record)
-            sha256 = decode.sha256_of(data)
+            sha256 = sha256_of(data)
             key = sha256, record.source_id
             if key not in self._descriptions:
                 self._descriptions[key] = self._submit(data, sha256, self._get_methods(record.source_id))
@@ -102,7 +103,7 @@ def _read_file(record: IndexedImage) -> bytes:
     if source is None:
         raise decode.UnreadableImage(_("The image field is no longer registered."))
     try:
-        return decode.read_stored(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        return read_stored(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:

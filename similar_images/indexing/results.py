@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..imaging import decode
+from ..imaging.files import MissingFile
 from ..models import IndexedImage, Signature
 from .claims import lock_claimed
 from .descriptions import Job, SignatureColumns, StorageUnavailable
@@ -48,7 +49,7 @@ def get_result(job: Job) -> IndexingResult:
     except decode.INTERRUPTIONS:
         raise
     except decode.UnreadableImage as error:
-        return _fail(record, str(error), keep=is_same_image or isinstance(error, decode.MissingFile))
+        return _fail(record, str(error), keep=is_same_image or isinstance(error, MissingFile))
     except StorageUnavailable as error:  # not the image's fault: it costs no attempt, and is retried without end
         return _retry_later(record, str(error), attempts=record.attempts - 1)
     except Exception as error:  # codecs and models may raise anything, which must not stop other images

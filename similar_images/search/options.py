@@ -22,7 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import conf
-from ..imaging.decode import Box, Readable
+from ..imaging.decode import Box
+from ..imaging.files import Readable
 from ..ranking_presets import RANKING_PRESETS
 from ..registry import ImageSource
 from .ranking import Ranking

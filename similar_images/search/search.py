@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from .. import conf, plugins, registry
 from ..imaging import decode
+from ..imaging.files import read_bounded, read_stored
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImageQuerySet
 from ..registry import ImageSource
@@ -341,7 +342,7 @@ def _read_example(example: Example) -> models.Model | bytes:
         return example
     if not hasattr(example, "read"):
         raise ValueError(f"Search by an object or an open binary file, not by {example!r:.80}.")
-    return decode.read_bounded(example, max_bytes=conf.get().search_max_bytes)
+    return read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 
 def _read_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
@@ -355,7 +356,7 @@ def _read_file(source: ImageSource, item: models.Model, visible: models.QuerySet
     if not name or not source.contains(visible, item):
         return b""
     try:
-        return decode.read_stored(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+        return read_stored(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:  # whatever a storage raises where it is down

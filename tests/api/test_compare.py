@@ -143,7 +143,7 @@ def test_compare__keys_of_every_kind_and_fields_by_name(client: Any) -> None:
         ({"a": ""}, "a", "Please choose an image"),
         ({"a": [upload(), upload()]}, "a", "exactly one image"),
         ({"a": [upload(), "testapp.picture:1"]}, "a", "exactly one image"),
-        ({"b": upload(data=b"x")}, "b", "not a picture"),
+        ({"b": upload(data=b"x")}, "b", "not an image"),
         ({"a": upload(data=b"")}, "a", "empty"),
         ({"b": upload(data=b"x" * 60_000)}, "b", "larger than"),
         ({"b": "testapp.picture"}, "b", "app_label.model:pk"),

@@ -186,7 +186,7 @@ def test_search__finds_by_upload_and_keeps_nothing(
     ("data", "field", "words"),
     [
         ({}, "image", "required"),
-        ({"image": b"x"}, "image", "not a picture"),
+        ({"image": b"x"}, "image", "not an image"),
         ({"image": b""}, "image", "empty"),
         ({"image": b"x" * 2000}, "image", "larger than"),
         ({"model": "testapp.unregistered"}, "model", "Select a valid choice"),
@@ -217,7 +217,7 @@ def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tm
     finally:
         (tmp_path / "hold").unlink()
     assert answer.status_code == 503
-    assert "smaller picture" in answer.json()["detail"]
+    assert "smaller image" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["method", "ranking", "field", "limit", "min_similarity"])

@@ -24,7 +24,6 @@ from similar_images.evaluation.labeled_images import Item, read_folder, sample_i
 from similar_images.evaluation.retrieval import CUTS, METRICS, ranking_metrics, retrieve, searchable
 from similar_images.evaluation.robustness import evaluate_robustness
 from similar_images.evaluation.transforms import TRANSFORMS, Transform
-from similar_images.imaging.opencv import single_core
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.search import query_vectors
 from similar_images.signatures import storage as vectors
@@ -279,14 +278,6 @@ def test_describe__skips_what_cannot_be_read(tmp_path: Path) -> None:
     assert described.unreadable.keys() == {"broken", "gone"}
     assert described.signatures["bits"].count == 2
     assert described.milliseconds["mean"] > 0
-    assert cv2.getNumThreads() == threads
-
-
-def test_one_core__ends_with_an_error() -> None:
-    threads = cv2.getNumThreads()
-    with pytest.raises(RuntimeError), single_core():
-        assert cv2.getNumThreads() == 1
-        raise RuntimeError
     assert cv2.getNumThreads() == threads
 
 

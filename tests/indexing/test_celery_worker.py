@@ -23,7 +23,7 @@ from PIL import Image
 import similar_images
 from project import services
 from project.celery import app
-from similar_images.imaging import decode
+from similar_images.imaging.files import sha256_of
 from similar_images.indexing import notify
 from similar_images.models import IndexedImage, MethodVersion, Signature
 from tests import drawing
@@ -186,7 +186,7 @@ def test_replaced_while_it_is_read__the_newest_wins(start_worker: StartWorker, t
     record = IndexedImage.objects.get()
     assert record.file_name == item.image.name
     with item.image.open() as file:
-        assert record.sha256 == decode.sha256_of(file.read())
+        assert record.sha256 == sha256_of(file.read())
 
 
 def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorker, tmp_path: Path) -> None:

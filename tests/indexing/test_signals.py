@@ -410,4 +410,4 @@ def test_broken_picture__saves_like_any_other(index_now: Any) -> None:
     index_now()
     record = record_of(item)
     assert record.status == "failed"
-    assert "not a picture" in record.error
+    assert "not an image" in record.error

@@ -21,7 +21,7 @@ from django.utils import timezone
 from PIL import Image, ImageFile, PngImagePlugin
 
 from similar_images import plugins
-from similar_images.imaging import decode
+from similar_images.imaging.files import sha256_of
 from similar_images.indexing import claims, outbox, versions, worker
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures.base import Method
@@ -237,7 +237,7 @@ def test_replaced__while_it_was_worked_on_the_newest_wins(make_picture: Any, ind
     new = IndexedImage.objects.get()
     worker.index_records(stale)
     assert IndexedImage.objects.get() == new
-    assert IndexedImage.objects.get().sha256 == decode.sha256_of(drawing.encoded(drawing.scene(2)))
+    assert IndexedImage.objects.get().sha256 == sha256_of(drawing.encoded(drawing.scene(2)))
 
 
 def test_same_bytes__are_described_once(make_picture: Any, index_now: Any) -> None:
@@ -318,11 +318,11 @@ def test_again__a_picture_that_broke_loses_its_signatures(make_picture: Any, ind
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "not a picture"),
+        (b"hello", "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (drawing.encoded(drawing.scene(1), "JPEG")[:900], "cut off"),
+        (drawing.encoded(drawing.scene(1), "JPEG")[:900], "file is incomplete"),
         (drawing.encoded(Image.new("1", (600, 500))), "pixels"),
-        (drawing.encoded(drawing.scene(1), "BMP") * 5, "bytes"),
+        (drawing.encoded(drawing.scene(1), "BMP") * 5, "larger than 97.7"),
         (None, "missing"),
     ],
 )

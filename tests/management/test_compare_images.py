@@ -23,6 +23,7 @@ from similar_images.duplicates.candidates import MethodSignatures, find_candidat
 from similar_images.duplicates.collection import SCAN_CACHE_NAME
 from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.imaging import decode
+from similar_images.imaging.files import sha256_of
 from similar_images.measures import verdict
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.verdict import Verdict
@@ -149,7 +150,7 @@ def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path) -> None:
         (("a.png", "b.png", "c.png"), "Name two pictures"),
         (("a.png", "--source", "testapp.Picture.image"), "Name two pictures"),
         (("a.png", "missing.png", "--measures", "phash"), "missing.png"),
-        (("a.png", "text.png", "--measures", "phash"), "known format"),
+        (("a.png", "text.png", "--measures", "phash"), "supported format"),
         (("a.png", "a.png", "--measures", "nonsense"), "no measure"),
         (("a.png",), "no folder"),
         ((".", "--kinds", "same-file,twins"), "twins"),
@@ -518,7 +519,7 @@ def test_views__hold_few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
                 reads.append(seed)
                 return files[seed]
 
-            yield verification.ScannedImage(str(seed), decode.sha256_of(files[seed]), 160, 120, read)
+            yield verification.ScannedImage(str(seed), sha256_of(files[seed]), 160, 120, read)
 
     views = verification.ImageCache()
     assert [views.of(picture).width for picture in pictures()] == [160] * 5

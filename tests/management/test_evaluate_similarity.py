@@ -193,7 +193,7 @@ def test_unreadable__is_told_and_skipped(photos: Path) -> None:
     (photos / "broken.jpg").write_bytes(b"no picture")
     (photos / "notes.txt").write_text("not looked at")
     out, err = run(photos, *QUICK)
-    assert f"{photos / 'broken.jpg'}: This is not a picture" in err
+    assert f"{photos / 'broken.jpg'}: This is not an image" in err
     assert f"1 pictures of {photos} can't be read" in err
     assert "of 6 changed pictures among 6" in out
     for path in photos.glob("*.png"):
@@ -318,7 +318,7 @@ class TestSource:
         first.image.storage.delete(first.image.name)
         document, err = self.evaluate("--method", "mean", "--misses", tmp_path / "misses.png")
         assert document["sets"][0]["robustness"]["mean"]["queries"] == 6
-        assert err == f"{first.pk}: {first.image.name}: The file is missing in the storage.\n"
+        assert err == f"{first.pk}: {first.image.name}: The file is missing from the storage.\n"
         with Image.open(tmp_path / "misses.png") as sheet:
             assert sheet.width > 1000
         document, _err = self.evaluate("--label", "shelf", "--limit", 4, "--transforms", 0)

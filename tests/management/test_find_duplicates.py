@@ -98,7 +98,7 @@ def test_problems__are_told_and_take_nothing_from_the_others(make_picture: Any) 
     make_picture(9)
     out, err = run(LABEL)
     assert "groups of copies: 1," in out
-    assert "missing in the storage" in err
+    assert "missing from the storage" in err
     assert "1 pictures of testapp.Picture.image are left out: they are not indexed." in err
 
 

@@ -201,7 +201,7 @@ def test_failed__is_tried_again_only_when_asked() -> None:
     item = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
     out, err = run("--sync")
     assert out == counts(failed=1)
-    assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not a picture of a known format " + (
+    assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not an image in a supported format " + (
         "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP).\n"
     )
     default_storage.delete(item.image.name)

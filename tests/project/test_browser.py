@@ -297,7 +297,7 @@ def test_compare__without_javascript(browser: Browser, demo: Demo) -> None:
     for label, data in {"First": drawing.encoded(drawing.scene(1)), "Second": b"this is no picture"}.items():
         page.get_by_label(label).set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Compare").click()
-    expect(page.locator(".similar-images-side").last).to_contain_text("This is not a picture")
+    expect(page.locator(".similar-images-side").last).to_contain_text("This is not an image")
     for label, seed in {"First": 1, "Second": 2}.items():
         data = drawing.encoded(drawing.scene(seed))
         page.get_by_label(label).set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": data})
@@ -347,7 +347,7 @@ def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
         "input[type=file]", {"name": "no.png", "mimeType": "image/png", "buffer": b"this is no picture"}
     )
     page.locator("main").get_by_role("button", name="Search").click()
-    expect(page.locator("main")).to_contain_text("This is not a picture")
+    expect(page.locator("main")).to_contain_text("This is not an image")
     data = drawing.encoded(drawing.scene(9, size=(320, 240)))
     page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Search").click()

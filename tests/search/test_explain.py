@@ -115,7 +115,7 @@ def test_why_not__not_indexed(grays: list[Picture], index_now: Any) -> None:
     reason = similar_images.why_not(grays[0], broken)
     assert (reason.code, reason.text) == ("not-indexed", "Its image could not be processed.")
     staff = request_of(User.objects.create(username="staff", is_staff=True, is_superuser=True))
-    assert "not a picture of a known format" in similar_images.why_not(grays[0], broken, request=staff).text
+    assert "not an image in a supported format" in similar_images.why_not(grays[0], broken, request=staff).text
     Picture.objects.filter(pk=pending.pk).update(image="changed.png")
     pending.refresh_from_db()
     assert why(grays[0], pending) == ("not-indexed", None)

@@ -259,7 +259,7 @@ def test_file__and_object_agree_to_the_decimal(make_picture: Any, index_now: Any
 def test_file__refusals_are_clear(configure: Any) -> None:
     with pytest.raises(ValueError, match="model=Product"):
         similar_images.similar_to(io.BytesIO(b"x"))
-    with pytest.raises(UnreadableImage, match="not a picture"):
+    with pytest.raises(UnreadableImage, match="not an image"):
         similar_images.similar_to(io.BytesIO(b"x"), model=Picture)
     picture = drawing.encoded(drawing.scene(1))
     configure(SEARCH_MAX_PIXELS=100)
@@ -268,7 +268,7 @@ def test_file__refusals_are_clear(configure: Any) -> None:
     configure(SEARCH_MAX_PIXELS=1_000_000, MAX_PIXELS=100, SEARCH_MAX_BYTES=len(picture))
     assert similar_images.similar_to(io.BytesIO(picture), model=Picture) == []
     configure(SEARCH_MAX_BYTES=10)
-    with pytest.raises(UnreadableImage, match="10 bytes"):
+    with pytest.raises(UnreadableImage, match="10\xa0bytes"):
         similar_images.similar_to(io.BytesIO(b"x" * 11), model=Picture)
     with pytest.raises(registry.NotRegistered, match=r"similar_images\.register"):
         similar_images.similar_to(Unregistered())

@@ -15,7 +15,8 @@ from PIL import Image
 
 import similar_images
 from similar_images import conf, plugins, registry
-from similar_images.imaging.decode import MissingFile, UnreadableImage
+from similar_images.imaging.decode import UnreadableImage
+from similar_images.imaging.files import MissingFile
 from similar_images.models import IndexedImage
 from similar_images.search import diversity as diversity_module
 from similar_images.search import multi_query, near_duplicates, search
@@ -453,7 +454,7 @@ def test_box__errors_are_those_of_uploads(halves: list[Picture], configure: Any)
     with pytest.raises(ValueError, match="one object or file"):
         similar_images.similar_to([both, red], box=(0, 0, 1, 1))
     configure(SEARCH_MAX_BYTES=10)
-    with pytest.raises(UnreadableImage, match="10 bytes"):
+    with pytest.raises(UnreadableImage, match="10\xa0bytes"):
         similar_images.similar_to(both, box=(0, 0, 1, 1))
     configure(SEARCH_MAX_BYTES=10_000, SEARCH_MAX_PIXELS=100)
     with pytest.raises(UnreadableImage, match="100 pixels"):

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
@@ -112,34 +109,10 @@ def test_a_turned_photo_is_more_like_it_than_another(name: str) -> None:
     assert similarity(photo(name), turned) > max(similarity(turned, photo(other)) for other in REAL if other != name)
 
 
-@pytest.mark.parametrize(
-    ("files", "fine"),
-    [
-        ({"__init__.pyi": "class ORB(Feature2D): ..."}, False),
-        ({"__init__.pyi": "class AKAZE(Feature2D): ...", "xfeatures2d/__init__.pyi": ""}, False),
-        ({"__init__.pyi": "class KAZE(Feature2D): ..."}, True),
-        ({"__init__.pyi": "", "xfeatures2d/__init__.pyi": "class KAZE(cv2.Feature2D): ..."}, True),
-        ({}, True),
-        (None, False),
-    ],
-    ids=["plain OpenCV 5", "contrib without", "OpenCV 4", "contrib", "no declarations", "no OpenCV"],
-)
-def test_a_build_without_kaze_is_told_at_once(
-    files: dict[str, str] | None, fine: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, text in (files or {}).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    spec = None if files is None else SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr(opencv, "find_spec", lambda name: spec)
-    monkeypatch.setattr(
-        opencv, "declares_feature", opencv.declares_feature.__wrapped__
-    )  # as in a process that has not asked yet
-    if fine:
+def test_init__refuses_a_build_without_kaze(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opencv, "declares_feature", lambda feature: feature != "KAZE")
+    with pytest.raises(ValueError, match="no KAZE: install opencv-contrib"):
         KazeMethod()
-    else:
-        with pytest.raises(ValueError, match="no KAZE: install opencv-contrib"):
-            KazeMethod()
 
 
 def test_a_build_that_hid_it_tells_at_the_first_picture(monkeypatch: pytest.MonkeyPatch) -> None:

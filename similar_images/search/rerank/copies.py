@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from ...imaging import decode
+from ...imaging.files import sha256_of
 from ...models import IndexedImage
 from ...ranking_presets import RANKING_PRESETS
 from ...registry import ImageSource
@@ -152,5 +152,5 @@ def _same_files(query: models.Model | bytes, query_record: int, results: list[Sc
     """Return the ids of the records whose file has the very bytes of the query."""
     ids = [scored.candidate.record_id for scored in results]
     digests = dict(IndexedImage.objects.filter(pk__in=[*ids, query_record]).values_list("pk", "sha256"))
-    digest = decode.sha256_of(query) if isinstance(query, bytes) else digests.get(query_record)
+    digest = sha256_of(query) if isinstance(query, bytes) else digests.get(query_record)
     return {pk for pk in ids if digest and digests.get(pk) == digest}

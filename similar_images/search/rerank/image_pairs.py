@@ -11,6 +11,7 @@ from django.db import models
 
 from ... import conf
 from ...imaging import decode, timeouts
+from ...imaging.files import read_stored
 from ...registry import ImageSource
 from ..candidates import ScoredCandidate
 
@@ -70,7 +71,7 @@ def _query_image(source: ImageSource, query: models.Model | bytes, long_side: in
 def _stored_image(source: ImageSource, file_name: str, long_side: int) -> ComparisonImage | None:
     settings = conf.get()
     try:
-        data = decode.read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
+        data = read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
         return _decode_image(data, settings.max_pixels, long_side)
     except decode.INTERRUPTIONS:
         raise
