@@ -76,11 +76,11 @@ def shoot(page: Page, site: str) -> None:
     photo = page.request.get(site + str(page.locator("main img").first.get_attribute("src"))).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "crop.png", "mimeType": "image/png", "buffer": crop(photo)})
-    page.get_by_label("Find").select_option("copy")
+    page.get_by_label("Show").select_option("copy")
     page.click("form[data-similar-images-drop] button")
     save("copy")
     page.goto(f"{site}/similar-images/compare/")
-    for label, data in {"First picture": photo, "Second picture": crop(photo)}.items():
+    for label, data in {"First image": photo, "Second image": crop(photo)}.items():
         file = {"name": f"{label.split()[0].lower()}.png", "mimeType": "image/png", "buffer": data}
         page.get_by_label(label).set_input_files(file)
     page.locator("main").get_by_role("button", name="Compare").click()

@@ -101,7 +101,7 @@ def test_panel__similar_objects_with_links_and_percent(pictures: list[Picture], 
     item, twin, other = pictures
     html = page(admin_client, change_url(item))
     assert "Similar images" in html
-    assert re.fullmatch(r"Twin 100 % similar &lt;b&gt;Other&lt;/b&gt; \d+ % similar Compare", panel(html))
+    assert re.fullmatch(r"Twin 100% similar &lt;b&gt;Other&lt;/b&gt; \d+% similar Compare", panel(html))
     assert f'href="{change_url(twin)}"' in html
     assert f'href="{change_url(other)}"' in html
     assert f'<img src="{twin.image.url}"' in html
@@ -118,12 +118,12 @@ def test_panel__leads_to_a_comparison_where_both_may_be_seen(pictures: list[Pict
 
 
 def test_panel__of_a_hidden_object(pictures: list[Picture], admin_client: Client) -> None:
-    assert panel(page(admin_client, change_url(pictures[1]))).startswith("Scene 1 100 % similar")
+    assert panel(page(admin_client, change_url(pictures[1]))).startswith("Scene 1 100% similar")
 
 
 def test_panel__limit(pictures: list[Picture], admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
-    assert panel(page(admin_client, change_url(pictures[0]))) == "Twin 100 % similar"
+    assert panel(page(admin_client, change_url(pictures[0]))) == "Twin 100% similar"
 
 
 def test_panel__not_on_the_add_page(admin_client: Client) -> None:
@@ -135,10 +135,10 @@ def test_panel__not_on_the_add_page(admin_client: Client) -> None:
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        ("indexed", "Nothing looks like this picture."),
-        ("pending", "This picture is being looked at. Reload the page in a moment."),
-        ("failed", "This picture could not be compared; its image record says why."),
-        ("missing", "There is no picture yet."),
+        ("indexed", "No similar items found."),
+        ("pending", "This image is still being processed. Reload the page in a moment."),
+        ("failed", "This image could not be processed. See its image record for the reason."),
+        ("missing", "This item has no image yet."),
     ],
 )
 def test_panel__says_where_the_picture_stands(
@@ -161,7 +161,7 @@ def test_panel__of_every_field(index_now: Any, admin_client: Client) -> None:
     index_now()
     html = page(admin_client, change_url(item))
     assert html.count("similar-images-admin") == 2
-    assert re.search(r"<h3>Front</h3>.*100 % similar.*<h3>Back</h3>.*Nothing looks like", html, re.DOTALL)
+    assert re.search(r"<h3>Front</h3>.*100% similar.*<h3>Back</h3>.*No similar items found", html, re.DOTALL)
 
 
 def test_panel__text_keys_lead_to_their_page(index_now: Any, admin_client: Client) -> None:
@@ -183,7 +183,7 @@ def test_panel__links_stay_on_the_same_site(index_now: Any, admin_client: Client
     item, other = [UuidPicture.objects.create(image=drawing.file(1, name=f"{number}.png")) for number in range(2)]
     index_now()
     html = page(admin_client, f"/back/testapp/uuidpicture/{item.pk}/change/")
-    assert "100 % similar" in panel(html)
+    assert "100% similar" in panel(html)
     assert f'href="/back/testapp/uuidpicture/{other.pk}/change/"' in html
 
 
@@ -212,7 +212,7 @@ def test_mixin__with_the_fields_of_the_host(
     request.user = admin_user
     change = own.change_view(request, str(pictures[0].pk)).render().content.decode()
     assert change.count("similar-images-admin") == 1
-    assert panel(change).startswith("Twin 100 % similar")
+    assert panel(change).startswith("Twin 100% similar")
     assert "Scene 1" in change
     add = own.add_view(request).render().content.decode()
     assert panel(add) == ""
@@ -246,7 +246,7 @@ def test_mixin__saves_and_shows_errors(pictures: list[Picture], admin_client: Cl
 def test_mixin__view_only_users(pictures: list[Picture], staff: Any) -> None:
     client = staff("view_picture")
     html = page(client, change_url(pictures[0]))
-    assert panel(html).startswith("Twin 100 % similar")
+    assert panel(html).startswith("Twin 100% similar")
     assert 'name="_save"' not in html
     assert client.post(change_url(pictures[0]), {"title": "New"}).status_code == 403
 
@@ -288,7 +288,7 @@ def test_panel__leads_to_marks_and_reasons(pictures: list[Picture], admin_client
         ["Why? &lt;b&gt;Other&lt;/b&gt;"],
     ]
     told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", details[0])).strip()
-    assert told == "Why? mean 100.0 % at a distance of 0.0000; weight 1; put it forward"
+    assert told == "Why? mean 100.0% (distance 0.000, weight 1), found by this method"
 
 
 def test_panel__has_no_button_of_its_own(pictures: list[Picture], admin_client: Client) -> None:
@@ -306,8 +306,8 @@ def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
     item, twin, _other = pictures
     html = page(admin_client, pair_url(item, twin))
     assert "It is listed at position 1 (100.0%)." in text(html)
-    assert "Take it back" not in text(html)
-    for alike, said in (("0", "Marked as not alike."), ("1", "Marked as alike."), ("0", "Marked as not alike.")):
+    assert "Remove mark" not in text(html)
+    for alike, said in (("0", "Marked as not similar."), ("1", "Marked as similar."), ("0", "Marked as not similar.")):
         answer = admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": alike}, follow=True)
         assert answer.redirect_chain == [(change_url(item), 302)]
         assert said in answer.content.decode()
@@ -317,9 +317,9 @@ def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
     mark = Mark.objects.get()
     assert (mark.is_alike, mark.marked_by) == (False, admin_user)
     html = page(admin_client, pair_url(twin, item))
-    assert "These two are marked as not alike" in text(html)
+    assert "These two items are marked as not similar" in text(html)
     assert "The two were marked as not similar on" in text(html)
-    assert "Said by admin" in text(html)
+    assert "Marked by admin on" in text(html)
     admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": ""})
     assert not Mark.objects.exists()
     assert panel(page(admin_client, change_url(item))).startswith("Twin")
@@ -356,7 +356,7 @@ def test_pair__says_why_here_and_for_visitors(
 def test_pair__of_an_object_that_there_is_none_of(key: str, pictures: list[Picture], admin_client: Client) -> None:
     html = page(admin_client, pair_url(pictures[0], key))
     assert "errorlist" in html
-    assert "alike" not in text(html).lower().split()
+    assert "similar" not in text(html).lower().split()
 
 
 def test_pair__only_what_the_admin_lists(pictures: list[Picture], admin_user: User, rf: RequestFactory) -> None:
@@ -376,7 +376,7 @@ def test_pair__only_what_the_admin_lists(pictures: list[Picture], admin_user: Us
 def test_pair__marks_are_for_those_who_may_change(pictures: list[Picture], staff: Any) -> None:
     item, twin, _other = pictures
     client = staff("view_picture")
-    assert "Not alike" not in text(page(client, pair_url(item, twin)))
+    assert "Mark as not similar" not in text(page(client, pair_url(item, twin)))
     assert client.post(pair_url(item, twin), {"other": twin.pk, "alike": "0"}).status_code == 403
     assert not Mark.objects.exists()
 
@@ -536,7 +536,7 @@ def test_records__index_again(
         response = admin_client.post(
             RECORDS, {"action": "index_again", "_selected_action": [record.pk for record in again]}, follow=True
         )
-    assert "2 pictures will be indexed again." in response.content.decode()
+    assert "2 images will be indexed again." in response.content.decode()
     assert wakes == [1]
     for record in again:
         record.refresh_from_db()
@@ -547,7 +547,7 @@ def test_records__index_again(
     response = admin_client.post(
         RECORDS, {"action": "index_again", "_selected_action": [records["other"].pk]}, follow=True
     )
-    assert "1 picture will be indexed again." in response.content.decode()
+    assert "1 image will be indexed again." in response.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -557,7 +557,7 @@ def test_records__index_again_waits_for_no_locked_record(make_picture: Any, admi
     pks = list(IndexedImage.objects.values_list("pk", flat=True))
     with locked(busy):
         answer = admin_client.post(RECORDS, {"action": "index_again", "_selected_action": pks}, follow=True)
-    assert "1 picture will be indexed again." in answer.content.decode()
+    assert "1 image will be indexed again." in answer.content.decode()
     assert IndexedImage.objects.get(status="pending").object_id == str(free.pk)
 
 

@@ -28,7 +28,7 @@ def test_similar__shows_matches_with_link_picture_and_percent(client: Any, make_
     assert f'href="{twin.get_absolute_url()}"' in html
     assert f'src="{twin.image.url}"' in html
     assert "A &lt;twin&gt;" in html
-    assert "100 % similar" in html
+    assert "100% similar" in html
 
 
 def test_similar__takes_its_options(client: Any, make_picture: Any, index_now: Any) -> None:
@@ -56,12 +56,12 @@ def test_similar__bad_options_are_told_and_the_page_stands(
 
 def test_similar__says_why_it_is_empty(client: Any, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
-    assert "not been looked at yet" in page(client, item).content.decode()
+    assert "still being processed" in page(client, item).content.decode()
     index_now()
-    assert "Nothing is that similar" in page(client, item).content.decode()
+    assert "No items reach this similarity" in page(client, item).content.decode()
     IndexedImage.objects.update(status="failed")
-    assert "no picture here" in page(client, item).content.decode()
-    assert "no picture here" in page(client, Picture.objects.create()).content.decode()
+    assert "no usable image" in page(client, item).content.decode()
+    assert "no usable image" in page(client, Picture.objects.create()).content.decode()
 
 
 def test_similar__invisible_and_missing_are_not_found(client: Any, make_picture: Any) -> None:

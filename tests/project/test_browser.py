@@ -160,16 +160,16 @@ def test_admin__a_match_is_marked_as_not_alike_and_is_gone(page: Page) -> None:
     first = page.locator(".similar-images-admin .similar-images-title").first
     title = first.inner_text()
     page.locator(".similar-images-admin summary").first.click()
-    expect(page.locator(".similar-images-admin details").first).to_contain_text("put it forward")
+    expect(page.locator(".similar-images-admin details").first).to_contain_text("found by this method")
     panel = Axe().run(page, ".similar-images-admin")["violations"]
-    page.get_by_role("link", name=f"Alike or not: {title}", exact=True).click()
-    expect(page.locator(".similar-images-judging")).to_contain_text("It is there, in place 1")
+    page.get_by_role("link", name=f"Good match? {title}", exact=True).click()
+    expect(page.locator(".similar-images-judging")).to_contain_text("It is listed at position 1")
     judging = Axe().run(page, ".similar-images-judging")["violations"]
-    page.get_by_role("button", name="Not alike").click()
-    expect(page.locator(".messagelist")).to_contain_text("Marked as not alike.")
+    page.get_by_role("button", name="Mark as not similar").click()
+    expect(page.locator(".messagelist")).to_contain_text("Marked as not similar.")
     expect(first).not_to_have_text(title)
-    page.get_by_role("link", name="Why is another one not here?").click()
-    expect(page.get_by_role("button", name="Why is it not there?")).to_be_visible()
+    page.get_by_role("link", name="Missing an item?").click()
+    expect(page.get_by_role("button", name="Explain")).to_be_visible()
     marked = Axe().run(page, ".similar-images-judging")["violations"]
     found = [f"{each['id']}: {node['html']}" for each in (*panel, *judging, *marked) for node in each["nodes"]]
     assert found == []
@@ -179,8 +179,8 @@ def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
     open_product(page, "Scene 5")
     page.get_by_role("link", name="All similar items").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Similar to Scene 5")
-    page.get_by_label("How many").fill("2")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_label("Number of results").fill("2")
+    page.get_by_role("button", name="Apply").click()
     matches = page.locator(".similar-images-matches li")
     expect(matches).to_have_count(2)
     shown = page.locator(".similar-images-matches img").first
@@ -201,7 +201,7 @@ def test_search__by_a_chosen_file(page: Page) -> None:
     expect(page.locator(".similar-images-preview")).to_be_visible()
     page.locator("main").get_by_role("button", name="Search").click()
     expect(first_match(page)).to_contain_text("Scene 7")
-    expect(first_match(page)).to_contain_text("100 % similar")
+    expect(first_match(page)).to_contain_text("100% similar")
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -254,7 +254,7 @@ def test_compare__two_pictures_dropped_one_after_the_other(page: Page) -> None:
     expect(page.locator(".similar-images-preview")).to_have_count(1)
     expect(page.locator(".similar-images-verdict")).to_have_count(0)
     data = drawing.encoded(drawing.scene(1, size=(320, 240)))
-    page.get_by_label("Second picture").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
+    page.get_by_label("Second image").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
     expect(page.locator(".similar-images-preview")).to_have_count(2)
     page.locator("main").get_by_role("button", name="Compare").click()
     expect(page.locator(".similar-images-verdict h2")).to_have_text("The same file")
@@ -267,7 +267,7 @@ def test_compare__two_pictures_dropped_at_once(page: Page) -> None:
     expect(row).to_contain_text("How much brighter one of the two is.")
     expect(row.locator("meter")).to_be_visible()
     assert all(is_seen(image) for image in page.locator(".similar-images-pair figure img").all())
-    tabs = page.get_by_role("group", name="Pictures that explain it")
+    tabs = page.get_by_role("group", name="Visual explanations")
     assert is_seen(tabs.get_by_alt_text("Both pictures"))
     assert is_seen(tabs.get_by_alt_text("Their light"))
     expect(tabs.get_by_alt_text("The same <pair>")).to_be_hidden()
@@ -283,10 +283,10 @@ def test_compare__by_the_link_of_a_match_and_then_another_picture(page: Page) ->
     page.locator(".similar-images-matches li").first.get_by_role("link", name="Compare with").click()
     expect(page.locator(".similar-images-pair figure").first).to_contain_text("Scene 4")
     data = drawing.encoded(drawing.scene(4, size=(320, 240)))
-    page.get_by_label("Second picture").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
+    page.get_by_label("Second image").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Compare").click()
     expect(page.locator(".similar-images-pair figure").last).to_contain_text("b.png")
-    expect(page.get_by_role("row", name="Brightness")).to_contain_text("100.0 %")
+    expect(page.get_by_role("row", name="Brightness")).to_contain_text("100.0%")
 
 
 def test_compare__without_javascript(browser: Browser, demo: Demo) -> None:

@@ -85,10 +85,10 @@ def test_copy__of_several_pictures_of_an_object_the_proven_one_comes(copied: dic
 def test_page__says_that_there_is_no_copy_and_from_where_on_one_is(copied: dict[str, Picture], client: Any) -> None:
     address = f"/similar-images/testapp.picture/{copied['other2'].pk}/"
     html = client.get(address, {"mode": "copy"}).content.decode()
-    assert "No copy of this picture was found." in html
+    assert "No copies of this image found." in html
     assert 'placeholder="70"' in html
     html = client.get(address, {"min_similarity": 100}).content.decode()
-    assert "Ask for a lower similarity to see more." in html
+    assert "Lower the minimum to see more." in html
     assert 'placeholder="0"' in html
 
 

@@ -548,8 +548,8 @@ def test_surfaces__fold_by_default_and_tell_how_many(
     address = f"/similar-images/testapp.picture/{query.pk}/"
     with django_assert_num_queries(8):  # and one of the demo's own frame
         html = client.get(address).content.decode()
-    assert "and 2 near copies" in html
-    assert "near copies</span>" not in client.get(address, {"fold": 0}).content.decode()
+    assert "+2 near-duplicates" in html
+    assert "near-duplicates</span>" not in client.get(address, {"fold": 0}).content.decode()
     tag = Template(
         "{% load similar_images %}{% similar_items item as few %}{% similar_items item fold=False as all %}"
         "{{ few|length }}|{{ all|length }}"
@@ -611,7 +611,7 @@ def test_rest__takes_variety_and_a_fallback(client: Any, index_now: Any) -> None
         assert list(rest(client, query, **params).json()) == list(params)
     params = {"min_similarity": 99, "fallback": "newest"}
     html = client.get(f"/similar-images/testapp.picture/{query.pk}/", params).content.decode()
-    assert "this is new" in html
+    assert "newest items instead" in html
     assert "% similar" not in html
 
 

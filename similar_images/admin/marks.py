@@ -1,0 +1,40 @@
+"""The admin of marks: to look at, and to remove."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Mark
+from .links import object_link
+
+
+@admin.register(Mark)
+class MarkAdmin(admin.ModelAdmin):
+    """List the verdicts of editors; deleting one removes the mark."""
+
+    list_display = ["__str__", "first", "second", "is_alike", "marked_by", "marked_at"]
+    list_filter = ["is_alike", "source", ("marked_by", admin.RelatedOnlyFieldListFilter), "marked_at"]
+    list_select_related = ["source", "marked_by"]
+    search_fields = ["=first_id", "=second_id"]
+    ordering = ["-marked_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: marks are made on the page of two objects, which checks that they belong together."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Mark | None = None) -> bool:
+        """Return False: a new verdict replaces the old mark."""
+        return False
+
+    @admin.display(description=_("first object"), ordering="first_id")
+    def first(self, mark: Mark) -> SafeString | str:
+        """Return a link to the first object."""
+        return object_link(self, mark.source, mark.first_id)
+
+    @admin.display(description=_("second object"), ordering="second_id")
+    def second(self, mark: Mark) -> SafeString | str:
+        """Return a link to the second object."""
+        return object_link(self, mark.source, mark.second_id)
