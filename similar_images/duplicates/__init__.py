@@ -1,1 +1,1 @@
-"""A whole collection compared: copies among many pictures, found by signature and proven by comparing the pictures."""
+"""Find what a folder or a source holds more than once: candidates, verification, groups, report."""

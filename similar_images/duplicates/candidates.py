@@ -1,87 +1,140 @@
-"""Pairs of pictures that may be copies, found by their signatures: no picture is read."""
+"""Candidate pairs: images that may be copies, proposed by their signatures without reading a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..signatures.base import Method
 from ..signatures.distances import BLOCK, SignatureArray, similarities_from_distances
+from .images import ImageCollection, Neighbors, ScannedImage
 
 if TYPE_CHECKING:
     from ..signatures.base import Value
 
-# The best of eight orientations is near by chance, too: among 2,000 photos, hashes put 5,368 pairs forward at 50
-# percent, and 687 at 80, with all the copies that neither embedding nor color found.
-MIN_ORIENTED_SIMILARITY = 80.0
+CANDIDATE_THRESHOLD = 50.0
+"""Similarity in percent by any method from which two images are compared."""
 
-IndexPair = tuple[int, int]
-"""The places of two pictures, the smaller first."""
+NEAREST = 3
+"""Neighbors that each method proposes for an image."""
+
+BATCH_SIZE = 25
+"""Images whose candidate pairs are listed at a time, so that only these pairs wait in memory to be verified."""
+
+MIN_ORIENTED_SIMILARITY = 80.0
+"""Similarity in percent from which a mirrored or turned image counts. The best of eight orientations is near by chance:
+among 2,000 photos, hashes proposed 5,368 pairs at 50%, and 687 at 80% with all the copies that only hashes found."""
+
+NO_SIMILARITY = -1.0
+"""Stands where a method did not describe both images, and where an image meets itself."""
+
+
+class CandidatePair(NamedTuple):
+    """Two images, in the order of their keys, and their similarities by method, in percent."""
+
+    a: ScannedImage
+    b: ScannedImage
+    similarities: Mapping[str, float]
+
+
+def batch_candidates(
+    collection: ImageCollection, *, threshold: float, nearest: int
+) -> Iterator[tuple[int, list[CandidatePair]]]:
+    """Yield a number of images, and the pairs that they add to those of former batches.
+
+    Every image is paired with at most `nearest` others by each method, if these are at least `threshold` percent
+    similar, so the work of verification grows with the number of images, not with its square. Pairs that are marked
+    as not similar are left out.
+    """
+    neighbors = collection.neighbors(nearest)
+    seen: set[tuple[int, int]] = set()
+    while batch := list(islice(neighbors, BATCH_SIZE)):
+        pairs: dict[tuple[int, int], Mapping[str, float]] = {}
+        for key, others in batch:
+            for other in select_neighbors(others, threshold, nearest):
+                pairs.setdefault((min(key, other), max(key, other)), others[other])
+        images = collection.load({key for pair in pairs if pair not in seen for key in pair})
+        candidates = [
+            CandidatePair(images[a], images[b], similarities)
+            for (a, b), similarities in pairs.items()
+            if (a, b) not in seen and a in images and b in images
+        ]
+        seen |= pairs.keys()
+        yield len(batch), [pair for pair in candidates if not collection.is_marked_unlike(pair.a, pair.b)]
+
+
+def select_neighbors(neighbors: Neighbors, threshold: float, nearest: int) -> set[int]:
+    """Return the keys of the `nearest` neighbors by each method that are at least `threshold` percent similar."""
+    selected: set[int] = set()
+    for name in {name: None for similarities in neighbors.values() for name in similarities}:
+        similar = [key for key in neighbors if neighbors[key].get(name, NO_SIMILARITY) >= threshold]
+        selected.update(sorted(similar, key=lambda key: (-neighbors[key][name], key))[:nearest])
+    return selected
 
 
 @dataclass(frozen=True)
 class MethodSignatures:
-    """What one method saw in every picture of a collection.
+    """The signatures of n images by one method.
 
-    `orientations`: as many values for each picture, upright first; more than one where a picture was described also
-    as mirrored and turned. `seen`: whether it saw anything, (pictures,); others are nobody's candidates by this method.
+    `orientations`: n signatures each, upright first; several where images were also described mirrored and turned.
+    `is_described`: bool (n,), False where the method saw too little detail: such an image has no neighbors.
     """
 
     method: Method
     orientations: Sequence[SignatureArray]
-    seen: NDArray[np.bool_]
+    is_described: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, method: Method, values: Sequence[Sequence[Value] | None]) -> MethodSignatures:
-        """Of the values of each picture, as many for every one; None where there are none."""
-        count = next((len(own) for own in values if own is not None), 1)
-        nothing: Value = {} if method.storage == "sparsevec" else np.zeros(method.dimensions, np.float32)
-        filled = [own if own is not None else [nothing] * count for own in values]
-        orientations = [SignatureArray(method, [own[place] for own in filled]) for place in range(count)]
-        return cls(method, orientations, np.array([own is not None for own in values], bool))
+    def from_values(cls, method: Method, values: Sequence[Sequence[Value] | None]) -> MethodSignatures:
+        """Build from the signatures of each image in every orientation; None where it has none."""
+        count = next((len(signatures) for signatures in values if signatures is not None), 1)
+        empty: Value = {} if method.storage == "sparsevec" else np.zeros(method.dimensions, np.float32)
+        filled = [signatures if signatures is not None else [empty] * count for signatures in values]
+        orientations = [SignatureArray(method, [row[index] for row in filled]) for index in range(count)]
+        return cls(method, orientations, np.array([signatures is not None for signatures in values], bool))
 
-    def upright(self, place: int) -> Value:
-        """What was seen in the picture at a place, rounded as it is stored."""
-        values = self.orientations[0]
-        return values.sparse[place] if self.method.storage == "sparsevec" else values.dense[place]
+    def similarity_blocks(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the similarities of all images to all, in percent: (up to BLOCK, n) at a time.
 
-    def similarities(self) -> Iterator[NDArray[np.float64]]:
-        """Of all pictures to all, in percent: (up to BLOCK, pictures) at a time, of the orientation that fits best."""
+        Another orientation than the upright one counts from MIN_ORIENTED_SIMILARITY.
+        """
         upright = self.orientations[0]
-        parts = zip(*(upright.distances(turned) for turned in self.orientations), strict=True)
-        for start, blocks in zip(range(0, upright.count, BLOCK), parts, strict=True):
-            percents = similarities_from_distances(self.method, np.minimum.reduce(blocks))
-            percents[:, ~self.seen] = 0
-            percents[~self.seen[start : start + BLOCK]] = 0
-            yield percents
+        distances = zip(*(upright.distances(turned) for turned in self.orientations), strict=True)
+        for start, (block, *turned) in zip(range(0, upright.count, BLOCK), distances, strict=True):
+            similarities = similarities_from_distances(self.method, block)
+            if turned:
+                oriented = similarities_from_distances(self.method, np.minimum.reduce(turned))
+                similarities = np.where(
+                    oriented >= MIN_ORIENTED_SIMILARITY, np.maximum(similarities, oriented), similarities
+                )
+            similarities[:, ~self.is_described] = NO_SIMILARITY
+            similarities[~self.is_described[start : start + BLOCK]] = NO_SIMILARITY
+            rows = np.arange(len(similarities))
+            similarities[rows, start + rows] = NO_SIMILARITY
+            yield similarities
 
 
-def find_candidate_pairs(
-    looks: Mapping[str, MethodSignatures], *, threshold: float, nearest: int
-) -> dict[IndexPair, dict[str, float]]:
-    """The pairs that some method finds at least `threshold` percent alike, with the similarities by every method.
-
-    Where a method saw pictures in several orientations, they must be alike by at least LEAST_TURNED.
-
-    Every picture puts at most `nearest` others forward by each method, the likest first: memory and what is to be
-    proven grow with the number of pictures, not with its square. All similarities are computed, in blocks.
-    """
-    found: dict[IndexPair, dict[str, float]] = {}
-    for number, blocks in enumerate(zip(*(look.similarities() for look in looks.values()), strict=True)):
-        places = number * BLOCK + np.arange(len(blocks[0]))
-        for block in blocks:
-            block[np.arange(len(block)), places] = -1  # a picture is not its own copy
-        for look, block in zip(looks.values(), blocks, strict=True):
-            least = threshold if len(look.orientations) == 1 else max(threshold, MIN_ORIENTED_SIMILARITY)
-            likest = np.argsort(-block, axis=1, kind="stable")[:, :nearest]
-            rows, ranks = np.nonzero(np.take_along_axis(block, likest, axis=1) >= least)
-            for row, other in zip(rows.tolist(), likest[rows, ranks].tolist(), strict=True):
-                a, b = sorted((int(places[row]), other))
-                told = {name: float(every[row, other]) for name, every in zip(looks, blocks, strict=True)}
-                before = found.get((a, b), told)
-                found[a, b] = {name: max(value, before[name]) for name, value in told.items()}
-    return dict(sorted(found.items()))
+def find_neighbors(signatures: Iterable[MethodSignatures], nearest: int) -> Iterator[tuple[int, Neighbors]]:
+    """Yield the index of each image, and its `nearest` neighbors by each method, by an exact search in memory."""
+    signatures = list(signatures)
+    names = [by_method.method.name for by_method in signatures]
+    index = 0
+    for blocks in zip(*(by_method.similarity_blocks() for by_method in signatures), strict=True):
+        nearest_by_method = [np.argsort(-block, axis=1, kind="stable")[:, :nearest] for block in blocks]
+        for row in range(len(blocks[0])):
+            keys = sorted({int(key) for ranked in nearest_by_method for key in ranked[row]})
+            similarities = {
+                key: {
+                    name: float(block[row, key])
+                    for name, block in zip(names, blocks, strict=True)
+                    if block[row, key] != NO_SIMILARITY
+                }
+                for key in keys
+            }
+            yield index, {key: by_method for key, by_method in similarities.items() if by_method}
+            index += 1

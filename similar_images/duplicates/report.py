@@ -1,4 +1,4 @@
-"""What an audit found, to read and to send: HTML pages that need no other file, a table, and the result pictures."""
+"""Reports on duplicates: HTML pages that need no other file, a table of pairs, and images that explain verdicts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import csv
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -22,31 +22,38 @@ from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
 from ..measures.drawing import canvas
 from ..measures.verdict import Verdict
-from .verification import ImageCache, VerifiedPair, group_pairs
+from .detection import Duplicates
+from .groups import PairGroup, group_copies
+from .images import ImageCache, ScannedImage
+from .verification import VerifiedPair
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..measures.base import Measure
-    from .collection import ScannedImage
 
 logger = logging.getLogger(__name__)
 
+MAX_LISTED_PROBLEMS = 20
+"""Problems that a command prints; reports list all of them."""
+
 PAIRS_PER_PAGE = 100
-"""Pairs on a page, at most: with all their pictures in it, it can still be sent by mail."""
+"""Pairs on a page, at most: with all its images in it, the page can still be sent by mail."""
 
-THUMBNAIL = 176
-PANEL = 640
-"""Pixels on the long side of what is in a page."""
+THUMBNAIL_SIZE = 176
+"""Long side of a thumbnail, in pixels."""
 
-EXPLAINING: Mapping[str, str] = {"same-picture": "alignment", "same-object": "keypoints-rootsift"}
-"""The measure whose picture shows what a kind of verdict rests on."""
+DRAWING_SIZE = 640
+"""Long side, in pixels, of a drawing in a page; its file has the full size."""
+
+DRAWN_MEASURES: Mapping[str, str] = {"same-picture": "alignment", "same-object": "keypoints-rootsift"}
+"""The measure whose drawing shows why a pair got its verdict, by kind of verdict."""
 
 
 @dataclass(frozen=True)
-class Member:
-    """A picture in a section: its number there, its file's size in bytes, and a thumbnail as an address with data."""
+class ReportImage:
+    """An image in a section: its number there, the size of its file in bytes, and a thumbnail as a data URL."""
 
     number: int
     picture: ScannedImage
@@ -54,171 +61,152 @@ class Member:
     thumbnail: str
 
 
-@dataclass(frozen=True)
-class ReportRow:
-    """A pair in a section: its members, and where there is one, the picture that explains it, here and as a file."""
-
-    a: Member
-    b: Member
-    finding: VerifiedPair
-    panel: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """Pairs that belong together, or a part of them."""
-
-    title: str
-    is_continued: bool
-    members: list[Member]
-    rows: list[ReportRow]
+def render_groups(results: Iterable[Duplicates]) -> str:
+    """Render one HTML page on several sources, with thumbnails of all copies and series."""
+    sources = [
+        {
+            "duplicates": {"source": {"label": found.collection.name}, "pictures": found.collection.count},
+            "copies": [_number_images(images) for images in found.copies],
+            "series": [_number_images(images) for images in found.series],
+        }
+        for found in results
+    ]
+    return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.localtime()})
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What an audit was of, and what became of it."""
-
-    name: str
-    pictures: int
-    candidates: int
-    problems: Sequence[str]
-
-
-def write_report(folder: Path, summary: Summary, findings: Sequence[VerifiedPair], jobs: int) -> Iterator[str]:
-    """Write index.html and further pages, pairs.csv and pictures/; give the name of each page that is written."""
+def write_report(folder: Path, found: Duplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
+    """Write index.html and further pages, pairs.csv and pictures/; yield the name of each page that was written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    _write_table(folder / "pairs.csv", findings)
-    grouped = group_pairs(findings)
-    chunks = list(_chunks(grouped))
-    pages = list(_paged(chunks))
+    _write_table(folder / "pairs.csv", found.pairs)
+    groups = group_copies(found.pairs)
+    pages = list(_paginate(groups))
     names = ["index.html", *(f"page-{number}.html" for number in range(2, len(pages) + 1))]
     for stale in folder.glob("page-*.html"):
         if stale.name not in names:
             stale.unlink()
-    kinds = Counter(finding.kind for finding in findings)
-    shared = {
-        "summary": summary,
+    kinds = Counter(pair.kind for pair in found.pairs)
+    context = {
+        "summary": {
+            "name": found.collection.name,
+            "pictures": found.collection.count,
+            "candidates": found.candidates,
+            "problems": problems,
+        },
         "kinds": [(Verdict(kind).title, count) for kind, count in kinds.most_common()],
-        "groups": sum(group[0].is_copy for group in grouped),
+        "groups": sum(group[0].is_copy for group in groups),
         "names": names,
         "date": timezone.localtime(),
     }
-    views = ImageCache()
+    images = ImageCache()
     for name, page in zip(names, pages, strict=True):
-        sections = list(map_in_threads(lambda chunk: _section(folder, *chunk, views), page, jobs))
-        html = render_to_string("similar_images/audit_report.html", {**shared, "sections": sections, "name": name})
+        sections = list(map_in_threads(lambda part: _section(folder, *part, images), page, jobs))
+        html = render_to_string("similar_images/audit_report.html", {**context, "sections": sections, "name": name})
         (folder / name).write_text(html, encoding="utf-8", errors="backslashreplace")
         yield name
 
 
-def _chunks(grouped: list[list[VerifiedPair]]) -> Iterator[tuple[list[VerifiedPair], bool]]:
-    """The groups, those too large for a page in parts; and whether a part continues another."""
-    for group in grouped:
-        for start in range(0, len(group), PAIRS_PER_PAGE):
-            yield group[start : start + PAIRS_PER_PAGE], start > 0
-
-
-def _paged(chunks: list[tuple[list[VerifiedPair], bool]]) -> Iterator[list[tuple[list[VerifiedPair], bool]]]:
-    """At least one page, even of nothing."""
-    page: list[tuple[list[VerifiedPair], bool]] = []
+def _paginate(groups: Iterable[PairGroup]) -> Iterator[list[tuple[PairGroup, bool]]]:
+    """Yield the groups of each page, and whether each is continued from a page before; at least one page."""
+    page: list[tuple[PairGroup, bool]] = []
     count = 0
-    for chunk in chunks:
-        if page and count + len(chunk[0]) > PAIRS_PER_PAGE:
-            yield page
-            page, count = [], 0
-        page.append(chunk)
-        count += len(chunk[0])
+    for group in groups:
+        for start in range(0, len(group), PAIRS_PER_PAGE):
+            part = group[start : start + PAIRS_PER_PAGE]
+            if page and count + len(part) > PAIRS_PER_PAGE:
+                yield page
+                page, count = [], 0
+            page.append((part, start > 0))
+            count += len(part)
     yield page
 
 
-def _section(folder: Path, findings: list[VerifiedPair], is_continued: bool, views: ImageCache) -> Section:
-    members: dict[str, Member] = {}
-    for finding in findings:
-        for picture in (finding.a, finding.b):
-            if picture.name not in members:
-                members[picture.name] = report_member(len(members) + 1, picture)
+def _section(folder: Path, pairs: PairGroup, is_continued: bool, images: ImageCache) -> dict[str, Any]:
+    """Return the template's variables for a group: its images, and a row with the drawing of each pair."""
+    scanned = {image.name: image for pair in pairs for image in (pair.a, pair.b)}
+    members = dict(zip(scanned, _number_images(scanned.values()), strict=True))
     rows = []
-    for finding in findings:
-        file = _panel(folder, finding, views) if finding.kind in EXPLAINING else ""
-        panel = _address(_small(folder / file)) if file else ""
-        rows.append(ReportRow(members[finding.a.name], members[finding.b.name], finding, panel, file))
-    title = Verdict("same-picture" if findings[0].is_copy else findings[0].kind).title
-    return Section(title, is_continued, list(members.values()), rows)
+    for pair in pairs:
+        file = _save_drawing(folder, pair, images) if pair.kind in DRAWN_MEASURES else ""
+        panel = _data_url(_encode_preview(folder / file)) if file else ""
+        a, b = members[pair.a.name], members[pair.b.name]
+        rows.append({"a": a, "b": b, "finding": pair, "panel": panel, "file": file})
+    title = Verdict("same-picture" if pairs[0].is_copy else pairs[0].kind).title
+    return {"title": title, "is_continued": is_continued, "members": list(members.values()), "rows": rows}
 
 
-def report_member(number: int, picture: ScannedImage) -> Member:
-    """The picture with a thumbnail of its file, or none where that can't be read any more."""
+def _number_images(images: Iterable[ScannedImage]) -> list[ReportImage]:
+    return [_report_image(number, image) for number, image in enumerate(images, 1)]
+
+
+def _report_image(number: int, image: ScannedImage) -> ReportImage:
+    """Return the image with a thumbnail of its file, or with none if that can't be read anymore."""
     try:
-        data = picture.read()
+        data = image.read()
         pixels = decode.decode(data, max_pixels=conf.get().max_pixels).pixels
     except decode.INTERRUPTIONS:
         raise
-    except Exception:  # a file that went meanwhile: the report is of what was there
-        return Member(number, picture, 0, "")
-    return Member(number, picture, len(data), _address(_jpeg(reduce_to(pixels, THUMBNAIL), 80)))
+    except Exception:  # the file was deleted meanwhile; its verdict stands
+        return ReportImage(number, image, 0, "")
+    thumbnail = Image.fromarray(reduce_to(pixels, THUMBNAIL_SIZE))
+    return ReportImage(number, image, len(data), _data_url(_encode_jpeg(thumbnail, 80)))
 
 
-def _panel(folder: Path, finding: VerifiedPair, views: ImageCache) -> str:
-    """The file, made where it is not there yet, of a picture that explains the verdict; "" where there is none."""
-    name = f"pictures/{finding.a.sha256[:16]}-{finding.b.sha256[:16]}.png"
+def _save_drawing(folder: Path, pair: VerifiedPair, images: ImageCache) -> str:
+    """Return the file of the drawing that explains a verdict, made unless it exists; "" where it can't be made."""
+    name = f"pictures/{pair.a.sha256[:16]}-{pair.b.sha256[:16]}.png"
     if (folder / name).exists():
         return name
     try:
-        picture = _explanation(plugins.available_measures()[EXPLAINING[finding.kind]], finding, views)
+        drawing = _draw(plugins.available_measures()[DRAWN_MEASURES[pair.kind]], pair, images)
     except decode.INTERRUPTIONS:
         raise
-    except Exception:  # the verdict stands without a picture
-        logger.exception("What %s and %s have in common can't be drawn.", finding.a.name, finding.b.name)
+    except Exception:  # the verdict stands without a drawing
+        logger.exception("The verdict on %s and %s can't be drawn.", pair.a.name, pair.b.name)
         return ""
-    (folder / name).write_bytes(canvas.encode_png(picture))
+    (folder / name).write_bytes(canvas.encode_png(drawing))
     return name
 
 
-def _explanation(measure: Measure, finding: VerifiedPair, views: ImageCache) -> NDArray[np.uint8]:
-    a, b = views.of(finding.a), views.of(finding.b)
-    reading = measure.measure(a, b)
+def _draw(measure: Measure, pair: VerifiedPair, images: ImageCache) -> NDArray[np.uint8]:
+    a, b = images.load(pair.a), images.load(pair.b)
+    result = measure.measure(a, b)
     drawing, title = next(iter(measure.drawings.items()))
-    return canvas.add_title(measure.draw(drawing, a, b, reading), str(title), measure.caption(reading))
+    return canvas.add_title(measure.draw(drawing, a, b, result), str(title), measure.caption(result))
 
 
-def _small(path: Path) -> bytes:
+def _encode_preview(path: Path) -> bytes:
     with Image.open(path) as file:
         image = file.convert("RGB")
-    image.thumbnail((PANEL, PANEL))
-    return _encoded(image, 78)
+    image.thumbnail((DRAWING_SIZE, DRAWING_SIZE))
+    return _encode_jpeg(image, 78)
 
 
-def _jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:
-    return _encoded(Image.fromarray(pixels), quality)
-
-
-def _encoded(image: Image.Image, quality: int) -> bytes:
+def _encode_jpeg(image: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()
 
 
-def _address(data: bytes) -> str:
+def _data_url(data: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
-def _write_table(path: Path, findings: Sequence[VerifiedPair]) -> None:
-    methods = list(dict.fromkeys(name for finding in findings for name in finding.similarities))
-    # Spreadsheet programs take a file for UTF-8 by this mark.
+def _write_table(path: Path, pairs: Sequence[VerifiedPair]) -> None:
+    methods = list(dict.fromkeys(name for pair in pairs for name in pair.similarities))
+    # Spreadsheet programs recognize UTF-8 by this mark.
     with path.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
         table = csv.writer(file)
         sizes = ["a_width", "a_height", "b_width", "b_height"]
         table.writerow(["a", "b", "kind", "verdict", "similarity", *methods, *sizes])
-        for found in findings:
-            a, b = found.a, found.b
-            said = [f"{found.similarities[name]:.1f}" if name in found.similarities else "" for name in methods]
-            names = [_plain(a.name), _plain(b.name)]
+        for pair in pairs:
+            a, b = pair.a, pair.b
+            by_method = [f"{pair.similarities[name]:.1f}" if name in pair.similarities else "" for name in methods]
+            names = [_escape_formula(a.name), _escape_formula(b.name)]
             table.writerow(
-                [*names, found.kind, found.text, found.similarity, *said, a.width, a.height, b.width, b.height]
+                [*names, pair.kind, pair.text, pair.similarity, *by_method, a.width, a.height, b.width, b.height]
             )
 
 
-def _plain(text: str) -> str:
-    """A name that no spreadsheet program takes for a formula."""
+def _escape_formula(text: str) -> str:
+    """Quote a name that a spreadsheet program would take for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -19,6 +19,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from .. import conf
+from ..graphs import connected_components
 from ..imaging.opencv import single_core
 from ..indexing import hnsw, versions
 from ..models import IndexedImage, MethodVersion, Projection, Signature, Source
@@ -241,20 +242,10 @@ def read_training_set(
 
 def _groups(labels: Mapping[str, str], pairs: list[LabeledPair]) -> Iterator[list[str]]:
     """The object ids that have one label, or are joined by pairs that are alike."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     first: dict[str, str] = {}
     joined = [(first.setdefault(label, object_id), object_id) for object_id, label in labels.items() if label]
     joined += [(a, b) for a, b, alike in pairs if alike]
-    place: dict[str, int] = {}
-    links = np.array([[place.setdefault(end, len(place)) for end in ends] for ends in joined]).reshape(-1, 2)
-    shape = (len(place), len(place))
-    numbers = connected_components(coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape))[1]
-    members: dict[int, list[str]] = {}
-    for object_id, number in zip(place, numbers.tolist(), strict=True):
-        members.setdefault(number, []).append(object_id)
-    return (ids for ids in members.values() if len(ids) > 1)
+    return (ids for ids in connected_components(joined) if len(ids) > 1)
 
 
 def _stored(source: ImageSource, method: Method, object_ids: list[str]) -> dict[str, Any]:

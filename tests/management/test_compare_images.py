@@ -1,3 +1,5 @@
+"""Two images compared by measures, and the duplicates of a folder or a source in a report."""
+
 from __future__ import annotations
 
 import csv
@@ -5,8 +7,6 @@ import io
 import json
 import re
 import shutil
-import sqlite3
-from collections.abc import Iterator
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -18,18 +18,15 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError
 from PIL import Image, ImageOps
 
-from similar_images.duplicates import report, verification
-from similar_images.duplicates.candidates import MethodSignatures, find_candidate_pairs
-from similar_images.duplicates.collection import SCAN_CACHE_NAME
+from similar_images.duplicates import report
+from similar_images.duplicates.folder import SCAN_CACHE_NAME
 from similar_images.duplicates.scan_cache import ScanCache
-from similar_images.imaging import decode
-from similar_images.imaging.files import sha256_of
 from similar_images.measures import verdict
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.verdict import Verdict
-from similar_images.signatures.hashes import DHash, PHash
+from similar_images.search.rerank import copies
+from similar_images.signatures.hashes import PHash
 from tests import commands, drawing
-from tests.methods import Bits, Mean, Sparse
 from tests.testapp.models import Picture
 
 QUICK = ("--method", "phash")
@@ -37,26 +34,31 @@ QUICK = ("--method", "phash")
 run = partial(commands.run, "compare_images")
 
 
-class Judge:
-    """Says by the mean colors what two pictures are to each other, and counts."""
+class MeanColorJudge:
+    """Gives a verdict by the mean colors of two images, and counts the pairs."""
 
     def __init__(self) -> None:
         self.pairs = 0
         self.fails_after = 10**6
 
-    def __call__(self, a: ComparisonImage, b: ComparisonImage, *, is_same_file: bool = False) -> Verdict:
+    def __call__(self, a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
         self.pairs += 1
         if self.pairs > self.fails_after:
             raise KeyboardInterrupt
-        means = [reduce_to(view.pixels, 32).mean((0, 1)) for view in (a, b)]
+        return self.judge_pair(a, b), 1.0
+
+    @staticmethod
+    def judge_pair(a: ComparisonImage, b: ComparisonImage, *, is_same_file: bool = False) -> Verdict:
+        means = [reduce_to(image.pixels, 32).mean((0, 1)) for image in (a, b)]
         return Verdict("same-picture" if np.abs(means[0] - means[1]).max() < 4 else "alike")
 
 
 @pytest.fixture(autouse=True)
-def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
-    judge = Judge()
-    monkeypatch.setattr(verdict, "judge_pair", judge)
-    monkeypatch.setattr(report, "EXPLAINING", {})
+def judge(monkeypatch: pytest.MonkeyPatch) -> MeanColorJudge:
+    judge = MeanColorJudge()
+    monkeypatch.setattr(copies, "copy_verdict", judge)
+    monkeypatch.setattr(verdict, "judge_pair", judge.judge_pair)
+    monkeypatch.setattr(report, "DRAWN_MEASURES", {})
     return judge
 
 
@@ -146,25 +148,25 @@ def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        ((), "Name two pictures"),
-        (("a.png", "b.png", "c.png"), "Name two pictures"),
-        (("a.png", "--source", "testapp.Picture.image"), "Name two pictures"),
+        ((), "Name two images"),
+        (("a.png", "b.png", "c.png"), "Name two images"),
+        (("a.png", "--source", "testapp.Picture.image"), "Name two images"),
         (("a.png", "missing.png", "--measures", "phash"), "missing.png"),
         (("a.png", "text.png", "--measures", "phash"), "supported format"),
         (("a.png", "a.png", "--measures", "nonsense"), "no measure"),
-        (("a.png",), "no folder"),
+        (("a.png",), "not a folder"),
         ((".", "--kinds", "same-file,twins"), "twins"),
         ((".", "--threshold", "0"), "--threshold"),
         ((".", "--threshold", "nan"), "--threshold"),
         ((".", "--nearest", "0"), "--nearest"),
         ((".", "--jobs", "0"), "--jobs"),
-        ((".", "--measures", "phash"), "two pictures"),
+        ((".", "--measures", "phash"), "two images"),
         ((".", "--method", "nonsense"), "nonsense"),
         ((".", "--output", "."), "other files"),
-        ((".", "--output", "a.png"), "no folder"),
+        ((".", "--output", "a.png"), "not a folder"),
         (("--source", "testapp.Unregistered.image"), "not a source"),
         (("--source", "testapp.Picture.image", "--method", "nonsense"), "nonsense"),
-        (("empty",), "no pictures"),
+        (("empty",), "no images"),
     ],
 )
 def test_wrong_arguments__are_refused(
@@ -185,7 +187,7 @@ def test_folder__copies_are_found_and_told(folder: Path, output: Path) -> None:
     out, err = run(folder, "--output", output, *QUICK)
     assert err == ""
     assert found(output) == COPIES
-    assert "12 pictures" in out
+    assert "12 images" in out
     assert "3 same-picture" in out
     assert "1 same-file" in out
     assert str(output / "index.html") in out
@@ -236,12 +238,12 @@ def test_report__of_nothing(tmp_path: Path, output: Path) -> None:
     drawing.scene(1).save(folder / "1.png")
     out, _err = run(folder, "--output", output, *QUICK)
     assert "Found: none" in out
-    assert "No two pictures" in (output / "index.html").read_text()
+    assert "No duplicates found" in (output / "index.html").read_text()
     assert rows(output) == []
 
 
 def test_report__of_many_pairs_has_pages(
-    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: Judge
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: MeanColorJudge
 ) -> None:
     (output / "pictures").mkdir(parents=True)
     (output / SCAN_CACHE_NAME).touch()
@@ -264,7 +266,7 @@ def test_report__of_many_pairs_has_pages(
 
 
 def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
+    monkeypatch.setattr(report, "DRAWN_MEASURES", {"same-picture": "alignment"})
     run(folder, "--output", output, *QUICK)
     files = list((output / "pictures").iterdir())
     assert len(files) == 3  # of the same file nothing needs to be shown
@@ -277,7 +279,7 @@ def test_broken_picture__is_told_and_left_out(folder: Path, output: Path) -> Non
     (folder / "broken.png").write_bytes(b"nonsense")
     (folder / "empty.jpg").touch()
     err = io.StringIO()
-    with pytest.raises(CommandError, match="2 pictures") as caught:
+    with pytest.raises(CommandError, match="could not be compared: 2") as caught:
         run(folder, "--output", output, *QUICK, stderr=err)
     assert caught.value.returncode == 1
     assert found(output) == COPIES
@@ -287,21 +289,21 @@ def test_broken_picture__is_told_and_left_out(folder: Path, output: Path) -> Non
 
 
 def test_pair_that_fails__is_told_and_left_out(
-    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: Judge
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: MeanColorJudge
 ) -> None:
-    def fail(a: ComparisonImage, b: ComparisonImage) -> Verdict:
+    def fail(a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
         if (a.width, a.height) != (b.width, b.height):
             raise RuntimeError("this judge dislikes turns")
-        return judge(a, b)
+        return judge(a, b, similarity)
 
-    monkeypatch.setattr(verdict, "judge_pair", fail)
+    monkeypatch.setattr(copies, "copy_verdict", fail)
     with pytest.raises(CommandError, match="could not be compared"):
         run(folder, "--output", output, *QUICK)
     assert found(output) == {row for row in COPIES if row[0] != "2-turned.png"}
 
 
 def test_second_run__does_no_work_again(
-    folder: Path, output: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    folder: Path, output: Path, judge: MeanColorJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = []
     compute = PHash.compute
@@ -315,7 +317,7 @@ def test_second_run__does_no_work_again(
     assert (rows(output), judge.pairs, described) == (before, pairs, [])
 
 
-def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, judge: Judge) -> None:
+def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     run(folder, "--output", output, *QUICK)
     (folder / "1-mirrored.png").rename(folder / "renamed.png")
     drawing.scene(7).save(folder / "2-turned.png")
@@ -330,17 +332,17 @@ def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, j
     }
 
 
-def test_again__forgets(folder: Path, output: Path, judge: Judge) -> None:
+def test_again__forgets(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     run(folder, "--output", output, *QUICK)
     pairs = judge.pairs
     run(folder, "--output", output, "--again", *QUICK)
     assert judge.pairs == 2 * pairs
 
 
-def test_stopped__goes_on(folder: Path, output: Path, judge: Judge) -> None:
+def test_stopped__goes_on(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     judge.fails_after = 2
     args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny")
-    with pytest.raises(CommandError, match="goes on from there") as caught:
+    with pytest.raises(CommandError, match="run the same command again") as caught:
         run(*args)
     assert caught.value.returncode == 130
     assert not (output / "index.html").exists()
@@ -373,10 +375,10 @@ def test_broken_memory__is_told(folder: Path, output: Path) -> None:
 
 
 def test_output_in_the_folder__is_no_picture_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "EXPLAINING", {"same-picture": "alignment"})
+    monkeypatch.setattr(report, "DRAWN_MEASURES", {"same-picture": "alignment"})
     for _ in range(2):
         out, _err = run(folder, "--output", folder / "report", *QUICK)
-        assert "12 pictures" in out
+        assert "12 images" in out
     assert list((folder / "report" / "pictures").iterdir())
 
 
@@ -386,7 +388,7 @@ def test_blank_pictures__are_no_trouble(tmp_path: Path, output: Path) -> None:
     for number, color in enumerate(["white", "black", "red"]):
         Image.new("RGB", (40, 30), color).save(folder / f"{number}.png")
     Image.new("L", (1, 1)).save(folder / "dot.png")
-    assert "4 pictures" in run(folder, "--output", output, "--method", "kaze", "--method", "phash")[0]
+    assert "4 images" in run(folder, "--output", output, "--method", "kaze", "--method", "phash")[0]
 
 
 # A source
@@ -403,8 +405,8 @@ def test_source__is_compared_by_what_is_stored(
     missing = make_picture(3)
     monkeypatch.setattr(PHash, "compute", None)
     out, err = run("--source", "testapp.Picture.image", "--output", output)
-    assert "4 pictures" in out
-    assert "1 objects of testapp.Picture.image are left out" in err
+    assert "4 images" in out
+    assert "testapp.Picture.image: left out as they are not indexed yet: 1." in err
     names = {item.pk: f"{item.pk}: {item.image.name}" for item in Picture.objects.all()}
     assert found(output) == {
         (names[one.pk], names[hidden.pk], "same-file"),
@@ -420,109 +422,6 @@ def test_source__with_a_file_that_is_gone(output: Path, make_picture: Any, index
     gone = make_picture(image=data)
     index_now()
     gone.image.storage.delete(gone.image.name)
-    with pytest.raises(CommandError, match="1 pictures or pairs"):
+    with pytest.raises(CommandError, match="could not be compared: 1"):
         run("--source", "testapp.Picture.image", "--output", output)
     assert rows(output) == []
-
-
-# Parts
-
-
-def looks(*values: float) -> dict[str, MethodSignatures]:
-    method = Mean()
-    return {"mean": MethodSignatures.of(method, [[np.full(3, value, np.float32)] for value in values])}
-
-
-def test_candidates__are_the_nearest_above_the_threshold() -> None:
-    pairs = find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=90, nearest=1)
-    assert pairs.keys() == {(0, 1), (1, 2)} or pairs.keys() == {(0, 1), (1, 0)}
-    assert all(value["mean"] >= 90 for value in pairs.values())
-    every = find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=90, nearest=3)
-    assert list(every) == [(0, 1), (0, 2), (1, 2)]
-    assert len(find_candidate_pairs(looks(0, 0.01, 0.02, 0.9), threshold=0, nearest=3)) == 6
-
-
-def test_candidates__in_some_orientation_must_be_nearer() -> None:
-    method = Mean()
-    upright, turned = np.zeros(3, np.float32), np.full(3, 0.8, np.float32)
-    values = [[upright, turned], [turned - 0.2, turned], [turned + 0.01, turned]]
-    pairs = find_candidate_pairs({"mean": MethodSignatures.of(method, values)}, threshold=50, nearest=2)
-    assert list(pairs) == [(0, 2), (1, 2)]
-    assert pairs[0, 2]["mean"] == pytest.approx(98.5, abs=0.1)
-
-
-def test_candidates__are_as_many_as_pictures_whatever_their_likeness() -> None:
-    pairs = find_candidate_pairs(looks(*[0.5] * 700), threshold=50, nearest=4)
-    assert 700 * 4 / 2 <= len(pairs) <= 700 * 4
-    assert all(a < b for a, b in pairs)
-
-
-def test_look__takes_every_storage_and_pictures_that_say_nothing() -> None:
-    pixels = [np.asarray(drawing.scene(seed)) for seed in range(3)]
-    for method in (Mean(), Bits(), Sparse()):
-        look = MethodSignatures.of(method, [*([method.compute(picture)] for picture in pixels), None])
-        (block,) = look.similarities()
-        assert block.shape == (4, 4)
-        assert block[:3, :3].diagonal() == pytest.approx(100, abs=0.1)
-        assert not block[3].any()
-        assert not block[:, 3].any()
-
-
-def test_memory__keeps_every_storage(tmp_path: Path) -> None:
-    memory = ScanCache(tmp_path / "memory.sqlite3")
-    pixels = np.asarray(drawing.scene(1))
-    methods = (Mean(), Bits(), Sparse())
-    values = {method: [method.compute(pixels)] * 2 for method in methods}
-    memory.keep_picture("abc", (4, 3), {**values, PHash(): None})
-    assert memory.size("abc", [*methods, PHash()]) == (4, 3)
-    assert memory.size("abc", [DHash()]) is None
-    assert memory.size("other", methods) is None
-    assert memory.signature("abc", PHash()) is None
-    for method in methods:
-        kept = memory.signature("abc", method)
-        assert kept is not None
-        assert len(kept) == 2
-        if isinstance(kept[0], dict):
-            assert kept[0] == values[method][0]
-        else:
-            assert kept[0] == pytest.approx(values[method][0], abs=0.001)
-    memory.close()
-    with pytest.raises(sqlite3.ProgrammingError):
-        memory.size("abc", [])
-
-
-def test_groups__hold_all_copies_of_a_picture() -> None:
-    pictures = {name: verification.ScannedImage(name, name, 1, 1, bytes) for name in "abcdefgh"}
-
-    def finding(a: str, b: str, kind: Any = "same-picture", similarity: float = 90) -> verification.VerifiedPair:
-        return verification.VerifiedPair(pictures[a], pictures[b], kind, "", {"mean": similarity})
-
-    chain = [finding("a", "b"), finding("c", "d"), finding("b", "d", similarity=95)]
-    pair, alike, likest = finding("e", "f"), finding("a", "g", "alike", 50), finding("g", "h", "alike", 60)
-    assert verification.group_pairs([alike, pair, likest, *chain]) == [
-        [chain[2], *chain[:2]],
-        [pair],
-        [likest],
-        [alike],
-    ]
-
-
-def test_views__hold_few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "MAX_CACHED_IMAGES", 2)
-    reads: list[int] = []
-    files = {seed: drawing.encoded(drawing.scene(seed)) for seed in (1, 2, 3)}
-
-    def pictures() -> Iterator[verification.ScannedImage]:
-        for seed in (1, 2, 1, 3, 2):
-
-            def read(seed: int = seed) -> bytes:
-                reads.append(seed)
-                return files[seed]
-
-            yield verification.ScannedImage(str(seed), sha256_of(files[seed]), 160, 120, read)
-
-    views = verification.ImageCache()
-    assert [views.of(picture).width for picture in pictures()] == [160] * 5
-    assert reads == [1, 2, 3, 2]
-    with pytest.raises(decode.UnreadableImage, match="changed"):
-        views.of(verification.ScannedImage("4", "0" * 64, 160, 120, lambda: files[1]))

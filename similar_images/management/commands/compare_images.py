@@ -1,3 +1,5 @@
+"""Compare two images, or find duplicates in a folder or a source and write a report."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -14,10 +16,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images import comparison, conf
-from similar_images.duplicates import collection, report, verification
-from similar_images.duplicates.candidates import find_candidate_pairs
-from similar_images.duplicates.collection import SCAN_CACHE_NAME, ImageCollection
+from similar_images.duplicates.candidates import CANDIDATE_THRESHOLD, NEAREST
+from similar_images.duplicates.detection import find_duplicates
+from similar_images.duplicates.folder import SCAN_CACHE_NAME, FolderImages, describe_files, list_image_files
+from similar_images.duplicates.images import ImageCollection
+from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, write_report
 from similar_images.duplicates.scan_cache import ScanCache
+from similar_images.duplicates.source import SourceImages
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
 from similar_images.management.base import methods_by_name, progress_bar, source_by_label
@@ -25,231 +30,229 @@ from similar_images.measures.verdict import VerdictKind
 
 from ... import plugins
 
-METHODS = ("embedding", "color", "phash")
-"""What puts candidates forward: the first what was cropped or recolored, the second what was turned, the third both."""
+FOLDER_METHODS = ("embedding", "color", "phash")
+"""Methods that propose candidates in a folder. `embedding` finds crops and recolored images, `color` turned ones, and
+`phash` those that were both turned by right angles and recolored."""
 
-THRESHOLD = 50.0
-NEAREST = 3
-KINDS = [kind for kind in get_args(VerdictKind) if kind != "unrelated"]
-COPIES = KINDS[:2]
-PROBLEMS_SHOWN = 20
+REPORTED_KINDS = [kind for kind in get_args(VerdictKind) if kind != "unrelated"]
+COPY_KINDS = REPORTED_KINDS[:2]
 
 
 class Command(BaseCommand):
+    """Compare two image files by measures, or report the duplicates of a folder or a source."""
+
     help = (
-        "Compare two pictures by every measure: compare_images A B. Or find what is there more than once among all "
-        "pictures of a folder, or of a source: signatures put pairs forward, comparing the pictures proves them, and "
-        "a report in HTML with a table and pictures tells of them. Can be stopped and started again at any time."
+        "Compare two images by every measure: compare_images A B. Or find duplicates among all images of a folder or "
+        "a source: candidates are found by their signatures and verified by comparing the images, and the result is "
+        "written as an HTML report with a table and drawings. Can be stopped and started again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="Two pictures, or one folder.")
-        parser.add_argument("--source", metavar="app.Model.field", help="In place of a folder: the indexed pictures.")
-        parser.add_argument("--json", action="store_true", help="Tell what was found as JSON.")
-        two = parser.add_argument_group("two pictures")
+        """Add the arguments of the command."""
+        parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="Two images, or one folder.")
+        parser.add_argument("--source", metavar="app.Model.field", help="Use the indexed images of a source.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        two = parser.add_argument_group("two images")
         two.add_argument(
             "--measures",
             metavar="NAME,NAME",
-            help="Compare by these; all for every one. Default: SIMILAR_IMAGES['COMPARE_MEASURES'].",
+            help="Measures, or “all”. Default: SIMILAR_IMAGES['COMPARE_MEASURES'].",
         )
         two.add_argument(
-            "--pictures", type=Path, metavar="FOLDER", help="Write the pictures that explain the measures, as PNG."
+            "--pictures", type=Path, metavar="FOLDER", help="Write the drawings that explain the measures, as PNG."
         )
+        self._add_report_arguments(parser)
+
+    def _add_report_arguments(self, parser: ArgumentParser) -> None:
         many = parser.add_argument_group("a folder or a source")
         many.add_argument(
-            "--output", type=Path, metavar="FOLDER", default=Path("comparison"), help="Where to write; ./comparison."
+            "--output",
+            type=Path,
+            metavar="FOLDER",
+            default=Path("comparison"),
+            help="Folder for the report; default: ./comparison.",
         )
         many.add_argument(
             "--kinds",
             metavar="KIND,KIND",
-            default=",".join(COPIES),
-            help=f"What is told of: some of {', '.join(KINDS)}. Default: {','.join(COPIES)}.",
+            default=",".join(COPY_KINDS),
+            help=f"Verdicts to report, of {', '.join(REPORTED_KINDS)}. Default: {','.join(COPY_KINDS)}.",
         )
         many.add_argument(
             "--threshold",
             type=float,
             metavar="PERCENT",
-            default=THRESHOLD,
-            help=f"How much alike two pictures must be by a signature to be compared; default {THRESHOLD:g}.",
+            default=CANDIDATE_THRESHOLD,
+            help=f"Minimum similarity of candidates by any method; default: {CANDIDATE_THRESHOLD:g}.",
         )
         many.add_argument(
             "--nearest",
             type=int,
             metavar="N",
             default=NEAREST,
-            help=f"How many others each method puts forward for a picture, the likest; default {NEAREST}.",
+            help=f"Most similar images that each method proposes for an image; default: {NEAREST}.",
         )
         many.add_argument(
             "--method",
             action="append",
             metavar="NAME",
-            help="Find candidates by this method's signatures; may be repeated. Default: "
-            f"{', '.join(METHODS)} in a folder, all that are enabled of these in a source.",
+            help="Method that proposes candidates; may be repeated. Default: "
+            f"{', '.join(FOLDER_METHODS)} in a folder, all enabled methods in a source.",
         )
-        many.add_argument("--jobs", type=int, metavar="N", default=2, help="Threads that work; default 2.")
-        many.add_argument("--again", action="store_true", help="Forget what a former run found out.")
+        many.add_argument("--jobs", type=int, metavar="N", default=2, help="Number of threads; default: 2.")
+        many.add_argument("--again", action="store_true", help="Discard the results of former runs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Compare two images, or find duplicates, as the arguments say."""
         paths = options["paths"]
         if len(paths) == 2 and not options["source"]:
             self._compare(paths[0], paths[1], options)
         elif len(paths) + bool(options["source"]) == 1:
-            self._audit(options)
+            self._report(options)
         else:
-            raise CommandError("Name two pictures, a folder, or a --source; see --help.")
+            raise CommandError("Name two images, a folder, or a --source; see --help.")
 
     def _compare(self, a: Path, b: Path, options: dict[str, Any]) -> None:
         names = options["measures"].split(",") if options["measures"] else conf.get().compare_measures
         try:
-            found = comparison.compare(a, b, measures=None if list(names) == ["all"] else names)
+            result = comparison.compare(a, b, measures=None if list(names) == ["all"] else names)
         except (UnreadableImage, OSError, ValueError) as error:
             raise CommandError(str(error)) from error
-        verdict = found.verdict
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(found), indent=2))
+            self.stdout.write(json.dumps(_comparison_as_json(result), indent=2))
         else:
-            self.stdout.write(f"{verdict.title}\n{verdict.text}\n")
-            self._table(found)
+            self.stdout.write(f"{result.verdict.title}\n{result.verdict.text}\n")
+            self._print_measures(result)
         if options["pictures"]:
-            self._draw(found, options["pictures"])
+            self._save_drawings(result, options["pictures"])
 
-    def _draw(self, found: comparison.Comparison, folder: Path) -> None:
+    def _save_drawings(self, result: comparison.Comparison, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, _title, data in found.pictures():
+            for name, _title, data in result.pictures():
                 (folder / f"{name}.png").write_bytes(data)
         except OSError as error:
             raise CommandError(f"--pictures can't be written: {error}") from error
 
-    def _table(self, found: comparison.Comparison) -> None:
-        width = max(map(len, found))
+    def _print_measures(self, result: comparison.Comparison) -> None:
+        width = max(map(len, result))
         self.stdout.write(f"{'measure':{width}}  {'value':>12}  {'percent':>7}  {'ms':>6}")
-        for name, row in found.items():
-            told = row.problem if row.value is None else f"{row.value:12.4f}  {row.similarity:7.1f}"
-            self.stdout.write(f"{name:{width}}  {told}  {1000 * row.seconds:6.0f}")
+        for name, row in result.items():
+            figures = row.problem if row.value is None else f"{row.value:12.4f}  {row.similarity:7.1f}"
+            self.stdout.write(f"{name:{width}}  {figures}  {1000 * row.seconds:6.0f}")
 
-    def _audit(self, options: dict[str, Any]) -> None:
+    def _report(self, options: dict[str, Any]) -> None:
         started = time.monotonic()
         kinds = options["kinds"].split(",")
-        self._refuse(kinds, options)
+        self._check(kinds, options)
         output = options["output"]
         try:
             output.mkdir(parents=True, exist_ok=True)
             if options["again"]:
                 for stale in [*output.glob(f"{SCAN_CACHE_NAME}*"), *output.glob("pictures/*.png")]:
                     stale.unlink()
-            with closing(ScanCache(output / SCAN_CACHE_NAME)) as memory, single_core():
-                told = self._find(memory, kinds, options)
+            with closing(ScanCache(output / SCAN_CACHE_NAME)) as cache, single_core():
+                result, problems = self._find(cache, kinds, options)
         except sqlite3.OperationalError as error:
-            message = f"{output / SCAN_CACHE_NAME} can't be used, maybe as another run works with it: {error}"
+            message = f"{output / SCAN_CACHE_NAME} can't be used; another run may have it open: {error}"
             raise CommandError(message) from error
         except sqlite3.DatabaseError as error:
-            raise CommandError(f"{output / SCAN_CACHE_NAME} is broken ({error}); --again begins anew.") from error
+            raise CommandError(f"{output / SCAN_CACHE_NAME} is damaged ({error}); use --again.") from error
         except OSError as error:
             raise CommandError(f"--output can't be written: {error}") from error
         except KeyboardInterrupt:
-            message = "Stopped. What was found out is kept: the same command goes on from there."
+            message = "Stopped. Results so far are saved; run the same command again to continue."
             raise CommandError(message, returncode=130) from None
-        problems = told.pop("problems")
-        told["seconds"] = round(time.monotonic() - started, 1)
-        self._tell(told, options)
-        for problem in problems[:PROBLEMS_SHOWN]:
+        self._print(result | {"seconds": round(time.monotonic() - started, 1)}, options)
+        for problem in problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(problem)
         if problems:
-            raise CommandError(f"{len(problems)} pictures or pairs could not be compared; all others were.")
+            raise CommandError(f"Images or pairs that could not be compared: {len(problems)}. All others were.")
 
-    def _refuse(self, kinds: list[str], options: dict[str, Any]) -> None:
-        """Say at once, and not after all the work, what can't be done."""
-        if unknown := set(kinds) - set(KINDS):
-            raise CommandError(f"--kinds: there is no {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}.")
+    def _check(self, kinds: list[str], options: dict[str, Any]) -> None:
+        """Refuse wrong options before any work is done."""
+        if unknown := set(kinds) - set(REPORTED_KINDS):
+            raise CommandError(f"--kinds: unknown {', '.join(sorted(unknown))}. Choices: {', '.join(REPORTED_KINDS)}.")
         if not 0 < options["threshold"] <= 100:
             raise CommandError("--threshold must be above 0 and at most 100.")
         if options["nearest"] < 1 or options["jobs"] < 1:
             raise CommandError("--nearest and --jobs must be at least 1.")
         if options["measures"] or options["pictures"]:
-            raise CommandError("--measures and --pictures are for two pictures.")
+            raise CommandError("--measures and --pictures are for two images.")
         for folder in options["paths"]:
             if not folder.is_dir():
-                raise CommandError(f"{folder} is no folder; two pictures are compared by naming both.")
+                raise CommandError(f"{folder} is not a folder. To compare two images, name both.")
         output = options["output"]
         if output.exists() and not output.is_dir():
-            raise CommandError(f"--output: {output} is no folder.")
+            raise CommandError(f"--output: {output} is not a folder.")
         if output.is_dir() and any(output.iterdir()) and not (output / SCAN_CACHE_NAME).exists():
-            raise CommandError(f"--output: {output} holds other files; name a new or empty folder.")
+            raise CommandError(f"--output: {output} contains other files; name a new or empty folder.")
 
-    def _find(self, memory: ScanCache, kinds: list[str], options: dict[str, Any]) -> dict[str, Any]:
-        found, problems = self._stored(options) if options["source"] else self._described(memory, options)
-        pairs = find_candidate_pairs(found.looks, threshold=options["threshold"], nearest=options["nearest"])
-        findings = list(verification.exact_duplicate_pairs(found.twins))
-        for proven in progress_bar(
-            options, verification.verify_pairs(found, pairs, memory, options["jobs"]), total=len(pairs), unit="pair"
-        ):
-            if isinstance(proven, str):
-                problems.append(proven)
-            else:
-                findings.append(proven)
-        findings = [finding for finding in findings if finding.kind in kinds]
-        count = len(found.pictures) + len(found.twins)
-        name = options["source"] or options["paths"][0].resolve().name
-        summary = report.Summary(name, count, len(pairs), problems)
-        pages = report.write_report(options["output"], summary, findings, options["jobs"])
+    def _find(self, cache: ScanCache, kinds: list[Any], options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Find duplicates and write the report; return the result as JSON takes it, and problems."""
+        images, problems = self._source_images(options) if options["source"] else self._folder_images(cache, options)
+        with progress_bar(options, total=images.distinct_count, unit="image") as bar:
+            found = find_duplicates(
+                images,
+                kinds=kinds,
+                jobs=options["jobs"],
+                threshold=options["threshold"],
+                nearest=options["nearest"],
+                cache=cache,
+                advance=bar.update,
+            )
+        problems += found.problems
+        pages = write_report(options["output"], found, problems, options["jobs"])
         for _name in progress_bar(options, pages, unit="page"):
             pass
-        return {
-            "pictures": count,
-            "candidates": len(pairs),
-            "found": Counter(finding.kind for finding in findings),
-            "groups": sum(group[0].is_copy for group in verification.group_pairs(findings)),
+        result = {
+            "pictures": images.count,
+            "candidates": found.candidates,
+            "found": Counter(pair.kind for pair in found.pairs),
+            "groups": len(found.copies),
             "report": str(options["output"] / "index.html"),
-            "problems": problems,
         }
+        return result, problems
 
-    def _described(self, memory: ScanCache, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
-        files = collection.list_image_files(options["paths"][0])
+    def _folder_images(self, cache: ScanCache, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
+        folder = options["paths"][0]
+        files = list_image_files(folder)
         if not files:
-            raise CommandError(f"{options['paths'][0]} holds no pictures.")
+            raise CommandError(f"{folder} contains no images.")
         enabled = plugins.enabled_methods()
         try:
-            names = options["method"] or METHODS
+            names = options["method"] or FOLDER_METHODS
             methods = [enabled[name] if name in enabled else plugins.load_method(name, {}) for name in names]
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        pictures, problems = [], []
-        described = collection.describe_files(files, methods, memory, options["jobs"])
-        for picture, problem in progress_bar(options, described, total=len(files), unit="picture"):
-            if picture is None:
-                problems.append(problem)
+        images, problems = [], []
+        described = describe_files(files, methods, cache, options["jobs"])
+        for image in progress_bar(options, described, total=len(files), unit="image"):
+            if isinstance(image, str):
+                problems.append(image)
             else:
-                pictures.append(picture)
-        found = ImageCollection.of(pictures, methods, lambda picture, method: memory.signature(picture.sha256, method))
-        return found, problems
+                images.append(image)
+        return FolderImages(folder.resolve().name, images, methods, cache), problems
 
-    def _stored(self, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
-        source = source_by_label(options["source"])
-        enabled = plugins.enabled_methods()
-        methods = methods_by_name(options["method"] or [name for name in METHODS if name in enabled])
-        found, lacking = collection.source_collection(source, list(methods.values()))
-        if lacking:
-            self.stderr.write(
-                f"{lacking} objects of {source.label} are left out: they have no signature by {' and '.join(methods)}. "
-                "Run “manage.py index_images”."
-            )
-        return found, []
+    def _source_images(self, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
+        images = SourceImages(source_by_label(options["source"]), methods_by_name(options["method"]))
+        if images.missing_message:
+            self.stderr.write(images.missing_message)
+        return images, []
 
-    def _tell(self, told: dict[str, Any], options: dict[str, Any]) -> None:
+    def _print(self, result: dict[str, Any], options: dict[str, Any]) -> None:
         if options["json"]:
-            self.stdout.write(json.dumps(told, indent=2))
+            self.stdout.write(json.dumps(result, indent=2))
             return
-        kinds = ", ".join(f"{count} {kind}" for kind, count in told["found"].items()) or "none"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in result["found"].items()) or "none"
         self.stdout.write(
-            f"{told['pictures']} pictures, {told['candidates']} pairs compared in {told['seconds']:.0f} s. "
-            f"Found: {kinds}; {told['groups']} pictures are there more than once.\n"
-            f"The report is {told['report']}."
+            f"{result['pictures']} images, {result['candidates']} pairs compared in {result['seconds']:.0f} s. "
+            f"Found: {kinds}; groups of copies: {result['groups']}.\nReport: {result['report']}"
         )
 
 
-def _as_json(found: comparison.Comparison) -> dict[str, Any]:
-    verdict = found.verdict
+def _comparison_as_json(result: comparison.Comparison) -> dict[str, Any]:
+    verdict = result.verdict
     return {
         "verdict": {**dataclasses.asdict(verdict), "title": verdict.title, "text": verdict.text},
         "measures": {
@@ -260,6 +263,6 @@ def _as_json(found: comparison.Comparison) -> dict[str, Any]:
                 "details": row.reading.details if row.reading else {},
                 "problem": row.problem,
             }
-            for name, row in found.items()
+            for name, row in result.items()
         },
     }

@@ -1,90 +1,99 @@
+"""Find copies and series among the indexed images of sources."""
+
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images import registry
-from similar_images.duplicates import source_scan
-from similar_images.duplicates.collection import StoredImage
+from similar_images.duplicates.detection import Duplicates, find_duplicates
+from similar_images.duplicates.images import ScannedImage
+from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, render_groups
+from similar_images.duplicates.source import SourceImages, StoredImage
 from similar_images.imaging.opencv import single_core
 from similar_images.management.base import progress_bar, source_by_label
-from similar_images.models import IndexedImage
-
-PROBLEMS_SHOWN = 20
 
 
 class Command(BaseCommand):
+    """List the groups of copies, and the series, in one or more sources."""
+
     help = (
-        "Tell which indexed pictures of a source are copies of each other, in groups, and apart from them which are a "
-        "series: the same thing taken one shot after the other. Found by signature, proven by comparing the pictures. "
-        "Reads and reports only."
+        "Find copies among the indexed images of a source, and series: images of the same object, taken one shot "
+        "after the other. Candidates are found by their signatures and verified by comparing the images. Changes "
+        "nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("sources", nargs="*", metavar="app.Model.field", help="Default: all sources.")
-        parser.add_argument("--json", action="store_true", help="Tell what was found as JSON.")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="Also write a page with thumbnails, in HTML.")
-        parser.add_argument("--jobs", type=int, metavar="N", default=2, help="Threads that work; default 2.")
+        """Add the arguments of the command."""
+        parser.add_argument("sources", nargs="*", metavar="app.Model.field", help="Sources; default: all.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="Also write an HTML page with thumbnails.")
+        parser.add_argument("--jobs", type=int, metavar="N", default=2, help="Number of threads; default: 2.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Find and print the duplicates of each source."""
         if options["jobs"] < 1:
             raise CommandError("--jobs must be at least 1.")
         if options["output"] and not options["output"].parent.is_dir():
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
         with single_core():
             sources = [source_by_label(label) for label in options["sources"]] or registry.get_sources()
-            found = [self._find(source, options) for source in sources]
+            results = [self._find(source, options) for source in sources]
         if options["output"]:
             try:
-                options["output"].write_text(source_scan.as_html(found), encoding="utf-8", errors="backslashreplace")
+                options["output"].write_text(render_groups(results), encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise CommandError(f"--output can't be written: {error}") from error
         if options["json"]:
-            self.stdout.write(json.dumps([_as_json(one) for one in found], indent=2))
+            self.stdout.write(json.dumps([_duplicates_as_json(found) for found in results], indent=2))
         else:
-            for one in found:
-                self._tell(one)
+            for found in results:
+                self._print(found)
 
-    def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> source_scan.Duplicates:
-        progress = partial(progress_bar, options, unit=f"×{source_scan.SCAN_BATCH} pictures", desc=source.label)
-        found = source_scan.find_duplicates(source, options["jobs"], progress)
-        records = IndexedImage.objects.for_source(source)
-        if left := records.exclude(status=IndexedImage.Status.INDEXED).count():
-            self.stderr.write(f"{left} pictures of {source.label} are left out: they are not indexed.")
-        for problem in found.problems[:PROBLEMS_SHOWN]:
+    def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> Duplicates:
+        images = SourceImages(source)
+        with progress_bar(options, total=images.distinct_count, unit="image", desc=source.label) as bar:
+            found = find_duplicates(
+                images, kinds=("same-file", "same-picture", "same-object"), jobs=options["jobs"], advance=bar.update
+            )
+        if images.missing_message:
+            self.stderr.write(images.missing_message)
+        for problem in found.problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(problem)
         if found.problems:
-            self.stderr.write(f"{len(found.problems)} pairs of {source.label} could not be compared; all others were.")
+            self.stderr.write(f"{source.label}: pairs that could not be compared: {len(found.problems)}.")
         return found
 
-    def _tell(self, found: source_scan.Duplicates) -> None:
+    def _print(self, found: Duplicates) -> None:
+        copies, series = found.copies, found.series
         self.stdout.write(
-            f"{found.source.label}: {found.pictures} pictures; groups of copies: {len(found.copies)}, "
-            f"series: {len(found.series)}."
+            f"{found.collection.name}: {found.collection.count} images; groups of copies: {len(copies)}, "
+            f"series: {len(series)}."
         )
-        for title, groups in (("Copies", found.copies), ("A series", found.series)):
+        for title, groups in (("Copies", copies), ("Series", series)):
             for group in groups:
                 self.stdout.write(f"{title}:")
-                for picture in group:
-                    self.stdout.write(f"  {picture.name}  {picture.width} × {picture.height}")
+                for image in group:
+                    self.stdout.write(f"  {image.name}  {image.width} × {image.height}")
 
 
-def _as_json(found: source_scan.Duplicates) -> dict[str, Any]:
-    def told(groups: list[list[StoredImage]]) -> list[list[dict[str, Any]]]:
-        return [
-            [{"object": p.object_id, "file": p.file_name, "width": p.width, "height": p.height} for p in group]
-            for group in groups
-        ]
-
+def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
     return {
-        "source": found.source.label,
-        "pictures": found.pictures,
-        "copies": told(found.copies),
-        "series": told(found.series),
+        "source": found.collection.name,
+        "pictures": found.collection.count,
+        "copies": [_images_as_json(group) for group in found.copies],
+        "series": [_images_as_json(group) for group in found.series],
         "problems": found.problems,
     }
+
+
+def _images_as_json(images: list[ScannedImage]) -> list[dict[str, Any]]:
+    return [
+        {"object": image.object_id, "file": image.file_name, "width": image.width, "height": image.height}
+        for image in images
+        if isinstance(image, StoredImage)
+    ]

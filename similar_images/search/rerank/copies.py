@@ -99,7 +99,7 @@ def _compare(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) ->
     return copy_verdict(a, b, scored.similarity)
 
 
-def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float) -> tuple[Verdict, float]:
+def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
     """Judge whether two of many images are copies.
 
     This is stricter than `judge_pair()` for a single pair: in a catalog, product variants are often shot in the same
@@ -108,7 +108,7 @@ def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float) -> t
     Args:
         a: an image.
         b: another.
-        similarity: that of their signatures, in percent.
+        similarity: that of their signatures, in percent; computed from the images where it is None and needed.
 
     Returns:
         The verdict, and the share of the overlap that agrees, 0 to 1.

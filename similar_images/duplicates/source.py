@@ -1,0 +1,124 @@
+"""The indexed images of a source, as a collection in which duplicates are found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from django.db.models import Count, Min
+
+from .. import conf, marks
+from ..imaging.files import read_stored
+from ..indexing import versions
+from ..models import IndexedImage, IndexedImageQuerySet, Signature
+from ..registry import ImageSource
+from ..search.candidates import score_rows, search_candidates
+from ..search.query_vectors import stored_vector
+from ..signatures.base import MethodSpec
+from .images import ExactDuplicate, ImageCollection, Neighbors, ScannedImage, split_exact_duplicates
+
+READ_CHUNK = 100
+"""Records that are read at a time."""
+
+NEIGHBOR_OVERFETCH = 20
+"""Neighbors fetched beyond those wanted, as several of them may be the same file."""
+
+
+@dataclass(frozen=True)
+class StoredImage(ScannedImage):
+    """An image of a source, and the id of its object."""
+
+    object_id: str
+    file_name: str
+
+
+class SourceImages(ImageCollection):
+    """The indexed images of a source, also those that visitors may not see; their keys are the records' ids.
+
+    Args:
+        source: the source.
+        methods: methods that propose candidates, all enabled ones if empty.
+    """
+
+    def __init__(self, source: ImageSource, methods: Collection[str] = ()) -> None:
+        self.source = source
+        self.name = source.label
+        self.count = self._records.count()
+        first = self._records.values("sha256").annotate(first=Min("pk")).order_by("first")
+        self._keys = list(first.values_list("first", flat=True))
+        self.distinct_count = len(self._keys)
+        active = versions.active_versions(source)
+        self._methods = {name: spec for name, spec in active.items() if not methods or name in methods}
+        self._unlike = {frozenset(ids) for *ids, is_alike in marks.marked_pairs(source) if not is_alike}
+
+    @property
+    def missing_message(self) -> str:
+        """A message on objects whose files are not indexed yet; empty if there are none."""
+        with_file = self.source.with_file()
+        missing = with_file.count() - self._records.for_objects(self.source, with_file).count()
+        if missing <= 0:
+            return ""
+        return f"{self.name}: left out as they are not indexed yet: {missing}. Run “manage.py index_images”."
+
+    def exact_duplicates(self) -> Iterable[ExactDuplicate]:
+        """Return the records with the same SHA-256 as another, each with the first one."""
+        repeated = self._records.values("sha256").annotate(count=Count("pk")).filter(count__gt=1).values("sha256")
+        records = self._records.filter(sha256__in=repeated).order_by("pk").iterator()
+        return split_exact_duplicates(map(self._image, records))[1]
+
+    def neighbors(self, nearest: int) -> Iterator[tuple[int, Neighbors]]:
+        """Search for the neighbors of each image by its stored signatures."""
+        for start in range(0, len(self._keys), READ_CHUNK):
+            keys = self._keys[start : start + READ_CHUNK]
+            records = self._records.in_bulk(keys)
+            methods = self._describing_methods(keys)
+            for key in keys:
+                yield key, self._neighbors_of(records[key], methods[key], nearest) if key in records else {}
+
+    def load(self, keys: Iterable[int]) -> dict[int, ScannedImage]:
+        """Read the records with these ids."""
+        return {key: self._image(record) for key, record in self._records.in_bulk(list(keys)).items()}
+
+    def is_marked_unlike(self, a: ScannedImage, b: ScannedImage) -> bool:
+        """Return whether the two objects are marked as not similar."""
+        return frozenset(image.object_id for image in (a, b) if isinstance(image, StoredImage)) in self._unlike
+
+    @property
+    def _records(self) -> IndexedImageQuerySet:
+        return IndexedImage.objects.for_source(self.source).indexed()
+
+    def _image(self, record: IndexedImage) -> StoredImage:
+        read = partial(read_stored, self.source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        name, size = f"{record.object_id}: {record.file_name}", (record.width or 0, record.height or 0)
+        return StoredImage(name, record.sha256, *size, read, record.object_id, record.file_name)
+
+    def _describing_methods(self, keys: Collection[int]) -> dict[int, list[MethodSpec]]:
+        """Return the methods with a usable signature of each of these records."""
+        methods: dict[int, list[MethodSpec]] = defaultdict(list)
+        signatures = Signature.objects.filter(record__in=keys, low_detail=False, method__in=self._methods)
+        for key, name, version in signatures.values_list("record_id", "method", "version"):
+            if self._methods[name].version == version:
+                methods[key].append(self._methods[name])
+        return methods
+
+    def _neighbors_of(self, record: IndexedImage, methods: Iterable[MethodSpec], nearest: int) -> Neighbors:
+        """Search for neighbors of other content, each represented by the first record with its file."""
+        vectors = [stored_vector(spec, record.pk) for spec in methods]
+        if not vectors:
+            return {}
+        weights = dict.fromkeys((vector.spec.name for vector in vectors), 1.0)
+        limit = nearest + NEIGHBOR_OVERFETCH
+        others = self._records.exclude(sha256=record.sha256)
+        rows = search_candidates(self.source, vectors, others, dict.fromkeys(weights, limit), limit)
+        first = self._first_records([row.record_id for row in rows])
+        matches = score_rows(vectors, rows, weights, refine=False)
+        return {first[key]: match.scores for match in matches if (key := match.candidate.record_id) in first}
+
+    def _first_records(self, keys: Collection[int]) -> dict[int, int]:
+        """Map records to the first one with the same file."""
+        digests = dict(self._records.filter(pk__in=keys).values_list("pk", "sha256"))
+        same_files = self._records.filter(sha256__in=set(digests.values())).order_by()
+        first = dict(same_files.values_list("sha256").annotate(Min("pk")))
+        return {key: first[sha256] for key, sha256 in digests.items()}
