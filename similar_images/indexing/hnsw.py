@@ -1,8 +1,8 @@
-"""Approximate indexes: a partial HNSW index for every source and method that has enough signatures.
+"""HNSW indexes: a partial one for every source and method that has enough signatures.
 
-Sources with fewer are searched exactly, which is fast enough and never misses. Postgres keeps an index up to date
-once it is there; `sync` only adds and drops. The planner decides by itself when to use one: a filter that leaves few
-rows is still answered exactly.
+Smaller sources are searched exactly, which is fast enough and never misses a match. PostgreSQL keeps existing indexes
+up to date; `sync_indexes` only builds and drops them. The planner decides when to use one: a search through a filter
+that leaves few rows is still exact.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import DatabaseError, connections, router, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
+from django.db.models.expressions import OrderBy, RawSQL
+from django.db.models.functions import Collate
+from django.db.models.indexes import IndexExpression
+from pgvector.django import HnswIndex
 
 from .. import conf, registry
 from ..models import MethodVersion, Signature, Source
@@ -25,37 +30,41 @@ from . import versions
 
 logger = logging.getLogger("similar_images")
 
+# What django.contrib.postgres does when it is installed: without it, OpClass gives a statement that is no valid SQL.
+IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
+
 PREFIX = "similar_images_hnsw_"
 MAX_INDEXED_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
-"""Dimensions that HNSW holds; sparse ones may have 1,000 numbers that are not 0."""
+"""Most dimensions that HNSW supports; sparse vectors also have at most 1,000 non-zero elements."""
 
 LOCK = 5_117_344_026
-"""Key of the advisory lock that keeps two processes from building at a time; any number nobody else uses."""
+"""Key of the advisory lock by which one process at a time builds indexes; an arbitrary number."""
 
 
 def index_name(version: MethodVersion) -> str:
+    """Return the name of a version's index, which is the same in every process."""
     digest = hashlib.sha256(f"{version.name} {version.version}".encode()).hexdigest()[:12]
     return f"{PREFIX}{version.source_id}_{digest}"
 
 
 def required_indexes() -> list[MethodVersion]:
-    """The versions that there should be an index for: they serve or soon will, and have many signatures."""
+    """Return the versions that need an index: active or configured ones with at least HNSW_MIN_ROWS signatures."""
     current = Q(pk__in=[])
     for source in registry.get_sources():
         for method in versions.configured_methods(source).values():
             of_method = Q(source=Source.objects.get_id(source), name=method.name)
             current |= of_method & (Q(version=method.version) | Q(is_active=True))
-    at_least = conf.get().hnsw_min_rows
+    min_rows = conf.get().hnsw_min_rows
     return [
         row
         for row in MethodVersion.objects.filter(current)
         if row.dimensions <= MAX_INDEXED_DIMENSIONS[row.storage]
-        and versions.signatures_of(row).order_by()[at_least - 1 : at_least].exists()
+        and versions.signatures_of(row).order_by()[min_rows - 1 : min_rows].exists()
     ]
 
 
 def existing_indexes() -> dict[str, bool]:
-    """The indexes that there are, by name, and whether each is complete."""
+    """Return the indexes in the database: by name, True if complete, False if interrupted while being built."""
     with _connection().cursor() as cursor:
         cursor.execute(
             "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
@@ -66,9 +75,9 @@ def existing_indexes() -> dict[str, bool]:
 
 
 def sync_indexes() -> list[str]:
-    """Build the indexes that are missing, drop those that nothing uses, and return the names of both.
+    """Build the missing indexes and drop the unused ones, without blocking writes; return the names of both.
 
-    Nobody who writes waits for it. Does nothing inside a transaction, or while another process is at it.
+    Does nothing inside a transaction, or while another process is building.
     """
     connection = _connection()
     if connection.in_atomic_block:
@@ -79,34 +88,44 @@ def sync_indexes() -> list[str]:
             return []
         try:
             cursor.execute("SET statement_timeout = 0")
-            target, there = {index_name(version): version for version in required_indexes()}, existing_indexes()
-            changed = [name for name, valid in there.items() if name not in target or not valid]
-            usable = [version.pk for name, version in target.items() if there.get(name)]
-            MethodVersion.objects.exclude(pk__in=usable).filter(has_index=True).update(has_index=False)
-            for name in changed:  # one that is not valid was interrupted while it was built
-                cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
-            for name, version in target.items():
-                if not there.get(name):
-                    try:
-                        cursor.execute(index_sql(version))
-                    except DatabaseError:  # others can be built, and the search goes on without
-                        logger.exception("The index %s of %s could not be built.", name, version)
-                        continue
-                    changed.append(name)
-                MethodVersion.objects.filter(pk=version.pk, has_index=False).update(has_index=True)
-            return changed
+            return _replace_indexes(cursor, {index_name(version): version for version in required_indexes()})
         finally:
             cursor.execute("RESET statement_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
+def _replace_indexes(cursor: CursorWrapper, required: dict[str, MethodVersion]) -> list[str]:
+    """Drop all indexes but complete, required ones; then build those that are missing."""
+    existing = existing_indexes()
+    changed = [name for name, is_complete in existing.items() if name not in required or not is_complete]
+    usable = [version.pk for name, version in required.items() if existing.get(name)]
+    MethodVersion.objects.exclude(pk__in=usable).filter(has_index=True).update(has_index=False)
+    for name in changed:
+        cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
+    for name, version in required.items():
+        if not existing.get(name):
+            try:
+                cursor.execute(index_sql(version))
+            except DatabaseError:  # the others can still be built, and searches work without an index
+                logger.exception("The index %s of %s could not be built.", name, version)
+                continue
+            changed.append(name)
+        MethodVersion.objects.filter(pk=version.pk, has_index=False).update(has_index=True)
+    return changed
+
+
 def index_sql(version: MethodVersion) -> str:
-    """The statement that builds an index."""
-    column = storage.cast_sql(version, storage.column_name(version))
-    return (
-        f'CREATE INDEX CONCURRENTLY "{index_name(version)}" ON {Signature._meta.db_table} USING hnsw '
-        f"(({column}) {version.storage}_{version.metric}_ops) WHERE {version_condition(version.source_id, version)}"
+    """Return the statement that builds a version's index concurrently.
+
+    Its expression and condition are literally those of the searches, or the planner would not use it.
+    """
+    expression = RawSQL(storage.cast_sql(version, storage.column_name(version)), [])  # noqa: S611 - no user input
+    index = HnswIndex(
+        OpClass(expression, name=f"{version.storage}_{version.metric}_ops"),
+        name=index_name(version),
+        condition=Q(source=version.source_id, method=version.name, version=version.version),
     )
+    return str(index.create_sql(Signature, _connection().schema_editor(), concurrently=True))
 
 
 def version_condition(source_id: int, form: VectorSpec) -> str:

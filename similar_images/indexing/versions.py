@@ -1,8 +1,8 @@
-"""Which version of each method a source is searched by.
+"""Versions of the methods: the active one, by which a source is searched, and the configured one that replaces it.
 
-The method, its model and its options make a version, which every signature carries. When the setting changes, workers
-fill in the new version while searches go on with the old one, until the new one covers all that the old one does. A
-projection that was learned for a version makes another one of it.
+A version stands for a method, its model and its options, and every signature carries one. When the setting changes,
+workers compute signatures of the new version while searches use the old one, until the new one covers all that the old
+one does. A projection that was learned for a version is a version of its own.
 """
 
 from __future__ import annotations
@@ -24,47 +24,50 @@ from ..signatures.base import Method, MethodSpec
 from ..signatures.projection import ProjectedMethod
 
 MAX_LOST_RECORDS = 10
-"""Records, or as many in 1,000, that a switch may leave behind because they failed."""
-
-Status = IndexedImage.Status
+MAX_LOST_PERCENT = 1
+"""Failed records that a switch may lose, as a number and in percent of the old version's signatures: the greater one
+counts. More failures indicate a broken configuration rather than broken images."""
 
 
 def active_versions(source: ImageSource) -> dict[str, MethodSpec]:
-    """What a source is searched by, by the name of the method; where nothing serves yet, what the setting says."""
+    """Return the versions that a source is searched by, by name of the method.
+
+    These are the active versions of the enabled methods; a method without one is used as configured.
+    """
     methods: dict[str, MethodSpec] = dict(plugins.enabled_methods())
     rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), is_active=True, name__in=methods)
     return methods | {row.name: row for row in rows}
 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
-    """What a source is to be searched by: the methods of the setting, each through the projection that is on for it."""
+    """Return the methods that a source should be searched by: those of the setting, with their enabled projections."""
     methods = dict(plugins.enabled_methods())
-    learned = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
-    for row in learned.order_by("-projection_id"):
+    projected = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
+    for row in projected.order_by("-projection_id"):
         method = instantiate(row)
         if isinstance(method, ProjectedMethod) and method.base is methods.get(row.name):
             methods[row.name] = method
     return methods
 
 
-def instantiate(form: MethodSpec) -> Method | None:
-    """The method that makes signatures of this version; None where it can't be had any more."""
-    current = plugins.enabled_methods().get(form.name)
-    if current and current.version == form.version:
+def instantiate(spec: MethodSpec) -> Method | None:
+    """Return the method that computes signatures of this version; None if it can no longer be instantiated."""
+    current = plugins.enabled_methods().get(spec.name)
+    if current and current.version == spec.version:
         return current
-    if not isinstance(form, MethodVersion):
+    if not isinstance(spec, MethodVersion):
         return None
-    if form.projection_id is None:
-        return _rebuild_method(json.dumps(form.method_config), form.version)
-    projection = _projection(form.projection_id)
+    if spec.projection_id is None:
+        return _rebuild_method(json.dumps(spec.method_config), spec.version)
+    projection = _get_projection(spec.projection_id)
     if projection is None:
         return None
     if current is None or current.version != projection.base:
-        current = _rebuild_method(json.dumps(form.method_config), projection.base)
+        current = _rebuild_method(json.dumps(spec.method_config), projection.base)
     return current and ProjectedMethod(
         current,
-        version=form.version,
-        dimensions=form.dimensions,
+        version=spec.version,
+        dimensions=spec.dimensions,
         curve=projection.curve,
         mean=bytes(projection.mean),
         matrix=bytes(projection.matrix),
@@ -72,7 +75,7 @@ def instantiate(form: MethodSpec) -> Method | None:
 
 
 @lru_cache(maxsize=8)
-def _projection(pk: int) -> Projection | None:
+def _get_projection(pk: int) -> Projection | None:
     return Projection.objects.filter(pk=pk).first()
 
 
@@ -87,53 +90,59 @@ def _rebuild_method(method_config: str, version: str) -> Method | None:
 
 
 def methods_to_compute(source: ImageSource) -> list[Method]:
-    """The methods by which a picture of this source is to be described: those of the setting, also as they are
-    projected, and those that serve.
+    """Return the methods by which to describe an image of this source.
 
-    So a picture that comes while a new version is filled in is found at once, and after the switch.
+    These are the methods of the setting, their enabled projections, and the active versions: so an image that is added
+    while a new version is being computed is found both before and after the switch.
     """
     methods = {(method.name, method.version): method for method in plugins.enabled_methods().values()}
     rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
-        register_versions()  # signatures of a version that nobody knows of would be no reason to wait for the next one
+        # Otherwise signatures written before the next sweep would belong to an unknown version.
+        register_versions()
     methods |= {(method.name, method.version): method for method in configured_methods(source).values()}
-    for form in active_versions(source).values():
-        if (form.name, form.version) not in methods and (method := instantiate(form)):
-            methods[form.name, form.version] = method
+    for spec in active_versions(source).values():
+        if (spec.name, spec.version) not in methods and (method := instantiate(spec)):
+            methods[spec.name, spec.version] = method
     return list(methods.values())
 
 
 def register_versions() -> None:
-    """Write down the versions of the setting. The first one of a method in a source serves at once."""
+    """Create or update the rows of the configured versions; the first version of a method in a source is active."""
     for source in registry.get_sources():
         rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
         for name, method in plugins.enabled_methods().items():
-            known = {row.version: row for row in rows if row.name == name}
-            curve, method_config = [list(point) for point in method.curve], _plain(method.method_config)
-            if row := known.get(method.version):
-                same = MethodVersion.objects.filter(pk=row.pk)
-                if row.curve != curve and not row.is_calibrated:
-                    same.filter(is_calibrated=False).update(curve=curve)
-                if row.method_config != method_config:
-                    same.update(method_config=method_config)
-                continue
-            MethodVersion.objects.get_or_create(
-                source_id=Source.objects.get_id(source),
-                name=name,
-                version=method.version,
-                defaults={
-                    "storage": method.storage,
-                    "metric": method.metric,
-                    "dimensions": method.dimensions,
-                    "curve": curve,
-                    "method_config": method_config,
-                    "is_active": not any(row.is_active for row in known.values()),
-                },
-            )
+            _register_version(source, method, [row for row in rows if row.name == name])
 
 
-def _plain(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
-    """The method_config if it can be kept as JSON; options that are objects can't."""
+def _register_version(source: ImageSource, method: Method, rows: list[MethodVersion]) -> None:
+    """Create or update the row of a method's version, given all rows of the method in the source."""
+    curve, method_config = [list(point) for point in method.curve], _as_json(method.method_config)
+    for row in rows:
+        if row.version == method.version:
+            same = MethodVersion.objects.filter(pk=row.pk)
+            if row.curve != curve:
+                same.filter(is_calibrated=False).update(curve=curve)
+            if row.method_config != method_config:
+                same.update(method_config=method_config)
+            return
+    MethodVersion.objects.get_or_create(
+        source_id=Source.objects.get_id(source),
+        name=method.name,
+        version=method.version,
+        defaults={
+            "storage": method.storage,
+            "metric": method.metric,
+            "dimensions": method.dimensions,
+            "curve": curve,
+            "method_config": method_config,
+            "is_active": not any(row.is_active for row in rows),
+        },
+    )
+
+
+def _as_json(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
+    """Return the key and options as JSON would hold them; None if an option can't be stored as JSON."""
     try:
         copy: list[Any] = json.loads(json.dumps(method_config))
     except (TypeError, ValueError):
@@ -142,7 +151,7 @@ def _plain(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
 
 
 def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
-    """The versions that are wanted and do not serve yet."""
+    """Yield the configured versions that are not active yet, with their sources."""
     for source in registry.get_sources():
         for method in configured_methods(source).values():
             row = MethodVersion.objects.filter(
@@ -153,12 +162,12 @@ def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
 
 
 def switch_versions() -> list[MethodVersion]:
-    """Let every new version serve that covers all that the old one does; return these."""
+    """Activate every configured version that covers all that the active one does; return the activated ones."""
     switched = []
     for _source, new in pending_switches():
         of_method = MethodVersion.objects.filter(source_id=new.source_id, name=new.name)
         with transaction.atomic():
-            # All rows, not the serving one: when that one ceased to serve while we waited, it would seem there is none.
+            # Lock all rows, as the active one may change while this waits for its lock, and then none would be found.
             rows = list(of_method.select_for_update().order_by("pk"))
             old = next((row for row in rows if row.is_active), None)
             if old is None or is_complete(new, old):
@@ -169,54 +178,49 @@ def switch_versions() -> list[MethodVersion]:
 
 
 def is_complete(new: MethodVersion, old: MethodVersion) -> bool:
-    """Whether everything that the old version finds is found by the new one.
-
-    A few records may have failed, and are lost with the switch; many tell of something else than their pictures.
-    """
-    left = missing_signatures(new, old)
-    if left.exclude(record__status=Status.FAILED).exists():
+    """Check that the new version has signatures of all records that the old one has, but for a few failed ones."""
+    missing = missing_signatures(new, old)
+    if missing.exclude(record__status=IndexedImage.Status.FAILED).exists():
         return False
-    failed = left.count()
-    return (
-        failed <= max(MAX_LOST_RECORDS, signatures_of(old).count() * MAX_LOST_RECORDS // 1000)
-        and failed <= signatures_of(new).count()
-    )
+    lost = missing.count()
+    max_lost = max(MAX_LOST_RECORDS, signatures_of(old).count() * MAX_LOST_PERCENT // 100)
+    return lost <= max_lost and lost <= signatures_of(new).count()
 
 
 def missing_signatures(new: MethodVersion, old: MethodVersion) -> QuerySet[Signature]:
-    """The signatures of the old version whose records have none of the new one."""
+    """Return the signatures of the old version whose records have none of the new one."""
     described = Signature.objects.filter(record=OuterRef("record"), method=new.name, version=new.version)
     return signatures_of(old).filter(~Exists(described))
 
 
 def signatures_of(version: MethodVersion) -> QuerySet[Signature]:
-    """The signatures of a version."""
+    """Return the stored signatures of a version."""
     return Signature.objects.filter(source_id=version.source_id, method=version.name, version=version.version)
 
 
 def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[int]:
-    """Make the signatures of a projection from those stored of its base, chunk by chunk; yield how many.
+    """Compute missing signatures of a projection from stored ones of its base; yield the number in every chunk.
 
-    No picture is read. Records that another transaction has locked are left for another time.
+    No image is read. Records that another transaction has locked are skipped until the next time.
     """
     import numpy as np
 
-    made = Signature.objects.filter(source_id=Source.objects.get_id(source), method=method.name)
-    base = made.filter(version=method.base.version)
-    lacking = (
+    signatures = Signature.objects.filter(source_id=Source.objects.get_id(source), method=method.name)
+    base = signatures.filter(version=method.base.version)
+    missing = (
         IndexedImage.objects.for_source(source)
         .filter(Exists(base.filter(record=OuterRef("pk"))))
-        .exclude(Exists(made.filter(record=OuterRef("pk"), version=method.version)))
+        .exclude(Exists(signatures.filter(record=OuterRef("pk"), version=method.version)))
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",))
     )
     while True:
         with transaction.atomic():
-            pks = list(lacking.values_list("pk", flat=True)[:WRITE_CHUNK])
+            pks = list(missing.values_list("pk", flat=True)[:WRITE_CHUNK])
             if not pks:
                 return
             rows = list(base.filter(record__in=pks))
-            seen = method.project(np.array([storage.unpack(row.dense) for row in rows]))
+            values = method.project(np.array([storage.unpack(row.dense) for row in rows]))
             Signature.objects.bulk_create(
                 [
                     Signature(
@@ -226,25 +230,25 @@ def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[in
                         version=method.version,
                         dense=storage.pack(method, value),
                     )
-                    for row, value in zip(rows, seen, strict=True)
+                    for row, value in zip(rows, values, strict=True)
                 ],
                 ignore_conflicts=True,
             )
-        lacking = lacking.filter(pk__gt=pks[-1])
+        missing = missing.filter(pk__gt=pks[-1])
         yield len(rows)
 
 
 def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
-    """Delete the signatures that neither serve nor are wanted; yield how many, chunk by chunk.
+    """Delete the signatures that are neither active nor configured; yield the number in every chunk.
 
-    What a projection is applied to is kept: the next one is learned from it.
+    The base version of a projection is kept, as the next projection is learned from it.
     """
     for source in sources:
         source_id = Source.objects.get_id(source)
         methods = (*plugins.enabled_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.objects.filter(source_id=source_id):
-            # The row goes first: what nobody knows of can't be switched to while its signatures go.
+            # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
                 unused = Q(is_active=False) | ~Q(name__in=plugins.enabled_methods())
                 MethodVersion.objects.filter(unused, pk=row.pk).delete()
@@ -252,14 +256,14 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
         rows = Signature.objects.filter(source_id=source_id)
         for name, version in rows.values_list("method", "version").distinct().order_by():
             if (name, version) not in known:
-                yield from _delete(rows.filter(method=name, version=version))
+                yield from _delete_in_chunks(rows.filter(method=name, version=version))
     Projection.objects.filter(version=None).delete()
 
 
-def _delete(rows: QuerySet[Signature]) -> Iterator[int]:
+def _delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:
     while True:
         with transaction.atomic():
-            # Rows of a record that is being saved are left for another time: nobody waits for us.
+            # Signatures of a record that is being saved are skipped until the next time, so that no save has to wait.
             pks = list(
                 rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[: 10 * WRITE_CHUNK]
             )

@@ -310,8 +310,8 @@ def test_curve__of_the_database_counts(deploy: Deploy, make_picture: Any, index_
     assert similar_images.similar_to(item)[0] == before
 
 
-def test_recipe__of_options_that_are_no_json_is_left_out(deploy: Deploy) -> None:
-    assert versions._plain(("x", {"a": {1, 2}})) is None
+def test_method_config__of_options_that_are_no_json_is_left_out(deploy: Deploy) -> None:
+    assert versions._as_json(("x", {"a": {1, 2}})) is None
 
 
 def test_check__tells_what_is_missing(
