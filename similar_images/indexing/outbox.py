@@ -1,6 +1,7 @@
-"""Which pictures are to be indexed: the records are an outbox, written here.
+"""The outbox: records of images that are to be indexed.
 
-`note` and `forget` run in the transaction that saves or deletes the object; `sweep` finds what neither saw.
+`enqueue` and `delete_records` run in the transaction that saves or deletes the object; `sweep_sources` finds what
+neither saw.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ from . import versions
 
 logger = logging.getLogger("similar_images")
 
-Status = IndexedImage.Status
-
 
 def enqueue(
-    source: ImageSource, pk: Any, file_name: str, *, replaced: bool = False, ordered: UUID | None = None
+    source: ImageSource, pk: Any, file_name: str, *, is_rewritten: bool = False, last_revision: UUID | None = None
 ) -> UUID | None:
-    """Write down that an object was saved with this file; return the order to index it, if there is anything to do.
+    """Request the indexing of an object's file if it has changed, and delete the signatures of the old one.
 
-    `replaced` says that the file may have new bytes even under the name it had, unless `ordered`, the order that
-    was given for it, still stands. Signatures of the old file are gone with this transaction. Of a source that has
-    no row yet, the sweep finds the object.
+    Objects of a source that has no row yet are left to the sweep.
+
+    Args:
+        source: the source of the object.
+        pk: the primary key of the object.
+        file_name: the name of its file, empty if it has none; then its record is deleted.
+        is_rewritten: the file may have new content even under an unchanged name.
+        last_revision: the revision of the request that was made for this content before, if any.
+
+    Returns:
+        The revision of the request, None if there is nothing to index.
     """
     if not Source.objects.get_id(source):
         return None
@@ -40,17 +47,26 @@ def enqueue(
         delete_records(source, [pk])
         return None
     record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(pk))
-    known, revision = record.values_list("file_name", "revision").first() or (None, None)
-    if known == file_name and (not replaced or revision == ordered):
+    known_name, revision = record.values_list("file_name", "revision").first() or (None, None)
+    if known_name == file_name and (not is_rewritten or revision == last_revision):
         return None
-    (new,) = request_indexing(source, [(pk, file_name)], existing=known is not None)
-    return new.revision
+    (request,) = request_indexing(source, [(pk, file_name)], may_exist=known_name is not None)
+    return request.revision
 
 
 def request_indexing(
-    source: ImageSource, files: Iterable[tuple[Any, str]], *, existing: bool = True
+    source: ImageSource, files: Iterable[tuple[Any, str]], *, may_exist: bool = True
 ) -> list[IndexedImage]:
-    """Order the indexing of these (primary key, file name) pairs as new pictures; return their records."""
+    """Request the indexing of new images and delete the signatures of former ones.
+
+    Args:
+        source: the source of the objects.
+        files: pairs of a primary key and a file name.
+        may_exist: False if no object has a record yet, which saves a query.
+
+    Returns:
+        The records, whose revisions identify the requests.
+    """
     source_id = Source.objects.get_id(source)
     records = [
         IndexedImage(
@@ -69,25 +85,25 @@ def request_indexing(
             f.name for f in IndexedImage._meta.fields if f.name not in ("id", "source", "object_id", "object_key")
         ],
     )
-    if existing:  # not sooner: only now no worker can write old ones again
+    if may_exist:  # only after the records have new revisions, as a worker could write old signatures until then
         ids = [record.object_id for record in records]
         Signature.objects.filter(record__source_id=source_id, record__object_id__in=ids).delete()
     return records
 
 
 def delete_records(source: ImageSource, pks: Collection[Any]) -> None:
-    """Delete the records of these objects, and with them their signatures."""
+    """Delete the records of these objects with their signatures and marks."""
     IndexedImage.objects.for_source(source).filter(object_id__in=[source.object_id(pk) for pk in pks]).delete()
 
 
 def missing_records(source: ImageSource) -> models.QuerySet[Any]:
-    """The source's objects whose file has no record, or one of another name."""
-    noted = record_of_outer_row(source).filter(file_name=OuterRef(source.field_name))
-    return source.with_file().filter(~Exists(noted))
+    """Return the source's objects whose file has no record, or one with another file name."""
+    records = record_of_outer_row(source).filter(file_name=OuterRef(source.field_name))
+    return source.with_file().filter(~Exists(records))
 
 
 def record_of_outer_row(source: ImageSource) -> models.QuerySet[IndexedImage]:
-    """In a subquery over the source's model: the record of the outer row."""
+    """Return the record of an object for use in a subquery, whose outer query is over the source's model."""
     records = IndexedImage.objects.for_source(source)
     if source.has_integer_key:
         return records.filter(object_key=OuterRef("pk"))
@@ -95,7 +111,7 @@ def record_of_outer_row(source: ImageSource) -> models.QuerySet[IndexedImage]:
 
 
 def orphaned_records(source: ImageSource) -> IndexedImageQuerySet:
-    """The records whose object, or its file, is gone."""
+    """Return the records whose object no longer exists or has no file any more."""
     if source.has_integer_key:
         objects = source.with_file().filter(pk=OuterRef("object_key"))
     else:
@@ -104,19 +120,24 @@ def orphaned_records(source: ImageSource) -> IndexedImageQuerySet:
 
 
 def outdated_records(source: ImageSource, methods: Collection[str] = ()) -> IndexedImageQuerySet:
-    """The indexed records that lack a current signature by one of these methods; by any, where none is named."""
-    wanted = versions.configured_methods(source)
-    lacking = Q()
-    for name in methods or wanted:
-        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=wanted[name].version)
-        lacking |= ~Q(Exists(current))
-    return IndexedImage.objects.for_source(source).filter(lacking, status=Status.INDEXED)
+    """Return the indexed records without a signature of the configured version of a method.
+
+    Args:
+        source: the source of the records.
+        methods: names of the methods; all configured ones if empty.
+    """
+    configured = versions.configured_methods(source)
+    is_outdated = Q()
+    for name in methods or configured:
+        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=configured[name].version)
+        is_outdated |= ~Q(Exists(current))
+    return IndexedImage.objects.for_source(source).indexed().filter(is_outdated)
 
 
 def enqueue_missing(source: ImageSource) -> Iterator[int]:
-    """Order all of `unnoted`; yield the size of every chunk as it is written.
+    """Request the indexing of all `missing_records`; yield the size of every chunk as it is written.
 
-    A chunk is read under a row lock, so that an object that is being saved or deleted meanwhile wins.
+    The objects of a chunk are locked; those being saved or deleted by others are skipped, as their signals follow.
     """
     rows = missing_records(source).order_by("pk").select_for_update(of=("self",), skip_locked=True, no_key=True)
     while True:
@@ -130,9 +151,9 @@ def enqueue_missing(source: ImageSource) -> Iterator[int]:
 
 
 def sweep_sources() -> int:
-    """Note what escaped the hooks, drop what is gone, and return how many records are due.
+    """Enqueue what escaped the signals, delete orphaned records, and return how many records are due.
 
-    A source that gives an error takes no other down.
+    An error of one source is logged and does not keep the others from being swept.
     """
     Source.objects.create_missing(registry.get_sources())
     versions.register_versions()

@@ -1,7 +1,7 @@
-"""The hooks: an object of a source is saved or deleted, its file replaced.
+"""Signal receivers: an object of a source is saved or deleted, or its file replaced.
 
-All of it happens in the caller's transaction and costs a query or two; only `dispatch.wake`
-after the commit leads out of the database, and it neither waits nor fails.
+They run in the caller's transaction and cost a query or two. Only `notify_workers`, after the commit, does more than
+write to the database, and it neither waits nor fails.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from ..models import IndexedImage, MethodVersion, Source
 from ..registry import ImageSource
 from . import notify, outbox, versions
 
-PENDING_FILES_ATTR = "_similar_images_written"
+PENDING_FILES_ATTR = "_similar_images_pending_files"
+"""Attribute of an object whose files were written: a dict from field name to the revision of the request to index
+it, None until the object is saved."""
 
 
 def connect(source: ImageSource) -> None:
-    """Listen to the source's model, and to its children and proxies: Django signals only exact classes."""
+    """Listen to the source's model and all its children and proxies, as Django sends signals for exact classes."""
     for model in _concrete_subclasses(source.model):
         label = model._meta.label
         post_save.connect(_on_save, sender=model, dispatch_uid=f"{__name__}.saved.{label}")
-        if model._meta.concrete_model is source.model:  # a child's row may go alone, and signals its parent's too
+        if model._meta.concrete_model is source.model:  # deleting a child sends its parent's signal, too
             post_delete.connect(_on_delete, sender=model, dispatch_uid=f"{__name__}.deleted.{label}")
     if not isinstance(source.field.generate_filename, FilenameHook):
         vars(source.field)["generate_filename"] = FilenameHook(source.field)
@@ -41,21 +43,21 @@ def _concrete_subclasses(model: type[models.Model]) -> set[type[models.Model]]:
 
 
 class FilenameHook:
-    """Stands in for a field's `generate_filename`, which is called whenever a file is written, and notes that.
+    """Replaces a field's `generate_filename`, called whenever a file is written, to mark the object's file as pending.
 
-    The object then knows the name of the field, and the order that was given for it, None until it is saved.
-
-    The note is the only sign of new bytes under an old name: storages may overwrite, and a deleted
-    file's name is given out again.
+    The mark is the only way to detect new content under an unchanged name: storages may overwrite files, and the name
+    of a deleted file is used again.
     """
 
     def __init__(self, field: models.FileField) -> None:
-        self.name = field.name
-        self.generate = field.generate_filename
+        """Keep the field's own `generate_filename`, to call it."""
+        self._field_name = field.name
+        self._generate_filename = field.generate_filename
 
     def __call__(self, instance: models.Model, filename: str) -> str:
-        instance.__dict__.setdefault(PENDING_FILES_ATTR, {})[self.name] = None
-        return self.generate(instance, filename)
+        """Mark the file as pending, and return its name in the storage."""
+        instance.__dict__.setdefault(PENDING_FILES_ATTR, {})[self._field_name] = None
+        return self._generate_filename(instance, filename)
 
 
 def _on_save(
@@ -69,37 +71,41 @@ def _on_save(
 ) -> None:
     if raw or not _is_record_database(using):
         return
-    written: dict[str, UUID | None] = instance.__dict__.get(PENDING_FILES_ATTR, {})
+    pending: dict[str, UUID | None] = instance.__dict__.get(PENDING_FILES_ATTR, {})
     for source in registry.get_sources_for_model(sender):
-        name = source.field_name
-        if update_fields is None or name in update_fields:
-            is_replaced = name in written
-            order = outbox.enqueue(
-                source, instance.pk, source.get_file_name(instance), replaced=is_replaced, ordered=written.get(name)
-            )
-            if order:
-                transaction.on_commit(notify.notify_workers, using=using, robust=True)
-                if is_replaced:  # remembered, not forgotten: a rollback would take the order back
-                    written[name] = order
+        field_name = source.field_name
+        if update_fields is not None and field_name not in update_fields:
+            continue
+        revision = outbox.enqueue(
+            source,
+            instance.pk,
+            source.get_file_name(instance),
+            is_rewritten=field_name in pending,
+            last_revision=pending.get(field_name),
+        )
+        if revision:
+            transaction.on_commit(notify.notify_workers, using=using, robust=True)
+            if field_name in pending:  # keep the mark, as a rollback would undo the request
+                pending[field_name] = revision
 
 
 def _on_delete(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if _is_record_database(using):
         for source in registry.get_sources_for_model(sender):
-            # Of an object that goes with a child of its model, Django tells, too; it may also stay.
+            # Deleting a child sends a signal of its own for its parent, unless the parent is kept.
             if source.model._meta.concrete_model is sender._meta.concrete_model:
                 outbox.delete_records(source, [instance.pk])
 
 
 def _is_record_database(using: str) -> bool:
-    """Whether records live in the database that is written to; others are not ours to follow."""
+    """Check that the database being written to is the one that holds the records; others are not indexed."""
     return using == router.db_for_write(IndexedImage)
 
 
 def create_sources(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
-    """Make the rows of the sources, after every migrate and flush."""
+    """Create the rows of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
     if _is_record_database(using) and MethodVersion._meta.model_name in apps.all_models[Source._meta.app_label]:
         Source.objects.create_missing(registry.get_sources(), using)
-        with suppress(ImproperlyConfigured):  # the system check tells
+        with suppress(ImproperlyConfigured):  # reported by the system checks
             versions.register_versions()

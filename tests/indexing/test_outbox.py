@@ -12,8 +12,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import outbox
-from similar_images.indexing import worker as indexing
+from similar_images.indexing import claims, outbox, worker
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
@@ -135,10 +134,10 @@ def somebody_waits() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(make_picture: Any, elsewhere: Any) -> None:
     item = make_picture(1)
-    records = indexing.claim_batch()
+    records = claims.claim_batch()
     with transaction.atomic():
         item.image.save("new.png", drawing.file(2))
-        elsewhere(indexing.index_records, records).result(5)
+        elsewhere(worker.index_records, records).result(5)
     assert not Signature.objects.exists()
     record = IndexedImage.objects.get()
     assert (record.status, record.file_name) == ("pending", "pictures/new.png")
@@ -147,19 +146,19 @@ def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(make_
 @pytest.mark.django_db(transaction=True)
 def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, elsewhere: Any) -> None:
     item = make_picture(1)
-    records = indexing.claim_batch()
+    records = claims.claim_batch()
     written = threading.Event()
 
     def work() -> bool:
         with transaction.atomic():
-            indexing.index_records(records)
+            worker.index_records(records)
             written.set()
             return somebody_waits()
 
-    worker = elsewhere(work)
+    is_save_waiting = elsewhere(work)
     assert written.wait(5)
     item.image.save("new.png", drawing.file(2))
-    assert worker.result(), "the save has waited for the worker's commit"
+    assert is_save_waiting.result(), "the save has waited for the worker's commit"
     assert not Signature.objects.exists()
     record = IndexedImage.objects.get()
     assert (record.status, record.file_name) == ("pending", "pictures/new.png")
