@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from django.db import IntegrityError, models, router, transaction
-from django.db.models import F, Func
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -58,27 +55,6 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
 def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
     """The mark of two objects of a source, None where there is none."""
     return Mark.objects.filter(**_names(source, a, b)).select_related("marked_by").first()
-
-
-def exclude_marked(source: ImageSource, object_ids: Collection[str]) -> Func:
-    """The condition on records that their objects are not marked as unlike any of these.
-
-    Written by hand, as it is part of every search: the ORM would take a millisecond to put it together. An array, as
-    Postgres takes it that NOT IN leaves out half of all records, and goes by no index for what it thinks is left.
-    """
-    of_source = f"FROM {Mark._meta.db_table} WHERE source_id = %s AND NOT is_alike"
-    unlike = (
-        f"ARRAY(SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
-        f"SELECT first_id {of_source} AND second_id = ANY(%s))"
-    )
-    parameters = [Source.objects.get_id(source), list(object_ids)] * 2
-    return Func(
-        F("object_id"),
-        RawSQL(unlike, parameters),  # noqa: S611 - the text is all from here; ids go by parameters
-        template="%(expressions)s",
-        arg_joiner=" <> ALL ",
-        output_field=models.BooleanField(),
-    )
 
 
 def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:

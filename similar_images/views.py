@@ -13,7 +13,8 @@ from django.views import View
 
 from . import comparison_results, registry
 from .comparison import Incomparable
-from .forms import CompareForm, SearchForm, SearchOptionsForm, TextForm
+from .forms.comparison import CompareForm
+from .forms.search import SearchForm, SearchOptionsForm, TextForm
 from .imaging.decode import UnreadableImage
 from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage

@@ -41,7 +41,7 @@ def test_compare__without_script_two_uploads(client: Any) -> None:
     html = answer.content.decode()
     assert "The same file" in html
     assert "How much brighter one of the two is." in html
-    assert "100.0 %" in html
+    assert "100.0%" in html
     assert "160 × 120 pixels" in html
     assert "The same &lt;pair&gt;" in html
     names = ["scene1.png", "scene1.png"]

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import marks, registry
-from ..forms import MarkForm
+from ..forms.mark import MarkForm
 from ..models import IndexedImage
 from ..search import explain
 from ..search.matches import Explanation, search_among, similar_among

@@ -1,0 +1,1 @@
+"""REST: searches, comparisons, marks and the status of the index."""

@@ -9,10 +9,14 @@ from drf_spectacular.generators import SchemaGenerator
 PACKAGE = __name__.rpartition(".")[0]
 
 
-class Generator(SchemaGenerator):
+class ApiSchemaGenerator(SchemaGenerator):
+    """Generates the document with the names of path parameters as they are."""
+
     def coerce_path(self, path: str, method: str, view: Any) -> str:
-        return path  # the key is called pk here, as in the answers
+        """Keep the path: the key is called pk here, as in the answers."""
+        return path
 
 
-def only_ours(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
+def select_own_endpoints(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
+    """Return the endpoints of this app, whatever else the project serves."""
     return [endpoint for endpoint in endpoints if endpoint[3].cls.__module__.startswith(PACKAGE)]

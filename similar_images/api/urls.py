@@ -1,21 +1,23 @@
+"""Addresses of the REST endpoints."""
+
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.views import APIView
 
 from ..views import CachedImageView
 from . import views
-from .schema import Generator
+from .schema import ApiSchemaGenerator
 
 app_name = "similar_images_api"
 
 schema = SpectacularJSONAPIView.as_view(
     permission_classes=APIView.permission_classes,
     authentication_classes=APIView.authentication_classes,
-    generator_class=Generator,
+    generator_class=ApiSchemaGenerator,
     custom_settings={
         "TITLE": "Similar images",
         "VERSION": "1",
-        "PREPROCESSING_HOOKS": ["similar_images.api.schema.only_ours"],
+        "PREPROCESSING_HOOKS": ["similar_images.api.schema.select_own_endpoints"],
     },
 )
 

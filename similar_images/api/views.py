@@ -21,24 +21,25 @@ from rest_framework.views import APIView
 
 from .. import comparison_results, marks, permissions, registry, status
 from ..comparison import Incomparable
-from ..forms import CompareForm, MarkForm, RestSearchForm, RestSimilarForm, RestTextForm, SearchOptionsForm
+from ..forms.comparison import CompareForm
+from ..forms.mark import MarkForm
+from ..forms.search import RestSearchForm, RestSimilarForm, RestTextForm, SearchOptionsForm
 from ..image_labels import labels
 from ..imaging.decode import UnreadableImage
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImage
 from ..search.explain import unknown_object, why_not
 from ..search.matches import similar_to
-from .serializers import (
-    CompareSerializer,
-    ComparisonSerializer,
+from .serializers.comparison import CompareSerializer, ComparisonSerializer
+from .serializers.search import (
     MarkedSerializer,
     MarkSerializer,
     MatchesSerializer,
     SearchSerializer,
     SimilarSerializer,
-    StatusSerializer,
     TextSerializer,
 )
+from .serializers.status import StatusSerializer
 
 PATH_PARAMETERS = [
     OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
@@ -200,7 +201,7 @@ class CompareView(ApiView):
 
 
 class StatusView(ApiView):
-    """How far the sources are indexed."""
+    """Status of the index."""
 
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:

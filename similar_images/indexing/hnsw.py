@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.postgres.indexes import OpClass
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, connections, router
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.expressions import OrderBy, RawSQL
@@ -135,25 +133,6 @@ def version_condition(source_id: int, form: VectorSpec) -> str:
     would never be used.
     """
     return f"source_id = {source_id} AND method = {_quoted(form.name)} AND version = {_quoted(form.version)}"
-
-
-SCAN_SETTINGS = {
-    "hnsw.iterative_scan": "relaxed_order",  # in strict order, a scan that goes on loses what it came upon too late
-    "hnsw.ef_search": "100",
-    "random_page_cost": "1.1",  # or the planner would rather read all records than look up some thousand
-    "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
-}
-"""Settings of the transaction that searches."""
-
-
-@contextmanager
-def search_cursor() -> Iterator[CursorWrapper]:
-    """Let index scans of this block go on until enough rows have passed all filters."""
-    alias = router.db_for_read(Signature)
-    settings = ", ".join("set_config(%s, %s, true)" for _name in SCAN_SETTINGS)
-    with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
-        cursor.execute(f"SELECT {settings}", [text for setting in SCAN_SETTINGS.items() for text in setting])
-        yield cursor
 
 
 def _quoted(text: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
-from .. import marks
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..registry import ImageSource
 from ..signatures import storage
@@ -74,7 +73,9 @@ def searchable_records(
         .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     )
     queries = {source.object_id(pk) for pk in queried}
-    return records.filter(marks.exclude_marked(source, queries)) if queries else records
+    if not queries:
+        return records
+    return records.filter(sql.unmarked_condition(Source.objects.get_id(source), queries))
 
 
 def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections, models, router, transaction
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -18,7 +19,8 @@ from . import sql
 from .candidates import ScoredCandidate, sort_key
 from .diversity import exclude_same_group
 from .options import Example, SearchOptions, accepts_search_options
-from .search import MAX_CANDIDATES, Search, SearchTrace, plan_search
+from .plan import plan_search
+from .search import MAX_CANDIDATES, Search, SearchTrace
 
 RANKED_CHUNK = 2_000
 """Records that are ranked at a time, which bounds the memory."""
@@ -75,7 +77,7 @@ def why_not(query: Example | Iterable[Example], other: models.Model, **options: 
 
 def unknown_object() -> Reason:
     """Return the reason of an object that does not exist, as far as the visitor may know."""
-    return Reason("unknown", _("There is no such object."))
+    return Reason("unknown", _("No item with this ID."))
 
 
 def invisible_object() -> Reason:
@@ -117,7 +119,7 @@ def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
             return Reason("itself", _("This is the item that is searched by."))
         mark = marks.get_mark(source, example, other)
         if mark and not mark.is_alike:
-            day = date_format(mark.marked_at, "SHORT_DATE_FORMAT")
+            day = date_format(timezone.localtime(mark.marked_at), "DATE_FORMAT")
             return Reason("marked", _("The two were marked as not similar on %(day)s.") % {"day": day})
     if other.pk in search.excluded:
         return Reason("excluded", _("It was excluded explicitly."))

@@ -12,8 +12,9 @@ from django.db.models.fields.files import FieldFile
 from ..registry import ImageSource
 from .candidates import ScoredCandidate
 from .options import Example, SearchOptions, accepts_search_options
+from .plan import plan_search
 from .ranking import Ranking, resolve_weights
-from .search import Search, plan_search
+from .search import Search
 
 if TYPE_CHECKING:
     from ..measures.verdict import Verdict
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a match came about: the methods that found it, and the weights of those that scored it."""
+    """The methods that found a match, and the weights of those that scored it."""
 
     found_by: Sequence[str]
     weights: dict[str, float]

@@ -48,7 +48,7 @@ class SimilarMixin(QuerySetBase):
         """
         from .. import registry
         from .options import SearchOptions
-        from .search import list_examples, plan_search
+        from .plan import list_examples, plan_search
 
         options = {"limit": QUERYSET_LIMIT, **{name: value for name, value in options.items() if value is not None}}
         source = registry.get_source(self.model, options.get("field"))
@@ -93,7 +93,7 @@ class QuerysetSearch:
 
     @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """What was found out about each object, by object id."""
+        """Rank, similarity and so on of each object that was found, by object id."""
         return {
             scored.candidate.object_id: {
                 "rank": rank,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext as _
 
-from .. import conf, plugins, registry
+from .. import conf
 from ..imaging import decode
-from ..imaging.files import read_bounded, read_stored
+from ..imaging.files import read_stored
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImageQuerySet
 from ..registry import ImageSource
@@ -31,11 +31,9 @@ from .candidates import (
 )
 from .fallback import fallback_results
 from .multi_query import score_examples, widened_limit
-from .options import MAX_TEXT_LENGTH, Example, OptionError, SearchOptions, parse_box
+from .options import SearchOptions
 from .query_vectors import QueryVector, describe_query, stored_query
-from .ranking import resolve_text_method, resolve_weights
 from .rerank import RERANKERS
-from .rerank.copies import COPY_THRESHOLD, copy_weights
 from .sql import KnnRow
 
 logger = logging.getLogger("similar_images")
@@ -69,7 +67,7 @@ class ResolvedQuery:
 
     @property
     def is_single(self) -> bool:
-        """Whether one example alone is searched by."""
+        """True where one example alone is searched by."""
         return len(self.positive) == 1 and not self.negative
 
     @property
@@ -80,7 +78,7 @@ class ResolvedQuery:
 
 @dataclass
 class SearchTrace:
-    """Where candidates were lost on the way: ids of those `seen`, of those `folded`, and the records left after."""
+    """Ids of the records that a search has `seen` and `folded`, and the records that were left to look at."""
 
     seen: set[int] = field(default_factory=set)
     folded: set[int] = field(default_factory=set)
@@ -190,7 +188,7 @@ class Search:
 
     @property
     def folds(self) -> bool:
-        """Whether near-duplicates are grouped: not for who looks for copies, nor where none can reach the threshold."""
+        """True where near-duplicates are grouped; a search for copies shows each."""
         return self.options.fold and self.reranker != "copy" and conf.get().near_duplicate_threshold <= 100
 
     @property
@@ -252,97 +250,8 @@ class Search:
         return describe_query(data, self.source, self.weights, box) if data else []
 
 
-def plan_search(query: Example | Iterable[Example] | None, options: SearchOptions) -> Search:
-    """Check what callers of `similar_to` ask for and make a search of it.
-
-    Raises:
-        NotRegistered, UnreadableImage: as `similar_to`.
-        ValueError: the arguments make no sense, or not together; the message says why.
-    """
-    examples, unlike, excluded = list_examples(query), list(options.unlike), list(options.exclude)
-    if bool(examples) == (options.text is not None):
-        raise ValueError("Say what to search by: similar_to(object), similar_to(file, model=…) or text=…, model=….")
-    source = _find_source(examples, options)
-    items = [example for example in (*examples, *unlike) if isinstance(example, models.Model)]
-    _check_model(source, [*items, *excluded], options.queryset)
-    options.check(len(examples))
-    if options.fallback is not None and options.fallback != "newest" and not callable(options.fallback):
-        raise OptionError("fallback", _("fallback must be “newest” or a callable."))
-    if options.distinct:
-        diversity.check_group_path(source, options.distinct)
-    is_copy_search = options.mode == "copy"
-    visible = source.visible_to(options.request)
-    min_similarity = options.min_similarity
-    return Search(
-        source=source,
-        examples=[_read_example(e) for e in examples] if options.text is None else [clean_text(options.text)],
-        weights=_search_weights(options),
-        allowed=[visible] if options.queryset is None else [visible, options.queryset],
-        excluded=[item.pk for item in (*excluded, *items)],
-        limit=conf.get().limit if options.limit is None else options.limit,
-        min_similarity=min_similarity if min_similarity is not None else COPY_THRESHOLD if is_copy_search else 0,
-        unlike=[_read_example(example) for example in unlike],
-        options=options if options.box is None else replace(options, box=parse_box(options.box)),
-    )
-
-
-def list_examples(query: Example | Iterable[Example] | None) -> list[Example]:
-    """Return the objects and images of a query, which may be a single one."""
-    if query is None:
-        return []
-    if isinstance(query, Iterable) and not isinstance(query, models.Model) and not hasattr(query, "read"):
-        return list(query)
-    return [cast("Example", query)]
-
-
-def clean_text(text: str) -> str:
-    """Return the text without space around it.
-
-    Raises:
-        OptionError: it is empty, or longer than `MAX_TEXT_LENGTH`.
-    """
-    text = text.strip()
-    if not text:
-        raise OptionError("text", _("Enter what to look for."))
-    if len(text) > MAX_TEXT_LENGTH:
-        raise OptionError("text", _("Enter at most %(limit)d characters.") % {"limit": MAX_TEXT_LENGTH})
-    return text
-
-
-def _find_source(examples: Sequence[Example], options: SearchOptions) -> ImageSource:
-    if examples and isinstance(examples[0], models.Model):
-        return registry.get_source(examples[0].__class__, options.field)  # not type(): request.user is a lazy object
-    if options.model is None:
-        raise ValueError("To search by an image or text, say where: similar_to(file, model=Product).")
-    return registry.get_source(options.model, options.field)
-
-
-def _check_model(source: ImageSource, items: Iterable[models.Model], queryset: models.QuerySet[Any] | None) -> None:
-    for item in items:
-        if not isinstance(item, source.model):
-            raise ValueError(f"{item!r} is not a {source.model.__name__}, the model that is searched.")
-    if queryset is not None and not issubclass(queryset.model, source.model):
-        raise ValueError(f"The queryset is of {queryset.model.__name__}, not of {source.model.__name__}.")
-
-
-def _search_weights(options: SearchOptions) -> dict[str, float]:
-    if options.text is not None:
-        return {resolve_text_method(options.method, options.ranking): 1.0}
-    if options.mode == "copy" and options.method is None and options.ranking is None:
-        return copy_weights(plugins.enabled_methods())
-    return resolve_weights(options.method, options.ranking)
-
-
 def _saved_objects(examples: Iterable[Subject]) -> list[models.Model]:
     return [example for example in examples if isinstance(example, models.Model) and example.pk is not None]
-
-
-def _read_example(example: Example) -> models.Model | bytes:
-    if isinstance(example, models.Model):
-        return example
-    if not hasattr(example, "read"):
-        raise ValueError(f"Search by an object or an open binary file, not by {example!r:.80}.")
-    return read_bounded(example, max_bytes=conf.get().search_max_bytes)
 
 
 def _read_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:

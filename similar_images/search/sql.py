@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 from django.db import connections, models, router, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import F, Func
+from django.db.models.expressions import RawSQL
 
 from ..indexing import hnsw
 from ..models import IndexedImage, Mark, Signature
@@ -164,6 +166,25 @@ def pairs_sql(
     sql = _cached_pairs_sql(source_id, tuple(_spec_key(spec) for spec in specs), max_distances is not None)
     ids = list(record_ids)
     return sql, [ids, *(max_distances or ()), source_id, ids, ids]
+
+
+def unmarked_condition(source_id: int, object_ids: Collection[str]) -> Func:
+    """Return the condition on records that their objects are not marked as not alike with any of these.
+
+    It is an array, as Postgres assumes that NOT IN leaves out half of all records, and uses no index for the rest.
+    """
+    of_source = f"FROM {MARKS} WHERE source_id = %s AND NOT is_alike"
+    marked = (
+        f"ARRAY(SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
+        f"SELECT first_id {of_source} AND second_id = ANY(%s))"
+    )
+    return Func(
+        F("object_id"),
+        RawSQL(marked, [source_id, list(object_ids)] * 2),  # noqa: S611 - ids go by parameters
+        template="%(expressions)s",
+        arg_joiner=" <> ALL ",
+        output_field=models.BooleanField(),
+    )
 
 
 def subquery(records: models.QuerySet[IndexedImage]) -> Statement:

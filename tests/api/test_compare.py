@@ -244,11 +244,11 @@ def test_schema__describes_the_comparison(client: Any) -> None:
     assert {"type": "string", "format": "binary"} in form["properties"]["a"]["oneOf"]
     answer = schema["components"]["schemas"]["Comparison"]["properties"]
     assert set(answer) == {"a", "b", "verdict", "measures", "pictures"}
-    row = schema["components"]["schemas"]["Row"]["properties"]
+    row = schema["components"]["schemas"]["MeasureRow"]["properties"]
     assert row["worst"] == {
         "type": "number",
         "format": "double",
         "nullable": True,
-        "description": "That of two that share nothing; null if unbounded.",
+        "description": "Value of images that share nothing; null if unbounded.",
         "readOnly": True,
     }

@@ -85,7 +85,7 @@ def plan(action: Any) -> str:
     with CaptureQueriesContext(connection) as queries:
         action()
     sql = next(query["sql"] for query in queries if query["sql"].startswith("WITH query"))
-    with hnsw.search_cursor() as cursor:
+    with statements.search_cursor() as cursor:
         cursor.execute("EXPLAIN " + sql)
         return "\n".join(row[0] for row in cursor.fetchall())
 
@@ -196,7 +196,7 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
         try:
-            with hnsw.search_cursor() as scan:
+            with statements.search_cursor() as scan:
                 scan.execute(*statements.knn_sql(*arguments(query, few)))
                 assert len(scan.fetchall()) < 5
             assert hnsw.PREFIX in plan(lambda: similar_images.similar_to(query, queryset=few, method="wide"))
@@ -227,7 +227,7 @@ def test_prepared_statement__uses_the_index(crowd: list[Picture], mode: str) -> 
     sql, parameters = statements.knn_sql(*arguments(crowd[0], source.objects))
     for number in range(1, len(parameters) + 1):
         sql = sql.replace("%s", f"${number}", 1)
-    with hnsw.search_cursor() as cursor:
+    with statements.search_cursor() as cursor:
         cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
         cursor.execute(f"PREPARE nearest AS {sql}")
         cursor.execute(f"EXPLAIN EXECUTE nearest ({', '.join(map(repr, parameters))})")

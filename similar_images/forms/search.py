@@ -1,4 +1,4 @@
-"""Forms: what visitors and editors may ask, on pages as over REST."""
+"""What visitors may ask of a search, on pages as over REST."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import comparison_results, conf, plugins, registry
-from .search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
-from .search.ranking import resolve_text_method, resolve_weights, text_methods
-from .search.rerank.copies import COPY_THRESHOLD
+from .. import conf, plugins, registry
+from ..search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
+from ..search.ranking import resolve_text_method, resolve_weights, text_methods
+from ..search.rerank.copies import COPY_THRESHOLD
+from .uploads import validate_upload_size
 
 
 def form_field(option: Option, *, is_visible: bool) -> forms.Field:
@@ -54,7 +54,7 @@ class ParsedField(forms.CharField):
 
 
 class SearchOptionsForm(forms.Form):
-    """What a visitor may ask of a list of matches; what is left out takes its default."""
+    """Options of a list of matches that a visitor may set; those left out take their defaults."""
 
     surface: Surface = "page"
     query: Query = "object"
@@ -140,7 +140,7 @@ class SearchOptionsForm(forms.Form):
             return []
         items = [source.get_visible(request, key) for key in keys]
         if None in items:
-            self.add_error(name, _("There is no such object."))
+            self.add_error(name, _("No item with this ID."))
             return []
         return items
 
@@ -238,117 +238,18 @@ class TextForm(SearchTargetForm):
 
 
 class RestSimilarForm(SearchOptionsForm):
-    """What may be asked over REST of the matches of an object."""
+    """Options over REST of the matches of an object."""
 
     surface = "rest"
 
 
 class RestSearchForm(SearchForm):
-    """What may be asked over REST of the matches of an upload."""
+    """Options over REST of the matches of an upload."""
 
     surface = "rest"
 
 
 class RestTextForm(TextForm):
-    """What may be asked over REST of the matches of a text."""
+    """Options over REST of the matches of a text."""
 
     surface = "rest"
-
-
-class MarkForm(forms.Form):
-    """An editor's word on an object and another one: similar or not."""
-
-    other = forms.CharField(label=gettext_lazy("Item ID"))
-    field = forms.CharField(required=False)
-    alike = forms.NullBooleanField(required=False, widget=forms.TextInput)  # takes 1 and 0, too
-
-
-def validate_upload_size(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
-    """Return the upload, if it is not too large.
-
-    Raises:
-        ValidationError: it is.
-    """
-    limit = conf.get().search_max_bytes
-    if image.size and image.size > limit:
-        message = _("The file is larger than %(limit)s. Please choose a smaller one.")
-        raise forms.ValidationError(message % {"limit": filesizeformat(limit)})
-    return image
-
-
-class ImageInput(forms.FileInput):
-    """Takes everything that comes under its name: files, and texts that name objects."""
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Any]:
-        """Return the files and texts."""
-        return [*files.getlist(name), *filter(None, data.getlist(name))]
-
-    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
-        """Tell whether there is neither."""
-        return name not in files and name not in data
-
-
-class MeasuresInput(forms.CheckboxSelectMultiple):
-    """Takes names one by one, or with commas between them, or “all”; the default ones where there are none."""
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
-        """Return the names of measures."""
-        names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
-        if names == ["all"]:
-            return list(plugins.available_measures())
-        return names or list(conf.get().compare_measures)
-
-
-class CompareForm(forms.Form):
-    """Two images, each an upload or that of an object which the visitor may see, and what to compare them by."""
-
-    a = forms.Field(label=gettext_lazy("First image"), required=False)
-    b = forms.Field(label=gettext_lazy("Second image"), required=False)
-    measures = forms.Field(label=gettext_lazy("Compare by"), required=False)
-
-    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.request = request
-        for name in ("a", "b"):
-            self.fields[name].widget = ImageInput(attrs={"accept": "image/*"})
-        known, usual = plugins.available_measures(), conf.get().compare_measures
-        names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
-        self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
-        self.fields["measures"].initial = usual
-
-    def clean_a(self) -> comparison_results.ComparisonInput:
-        """Return the first image."""
-        return self._clean_input("a")
-
-    def clean_b(self) -> comparison_results.ComparisonInput:
-        """Return the second image."""
-        return self._clean_input("b")
-
-    def clean_measures(self) -> list[str]:
-        """Return the names of measures that there are."""
-        try:
-            return list(plugins.select_measures(self.cleaned_data["measures"]))
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
-
-    def sides(self) -> list[tuple[forms.BoundField, comparison_results.ComparisonInput | None]]:
-        """Return the fields of the two images, each with what was given for it."""
-        inputs = self.cleaned_data if self.is_bound else {}
-        return [(self[name], inputs.get(name)) for name in ("a", "b")]
-
-    def _clean_input(self, name: str) -> comparison_results.ComparisonInput:
-        given = self.cleaned_data[name]
-        if not given:
-            raise forms.ValidationError(
-                _("Please choose an image: upload a file, or enter app_label.model:id."), code="required"
-            )
-        if len(given) > 1:
-            raise forms.ValidationError(_("Please choose exactly one image here."))
-        if isinstance(given[0], UploadedFile):
-            if not given[0].size:
-                raise forms.ValidationError(_("The file is empty."))
-            return comparison_results.ComparisonInput(validate_upload_size(given[0]))
-        try:
-            return comparison_results.object_input(given[0], self.request)
-        except LookupError as error:
-            raise forms.ValidationError(str(error)) from None

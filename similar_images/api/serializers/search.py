@@ -1,0 +1,166 @@
+"""JSON of searches and marks: matches, explanations, and the parameters of a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ...image_labels import Label
+from ...models import IndexedImage
+from ...search.explain import Reason
+from ...search.matches import Explanation, Match
+from ...search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, SearchOptions
+
+
+class ExplanationSerializer(serializers.Serializer[Explanation]):
+    """How a match came about."""
+
+    found_by = serializers.ListField(child=serializers.CharField(), help_text="The methods that found it.")
+    weights = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="Weights of the scores in the similarity.",
+    )
+
+
+class ReasonSerializer(serializers.Serializer[Reason]):
+    """Why an object is not among the matches."""
+
+    code = serializers.CharField(
+        help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
+        "below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
+    )
+    text = serializers.CharField(help_text="The reason in a sentence.")
+    similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
+    rank = serializers.IntegerField(allow_null=True, help_text="Counts from 1; the exact rank if the search missed it.")
+    scores = serializers.DictField(child=serializers.FloatField())
+    distances = serializers.DictField(child=serializers.FloatField())
+
+
+class MatchSerializer(serializers.Serializer[Match]):
+    """One object that looks like the query."""
+
+    model = serializers.CharField(source="object._meta.label_lower", help_text="app_label.model")
+    pk = serializers.CharField(source="object.pk")
+    title = serializers.CharField(source="object")
+    url = serializers.CharField(help_text="The object's own page; empty where it has none.")
+    image = serializers.FileField(help_text="Absolute address of the image.")
+    similarity = serializers.FloatField(help_text="Percent, 0 to 100, with one decimal.")
+    scores = serializers.DictField(child=serializers.FloatField(), help_text="Similarity by method.")
+    distances = serializers.DictField(
+        child=serializers.FloatField(), required=False, help_text="Distance by method; only if requested."
+    )
+    explanation = ExplanationSerializer(required=False, help_text="How it came about; only if requested.")
+
+    verdict = serializers.CharField(
+        source="verdict.kind",
+        required=False,
+        help_text="Relation to the query's image; only if they were compared.",
+    )
+    folded = serializers.IntegerField(help_text="Number of near-duplicates that are grouped under this match.")
+    fallback = serializers.BooleanField(
+        source="is_fallback", help_text="Whether it is only shown because nothing is similar enough."
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """Leave out what was not asked for."""
+        fields = super().get_fields()
+        for name in ("distances", "explanation"):
+            if not self.context.get(name, True):
+                del fields[name]
+        return fields
+
+
+class MarkSerializer(serializers.Serializer[Any]):
+    """The fields of a mark, for the schema; `MarkForm` checks them."""
+
+    other = serializers.CharField(help_text="ID of the other object.")
+    alike = serializers.BooleanField()
+    field = serializers.CharField(required=False, help_text="Image field, if the model has several.")
+
+
+class MarkedSerializer(serializers.Serializer[Any]):
+    """The mark of two objects, as it is now."""
+
+    model = serializers.CharField(help_text="app_label.model")
+    pk = serializers.CharField()
+    other = serializers.CharField()
+    alike = serializers.BooleanField(allow_null=True, help_text="null after the mark was removed.")
+
+
+class LabelSerializer(serializers.Serializer[Label]):
+    """A class of ImageNet that an image shows."""
+
+    name = serializers.CharField(help_text="Name of the class.")
+    score = serializers.FloatField(help_text="Probability, 0 to 1.")
+
+
+class QuerySerializer(serializers.Serializer[Any]):
+    """The query of an answer."""
+
+    model = serializers.CharField()
+    pk = serializers.CharField(required=False, help_text="Left out for an uploaded image and for a text.")
+    text = serializers.CharField(required=False)
+    labels = LabelSerializer(many=True, required=False, help_text="What the uploaded image shows; only if requested.")
+    status = serializers.ChoiceField(
+        [*IndexedImage.Status.values, "missing"],
+        help_text="Status of the image; only an indexed one has results.",
+    )
+
+
+class MatchesSerializer(serializers.Serializer[Any]):
+    """The answer to a search."""
+
+    query = QuerySerializer()
+    results = MatchSerializer(many=True)
+    why_not = ReasonSerializer(required=False, help_text="Why the requested object is not among the results.")
+
+
+def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
+    """Return the serializer field that describes a search option, with its bounds and choices."""
+    common: dict[str, Any] = {"required": False, "help_text": option.help}
+    maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
+    if option.choices:
+        return serializers.ChoiceField(list(option.choices), **common)
+    if bool in option.types:
+        return serializers.BooleanField(**common)
+    if int in option.types:
+        return serializers.IntegerField(min_value=option.minimum, max_value=maximum, **common)
+    if float in option.types:
+        return serializers.FloatField(min_value=option.minimum, max_value=maximum, **common)
+    if option.name in ("like", "unlike"):
+        return serializers.ListField(child=serializers.CharField(), max_length=MAX_EXAMPLES, **common)
+    return serializers.CharField(max_length=option.max_length, **common)
+
+
+class SearchOptionsSerializer(serializers.Serializer[Any]):
+    """The parameters of a search, for the schema; the forms check them."""
+
+    query: Query
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the declared fields, and one for each option that may be set over REST."""
+        options = SearchOptions.on("rest", self.query)
+        return super().get_fields() | {name: serializer_field(option) for name, option in options.items()}
+
+
+class SimilarSerializer(SearchOptionsSerializer):
+    """The parameters of a search by an object."""
+
+    query = "object"
+
+
+class SearchSerializer(SearchOptionsSerializer):
+    """The fields of a search by an uploaded image."""
+
+    query = "image"
+    image = serializers.FileField()
+    model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
+
+
+class TextSerializer(SearchOptionsSerializer):
+    """The parameters of a search by text."""
+
+    query = "text"
+    text = serializers.CharField(max_length=MAX_TEXT_LENGTH, help_text=SearchOptions.declared()["text"].help)
+    model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")

@@ -1,0 +1,49 @@
+"""JSON of the status of the index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class PerSourceSerializer(serializers.Serializer[Any]):
+    """Base of what is reported of a source."""
+
+    # Checkers see the attribute `source` of serializers; but declared fields are taken off the class, and hide nothing.
+    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
+
+
+class SourceStatusSerializer(PerSourceSerializer):
+    """Number of records of a source."""
+
+    records = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Number of records by status: pending, indexed, failed."
+    )
+
+
+class MethodStatusSerializer(serializers.Serializer[Any]):
+    """An enabled method."""
+
+    name = serializers.CharField()
+    version = serializers.CharField()
+    dimensions = serializers.IntegerField()
+    metric = serializers.CharField()
+    weight = serializers.FloatField(help_text="Weight in the default ranking.")
+
+
+class IndexStatusSerializer(PerSourceSerializer):
+    """How a source is searched by a method."""
+
+    method = serializers.CharField()
+    version = serializers.CharField(help_text="The active version, which searches use.")
+    next_version = serializers.CharField(help_text="The configured version while it is computed; otherwise empty.")
+    search = serializers.ChoiceField(["hnsw", "exact"], help_text="By an approximate index or an exact scan.")
+
+
+class StatusSerializer(serializers.Serializer[Any]):
+    """The status of the index."""
+
+    sources = SourceStatusSerializer(many=True)
+    methods = MethodStatusSerializer(many=True)
+    indexes = IndexStatusSerializer(many=True)
