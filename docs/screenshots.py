@@ -32,7 +32,7 @@ def main() -> None:
     assert demo.stdout
     try:
         for line in demo.stdout:
-            if "pictures indexed" in line:
+            if " indexed" in line:
                 break
         else:
             sys.exit("The demo did not start.")
@@ -76,14 +76,14 @@ def shoot(page: Page, site: str) -> None:
     photo = page.request.get(site + str(page.locator("main img").first.get_attribute("src"))).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "crop.png", "mimeType": "image/png", "buffer": crop(photo)})
-    page.get_by_label("Show").select_option("copy")
+    page.locator("select[name=mode]").select_option("copy")
     page.click("form[data-similar-images-drop] button")
     save("copy")
     page.goto(f"{site}/similar-images/compare/")
-    for label, data in {"First image": photo, "Second image": crop(photo)}.items():
-        file = {"name": f"{label.split()[0].lower()}.png", "mimeType": "image/png", "buffer": data}
-        page.get_by_label(label).set_input_files(file)
-    page.locator("main").get_by_role("button", name="Compare").click()
+    for name, title, data in [("a", "first", photo), ("b", "second", crop(photo))]:
+        file = {"name": f"{title}.png", "mimeType": "image/png", "buffer": data}
+        page.locator(f".similar-images-compare input[type=file][name={name}]").set_input_files(file)
+    page.locator(".similar-images-compare button").click()
     page.locator(".similar-images-verdict").wait_for()
     page.set_viewport_size({**SIZE, "height": 2110})
     page.wait_for_load_state("networkidle")

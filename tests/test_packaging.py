@@ -78,9 +78,8 @@ PREAMBLE = {
         'CELERY_BROKER_URL = "redis://127.0.0.1:1/0"\n'
     ),
     "mysite/urls.py": (
-        "from django.urls import include\n"
-        "from shop.views import product\n"
-        'urlpatterns += [path("product/<int:pk>/", product, name="product")]\n'
+        "from shop.views import page, product\n"
+        'urlpatterns += [path("product/<int:pk>/", product, name="product"), path("<path:path>", page)]\n'
     ),
     "shop/models.py": (
         "class Product(models.Model):\n"
@@ -92,10 +91,13 @@ PREAMBLE = {
     ),
     "shop/admin.py": "from shop.models import Product\n",
     "shop/views.py": (
+        "from django.http import HttpResponse\n"
         "from django.shortcuts import get_object_or_404\n"
         "from shop.models import Product\n\n"
         "def product(request, pk):\n"
-        '    return render(request, "shop/product.html", {"product": get_object_or_404(Product, pk=pk)})\n'
+        '    return render(request, "shop/product.html", {"product": get_object_or_404(Product, pk=pk)})\n\n'
+        "def page(request, path):  # what a CMS ends with: it answers every address\n"
+        "    return HttpResponse(path)\n"
     ),
 }
 
