@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,10 +25,12 @@ from django.utils import translation
 import similar_images
 from docs.generate_reference.openapi import openapi
 from docs.generate_reference.pages import PART, render
+from project import services
 from similar_images import conf
 from similar_images.measures.base import ComparisonImage
 from similar_images.search.options import SearchOptions
 from similar_images.signatures import storage
+from tests import drawing
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -298,6 +303,84 @@ def _run(path: Path) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(code_blocks(path, "python")[0], names)  # noqa: S102 - the code of the guide
     return names
+
+
+def named_blocks(page: str) -> list[tuple[str, str]]:
+    """The code of a page whose first line names a file, in order."""
+    text = (DOCS / page).read_text()
+    return re.findall(r"^```\w+\n((?:#|\{#) (?:\w+/)+[\w.]+(?: #\})?)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def write_blocks(folder: Path, page: str) -> None:
+    """Write the code of a page to the files it names; what is for the settings is added to them."""
+    for title, code in named_blocks(page):
+        path = folder / title.strip("{}# ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text() if path.name == "settings.py" else ""
+        path.write_text(before + code)
+
+
+VISIT = """
+from django.template import engines
+from django.test import Client, RequestFactory
+from shop.models import Product
+
+client = Client(headers={"host": "localhost"})
+first = Product.objects.get(name="photo-0")
+page = client.get(first.get_absolute_url()).content.decode()
+assert page.count("<li>") == 6, page
+for address in ("/similar-images/shop.product/%s/", "/api/similar-images/shop.product/%s/similar/"):
+    assert client.get(address % first.pk).status_code == 200
+assert client.get("/similar-images/search/").status_code == 200
+for tag in TAGS:
+    template = engines["django"].from_string("{% load similar_images %}" + tag)
+    assert "photo-" in template.render({"product": first}, RequestFactory().get("/")), tag
+"""
+
+
+def test_tutorial__and_the_guides_to_testing_and_removing_work(tmp_path: Path, open_folder: Callable[[], Path]) -> None:
+    """Their code, in their order, in a new project on a server of its own."""
+    for number in range(20):
+        path = tmp_path / f"Pictures/photo-{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        drawing.scene(number).save(path)
+    text = (DOCS / "tutorial/index.md").read_text()
+    (load,) = re.findall(r"```python\n# in the shell.*?\n(.*?)```", text, re.DOTALL)
+    tags = [
+        tag for tag in re.findall(r"\{% similar_items_widget [^%]* %\}", text) if "diversity" in tag or "min_" in tag
+    ]
+    assert len(tags) == 3
+    with services.postgres(open_folder()) as server:
+        host = server.url.partition("host=")[2].replace("%2F", "/")
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": path}
+
+        def run(*arguments: str) -> None:
+            command = [sys.executable, *arguments]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=300)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        run("-m", "django", "startproject", "mysite", ".")
+        run("manage.py", "startapp", "shop")
+        write_blocks(tmp_path, "tutorial/index.md")
+        with (tmp_path / "mysite/settings.py").open("a") as file:
+            file.write(f'DATABASES["default"] |= {{"HOST": "{host}", "PASSWORD": ""}}\n')
+        run("manage.py", "makemigrations", "shop")
+        run("manage.py", "migrate")
+        run("manage.py", "shell", "--command", load)
+        run("manage.py", "index_images", "--sync")
+        run("manage.py", "shell", "--command", VISIT.replace("TAGS", repr(tags)))
+        run("manage.py", "check")
+        write_blocks(tmp_path, "how-to/test-your-project.md")
+        run("manage.py", "test", "shop", "--settings", "mysite.test_settings")
+        (stop,) = code_blocks(DOCS / "how-to/remove.md", "python")
+        gone = "from similar_images.models import *\nassert not IndexedImage.objects.exists()\n"
+        run("manage.py", "shell", "--command", stop.replace("back", "photo") + gone)
+        (sql,) = code_blocks(DOCS / "how-to/remove.md", "sql")
+        run(
+            "manage.py", "shell", "--command", f"from django.db import connection\nconnection.cursor().execute({sql!r})"
+        )
+        run("manage.py", "migrate", "similar_images", "zero")
 
 
 # Figures
