@@ -290,7 +290,8 @@ def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
     sql = hnsw.index_sql(MethodVersion.objects.get(name="wide", source=Source.objects.get(model="private")))
     assert "CONCURRENTLY" in sql
     assert "((((dense)::halfvec(256))) halfvec_cosine_ops)" in sql
-    assert "\"method\" = 'wide' AND \"version\" = '1'" in sql
+    source_id = Source.objects.get(model="private").pk
+    assert sql.endswith(f'WHERE ("method" = \'wide\' AND "source_id" = {source_id} AND "version" = \'1\')')
 
 
 def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:
