@@ -19,8 +19,8 @@ from project import services
 from project.celery import app
 from similar_images.imaging import decode
 from similar_images.models import IndexedImage
-from similar_images.signatures import embedding
 from similar_images.signatures.embedding import efficientnet
+from similar_images.signatures.embedding.preprocessing import preprocess
 from tests import commands
 from tests.testapp.models import Picture
 
@@ -37,12 +37,12 @@ def main() -> None:
     def bare() -> float:
         one_thread = onnxruntime.SessionOptions()
         one_thread.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(efficientnet.build(), one_thread)
+        session = onnxruntime.InferenceSession(efficientnet.build_onnx_model(), one_thread)
         start = time.perf_counter()
         for name in names:
             with default_storage.open(name) as file:
                 picture = decode.decode(file.read(), max_pixels=10**9)
-            session.run(["embedding"], {"image": embedding.preprocess(picture.pixels)[None]})
+            session.run(["embedding"], {"image": preprocess(picture.pixels)[None]})
         return len(names) / (time.perf_counter() - start)
 
     def worker() -> float:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from . import conf, plugins, signatures
+from . import conf, plugins
 from .imaging import decode, timeouts
 from .imaging.files import Readable, read_bounded
 from .signatures.embedding import Embedding
-
-# The names are those of google-coral/test_data, imagenet_labels.txt (Apache-2.0); line k + 1 is class k.
-NAMES = Path(signatures.__file__).parent / "embedding" / "imagenet_labels.txt"
+from .signatures.embedding.labels import imagenet_labels
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,9 @@ def _label(data: bytes, limit: int) -> list[Label]:
     logits = _network().classify(decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels).astype(np.float64)
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
-    return [Label(_names()[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")[:limit]]
+    return [
+        Label(imagenet_labels()[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")[:limit]
+    ]
 
 
 def _network() -> Embedding:
@@ -54,9 +53,3 @@ def _network() -> Embedding:
 @cache
 def _default() -> Embedding:
     return Embedding()
-
-
-@cache
-def _names() -> list[str]:
-    """The name of each class, the first of its synonyms."""
-    return [line.partition(",")[0] for line in NAMES.read_text(encoding="utf-8").splitlines()]

@@ -144,7 +144,7 @@ SAID: list[tuple[str, str, Any]] = [
     ("how-to/compare-images.md", r"reduced to (\d+) pixels", "measures.base.LONG_SIDE"),
     ("how-to/compare-images.md", r"rates the pair (\d+)% or higher", "measures.verdict.ALIKE"),
     ("how-to/use-other-encoders.md", r"at most (\d+) characters", "search.options.MAX_TEXT_LENGTH"),
-    ("how-to/use-other-encoders.md", r"above ([\d,]+) dimensions", "signatures.embedding.presets.MAX_DIMENSIONS"),
+    ("how-to/use-other-encoders.md", r"above ([\d,]+) dimensions", "signatures.embedding.options.MAX_DIMENSIONS"),
     ("how-to/learn-from-labels.md", r"At least (\d+) indexed images", "evaluation.projection_learning.MIN_PICTURES"),
     ("how-to/learn-from-labels.md", r"in (\d+) groups", "evaluation.projection_learning.MIN_GROUPS"),
     ("how-to/learn-from-labels.md", r"Of more than ([\d,]+) images", "evaluation.projection_learning.MAX_PICTURES"),

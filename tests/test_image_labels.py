@@ -11,7 +11,6 @@ import skimage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 import similar_images
-from similar_images import image_labels
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.timeouts import SearchTimeout
 from tests import drawing, encoders
@@ -68,11 +67,6 @@ def test_labels__bounds_are_those_of_an_upload(configure: Any) -> None:
     configure(SEARCH_MAX_BYTES=100)
     with pytest.raises(UnreadableImage, match="larger than"):
         similar_images.labels(io.BytesIO(data))
-
-
-def test_names__are_a_thousand() -> None:
-    assert len(image_labels._names()) == 1000
-    assert (image_labels._names()[0], image_labels._names()[999]) == ("tench", "toilet tissue")
 
 
 @pytest.mark.django_db

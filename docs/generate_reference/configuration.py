@@ -118,12 +118,12 @@ NAMED_COLORS = {
 
 
 def encoder_options() -> str:
-    from similar_images.signatures.embedding.presets import Encoder
+    from similar_images.signatures.embedding.options import EncoderOptions
 
-    texts = field_docs(Encoder)
+    texts = field_docs(EncoderOptions)
     return table(
         ["Option", "Default", "Meaning"],
-        ([code(f.name), code(repr(default_of(f))), prose(texts[f.name])] for f in dataclasses.fields(Encoder)),
+        ([code(f.name), code(repr(default_of(f))), prose(texts[f.name])] for f in dataclasses.fields(EncoderOptions)),
     )
 
 

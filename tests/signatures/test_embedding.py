@@ -66,8 +66,8 @@ def test_threads_do_not_change_the_signature(embedding: Embedding) -> None:
 
 def test_threads_share_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
-    model = efficientnet.build()
-    monkeypatch.setattr(efficientnet, "build", lambda *variant: built.append(1) or model)
+    model = efficientnet.build_onnx_model()
+    monkeypatch.setattr(efficientnet, "build_onnx_model", lambda *variant: built.append(1) or model)
     embedding = Embedding()
     with ThreadPoolExecutor(4) as pool:
         signatures = list(pool.map(embedding.compute, [draw(100, 100)] * 8))
@@ -99,7 +99,7 @@ def test_a_forked_worker_makes_its_own_session() -> None:
 
 
 def test_model_is_valid_onnx() -> None:
-    onnx.checker.check_model(onnx.load_from_string(efficientnet.build()), full_check=True)
+    onnx.checker.check_model(onnx.load_from_string(efficientnet.build_onnx_model()), full_check=True)
 
 
 class RunsCode:
@@ -119,6 +119,6 @@ def test_another_file_is_no_checkpoint() -> None:
 
 
 def test_a_cut_checkpoint_is_refused() -> None:
-    data = efficientnet.checkpoint("efficientnet-lite0").read_bytes()
+    data = efficientnet.checkpoint_path("efficientnet-lite0").read_bytes()
     with pytest.raises(EOFError):
         efficientnet.load_checkpoint(io.BytesIO(data[:1_000_000]))

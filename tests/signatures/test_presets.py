@@ -18,8 +18,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from similar_images import plugins
-from similar_images.signatures.embedding import Embedding, onnx_model, preprocess
-from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS, Encoder
+from similar_images.signatures.embedding import Embedding, onnx_model
+from similar_images.signatures.embedding.options import EncoderOptions
+from similar_images.signatures.embedding.preprocessing import preprocess
+from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS
 from tests import encoders
 
 from .contract import MethodContract, draw
@@ -120,7 +122,7 @@ def test_layouts_and_channel_orders_say_the_same(folder: Path, size: Any) -> Non
 def test_preprocess__cut_and_squash() -> None:
     wide = np.zeros((40, 80, 3), np.uint8)
     wide[:, 20:60] = 255
-    encoder = Encoder(size=40, mean=(0, 0, 0), std=(1, 1, 1), crop=1)
+    encoder = EncoderOptions(size=40, mean=(0, 0, 0), std=(1, 1, 1), crop=1)
     assert preprocess(wide, encoder).min() == 1  # the square in the middle
     assert preprocess(wide, dataclasses.replace(encoder, squash=1))[0].mean(0).round().sum() == 20
     assert preprocess(wide, dataclasses.replace(encoder, squash=0.5))[0].mean(0).sum() == pytest.approx(
@@ -133,7 +135,7 @@ def test_preprocess__cut_and_squash() -> None:
 
 def test_preprocess__channels() -> None:
     red = np.full((8, 8, 3), (255, 51, 0), np.uint8)
-    encoder = Encoder(size=4, mean=(0.5, 0.1, 0), std=(0.5, 1, 1), layout="NHWC")
+    encoder = EncoderOptions(size=4, mean=(0.5, 0.1, 0), std=(0.5, 1, 1), layout="NHWC")
     np.testing.assert_allclose(preprocess(red, encoder)[0, 0], (1, 0.1, 0), atol=1e-6)
     swapped = dataclasses.replace(encoder, channels="BGR")
     np.testing.assert_allclose(preprocess(red, swapped)[0, 0], (0, 0.1, 1), atol=1e-6)
@@ -252,11 +254,11 @@ def test_version__of_the_default() -> None:
 def test_version__reads_the_file_once(folder: Path) -> None:
     path = encoders.image_encoder(folder / "once.onnx", seed=7)
     method = Embedding(file=path, **PLAIN)
-    onnx_model._digest.cache_clear()
+    onnx_model._hash_files.cache_clear()
     versions = {method.version, Embedding(file=path, **PLAIN).version}
     method.compute(draw(40, 40))
     assert len(versions) == 1
-    assert onnx_model._digest.cache_info().misses == 1
+    assert onnx_model._hash_files.cache_info().misses == 1
 
 
 # --- presets ---------------------------------------------------------------------------------------------------
@@ -278,7 +280,7 @@ def test_preset__is_complete_and_fits_a_model_of_its_shape(preset: str, folder: 
 
 def test_preset__default_is_the_measured_one() -> None:
     encoder = PRESETS["efficientnet-lite0"]
-    assert Embedding().encoder == encoder
+    assert Embedding().options == encoder
     assert Embedding().curve == Embedding.curve
 
 
@@ -402,7 +404,7 @@ def made(**options: Any) -> Callable[[Path], Path]:
     [
         (wrong_file, {}, r"words\.onnx is not an ONNX model: "),
         (empty_file, {}, r"empty\.onnx is not an ONNX model"),
-        (two_inputs, {}, r"two\.onnx has the inputs a, b: export the part that sees pictures"),
+        (two_inputs, {}, r"two\.onnx has the inputs a, b: export the part that encodes images"),
         (weights_elsewhere, {}, r"apart\.onnx keeps its weights in elsewhere\.bin: keep them in it, or beside it as"),
         (made(), {"output": "pooled"}, r"has no output 'pooled': name one of map, tokens, vector"),
         (made(), {"output": ()}, r"has several outputs: name one of map, tokens, vector"),
@@ -458,7 +460,7 @@ def test_wrong_options_of_the_default(options: dict[str, Any], reason: str) -> N
 
 def test_known_graph__is_the_one_that_is_built() -> None:
     method = Embedding(size=192)
-    assert method._pictures.open()[1] == method._pictures.known
+    assert method._image_encoder.open_session()[1] == method._image_encoder.known
 
 
 def test_relative_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,8 +481,8 @@ def test_dimensions__that_the_file_does_not_tell(tmp_path: Path) -> None:
     )
     method = Embedding(file=path, size=4)
     (problem,) = method.check()
-    assert problem.endswith("does not tell how long its output is: give dimensions.")
-    with pytest.raises(RuntimeError, match="give dimensions"):
+    assert problem.endswith("does not declare how long its output is: set dimensions.")
+    with pytest.raises(RuntimeError, match="set dimensions"):
         method.compute(draw(8, 8))
     assert Embedding(file=path, size=4, dimensions=48).check() == []
     assert Embedding(file=path, size=4, dimensions=48).compute(draw(8, 8)).shape == (48,)
@@ -534,4 +536,4 @@ def test_onnx_newer_than_the_runtime(tmp_path: Path) -> None:
 def test_a_session_for_every_process(folder: Path) -> None:
     method = Embedding(file=encoders.image_encoder(folder / "process.onnx"), **PLAIN)
     method.compute(draw(40, 40))
-    assert list(method._pictures._open) == [os.getpid()]
+    assert list(method._image_encoder._sessions) == [os.getpid()]

