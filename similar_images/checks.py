@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the configuration, and what to type."""
+"""System checks: errors of the configuration, each with a hint how to fix it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from django.db import connections, router
 from . import conf, plugins, ranking_presets, registry
 from .indexing import notify
 
-SWEEP = "similar_images.tasks.sweep"
-MINIMUM_PGVECTOR = (0, 8)
+SWEEP_TASK = "similar_images.tasks.sweep"
+MIN_PGVECTOR_VERSION = (0, 8)
+"""The first version with iterative index scans, by which filtered searches return as many matches as exist."""
+
 KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/reference/settings.md."
 
 
@@ -35,13 +37,14 @@ def register_checks() -> None:
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
+    """Check SIMILAR_IMAGES: its keys and values, sources, methods and ranking."""
     problems = conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {}))
     if problems:
         return [Error(problem, hint=KEYS_HINT, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
     if (alias := conf.get().compare_cache) not in settings.CACHES:
-        problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is no cache of the setting CACHES."
-        messages.append(Error(problem, hint=f"There are: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
+        problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is not in the setting CACHES."
+        messages.append(Error(problem, hint=f"Choices: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
     try:
         registry.resolve_model_entries(conf.get().models)
     except ImproperlyConfigured as error:
@@ -56,24 +59,25 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(f"SIMILAR_IMAGES['METHODS'][{key!r}]: {problem}", hint=KEYS_HINT, id="similar_images.E003")
             )
-    return [*messages, *_ranking(conf.get().ranking, methods)]
+    return [*messages, *_check_ranking(conf.get().ranking, methods)]
 
 
-def _ranking(ranking: Mapping[str, float] | str, methods: Collection[str]) -> list[CheckMessage]:
-    """What a ranking weighs that is not there: an error, unless a profile has other methods that are."""
+def _check_ranking(ranking: Mapping[str, float] | str, methods: Collection[str]) -> list[CheckMessage]:
+    """Report weights of methods that are not enabled: an error, unless a preset has other methods that are enabled."""
     if isinstance(ranking, str):
         if not (missing := ranking_presets.missing_methods(ranking, methods)):
             return []
-        problem = f"The profile {ranking!r} of SIMILAR_IMAGES['RANKING'] weighs what is not among the methods: "
-        problem += ", ".join(missing) + "."
+        names = ", ".join(missing)
+        problem = f"The preset {ranking!r} of SIMILAR_IMAGES['RANKING'] uses methods that are not enabled: {names}."
         if len(missing) == len(ranking_presets.RANKING_PRESETS[ranking]):
-            return [Error(problem, hint="Add one to SIMILAR_IMAGES['METHODS'].", id="similar_images.E004")]
-        hint = "It goes by the others alone. Add these to SIMILAR_IMAGES['METHODS'], and run index_images."
+            hint = "Add at least one of them to SIMILAR_IMAGES['METHODS']."
+            return [Error(problem, hint=hint, id="similar_images.E004")]
+        hint = "Searches use its other methods alone. Add these to SIMILAR_IMAGES['METHODS'], and run index_images."
         return [checks.Warning(problem, hint=hint, id="similar_images.W006")]
     return [
         Error(
-            f"SIMILAR_IMAGES['RANKING'] weighs {name!r}, which is not among the methods.",
-            hint=f"Add it to SIMILAR_IMAGES['METHODS'], or weigh only {', '.join(methods)}.",
+            f"SIMILAR_IMAGES['RANKING'] has a weight for {name!r}, which is not an enabled method.",
+            hint=f"Add it to SIMILAR_IMAGES['METHODS'], or use only {', '.join(methods)}.",
             id="similar_images.E004",
         )
         for name in sorted(ranking.keys() - set(methods))
@@ -81,39 +85,42 @@ def _ranking(ranking: Mapping[str, float] | str, methods: Collection[str]) -> li
 
 
 def check_sources(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the sources' models are in the database of the image records."""
     from .models import IndexedImage
 
     alias = router.db_for_write(IndexedImage)
     return [
         Error(
-            f"{source.label} is in the database {other!r}, but the image records are in {alias!r}.",
-            hint="Records are written in the transaction that saves the object, and joined to it: let your database "
-            "router put both in the same database.",
+            f"{source.label} is in the database {source_alias!r}, but the image records are in {alias!r}.",
+            hint="Records are written in the transaction that saves the object, and joined to it: have your database "
+            "router put both into the same database.",
             id="similar_images.E008",
         )
         for source in registry.get_sources()
-        if (other := router.db_for_write(source.model)) != alias
+        if (source_alias := router.db_for_write(source.model)) != alias
     ]
 
 
 def check_celery(**kwargs: Any) -> list[CheckMessage]:
+    """Check that there is a Celery app, and that the periodic sweep is scheduled."""
     app = notify.get_celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
             checks.Warning(
-                "No Celery app is set up, so nothing is indexed when a picture is saved.",
-                hint="Make one in celery.py and import it in __init__.py of your project, as “First steps with Django” "
-                "in Celery's docs shows. Without a worker, run “manage.py index_images --sync” from time to time.",
+                "No Celery app is configured, so nothing is indexed when an image is saved.",
+                hint="Create one in celery.py and import it in your project's __init__.py, as “First steps with "
+                "Django” in the Celery documentation shows. Without a worker, run “manage.py index_images --sync” "
+                "regularly.",
                 id="similar_images.W001",
             )
         ]
     scheduled = {entry.get("task") for entry in (app.conf.beat_schedule or {}).values()}
-    if SWEEP not in scheduled and "DatabaseScheduler" not in str(app.conf.beat_scheduler):
+    if SWEEP_TASK not in scheduled and "DatabaseScheduler" not in str(app.conf.beat_scheduler):
         return [
             checks.Warning(
-                "The periodic sweep is not scheduled, so pictures that escape the signals are not indexed, and "
-                "failed storages not tried again.",
-                hint=f'Add {{"similar-images": {{"task": "{SWEEP}", "schedule": 60}}}} to CELERY_BEAT_SCHEDULE '
+                "The periodic sweep is not scheduled, so images that were saved without signals are not indexed, and "
+                "images are not retried after a storage error.",
+                hint=f'Add {{"similar-images": {{"task": "{SWEEP_TASK}", "schedule": 60}}}} to CELERY_BEAT_SCHEDULE '
                 "and run celery beat.",
                 id="similar_images.W002",
             )
@@ -122,6 +129,7 @@ def check_celery(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the database is PostgreSQL with a recent version of pgvector."""
     from .models import Signature
 
     alias = router.db_for_write(Signature)
@@ -143,15 +151,15 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     if version is None:
         return [
             Error(
-                "The PostgreSQL server has no pgvector.",
+                "pgvector is not installed on the PostgreSQL server.",
                 hint="Install it on the server (e.g. the package postgresql-NN-pgvector), then run migrate.",
                 id="similar_images.E006",
             )
         ]
-    if tuple(map(int, version.split(".")[:2])) < MINIMUM_PGVECTOR:
+    if tuple(map(int, version.split(".")[:2])) < MIN_PGVECTOR_VERSION:
         return [
             Error(
-                f"pgvector {version} is too old; scans that go on behind a filter came with 0.8.",
+                f"pgvector {version} is too old: iterative index scans require 0.8.",
                 hint="Upgrade pgvector on the server, then run ALTER EXTENSION vector UPDATE.",
                 id="similar_images.E007",
             )
@@ -160,6 +168,7 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 
 def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report missing HNSW indexes, and new versions of methods that are still being computed."""
     from .indexing import hnsw, outbox, versions
     from .models import IndexedImage, MethodVersion
 
@@ -171,7 +180,7 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
         return []
     messages: list[CheckMessage] = [
         checks.Warning(
-            f"{version.source} is searched exactly by {version.name}: it has no index yet.",
+            f"{version.source} has no HNSW index for {version.name} yet, so it is searched exactly.",
             hint="The next sweep builds it. Is celery beat running?",
             id="similar_images.W004",
         )
@@ -183,10 +192,10 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
         failed = IndexedImage.objects.for_source(source).filter(status=IndexedImage.Status.FAILED).count()
         messages.append(
             checks.Info(
-                f"{source.label} is still searched by a former version of {version.name}; {count} pictures lack the "
-                f"new one, {version.version}, and {failed} failed.",
-                hint="The workers fill it in. Where many failed, the records in the admin say why; "
-                "“manage.py index_images --failed” has them tried again.",
+                f"{source.label} is still searched by an earlier version of {version.name}: {count} images lack a "
+                f"signature of the new version, {version.version}, and {failed} failed.",
+                hint="The workers compute the missing signatures. If many images failed, their records in the admin "
+                "say why; “manage.py index_images --failed” retries them.",
                 id="similar_images.I001",
             )
         )
@@ -194,27 +203,28 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 
 def check_measures(**kwargs: Any) -> list[CheckMessage]:
+    """Check the measures of the setting, and report those that need packages that are not installed."""
     try:
-        known = plugins.available_measures()
+        available = plugins.available_measures()
     except ImproperlyConfigured as error:
         if conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {})):
-            return []  # told already
+            return []  # reported by check_setting()
         return [Error(str(error), hint=KEYS_HINT, id="similar_images.E009")]
     messages: list[CheckMessage] = [
         Error(
-            f"SIMILAR_IMAGES['COMPARE_MEASURES'] names {name!r}, which is no measure.",
-            hint=f"There are: {', '.join(known)}.",
+            f"SIMILAR_IMAGES['COMPARE_MEASURES'] names {name!r}, which is not a measure.",
+            hint=f"Choices: {', '.join(available)}.",
             id="similar_images.E009",
         )
         for name in conf.get().compare_measures
-        if name not in known
+        if name not in available
     ]
-    lacking = {name: problem for name, measure in known.items() for problem in measure.check()}
-    if lacking:
+    unusable = {name: problem for name, measure in available.items() for problem in measure.check()}
+    if unusable:
         messages.append(
             checks.Info(
-                f"Two pictures can't be compared by {', '.join(lacking)}.",
-                hint=" ".join(f"{problem.rstrip('.')}." for problem in dict.fromkeys(lacking.values())),
+                f"Optional comparison measures are not available: {', '.join(unusable)}.",
+                hint=" ".join(f"{problem.rstrip('.')}." for problem in dict.fromkeys(unusable.values())),
                 id="similar_images.I002",
             )
         )
@@ -222,10 +232,12 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_visible(**kwargs: Any) -> list[CheckMessage]:
+    """Report sources whose objects everybody may see."""
     return [
         checks.Warning(
-            f"Every object of {source.label} may be seen by every visitor.",
-            hint=f'Say who may see what: similar_images.register({source.model.__name__}, "{source.field_name}", '
+            f"Every visitor may see every object of {source.label}.",
+            hint=f"Restrict what visitors may see: similar_images.register({source.model.__name__}, "
+            f'"{source.field_name}", '
             "visible=lambda request: …).",
             id="similar_images.W003",
         )
@@ -235,17 +247,18 @@ def check_visible(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_cache(**kwargs: Any) -> list[CheckMessage]:
+    """Check that processes share the cache of comparisons."""
     try:
         alias = conf.get().compare_cache
         is_shared = not isinstance(caches[alias], (DummyCache, LocMemCache))
-    except ImproperlyConfigured:  # check_setting() and Django say what is wrong
+    except ImproperlyConfigured:  # reported by check_setting() or by Django
         return []
     if is_shared:
         return []
     return [
         checks.Warning(
-            f"The cache {alias!r} is not shared by processes, so pictures that explain a comparison may get lost.",
-            hint="Set CACHES to one that is (Redis, Memcached, a database table or a folder), or name such a one in "
+            f"Processes do not share the cache {alias!r}, so visual explanations of comparisons may get lost.",
+            hint="Use a shared cache (Redis, Memcached, a database table or a folder) in CACHES, or name one in "
             "SIMILAR_IMAGES['COMPARE_CACHE'].",
             id="similar_images.W005",
         )

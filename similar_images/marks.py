@@ -1,4 +1,4 @@
-"""Marks: what people said of two pictures, alike or not, which holds whatever their signatures say."""
+"""Marks: editors' verdicts on two images, similar or not, which override their signatures."""
 
 from __future__ import annotations
 
@@ -14,69 +14,75 @@ from .registry import ImageSource
 
 
 def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = None, user: Any = None) -> Mark:
-    """Say that the pictures of two objects are alike, or that they are not, in place of what was said before.
+    """Mark the images of two objects as similar or not, in place of an earlier mark.
 
-    Two that are marked not alike never come back as each other's matches. Marks go when one of the objects goes.
+    Objects marked as not similar are never returned as matches of each other. A mark is deleted with either object.
 
     Args:
-        field: the image field, where the model has several.
-        user: who says so; nobody where it is an anonymous visitor.
+        a: an object with an image.
+        b: another object of the same model with an image.
+        alike: True if the images are similar, False if they are not.
+        field: the image field, if the model has several.
+        user: the user who marks them; None or an anonymous user is stored as nobody.
 
     Raises:
         NotRegistered: the model or field is not a source.
-        ValueError: these are not two objects of one source that have a picture each.
+        ValueError: these are not two objects of one source with an image each.
     """
-    source = _source(a, b, field)
-    new = Mark(**_names(source, a, b), is_alike=alike, marked_by_id=getattr(user, "pk", None), marked_at=timezone.now())
+    source = _get_common_source(a, b, field)
+    new_mark = Mark(
+        **_mark_key(source, a, b), is_alike=alike, marked_by_id=getattr(user, "pk", None), marked_at=timezone.now()
+    )
     try:
         with transaction.atomic(using=router.db_for_write(Mark)):
             Mark.objects.bulk_create(
-                [new],
+                [new_mark],
                 update_conflicts=True,
                 unique_fields=["source", "first_id", "second_id"],
                 update_fields=["is_alike", "marked_by", "marked_at"],
             )
     except IntegrityError:
-        raise ValueError(_("Only two objects that have a picture each can be marked.")) from None
-    return new
+        raise ValueError(_("Only objects that have an image can be marked.")) from None
+    return new_mark
 
 
 def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> bool:
-    """Take back what was said of two objects; return whether there was anything.
+    """Remove the mark of two objects; return False if there was none.
 
     Raises:
-        NotRegistered: as `mark`.
+        NotRegistered: the model or field is not a source.
         ValueError: these are not two objects of one source.
     """
-    count, _by_model = Mark.objects.filter(**_names(_source(a, b, field), a, b)).delete()
+    count, _by_model = Mark.objects.filter(**_mark_key(_get_common_source(a, b, field), a, b)).delete()
     return count > 0
 
 
 def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
-    """The mark of two objects of a source, None where there is none."""
-    return Mark.objects.filter(**_names(source, a, b)).select_related("marked_by").first()
+    """Return the mark of two objects of a source, None if there is none."""
+    return Mark.objects.filter(**_mark_key(source, a, b)).select_related("marked_by").first()
 
 
 def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
-    """All marks of a source: two object ids, and whether they are alike."""
+    """Return all marks of a source, oldest first: two object ids, and True if they are similar."""
     marks = Mark.objects.filter(source_id=Source.objects.get_id(source))
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
 
 
-def _source(a: models.Model, b: models.Model, field: str | None = None) -> ImageSource:
-    """The source of two objects.
+def _get_common_source(a: models.Model, b: models.Model, field: str | None = None) -> ImageSource:
+    """Return the source of two objects that can be marked.
 
     Raises:
-        NotRegistered, ValueError: as `mark`.
+        NotRegistered: the model or field is not a source.
+        ValueError: these are not two saved objects of one source.
     """
     source = registry.get_source(a.__class__, field)
     if not isinstance(b, source.model):
-        raise ValueError(_("Only objects of one model can be marked: %(a)s and %(b)s are not.") % {"a": a, "b": b})
+        raise ValueError(_("Only objects of the same model can be marked; %(a)s and %(b)s are not.") % {"a": a, "b": b})
     if a.pk is None or b.pk is None or a.pk == b.pk:
-        raise ValueError(_("Only two objects that are saved can be marked, not one and itself."))
+        raise ValueError(_("Only two different, saved objects can be marked."))
     return source
 
 
-def _names(source: ImageSource, a: models.Model, b: models.Model) -> dict[str, Any]:
+def _mark_key(source: ImageSource, a: models.Model, b: models.Model) -> dict[str, Any]:
     first, second = sorted(source.object_id(item.pk) for item in (a, b))
     return {"source_id": Source.objects.get_id(source), "first_id": first, "second_id": second}

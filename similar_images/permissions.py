@@ -1,4 +1,4 @@
-"""What a visitor may know and do beyond what `visible` shows, by the permissions of the admin."""
+"""Permissions of visitors beyond `visible`, taken from their permissions in the admin."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .registry import ImageSource
 
 
 def is_staff(request: HttpRequest | None) -> bool:
-    """Whether the visitor may know how many objects there are in all."""
+    """Check that the visitor may see the total number of objects."""
     return bool(getattr(_user(request), "is_staff", False))
 
 
 def can_view(request: HttpRequest | None, source: ImageSource) -> bool:
-    """Whether the visitor may know of objects that `visible` leaves out: staff that may view them in the admin."""
+    """Check that the visitor may see objects that `visible` leaves out: staff who may view them in the admin."""
     return any(_has_permission(request, action, source) for action in ("view", "change"))
 
 
 def can_mark(request: HttpRequest | None, source: ImageSource) -> bool:
-    """Whether the visitor may say of objects that they are alike, or not: staff that may change them in the admin."""
+    """Check that the visitor may mark objects as similar or not: staff who may change them in the admin."""
     return _has_permission(request, "change", source)
 
 

@@ -1,4 +1,4 @@
-"""Methods and measures that the setting names: built in, or classes of the project that uses the app."""
+"""Instances of the methods and measures that the setting names, built-in ones and classes of the project."""
 
 from __future__ import annotations
 
@@ -24,54 +24,60 @@ from .signatures.trim import TrimBorderMixin
 
 Plugin = TypeVar("Plugin")
 
-NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
+PLUGIN_NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
 
 def load_class(key: str, target: Any, base: type[Plugin], built_in: Mapping[str, str]) -> type[Plugin]:
-    """The class by built-in name or dotted path; `key` is what messages call the entry of the setting.
+    """Import a plugin's class.
+
+    Args:
+        key: the entry of the setting, for messages.
+        target: a built-in name or a dotted path.
+        base: the class that the plugin has to inherit from.
+        built_in: dotted paths by built-in name.
 
     Raises:
-        ImproperlyConfigured: it can't be imported, or is no subclass of `base`.
+        ImproperlyConfigured: it can't be imported, or is not a subclass of `base`.
     """
     try:
-        kind = import_string(built_in.get(target, target))
+        plugin_class = import_string(built_in.get(target, target))
     except (ImportError, AttributeError, TypeError) as error:
-        known = ", ".join(built_in)
-        word = base.__name__.lower()
-        raise ImproperlyConfigured(f"{key}: neither a built-in {word} ({known}) nor importable: {error}.") from error
-    if not (isinstance(kind, type) and issubclass(kind, base)):
+        names = ", ".join(built_in)
+        noun = base.__name__.lower()
+        raise ImproperlyConfigured(f"{key}: neither a built-in {noun} ({names}) nor importable: {error}.") from error
+    if not (isinstance(plugin_class, type) and issubclass(plugin_class, base)):
         raise ImproperlyConfigured(f"{key} is not a subclass of {base.__module__}.{base.__name__}.")
-    return kind
+    return plugin_class
 
 
-def instantiate_class(key: str, kind: type[Plugin], options: Mapping[str, Any]) -> Plugin:
-    """An instance with these options.
+def instantiate_class(key: str, plugin_class: type[Plugin], options: Mapping[str, Any]) -> Plugin:
+    """Instantiate a plugin with its options; `key` is the entry of the setting, for messages.
 
     Raises:
-        ImproperlyConfigured: the class refuses them.
+        ImproperlyConfigured: the class rejects the options.
     """
     try:
-        return kind(**options)
+        return plugin_class(**options)
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{key} can't be used: {error}.") from error
 
 
 def check_name(key: str, name: str) -> None:
-    """Refuse a name that could not be stored, or be written in an address.
+    """Refuse a name that could not be stored or be part of a URL.
 
     Raises:
-        ImproperlyConfigured: it is such a name.
+        ImproperlyConfigured: the name is invalid; `key` is the entry of the setting, for the message.
     """
-    if not (len(name) <= 64 and NAME.fullmatch(name)):
+    if not (len(name) <= 64 and PLUGIN_NAME.fullmatch(name)):
         raise ImproperlyConfigured(f"{key}: a name has at most 64 letters and digits, with single - or _ between them.")
 
 
 @lru_cache(maxsize=1)
 def enabled_methods() -> Mapping[str, Method]:
-    """The methods of SIMILAR_IMAGES["METHODS"], by the name they are stored under.
+    """Return the methods of SIMILAR_IMAGES["METHODS"], by the name under which their signatures are stored.
 
     Raises:
-        ImproperlyConfigured: a method can't be imported or refuses its options; the message names it.
+        ImproperlyConfigured: a method can't be imported or rejects its options; the message names it.
     """
     methods: dict[str, Method] = {}
     for key, options in conf.get().methods.items():
@@ -92,92 +98,96 @@ def configured_versions() -> Mapping[str, str]:
 
 
 def load_method(name: str, options: dict[str, Any]) -> Method:
-    """A method by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
+    """Instantiate a method of the setting.
 
-    With the option "trim" it sees pictures on a plain background trimmed (see background.py).
+    Args:
+        name: a built-in name or a dotted path; any name if the options have "class".
+        options: arguments of the class, and "class" (a built-in name or a dotted path) and "trim" (remove plain
+            borders of images first, see signatures/trim.py).
 
     Raises:
-        ImproperlyConfigured: it can't be imported, is no Method, or refuses the options; or the name can't be used.
+        ImproperlyConfigured: it can't be imported, is not a Method, or rejects the options; or the name is invalid.
     """
     key = f"SIMILAR_IMAGES['METHODS'][{name!r}]"
-    named = "class" in options
-    target = options.get("class", name)
-    trim = options.get("trim", False)
-    method_config, options = (
-        options,
-        {option: value for option, value in options.items() if option not in ("class", "trim")},
-    )
-    if named:
+    has_own_name = "class" in options
+    if has_own_name:
         check_name(key, name)
-    kind = load_class(key, target, Method, BUILT_IN_METHODS)
+    method_class = load_class(key, options.get("class", name), Method, BUILT_IN_METHODS)
+    trim = options.get("trim", False)
     if not isinstance(trim, bool):
         raise ImproperlyConfigured(f"{key}: trim must be True or False.")
     if trim:
-        kind = type(kind.__name__, (TrimBorderMixin, kind), {})
-    method = instantiate_class(key, kind, options)
-    method.method_config = name, method_config
-    if named:
+        method_class = type(method_class.__name__, (TrimBorderMixin, method_class), {})
+    arguments = {option: value for option, value in options.items() if option not in ("class", "trim")}
+    method = instantiate_class(key, method_class, arguments)
+    method.method_config = name, options
+    if has_own_name:
         method.name = name
     return method
 
 
 @lru_cache(maxsize=1)
 def available_measures() -> Mapping[str, Measure]:
-    """The built-in measures, those of SIMILAR_IMAGES["MEASURES"], and every signature method, by name.
+    """Return the built-in measures, those of SIMILAR_IMAGES["MEASURES"], and one for every method, by name.
 
     Raises:
-        ImproperlyConfigured: a measure can't be imported or refuses its options; the message names it.
+        ImproperlyConfigured: a measure can't be imported or rejects its options; the message names it.
     """
     options = conf.get().measures
     names = [*BUILT_IN_MEASURES, *(name for name in options if name not in BUILT_IN_MEASURES)]
     measures = {measure.name: measure for measure in (load_measure(name, options.get(name, {})) for name in names)}
-    measures |= {name: _by_method(name) for name in BUILT_IN_METHODS}
+    measures |= {name: _load_signature_measure(name) for name in BUILT_IN_METHODS}
     measures |= {name: BySignature(method) for name, method in enabled_methods().items()}
     return MappingProxyType(measures)
 
 
-def _by_method(name: str) -> Measure:
+def _load_signature_measure(name: str) -> Measure:
     try:
         return BySignature(load_method(name, {}))
-    except ImproperlyConfigured as error:  # this installation lacks something for it
+    except ImproperlyConfigured as error:  # an optional package or a model file is missing
         return MissingMethod(name, str(error))
 
 
 def select_measures(names: Iterable[str] | None = None) -> dict[str, Measure]:
-    """The measures of these names; all of them, where none are given.
+    """Return the measures of these names, or all of them if None.
 
     Raises:
-        ValueError: there is none of a name; the message says which there are.
+        ValueError: there is no measure of a name; the message lists the names that there are.
     """
-    known = available_measures()
+    available = available_measures()
     if names is None:
-        return dict(known)
+        return dict(available)
     for name in (names := list(names)):
-        if name not in known:
-            message = _("There is no measure “%(name)s”; there are: %(known)s.")
-            raise ValueError(message % {"name": name, "known": ", ".join(known)})
-    return {name: known[name] for name in names}
+        if name not in available:
+            message = _("There is no measure “%(name)s”. Choices: %(choices)s.")
+            raise ValueError(message % {"name": name, "choices": ", ".join(available)})
+    return {name: available[name] for name in names}
 
 
 def load_measure(name: str, options: dict[str, Any]) -> Measure:
-    """A measure by built-in name or dotted path; the option "class", where given, is that, and the name free to choose.
+    """Instantiate a measure of the setting.
+
+    Args:
+        name: a built-in name or a dotted path; any name if the options have "class".
+        options: arguments of the class, and "class" (a built-in name or a dotted path).
 
     Raises:
-        ImproperlyConfigured: it can't be imported, is no Measure, or refuses the options.
+        ImproperlyConfigured: it can't be imported, is not a Measure, or rejects the options; or the name is invalid.
     """
     key = f"SIMILAR_IMAGES['MEASURES'][{name!r}]"
-    named = "class" in options
-    kind = load_class(key, options.get("class", name), Measure, BUILT_IN_MEASURES)
-    if named:
+    has_own_name = "class" in options
+    measure_class = load_class(key, options.get("class", name), Measure, BUILT_IN_MEASURES)
+    if has_own_name:
         check_name(key, name)
-    measure = instantiate_class(key, kind, {option: value for option, value in options.items() if option != "class"})
-    if named or name in BUILT_IN_MEASURES:
+    arguments = {option: value for option, value in options.items() if option != "class"}
+    measure = instantiate_class(key, measure_class, arguments)
+    if has_own_name or name in BUILT_IN_MEASURES:
         measure.name = name
     return measure
 
 
 @receiver(setting_changed)
-def _forget_plugins(*, setting: str, **kwargs: Any) -> None:
+def _clear_plugin_caches(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
         enabled_methods.cache_clear()
         configured_versions.cache_clear()

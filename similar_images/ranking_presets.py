@@ -1,4 +1,4 @@
-"""Rankings by name: weights of the methods that suit a kind of pictures."""
+"""Ranking presets: weights of the methods that suit a kind of images, by name."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ RANKING_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 
 def resolve_preset(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> dict[str, float]:
-    """The weights of a ranking; of a profile's, those of the methods that are enabled.
+    """Return the weights of a ranking; those of a preset are restricted to the enabled methods.
 
     Raises:
-        ValueError: there is no such profile, or none of its methods is enabled; the message says so.
+        ValueError: there is no such preset, or none of its methods is enabled; the message says so.
     """
     if not isinstance(ranking, str):
         return dict(ranking)
     if ranking not in RANKING_PRESETS:
-        message = _("There is no profile “%(name)s”; there are: %(known)s.")
-        raise ValueError(message % {"name": ranking, "known": ", ".join(RANKING_PRESETS)})
-    found = {name: weight for name, weight in RANKING_PRESETS[ranking].items() if name in enabled}
-    if not found:
-        message = _("No method of the profile “%(name)s” is enabled: %(methods)s.")
+        message = _("There is no ranking preset “%(name)s”. Choices: %(choices)s.")
+        raise ValueError(message % {"name": ranking, "choices": ", ".join(RANKING_PRESETS)})
+    weights = {name: weight for name, weight in RANKING_PRESETS[ranking].items() if name in enabled}
+    if not weights:
+        message = _("None of the methods of the ranking preset “%(name)s” is enabled: %(methods)s.")
         raise ValueError(message % {"name": ranking, "methods": ", ".join(RANKING_PRESETS[ranking])})
-    return found
+    return weights
 
 
 def fuse_scores(scores: Mapping[str, float], ranking: Mapping[str, float]) -> float:
-    """The mean of the percents by method, weighed; by those methods only of which there is one."""
-    known = [name for name in ranking if name in scores]
-    return sum(ranking[name] * scores[name] for name in known) / sum(ranking[name] for name in known)
+    """Return the weighted mean of the scores in percent, over the methods that have one."""
+    names = [name for name in ranking if name in scores]
+    return sum(ranking[name] * scores[name] for name in names) / sum(ranking[name] for name in names)
 
 
 def missing_methods(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> list[str]:
-    """The methods of a profile that are not enabled."""
-    return (
-        [name for name in RANKING_PRESETS.get(ranking, {}) if name not in enabled] if isinstance(ranking, str) else []
-    )
+    """Return the methods of a preset that are not enabled; none for a ranking that is no preset."""
+    if not isinstance(ranking, str):
+        return []
+    return [name for name in RANKING_PRESETS.get(ranking, {}) if name not in enabled]

@@ -1,10 +1,9 @@
-"""How far the sources are indexed, and by what they are searched."""
+"""Status of the index: how many images of every source are indexed, and which versions searches use."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db import models
 from django.db.models import Count
 from django.http import HttpRequest
 
@@ -16,47 +15,49 @@ from .search.ranking import resolve_weights
 
 
 def index_status(request: HttpRequest) -> dict[str, Any]:
-    """How many records of every source are in which state, and by which methods they are searched.
+    """Return the records of every source by status, the methods, and the index of every source and method.
 
-    Staff counts all records; other visitors those of the objects that they may see.
+    Staff see the numbers of all records; other visitors those of the objects that they may see.
     """
-    staff = permissions.is_staff(request)
-    enabled = plugins.enabled_methods()
-    ranking = resolve_weights()
-
-    def records_of(source: ImageSource) -> models.QuerySet[IndexedImage]:
-        records = IndexedImage.objects.for_source(source)
-        return records if staff else records.for_objects(source, source.visible_to(request))
-
+    sources = registry.get_sources()
     return {
-        "sources": [
-            {
-                "source": source.label,
-                "records": dict.fromkeys(IndexedImage.Status.values, 0)
-                | dict(records_of(source).values_list("status").annotate(Count("pk"))),
-            }
-            for source in registry.get_sources()
-        ],
-        "methods": [
-            {
-                "name": method.name,
-                "version": method.version,
-                "dimensions": method.dimensions,
-                "metric": method.metric,
-                "weight": ranking.get(method.name, 0),
-            }
-            for method in enabled.values()
-        ],
-        "indexes": [
-            {
-                "source": source.label,
-                "method": form.name,
-                "version": form.version,
-                "next_version": "" if form.version == wanted[form.name].version else wanted[form.name].version,
-                "search": "hnsw" if isinstance(form, MethodVersion) and form.has_index else "exact",
-            }
-            for source in registry.get_sources()
-            for wanted in [versions.configured_methods(source)]
-            for form in versions.active_versions(source).values()
-        ],
+        "sources": [{"source": source.label, "records": _count_records(request, source)} for source in sources],
+        "methods": _describe_methods(),
+        "indexes": [index for source in sources for index in _describe_indexes(source)],
     }
+
+
+def _count_records(request: HttpRequest, source: ImageSource) -> dict[str, int]:
+    """Return the number of records by status."""
+    records = IndexedImage.objects.for_source(source)
+    if not permissions.is_staff(request):
+        records = records.for_objects(source, source.visible_to(request))
+    return dict.fromkeys(IndexedImage.Status.values, 0) | dict(records.values_list("status").annotate(Count("pk")))
+
+
+def _describe_methods() -> list[dict[str, Any]]:
+    weights = resolve_weights()
+    return [
+        {
+            "name": method.name,
+            "version": method.version,
+            "dimensions": method.dimensions,
+            "metric": method.metric,
+            "weight": weights.get(method.name, 0),
+        }
+        for method in plugins.enabled_methods().values()
+    ]
+
+
+def _describe_indexes(source: ImageSource) -> list[dict[str, Any]]:
+    configured = versions.configured_methods(source)
+    return [
+        {
+            "source": source.label,
+            "method": spec.name,
+            "version": spec.version,
+            "next_version": "" if spec.version == configured[spec.name].version else configured[spec.name].version,
+            "search": "hnsw" if isinstance(spec, MethodVersion) and spec.has_index else "exact",
+        }
+        for spec in versions.active_versions(source).values()
+    ]

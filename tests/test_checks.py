@@ -61,16 +61,16 @@ def test_check__ranking_by_a_method_that_is_not_enabled(configure: Any) -> None:
         call_command("check")
     report = str(failed.value)
     assert report.count("(similar_images.E004)") == 2
-    assert "SIMILAR_IMAGES['RANKING'] weighs 'phash', which is not among the methods." in report
-    assert "SIMILAR_IMAGES['RANKING'] weighs 'embedding'" in report
-    assert "HINT: Add it to SIMILAR_IMAGES['METHODS'], or weigh only color." in report
+    assert "SIMILAR_IMAGES['RANKING'] has a weight for 'phash', which is not an enabled method." in report
+    assert "SIMILAR_IMAGES['RANKING'] has a weight for 'embedding'" in report
+    assert "HINT: Add it to SIMILAR_IMAGES['METHODS'], or use only color." in report
 
 
 def test_check__method_by_path_is_ranked_by_its_name(configure: Any) -> None:
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
     call_command("check")
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"tests.methods.Mean": 1})
-    with pytest.raises(SystemCheckError, match=r"E004.* weighs 'tests\.methods\.Mean'"):
+    with pytest.raises(SystemCheckError, match=r"E004.* has a weight for 'tests\.methods\.Mean'"):
         call_command("check")
 
 
@@ -252,7 +252,7 @@ def test_host__starts_with_a_wrong_setting() -> None:
 def test_check_visible__only_before_a_deploy() -> None:
     messages = django_checks.run_checks(include_deployment_checks=True)
     public = [message.msg for message in messages if message.id == "similar_images.W003"]
-    assert "Every object of testapp.UuidPicture.image may be seen by every visitor." in public
+    assert "Every visitor may see every object of testapp.UuidPicture.image." in public
     assert any("testapp.Couple.back" in message for message in public)
     assert not any("testapp.Picture.image" in message or "testapp.Private" in message for message in public)
     (hint,) = [message.hint for message in messages if "testapp.Couple.back" in message.msg]
@@ -298,7 +298,7 @@ def test_check_cache__that_there_is_not(configure: Any) -> None:
         ({"MEASURES": {"keypoints-orb": {"ratio": 7}}}, r".*\['keypoints-orb'\] can't be used: ratio must be"),
         (
             {"COMPARE_MEASURES": ["ssim", "taste"]},
-            r"SIMILAR_IMAGES\['COMPARE_MEASURES'\] names 'taste', which is no measure",
+            r"SIMILAR_IMAGES\['COMPARE_MEASURES'\] names 'taste', which is not a measure",
         ),
     ],
 )
@@ -313,5 +313,5 @@ def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest
     monkeypatch.setattr("similar_images.measures.transport.find_spec", lambda name: None)
     [message] = checks.check_measures()
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
-    assert message.msg == "Two pictures can't be compared by keypoints-surf, emd-color, emd-gray."
+    assert message.msg == "Optional comparison measures are not available: keypoints-surf, emd-color, emd-gray."
     assert str(message.hint).count("pip install similar_images[compare]") == 2

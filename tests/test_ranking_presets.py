@@ -1,4 +1,4 @@
-"""Rankings by name: what they weigh, where they are taken, and what is told of methods that are not enabled."""
+"""Ranking presets: their weights, where they are accepted, and messages on methods that are not enabled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.testapp.models import Picture
 
 
 @pytest.mark.parametrize("name", ranking_presets.RANKING_PRESETS)
-def test_profiles__weigh_built_in_methods_and_their_weights_add_up(name: str) -> None:
+def test_presets__weigh_built_in_methods_and_their_weights_add_up(name: str) -> None:
     assert ranking_presets.RANKING_PRESETS[name].keys() <= signatures.BUILT_IN_METHODS.keys()
     assert sum(ranking_presets.RANKING_PRESETS[name].values()) == pytest.approx(1)
     assert ranking.resolve_weights(ranking=name) == ranking_presets.resolve_preset(name, plugins.enabled_methods())
@@ -31,7 +31,7 @@ def test_weights__are_those_of_the_enabled_methods() -> None:
         ranking_presets.resolve_preset("photo", ["phash"])
 
 
-def test_setting__takes_a_profile_and_refuses_another_name(configure: Any) -> None:
+def test_setting__takes_a_preset_and_refuses_another_name(configure: Any) -> None:
     configure(RANKING="photo")
     assert conf.find_problems({"RANKING": "photo"}) == []
     assert "product, photo, logo, copy" in conf.find_problems({"RANKING": "nonsense"})[0]
@@ -46,7 +46,7 @@ def drawing_pixels(seed: int) -> Any:
     return np.array(drawing.scene(seed))
 
 
-def test_checks__name_what_a_profile_lacks(configure: Any) -> None:
+def test_checks__name_what_a_preset_lacks(configure: Any) -> None:
     configure(RANKING="product")
     (warning,) = checks.check_setting()
     assert (warning.id, "wavelet" in warning.msg, "color" in warning.msg) == ("similar_images.W006", True, False)
@@ -58,7 +58,7 @@ def test_checks__name_what_a_profile_lacks(configure: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_search__takes_a_profile_in_python_over_rest_and_on_the_page(
+def test_search__takes_a_preset_in_python_over_rest_and_on_the_page(
     make_picture: Any, index_now: Any, client: Any
 ) -> None:
     item, other = make_picture(1), make_picture(2)
