@@ -14,10 +14,14 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def similar_items(context: template.Context, item: models.Model | None, **options: Any) -> list[Match]:
-    """The matches of an object, best first; takes the keyword arguments of `similar_to`.
+    """Return the matches of an object, most similar first.
 
-    What the visitor may not see is left out. Nothing comes back for an object that is not saved or not
-    indexed yet.
+    Items that the visitor may not see are left out. An object that is not saved or not indexed yet has no matches.
+
+    Args:
+        context: the template context; its `request` says who the visitor is.
+        item: the object; anything else, such as an undefined variable, has no matches.
+        **options: keyword arguments of `similar_to`.
     """
     if not isinstance(item, models.Model):
         return []
@@ -28,5 +32,5 @@ def similar_items(context: template.Context, item: models.Model | None, **option
 def similar_items_widget(
     context: template.Context, item: models.Model | None, title: str = "", **options: Any
 ) -> dict[str, Any]:
-    """The matches of an object as a titled list of pictures; nothing at all where there are none."""
+    """Show the matches of an object as a titled list of images; nothing at all where there are none."""
     return {"matches": similar_items(context, item, **options), "title": title, "object": item}

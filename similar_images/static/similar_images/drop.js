@@ -1,18 +1,18 @@
-// Drop or paste pictures into a form, and see them before it is sent, which happens when there is one in every place.
-// The forms work without this.
+// Takes images that are dropped on a form or pasted, and previews them. The form is sent once each of its slots has an
+// image. Without this script the forms work with their file inputs alone.
 "use strict";
 
 for (const form of document.querySelectorAll("form[data-similar-images-drop]")) {
-  const places = [...form.querySelectorAll(".similar-images-drop")].map((zone) => {
+  const slots = [...form.querySelectorAll(".similar-images-drop")].map((zone) => {
     const side = zone.closest("[data-similar-images-side]") || form;
     const input = side.querySelector("input[type=file]");
-    const kept = side.querySelector("img.similar-images-preview");
+    const storedImage = side.querySelector("img.similar-images-preview");
     const preview = document.createElement("img");
     preview.className = "similar-images-preview";
     preview.alt = "";
     zone.hidden = false;
 
-    const show = () => {
+    const showPreview = () => {
       const [file] = input.files;
       URL.revokeObjectURL(preview.src);
       if (file) {
@@ -21,43 +21,44 @@ for (const form of document.querySelectorAll("form[data-similar-images-drop]")) 
       } else {
         preview.remove();
       }
-      if (kept) kept.hidden = Boolean(file);
+      if (storedImage) storedImage.hidden = Boolean(file);
     };
-    input.addEventListener("change", show);
+    input.addEventListener("change", showPreview);
 
-    const put = (file) => {
-      const files = new DataTransfer();
-      files.items.add(file);
-      input.files = files.files;
-      show();
+    const setFile = (file) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(file);
+      input.files = transfer.files;
+      showPreview();
     };
-    return { zone, side, put, isEmpty: () => !input.files.length, isOpen: () => !input.files.length && !kept };
+    const hasFile = () => input.files.length > 0;
+    return { zone, side, setFile, hasFile, hasImage: () => hasFile() || storedImage };
   });
 
-  // The first picture goes where it is dropped, more of them into the other places.
-  const take = (transfer, first) => {
+  // The first image fills the slot it is dropped on, further ones the other slots.
+  const fillSlots = (transfer, firstSlot) => {
     const files = [...transfer.files].filter((file) => file.type.startsWith("image/"));
     if (!files.length) return false;
-    const order = [first, ...places.filter((place) => place !== first)];
-    order.forEach((place, number) => files[number] && place.put(files[number]));
-    if (!places.some((place) => place.isOpen())) form.requestSubmit();
+    const ordered = [firstSlot, ...slots.filter((slot) => slot !== firstSlot)];
+    ordered.forEach((slot, index) => files[index] && slot.setFile(files[index]));
+    if (slots.every((slot) => slot.hasImage())) form.requestSubmit();
     return true;
   };
 
-  for (const place of places) {
-    place.side.addEventListener("dragover", (event) => {
+  for (const slot of slots) {
+    slot.side.addEventListener("dragover", (event) => {
       event.preventDefault();
-      place.zone.classList.add("similar-images-over");
+      slot.zone.classList.add("similar-images-over");
     });
-    place.side.addEventListener("dragleave", () => place.zone.classList.remove("similar-images-over"));
-    place.side.addEventListener("drop", (event) => {
+    slot.side.addEventListener("dragleave", () => slot.zone.classList.remove("similar-images-over"));
+    slot.side.addEventListener("drop", (event) => {
       event.preventDefault();
-      place.zone.classList.remove("similar-images-over");
-      take(event.dataTransfer, place);
+      slot.zone.classList.remove("similar-images-over");
+      fillSlots(event.dataTransfer, slot);
     });
   }
   document.addEventListener("paste", (event) => {
-    const first = places.find((place) => place.isOpen()) || places.find((place) => place.isEmpty()) || places[0];
-    if (take(event.clipboardData, first)) event.preventDefault();
+    const slot = slots.find((slot) => !slot.hasImage()) || slots.find((slot) => !slot.hasFile()) || slots[0];
+    if (fillSlots(event.clipboardData, slot)) event.preventDefault();
   });
 }
