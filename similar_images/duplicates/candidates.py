@@ -51,20 +51,21 @@ def batch_candidates(
     similar, so the work of verification grows with the number of images, not with its square. Pairs that are marked
     as not similar are left out.
     """
-    neighbors = collection.neighbors(nearest)
-    seen: set[tuple[int, int]] = set()
-    while batch := list(islice(neighbors, BATCH_SIZE)):
+    remaining = collection.neighbors(nearest)
+    proposed: set[tuple[int, int]] = set()
+    while batch := list(islice(remaining, BATCH_SIZE)):
         pairs: dict[tuple[int, int], Mapping[str, float]] = {}
-        for key, others in batch:
-            for other in select_neighbors(others, threshold, nearest):
-                pairs.setdefault((min(key, other), max(key, other)), others[other])
-        images = collection.load({key for pair in pairs if pair not in seen for key in pair})
+        for key, neighbors in batch:
+            for neighbor in sorted(select_neighbors(neighbors, threshold, nearest)):
+                if (pair := (min(key, neighbor), max(key, neighbor))) not in proposed:
+                    pairs.setdefault(pair, neighbors[neighbor])
+        proposed |= pairs.keys()
+        images = collection.load({key for pair in pairs for key in pair})
         candidates = [
             CandidatePair(images[a], images[b], similarities)
             for (a, b), similarities in pairs.items()
-            if (a, b) not in seen and a in images and b in images
+            if a in images and b in images
         ]
-        seen |= pairs.keys()
         yield len(batch), [pair for pair in candidates if not collection.is_marked_unlike(pair.a, pair.b)]
 
 

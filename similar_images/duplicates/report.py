@@ -65,31 +65,31 @@ def render_groups(results: Iterable[Duplicates]) -> str:
     """Render one HTML page on several sources, with thumbnails of all copies and series."""
     sources = [
         {
-            "duplicates": {"source": {"label": found.collection.name}, "pictures": found.collection.count},
-            "copies": [_number_images(images) for images in found.copies],
-            "series": [_number_images(images) for images in found.series],
+            "duplicates": {"source": {"label": duplicates.collection.name}, "pictures": duplicates.collection.count},
+            "copies": [_number_images(images) for images in duplicates.copies],
+            "series": [_number_images(images) for images in duplicates.series],
         }
-        for found in results
+        for duplicates in results
     ]
     return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.localtime()})
 
 
-def write_report(folder: Path, found: Duplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
+def write_report(folder: Path, duplicates: Duplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
     """Write index.html and further pages, pairs.csv and pictures/; yield the name of each page that was written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    _write_table(folder / "pairs.csv", found.pairs)
-    groups = group_copies(found.pairs)
+    _write_table(folder / "pairs.csv", duplicates.pairs)
+    groups = group_copies(duplicates.pairs)
     pages = list(_paginate(groups))
     names = ["index.html", *(f"page-{number}.html" for number in range(2, len(pages) + 1))]
     for stale in folder.glob("page-*.html"):
         if stale.name not in names:
             stale.unlink()
-    kinds = Counter(pair.kind for pair in found.pairs)
+    kinds = Counter(pair.kind for pair in duplicates.pairs)
     context = {
         "summary": {
-            "name": found.collection.name,
-            "pictures": found.collection.count,
-            "candidates": found.candidates,
+            "name": duplicates.collection.name,
+            "pictures": duplicates.collection.count,
+            "candidates": duplicates.candidates,
             "problems": problems,
         },
         "kinds": [(Verdict(kind).title, count) for kind, count in kinds.most_common()],

@@ -192,7 +192,7 @@ class Command(BaseCommand):
         """Find duplicates and write the report; return the result as JSON takes it, and problems."""
         images, problems = self._source_images(options) if options["source"] else self._folder_images(cache, options)
         with progress_bar(options, total=images.distinct_count, unit="image") as bar:
-            found = find_duplicates(
+            duplicates = find_duplicates(
                 images,
                 kinds=kinds,
                 jobs=options["jobs"],
@@ -201,15 +201,15 @@ class Command(BaseCommand):
                 cache=cache,
                 advance=bar.update,
             )
-        problems += found.problems
-        pages = write_report(options["output"], found, problems, options["jobs"])
+        problems += duplicates.problems
+        pages = write_report(options["output"], duplicates, problems, options["jobs"])
         for _name in progress_bar(options, pages, unit="page"):
             pass
         result = {
             "pictures": images.count,
-            "candidates": found.candidates,
-            "found": Counter(pair.kind for pair in found.pairs),
-            "groups": len(found.copies),
+            "candidates": duplicates.candidates,
+            "found": Counter(pair.kind for pair in duplicates.pairs),
+            "groups": len(duplicates.copies),
             "report": str(options["output"] / "index.html"),
         }
         return result, problems

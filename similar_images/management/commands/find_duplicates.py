@@ -49,29 +49,29 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"--output can't be written: {error}") from error
         if options["json"]:
-            self.stdout.write(json.dumps([_duplicates_as_json(found) for found in results], indent=2))
+            self.stdout.write(json.dumps([_duplicates_as_json(duplicates) for duplicates in results], indent=2))
         else:
-            for found in results:
-                self._print(found)
+            for duplicates in results:
+                self._print(duplicates)
 
     def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> Duplicates:
         images = SourceImages(source)
         with progress_bar(options, total=images.distinct_count, unit="image", desc=source.label) as bar:
-            found = find_duplicates(
+            duplicates = find_duplicates(
                 images, kinds=("same-file", "same-picture", "same-object"), jobs=options["jobs"], advance=bar.update
             )
         if images.missing_message:
             self.stderr.write(images.missing_message)
-        for problem in found.problems[:MAX_LISTED_PROBLEMS]:
+        for problem in duplicates.problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(problem)
-        if found.problems:
-            self.stderr.write(f"{source.label}: pairs that could not be compared: {len(found.problems)}.")
-        return found
+        if duplicates.problems:
+            self.stderr.write(f"{source.label}: pairs that could not be compared: {len(duplicates.problems)}.")
+        return duplicates
 
-    def _print(self, found: Duplicates) -> None:
-        copies, series = found.copies, found.series
+    def _print(self, duplicates: Duplicates) -> None:
+        copies, series = duplicates.copies, duplicates.series
         self.stdout.write(
-            f"{found.collection.name}: {found.collection.count} images; groups of copies: {len(copies)}, "
+            f"{duplicates.collection.name}: {duplicates.collection.count} images; groups of copies: {len(copies)}, "
             f"series: {len(series)}."
         )
         for title, groups in (("Copies", copies), ("Series", series)):
@@ -81,13 +81,13 @@ class Command(BaseCommand):
                     self.stdout.write(f"  {image.name}  {image.width} × {image.height}")
 
 
-def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
+def _duplicates_as_json(duplicates: Duplicates) -> dict[str, Any]:
     return {
-        "source": found.collection.name,
-        "pictures": found.collection.count,
-        "copies": [_images_as_json(group) for group in found.copies],
-        "series": [_images_as_json(group) for group in found.series],
-        "problems": found.problems,
+        "source": duplicates.collection.name,
+        "pictures": duplicates.collection.count,
+        "copies": [_images_as_json(group) for group in duplicates.copies],
+        "series": [_images_as_json(group) for group in duplicates.series],
+        "problems": duplicates.problems,
     }
 
 
