@@ -64,7 +64,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> MeanColorJudge:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Eight pictures; of 0 a copy as JPEG, of 1 one mirrored, of 2 one turned, and 3 itself once more."""
+    """Return a folder of eight images, and copies: 0 as JPEG, 1 mirrored, 2 turned, and 3 as the same file."""
     folder = tmp_path / "photos"
     (folder / "below").mkdir(parents=True)
     for seed in range(8):
@@ -94,18 +94,18 @@ def rows(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def found(output: Path) -> set[tuple[str, str, str]]:
+def reported_pairs(output: Path) -> set[tuple[str, str, str]]:
     return {(row["a"], row["b"], row["kind"]) for row in rows(output)}
 
 
-def texts(html: str) -> str:
+def visible_text(html: str) -> str:
     return unescape(re.sub(r"<[^>]*>", " ", html))
 
 
-# Two pictures
+# Two images
 
 
-def test_two_pictures__are_compared_by_the_measures_named(tmp_path: Path) -> None:
+def test_two_images__are_compared_by_the_given_measures(tmp_path: Path) -> None:
     for seed in (1, 2):
         drawing.scene(seed).save(tmp_path / f"{seed}.png")
     out, err = run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "phash,tiny")
@@ -118,31 +118,31 @@ def test_two_pictures__are_compared_by_the_measures_named(tmp_path: Path) -> Non
     assert 0 <= float(percent) < 100
 
 
-def test_two_pictures__as_json(tmp_path: Path, configure: Any) -> None:
+def test_two_images__as_json(tmp_path: Path, configure: Any) -> None:
     configure(COMPARE_MEASURES=["dhash"])
     drawing.scene(1).save(tmp_path / "1.png")
     drawing.scene(1).save(tmp_path / "2.bmp")
-    told = json.loads(run(tmp_path / "1.png", tmp_path / "2.bmp", "--json")[0])
-    assert told["verdict"]["kind"] == "same-picture"
-    assert list(told["measures"]) == ["dhash"]
-    assert (told["measures"]["dhash"]["value"], told["measures"]["dhash"]["similarity"]) == (0.0, 100.0)
-    assert told["measures"]["dhash"]["problem"] == ""
+    result = json.loads(run(tmp_path / "1.png", tmp_path / "2.bmp", "--json")[0])
+    assert result["verdict"]["kind"] == "same-picture"
+    assert list(result["measures"]) == ["dhash"]
+    assert (result["measures"]["dhash"]["value"], result["measures"]["dhash"]["similarity"]) == (0.0, 100.0)
+    assert result["measures"]["dhash"]["problem"] == ""
 
 
-def test_two_pictures__by_all_measures(tmp_path: Path) -> None:
+def test_two_images__by_all_measures(tmp_path: Path) -> None:
     drawing.scene(1).save(tmp_path / "1.png")
-    told = json.loads(run(tmp_path / "1.png", tmp_path / "1.png", "--measures", "all", "--json")[0])
-    assert {"phash", "color", "embedding", "kaze"} <= told["measures"].keys()
+    result = json.loads(run(tmp_path / "1.png", tmp_path / "1.png", "--measures", "all", "--json")[0])
+    assert {"phash", "color", "embedding", "kaze"} <= result["measures"].keys()
 
 
-def test_two_pictures__with_the_pictures_that_explain(tmp_path: Path) -> None:
+def test_two_images__with_the_drawings_that_explain(tmp_path: Path) -> None:
     for seed in (1, 2):
         drawing.scene(seed).save(tmp_path / f"{seed}.png")
-    shown = tmp_path / "new" / "shown"
-    run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "alignment,phash", "--pictures", shown)
-    assert [path.name for path in shown.iterdir()] == ["alignment-alignment.png"]
-    with Image.open(shown / "alignment-alignment.png") as shot:
-        assert shot.format == "PNG"
+    drawings = tmp_path / "new" / "shown"
+    run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "alignment,phash", "--pictures", drawings)
+    assert [path.name for path in drawings.iterdir()] == ["alignment-alignment.png"]
+    with Image.open(drawings / "alignment-alignment.png") as file:
+        assert file.format == "PNG"
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_wrong_arguments__are_refused(
 # A folder
 
 
-def test_folder__copies_are_found_and_told(folder: Path, output: Path) -> None:
+def test_folder__copies_are_found_and_reported(folder: Path, output: Path) -> None:
     out, err = run(folder, "--output", output, *QUICK)
     assert err == ""
-    assert found(output) == COPIES
+    assert reported_pairs(output) == COPIES
     assert "12 images" in out
     assert "3 same-picture" in out
     assert "1 same-file" in out
@@ -197,10 +197,10 @@ def test_folder__copies_are_found_and_told(folder: Path, output: Path) -> None:
 
 
 def test_folder__as_json(folder: Path, output: Path) -> None:
-    told = json.loads(run(folder, "--output", output, "--json", *QUICK)[0])
-    assert told.pop("seconds") >= 0
-    assert told.pop("candidates") >= 3
-    assert told == {
+    result = json.loads(run(folder, "--output", output, "--json", *QUICK)[0])
+    assert result.pop("seconds") >= 0
+    assert result.pop("candidates") >= 3
+    assert result == {
         "pictures": 12,
         "found": {"same-file": 1, "same-picture": 3},
         "groups": 4,
@@ -208,14 +208,14 @@ def test_folder__as_json(folder: Path, output: Path) -> None:
     }
 
 
-def test_kinds__says_what_is_told_of(folder: Path, output: Path) -> None:
+def test_kinds__selects_the_reported_verdicts(folder: Path, output: Path) -> None:
     run(folder, "--output", output, "--kinds", "same-file", *QUICK)
     assert {row["kind"] for row in rows(output)} == {"same-file"}
     run(folder, "--output", output, "--kinds", "same-picture,alike", "--threshold", "5", "--method", "tiny")
     assert {row["kind"] for row in rows(output)} == {"same-picture", "alike"}
 
 
-def test_report__needs_nothing_else_and_escapes_names(tmp_path: Path, output: Path) -> None:
+def test_report__needs_no_other_file_and_escapes_names(tmp_path: Path, output: Path) -> None:
     folder = tmp_path / "<i>photos"
     folder.mkdir()
     evil = '<script>alert(1)<\\script>&".png'
@@ -225,14 +225,14 @@ def test_report__needs_nothing_else_and_escapes_names(tmp_path: Path, output: Pa
     html = (output / "index.html").read_text()
     assert "<script" not in html
     assert "<i>" not in html
-    assert evil in texts(html)
+    assert evil in visible_text(html)
     assert html.count('src="data:image/jpeg;base64,') == 2
     assert not re.search(r'(src|href)="(?!data:|pictures/)', html)
     (row,) = rows(output)
     assert {row["a"], row["b"]} == {evil, "'=HYPERLINK(1).bmp"}
 
 
-def test_report__of_nothing(tmp_path: Path, output: Path) -> None:
+def test_report__without_duplicates(tmp_path: Path, output: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     drawing.scene(1).save(folder / "1.png")
@@ -259,13 +259,15 @@ def test_report__of_many_pairs_has_pages(
     htmls = [page.read_text() for page in pages]
     assert sum(html.count('class="pair"') for html in htmls) == count
     assert max(html.count('class="pair"') for html in htmls) == 2
-    assert "(continued)" in texts((output / "page-2.html").read_text())
+    assert "(continued)" in visible_text((output / "page-2.html").read_text())
     assert all(f'href="{page.name}"' in html for page in pages for html in htmls)
     names = re.findall('<nav aria-label="(.+?)">', htmls[0])
     assert len(set(names)) == len(names) == 2
 
 
-def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report__shows_drawings_that_explain_verdicts(
+    folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "DRAWN_MEASURES", {"same-picture": "alignment"})
     run(folder, "--output", output, *QUICK)
     files = list((output / "pictures").iterdir())
@@ -275,20 +277,20 @@ def test_report__shows_what_the_verdict_rests_on(folder: Path, output: Path, mon
     assert html.count('src="data:image/jpeg;base64,') == 8 + 3
 
 
-def test_broken_picture__is_told_and_left_out(folder: Path, output: Path) -> None:
+def test_broken_image__is_reported_and_left_out(folder: Path, output: Path) -> None:
     (folder / "broken.png").write_bytes(b"nonsense")
     (folder / "empty.jpg").touch()
     err = io.StringIO()
     with pytest.raises(CommandError, match="could not be compared: 2") as caught:
         run(folder, "--output", output, *QUICK, stderr=err)
     assert caught.value.returncode == 1
-    assert found(output) == COPIES
-    for text in (err.getvalue(), texts((output / "index.html").read_text())):
+    assert reported_pairs(output) == COPIES
+    for text in (err.getvalue(), visible_text((output / "index.html").read_text())):
         assert "broken.png: " in text
         assert "empty.jpg: " in text
 
 
-def test_pair_that_fails__is_told_and_left_out(
+def test_failing_pair__is_reported_and_left_out(
     folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: MeanColorJudge
 ) -> None:
     def fail(a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
@@ -299,10 +301,10 @@ def test_pair_that_fails__is_told_and_left_out(
     monkeypatch.setattr(copies, "copy_verdict", fail)
     with pytest.raises(CommandError, match="could not be compared"):
         run(folder, "--output", output, *QUICK)
-    assert found(output) == {row for row in COPIES if row[0] != "2-turned.png"}
+    assert reported_pairs(output) == {row for row in COPIES if row[0] != "2-turned.png"}
 
 
-def test_second_run__does_no_work_again(
+def test_second_run__repeats_no_work(
     folder: Path, output: Path, judge: MeanColorJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = []
@@ -317,13 +319,13 @@ def test_second_run__does_no_work_again(
     assert (rows(output), judge.pairs, described) == (before, pairs, [])
 
 
-def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, judge: MeanColorJudge) -> None:
+def test_changed_and_new_files__are_described_again(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     run(folder, "--output", output, *QUICK)
     (folder / "1-mirrored.png").rename(folder / "renamed.png")
     drawing.scene(7).save(folder / "2-turned.png")
     drawing.scene(5).save(folder / "new.jpg", quality=60)
     run(folder, "--output", output, *QUICK)
-    assert found(output) == {
+    assert reported_pairs(output) == {
         ("0.png", "below/0.jpg", "same-picture"),
         ("1.png", "renamed.png", "same-picture"),
         ("2-turned.png", "7.png", "same-file"),
@@ -332,14 +334,14 @@ def test_changed_and_new_files__are_described_anew(folder: Path, output: Path, j
     }
 
 
-def test_again__forgets(folder: Path, output: Path, judge: MeanColorJudge) -> None:
+def test_again__discards_former_results(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     run(folder, "--output", output, *QUICK)
     pairs = judge.pairs
     run(folder, "--output", output, "--again", *QUICK)
     assert judge.pairs == 2 * pairs
 
 
-def test_stopped__goes_on(folder: Path, output: Path, judge: MeanColorJudge) -> None:
+def test_stopped_run__is_continued(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     judge.fails_after = 2
     args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny")
     with pytest.raises(CommandError, match="run the same command again") as caught:
@@ -348,33 +350,33 @@ def test_stopped__goes_on(folder: Path, output: Path, judge: MeanColorJudge) -> 
     assert not (output / "index.html").exists()
     judge.fails_after = 10**6
     judge.pairs = 0
-    told = json.loads(run(*args, "--json")[0])
-    assert judge.pairs == told["candidates"] - 2
-    assert found(output) >= COPIES
+    result = json.loads(run(*args, "--json")[0])
+    assert judge.pairs == result["candidates"] - 2
+    assert reported_pairs(output) >= COPIES
 
 
-def test_what_another_run_works_with__is_left_alone(folder: Path, output: Path) -> None:
+def test_cache_of_another_run__is_left_alone(folder: Path, output: Path) -> None:
     output.mkdir()
-    memory = ScanCache(output / SCAN_CACHE_NAME)
+    cache = ScanCache(output / SCAN_CACHE_NAME)
     try:
         with pytest.raises(CommandError, match="another run"):
             run(folder, "--output", output, *QUICK)
     finally:
-        memory.close()
+        cache.close()
     run(folder, "--output", output, *QUICK)
-    assert found(output) == COPIES
+    assert reported_pairs(output) == COPIES
 
 
-def test_broken_memory__is_told(folder: Path, output: Path) -> None:
+def test_damaged_cache__is_reported(folder: Path, output: Path) -> None:
     output.mkdir()
     (output / SCAN_CACHE_NAME).write_bytes(b"something else" * 1000)
     with pytest.raises(CommandError, match="--again"):
         run(folder, "--output", output, *QUICK)
     run(folder, "--output", output, "--again", *QUICK)
-    assert found(output) == COPIES
+    assert reported_pairs(output) == COPIES
 
 
-def test_output_in_the_folder__is_no_picture_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_in_the_folder__is_not_scanned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "DRAWN_MEASURES", {"same-picture": "alignment"})
     for _ in range(2):
         out, _err = run(folder, "--output", folder / "report", *QUICK)
@@ -382,7 +384,7 @@ def test_output_in_the_folder__is_no_picture_of_it(folder: Path, monkeypatch: py
     assert list((folder / "report" / "pictures").iterdir())
 
 
-def test_blank_pictures__are_no_trouble(tmp_path: Path, output: Path) -> None:
+def test_blank_images__cause_no_error(tmp_path: Path, output: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, color in enumerate(["white", "black", "red"]):
@@ -394,11 +396,11 @@ def test_blank_pictures__are_no_trouble(tmp_path: Path, output: Path) -> None:
 # A source
 
 
-def test_source__is_compared_by_what_is_stored(
+def test_source__is_compared_by_stored_signatures(
     output: Path, make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(METHODS={"phash": {}, "color": {}})
-    one, hidden = make_picture(1), make_picture(1, published=False)
+    original, hidden = make_picture(1), make_picture(1, published=False)
     data = ContentFile(drawing.encoded(drawing.scene(1), "JPEG", quality=60), "copy.jpg")
     copy, _other = make_picture(image=data), make_picture(2)
     index_now()
@@ -408,14 +410,14 @@ def test_source__is_compared_by_what_is_stored(
     assert "4 images" in out
     assert "testapp.Picture.image: left out as they are not indexed yet: 1." in err
     names = {item.pk: f"{item.pk}: {item.image.name}" for item in Picture.objects.all()}
-    assert found(output) == {
-        (names[one.pk], names[hidden.pk], "same-file"),
-        (names[one.pk], names[copy.pk], "same-picture"),
+    assert reported_pairs(output) == {
+        (names[original.pk], names[hidden.pk], "same-file"),
+        (names[original.pk], names[copy.pk], "same-picture"),
     }
     assert names[missing.pk] not in (output / "index.html").read_text()
 
 
-def test_source__with_a_file_that_is_gone(output: Path, make_picture: Any, index_now: Any, configure: Any) -> None:
+def test_source__with_a_missing_file(output: Path, make_picture: Any, index_now: Any, configure: Any) -> None:
     configure(METHODS={"phash": {}})
     make_picture(1)
     data = ContentFile(drawing.encoded(drawing.scene(1), "JPEG", quality=60), "copy.jpg")
