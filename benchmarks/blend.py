@@ -16,32 +16,32 @@ import numpy as np
 from tqdm import tqdm
 
 from similar_images import plugins
-from similar_images.evaluation.description import describe_items
-from similar_images.evaluation.labeled_images import Item, read_folder
-from similar_images.evaluation.retrieval import retrieve, searchable
+from similar_images.evaluation.description import describe_images
+from similar_images.evaluation.labeled_images import LabeledImage, read_folder
+from similar_images.evaluation.retrieval import query_indices, retrieve
 from tests.plain import SIMILAR_IMAGES
 
 SHARES = [number / 100 for number in range(16)]
 LOSS = 0.01
 
 
-def halves(items: list[Item]) -> tuple[list[Item], list[Item]]:
+def halves(items: list[LabeledImage]) -> tuple[list[LabeledImage], list[LabeledImage]]:
     """Every other thing of each class, with all its pictures; where there are no groups, every other picture."""
 
-    def thing(item: Item) -> tuple[str, str]:
+    def thing(item: LabeledImage) -> tuple[str, str]:
         return item.labels.get("class", ""), item.labels.get("group") or item.name
 
     things = [list(pictures) for _thing, pictures in groupby(sorted(items, key=thing), thing)]
     return list(chain.from_iterable(things[::2])), list(chain.from_iterable(things[1::2]))
 
 
-def scores(items: list[Item], rankings: list[dict[str, float]]) -> Iterator[list[float]]:
+def scores(items: list[LabeledImage], rankings: list[dict[str, float]]) -> Iterator[list[float]]:
     """The mAP by each ranking, for every label of a half."""
     methods = {name: plugins.load_method(name, options) for name, options in SIMILAR_IMAGES["METHODS"].items()}
-    described = describe_items(items, methods, 80_000_000)
+    described = describe_images(items, methods, 80_000_000)
     for label in ("class", "group"):
-        labels = [item.labels.get(label, "") for item in described.items]
-        if len(searchable(labels)) and len(set(labels)) > 1:
+        labels = [item.labels.get(label, "") for item in described.images]
+        if len(query_indices(labels)) and len(set(labels)) > 1:
             yield [retrieve(weights, described.signatures, labels).means["mAP"] for weights in rankings]
 
 

@@ -22,8 +22,8 @@ import django
 import numpy as np
 
 from similar_images import plugins
-from similar_images.evaluation.description import decode_item, describe_items
-from similar_images.evaluation.labeled_images import Item, read_folder, sample_indices
+from similar_images.evaluation.description import decode_image, describe_images
+from similar_images.evaluation.labeled_images import LabeledImage, read_folder, sample_indices
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 from similar_images.measures.base import LONG_SIDE, ComparisonImage
 from similar_images.search.candidates import Candidate, ScoredCandidate
@@ -35,7 +35,7 @@ MAX_PIXELS = 80_000_000
 LOOKALIKES = ("furniture", "corel", "emoji", "grocery", "clothing", "dvdcovers")
 
 
-def view_of(item: Item) -> ComparisonImage:
+def view_of(item: LabeledImage) -> ComparisonImage:
     return ComparisonImage.from_file(item.read(), max_pixels=MAX_PIXELS, long_side=LONG_SIDE)
 
 
@@ -62,16 +62,16 @@ def found_by_signatures(queries: list[Pixels], base: dict[str, SignatureArray]) 
         ]
 
 
-def changed(item: Item) -> Iterator[tuple[str, int, Pixels]]:
+def changed(item: LabeledImage) -> Iterator[tuple[str, int, Pixels]]:
     """The picture changed in every way: the transform, its strength, and the pixels."""
-    pixels = decode_item(item, MAX_PIXELS)
+    pixels = decode_image(item, MAX_PIXELS)
     for name, transform in TRANSFORMS.items():
         for strength, picture in enumerate(transform(pixels)):
             yield name, strength, picture
 
 
 def search(
-    task: tuple[int, list[list[ScoredCandidate]]], items: list[Item]
+    task: tuple[int, list[list[ScoredCandidate]]], items: list[LabeledImage]
 ) -> list[tuple[str, int, bool, bool, float, bool, int]]:
     """Of each changed picture: the transform, its strength, whether the original was looked at, and came first, its
     similarity, whether that reached the threshold, and how many others did."""
@@ -96,9 +96,9 @@ def search(
     return rows
 
 
-def lookalikes(folder: Path, label: str, count: int) -> list[tuple[Item, Item]]:
+def lookalikes(folder: Path, label: str, count: int) -> list[tuple[LabeledImage, LabeledImage]]:
     """At most so many pairs of pictures with the same label, always the same ones."""
-    by_label: dict[str, list[Item]] = defaultdict(list)
+    by_label: dict[str, list[LabeledImage]] = defaultdict(list)
     for item in read_folder(folder):
         if item.labels.get(label):
             by_label[item.labels[label]].append(item)
@@ -106,7 +106,7 @@ def lookalikes(folder: Path, label: str, count: int) -> list[tuple[Item, Item]]:
     return random.Random(0).sample(pairs, min(count, len(pairs)))
 
 
-def are_copies(pair: tuple[Item, Item]) -> bool:
+def are_copies(pair: tuple[LabeledImage, LabeledImage]) -> bool:
     cv2.setNumThreads(1)
     one = ScoredCandidate(
         0.0, Candidate(0, "", "", {}), {}
@@ -124,15 +124,15 @@ def main() -> None:
     options = parser.parse_args()
     enabled = plugins.enabled_methods()
     methods = {name: enabled.get(name) or plugins.load_method(name, {}) for name in options.method or enabled}
-    described = describe_items(read_folder(options.datasets / "copydetect"), methods, MAX_PIXELS)
-    places = sample_indices(len(described.items), CHANGED)[:: options.every]
+    described = describe_images(read_folder(options.datasets / "copydetect"), methods, MAX_PIXELS)
+    places = sample_indices(len(described.images), CHANGED)[:: options.every]
     tasks = []
     for place in places:
-        queries = [pixels for _name, _strength, pixels in changed(described.items[place])]
+        queries = [pixels for _name, _strength, pixels in changed(described.images[place])]
         tasks.append((place, list(found_by_signatures(queries, described.signatures))))
     rows = []
     with ProcessPoolExecutor(2, get_context("spawn"), django.setup) as pool:
-        for part in pool.map(partial(search, items=described.items), tasks):
+        for part in pool.map(partial(search, items=described.images), tasks):
             rows += part
         print(f"{len(places)} pictures changed, {len(rows)} searches by {', '.join(copies.copy_weights(methods))}")
         print("| transform | looked at | recall@1 | recall at the threshold |\n| --- | ---: | ---: | ---: |")

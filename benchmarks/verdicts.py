@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_images.evaluation.description import decode_item
-from similar_images.evaluation.labeled_images import Item, read_folder
+from similar_images.evaluation.description import decode_image
+from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import Verdict, judge_pair
@@ -110,7 +110,7 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
             tallies[name].right.append(is_right(verdict, truth))
 
     for item in items[::every]:
-        pixels = decode_item(item, MAX_PIXELS)
+        pixels = decode_image(item, MAX_PIXELS)
         view = ComparisonImage(pixels)
         for name, copy, truth in copies_of(pixels, rng):
             tell(name, view, ComparisonImage(encoded(copy)), truth)
@@ -123,11 +123,11 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
         }
         for kind, others in kinds.items():
             for other in rng.sample(others, min(len(others), 10 if kind == "unrelated" else 5)):
-                tell(kind, view, ComparisonImage(decode_item(other, MAX_PIXELS)))
+                tell(kind, view, ComparisonImage(decode_image(other, MAX_PIXELS)))
     return dict(tallies)
 
 
-def shares(item: Item, other: Item, *labels: str) -> bool:
+def shares(item: LabeledImage, other: LabeledImage, *labels: str) -> bool:
     """Whether two pictures have one of these labels in common; by default any."""
     if item is other:
         return not labels

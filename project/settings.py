@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "benchmarks",  # before the app, as its evaluate_similarity extends the one there
     "similar_images",
     "project.catalog",
 ]

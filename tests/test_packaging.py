@@ -56,6 +56,7 @@ def test_wheel__has_the_app_and_nothing_of_the_demo(wheel: Path) -> None:
     ):
         assert expected in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"similar_images"}
+    assert not [name for name in names if "benchmark" in name or "plots" in name]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

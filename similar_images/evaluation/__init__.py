@@ -1,1 +1,1 @@
-"""How well the methods find what they should, and what they cost. Loaded by commands only."""
+"""Evaluation, calibration and learning: how well methods find the right images. Only commands import it."""

@@ -1,4 +1,4 @@
-"""What distances mean on pictures of one's own: the map from distance to percent, measured."""
+"""Calibration: the curve that maps a method's distances to percent, fitted on a site's own images."""
 
 from __future__ import annotations
 
@@ -8,87 +8,87 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..imaging import decode
+from ..imaging.decode import UnreadableImage
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
-from .description import decode_item
-from .labeled_images import Item
+from .description import decode_image
+from .labeled_images import LabeledImage
 from .transforms import TRANSFORMS, Pixels
 
 MIN_IMAGES = 50
-"""Pictures below which chance would decide."""
+"""Minimum number of images; with fewer, chance would decide."""
 
 COPY_TRANSFORMS = {"JPEG": 1, "resize": 0, "crop": 0}
-"""How copies are made: by which transforms, at which of their strengths."""
+"""Transforms that make copies, with the index of their strength."""
 
 RANDOM_PAIR_QUANTILES = ((0.0001, 70), (0.01, 30), (0.5, 2), (1.0, 0))
-"""What share of the pairs of different pictures may reach how many percent."""
+"""Shares of the pairs of different images, nearest first, and the similarity in percent that they may reach."""
 
 COPY_SIMILARITY = 90
-"""Percent that the copy in the middle gets."""
+"""Similarity in percent of the median copy."""
 
 
 @dataclass(frozen=True)
 class CurveFit:
-    """Distances of pictures and their copies, and of any two pictures."""
+    """Distances between images and their copies, and between different images, float64 (n,) each."""
 
-    copies: NDArray[np.float64]
-    pairs: NDArray[np.float64]
+    copy_distances: NDArray[np.float64]
+    pair_distances: NDArray[np.float64]
 
     @property
     def curve(self) -> list[list[float]]:
-        """Points (distance, percent): a copy gets 90 at the median, one pair of strangers in 10,000 gets 70.
+        """Points (distance, percent): COPY_SIMILARITY at the median copy, then RANDOM_PAIR_QUANTILES.
 
-        One in 100 gets 30, half of them 2. Pairs no farther apart than copies are taken for copies: sites have the
-        same picture twice. Where a method can't tell copies from strangers, the strangers decide.
+        Pairs no farther apart than copies count as copies, since sites have the same image twice. If copies and random
+        pairs overlap, the curve follows the random pairs.
         """
-        near = float(np.median(self.copies))
-        apart = self.pairs[self.pairs > near]
-        quantiles = np.quantile(
-            apart if len(apart) else self.pairs, [share for share, _percent in RANDOM_PAIR_QUANTILES]
-        )
-        points = [
-            (near, COPY_SIMILARITY),
-            *((d, percent) for d, (_share, percent) in zip(quantiles, RANDOM_PAIR_QUANTILES, strict=True)),
-        ]
+        median_copy = float(np.median(self.copy_distances))
+        different = self.pair_distances[self.pair_distances > median_copy]
+        shares, percents = zip(*RANDOM_PAIR_QUANTILES, strict=True)
+        quantiles = np.quantile(different if len(different) else self.pair_distances, shares)
         curve = [[0.0, 100.0]]
-        for distance, percent in ((round(float(d), 6), float(percent)) for d, percent in points):
-            if distance > curve[-1][0]:
-                curve.append([distance, percent])
-            elif len(curve) > 1:  # of points at one distance, the strictest
-                curve[-1][1] = percent
+        for distance, percent in ((median_copy, COPY_SIMILARITY), *zip(quantiles, percents, strict=True)):
+            point = [round(float(distance), 6), float(percent)]
+            if point[0] > curve[-1][0]:
+                curve.append(point)
+            elif len(curve) > 1:  # of points at one distance, the strictest holds
+                curve[-1][1] = point[1]
         return curve if len(curve) > 1 else [*curve, [1.0, 0.0]]
 
 
-def fit_curve(items: Iterable[Item], originals: SignatureArray, method: Method, max_pixels: int) -> CurveFit:
-    """Describe copies of the pictures, made as websites make them, and compare.
+def fit_curve(images: Iterable[LabeledImage], originals: SignatureArray, method: Method, max_pixels: int) -> CurveFit:
+    """Describe copies of the images, made as websites make them, and measure the distances.
 
-    `originals`: the signatures of the items, in their order. Pictures that can't be read any more make no copies.
+    Args:
+        images: the images; those that can't be read any more yield no copies.
+        originals: signatures of the images, in their order.
+        method: the method.
+        max_pixels: maximum number of pixels to decode.
 
     Raises:
-        UnreadableImage: none of them can be read.
+        UnreadableImage: none of the images can be read.
     """
     copies = []
-    for place, item in enumerate(items):
+    for index, image in enumerate(images):
         try:
-            pixels = decode_item(item, max_pixels)
-        except (decode.UnreadableImage, OSError):
+            pixels = decode_image(image, max_pixels)
+        except (UnreadableImage, OSError):
             continue
-        made = SignatureArray(method, [method.compute(copy) for copy in _copies(pixels)])
-        copies.append(_distances(originals.of(np.array([place])), made)[0])
+        signatures = SignatureArray(method, [method.compute(copy) for copy in _make_copies(pixels)])
+        copies.append(_search_distances(originals.of(np.array([index])), signatures)[0])
     if not copies:
-        raise decode.UnreadableImage("None of the pictures can be read any more.")
-    pairs = _distances(originals, originals)[np.triu_indices(originals.count, 1)]
+        raise UnreadableImage("None of the images can be read any more.")
+    pairs = _search_distances(originals, originals)[np.triu_indices(originals.count, 1)]
     return CurveFit(np.concatenate(copies).astype(float), pairs[np.isfinite(pairs)].astype(float))
 
 
-def _distances(queries: SignatureArray, base: SignatureArray) -> NDArray[np.floating]:
-    """As searches tell them: (queries, base)."""
+def _search_distances(queries: SignatureArray, signatures: SignatureArray) -> NDArray[np.floating]:
+    """Return the distances that searches use, (queries, signatures): refined ones if the method refines."""
     method = queries.method
     if method.refines:
-        return np.array([method.refine(query, list(base.dense)) for query in queries.dense])
-    return np.concatenate(list(base.distances(queries)))
+        return np.array([method.refine(query, list(signatures.dense)) for query in queries.dense])
+    return np.concatenate(list(signatures.distances(queries)))
 
 
-def _copies(pixels: Pixels) -> list[Pixels]:
+def _make_copies(pixels: Pixels) -> list[Pixels]:
     return [list(TRANSFORMS[name](pixels))[strength] for name, strength in COPY_TRANSFORMS.items()]

@@ -1,4 +1,4 @@
-"""Signatures of pictures, and what they cost."""
+"""Signatures of images, and what computing them costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING
 
-from ..imaging import decode as images
+from ..imaging import decode
 from ..imaging.opencv import single_core
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
-from .labeled_images import Item
+from .labeled_images import LabeledImage
 from .transforms import Pixels
 
 if TYPE_CHECKING:
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DescribedSet:
-    """Pictures that could be read, and what every method saw in them, in the same order.
+    """The readable images of a set, and their signatures by method, in the same order.
 
-    `milliseconds`: the median processor time, of all cores together, that a method took for one, whatever else the
-    machine did meanwhile. `unreadable`: names and reasons.
+    `milliseconds`: median processor time, over all cores, that a method took for an image, regardless of other load on
+    the machine. `unreadable`: the reason by image name.
     """
 
-    items: list[Item]
+    images: list[LabeledImage]
     signatures: dict[str, SignatureArray]
     milliseconds: dict[str, float]
     unreadable: dict[str, str]
 
 
-def decode_item(item: Item, max_pixels: int) -> Pixels:
-    """The picture's pixels.
+def decode_image(image: LabeledImage, max_pixels: int) -> Pixels:
+    """Return the image's RGB pixels.
 
     Raises:
-        UnreadableImage, OSError: there is no picture that can be used.
+        UnreadableImage, OSError: the image can't be read.
     """
-    return images.decode(item.read(), max_pixels=max_pixels).pixels
+    return decode.decode(image.read(), max_pixels=max_pixels).pixels
 
 
-def describe_items(items: Iterable[Item], methods: Mapping[str, Method], max_pixels: int) -> DescribedSet:
-    """Describe pictures by every method, one after the other; those that can't be read are left out."""
-    readable: list[Item] = []
+def describe_images(images: Iterable[LabeledImage], methods: Mapping[str, Method], max_pixels: int) -> DescribedSet:
+    """Compute the signatures of images by every method, one image after another; skip unreadable images."""
+    readable: list[LabeledImage] = []
     unreadable: dict[str, str] = {}
     values: dict[str, list[Value]] = {name: [] for name in methods}
     times: dict[str, list[float]] = {name: [] for name in methods}
     with single_core():
-        for item in items:
+        for image in images:
             try:
-                pixels = decode_item(item, max_pixels)
-            except (images.UnreadableImage, OSError) as error:
-                unreadable[item.name] = str(error)
+                pixels = decode_image(image, max_pixels)
+            except (decode.UnreadableImage, OSError) as error:
+                unreadable[image.name] = str(error)
                 continue
-            readable.append(item)
+            readable.append(image)
             for name, method in methods.items():
                 start = process_time()
                 values[name].append(method.compute(pixels))
@@ -63,6 +63,6 @@ def describe_items(items: Iterable[Item], methods: Mapping[str, Method], max_pix
     return DescribedSet(
         readable,
         {name: SignatureArray(method, values[name]) for name, method in methods.items()} if readable else {},
-        {name: 1000 * median(taken) for name, taken in times.items() if taken},
+        {name: 1000 * median(seconds) for name, seconds in times.items() if seconds},
         unreadable,
     )

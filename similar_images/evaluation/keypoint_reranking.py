@@ -1,4 +1,4 @@
-"""What `rerank="keypoints"` makes of rankings, by its own rule, over pictures at hand."""
+"""Re-ranking by keypoints as `rerank="keypoints"` does it, on image files instead of a source."""
 
 from __future__ import annotations
 
@@ -14,45 +14,50 @@ from ..imaging.opencv import single_core
 from ..imaging.threads import map_in_threads
 from ..measures.base import ComparisonImage
 from ..search.rerank import keypoints
-from .labeled_images import Item
+from .labeled_images import LabeledImage
 
 if TYPE_CHECKING:
     from ..measures.geometry.keypoint_detection import Keypoints
 
 
 class KeypointReranker:
-    """The keypoints of pictures, and how many of them one geometry explains in pairs: each pair is compared once.
+    """Re-ranks images of a set by verified keypoints; each pair of images is compared once.
 
-    Pictures that can't be read must have been left out.
+    All images must be readable.
     """
 
-    def __init__(self, items: Iterable[Item], max_pixels: int) -> None:
-        def points_of(item: Item) -> Keypoints:
-            view = ComparisonImage.from_file(item.read(), max_pixels=max_pixels, long_side=keypoints.KEYPOINT_SIDE)
-            return keypoints.detect_keypoints(view)
-
+    def __init__(self, images: Iterable[LabeledImage], max_pixels: int) -> None:
+        """Detect the keypoints of all images."""
         with single_core():
-            self._points = list(map_in_threads(points_of, items, os.cpu_count() or 1))
-        self._proven: dict[tuple[int, int], int] = {}
+            detect = partial(_detect_image_keypoints, max_pixels=max_pixels)
+            self._keypoints = list(map_in_threads(detect, images, os.cpu_count() or 1))
+        self._inliers: dict[tuple[int, int], int] = {}
 
-    def ranked(self, place: int, distances: NDArray[np.floating]) -> NDArray[np.floating]:
-        """The distances of all pictures from one, as what similarities lack to 100 percent, after the best are lifted.
+    def rerank(self, query: int, distances: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return new distances (n,), each 100 − similarity, with the similarity of the nearest images boosted.
 
-        The distance of a picture that is no match must be infinite.
+        Args:
+            query: index of the query image.
+            distances: distances of all n images, each 100 − similarity; infinite for images that are no candidates.
         """
-        best = np.argsort(distances, kind="stable")[: keypoints.MAX_RERANKED]
-        best = best[np.isfinite(distances[best])]
+        nearest = np.argsort(distances, kind="stable")[: keypoints.MAX_RERANKED]
+        nearest = nearest[np.isfinite(distances[nearest])]
         with single_core():
-            proven = list(map_in_threads(partial(self._count, place), best.tolist(), os.cpu_count() or 1))
-        lifted = np.array(distances, float)
-        lifted[best] = [
+            inliers = list(map_in_threads(partial(self._count, query), nearest.tolist(), os.cpu_count() or 1))
+        boosted = np.array(distances, float)
+        boosted[nearest] = [
             100 - keypoints.boosted_similarity(100 - float(distance), count)
-            for distance, count in zip(distances[best], proven, strict=True)
+            for distance, count in zip(distances[nearest], inliers, strict=True)
         ]
-        return lifted
+        return boosted
 
-    def _count(self, place: int, other: int) -> int:
-        pair = place, other
-        if pair not in self._proven:
-            self._proven[pair] = keypoints.count_inliers(self._points[place], self._points[other])
-        return self._proven[pair]
+    def _count(self, query: int, candidate: int) -> int:
+        pair = query, candidate
+        if pair not in self._inliers:
+            self._inliers[pair] = keypoints.count_inliers(self._keypoints[query], self._keypoints[candidate])
+        return self._inliers[pair]
+
+
+def _detect_image_keypoints(image: LabeledImage, *, max_pixels: int) -> Keypoints:
+    pixels = ComparisonImage.from_file(image.read(), max_pixels=max_pixels, long_side=keypoints.KEYPOINT_SIDE)
+    return keypoints.detect_keypoints(pixels)

@@ -1,4 +1,4 @@
-"""Results as tables and as JSON."""
+"""Evaluation results as Markdown tables and as JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from .retrieval import METRICS, Retrieval
 from .robustness import COPY_METRICS, Robustness
 from .transforms import TRANSFORMS
 
-MARKS = "<!-- evaluation -->", "<!-- /evaluation -->"
+MARKDOWN_MARKERS = "<!-- evaluation -->", "<!-- /evaluation -->"
+"""Lines of a Markdown file between which the tables are written."""
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What was measured on one set of pictures: retrieval by label and ranking, robustness by ranking."""
+    """Results for one set of images: retrieval by label and ranking, robustness by ranking."""
 
     name: str
     described: DescribedSet
@@ -30,13 +31,15 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True)
-class Table:
+class MarkdownTable:
+    """A table with a title; `str()` is Markdown whose columns also align in a terminal."""
+
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def __str__(self) -> str:
-        """The table in Markdown, with columns that are also aligned in a terminal."""
+        """Return the table in Markdown."""
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
         lines = [
@@ -47,74 +50,77 @@ class Table:
 
 
 def mean_metrics(results: Iterable[EvaluationResult]) -> dict[str, dict[str, float]]:
-    """By ranking, every metric that was measured: its mean over all labeled sets, or over all sets of copies."""
-    found: dict[str, dict[str, list[float]]] = {}
+    """Return means of all metrics by ranking: over all labels of all sets, or over all sets with modified copies."""
+    values: dict[str, dict[str, list[float]]] = {}
     for result in results:
         parts: list[Mapping[str, Retrieval | Robustness]] = [*result.retrieval.values(), result.robustness]
         for part in parts:
-            for ranking, measured in part.items():
-                for metric, value in measured.means.items():
-                    found.setdefault(ranking, {}).setdefault(metric, []).append(value)
-    return {ranking: {metric: fmean(values) for metric, values in by.items()} for ranking, by in found.items()}
+            for ranking, measurement in part.items():
+                for metric, value in measurement.means.items():
+                    values.setdefault(ranking, {}).setdefault(metric, []).append(value)
+    return {
+        ranking: {metric: fmean(by_set) for metric, by_set in metrics.items()} for ranking, metrics in values.items()
+    }
 
 
-def result_tables(results: Sequence[EvaluationResult]) -> list[Table]:
-    """Everything that was measured, the best ranking first."""
-    mean = mean_metrics(results)
-    made = []
-    tasks = [(result, label) for result in results for label in result.retrieval]
-    if tasks:
-        rankings = _best_first(mean, "mAP")
-        columns = [f"{result.name}, {label}" for result, label in tasks]
-        rows = [
-            [name, *(_share(result.retrieval[label][name].means["mAP"]) for result, label in tasks), _share(value)]
-            for name, value in ((name, mean[name]["mAP"]) for name in rankings)
-        ]
-        made.append(Table("Mean average precision (mAP)", ["", *columns, "mean"], rows))
-        rows = [[name, *(_share(mean[name][metric]) for metric in METRICS)] for name in rankings]
-        made.append(Table("All metrics, means over these sets", ["", *METRICS], rows))
-    for result in results:
-        if result.robustness:
-            made.append(_copies(result))
-    milliseconds, size = costs(results)
+def result_tables(results: Sequence[EvaluationResult]) -> list[MarkdownTable]:
+    """Return tables of all results, the best ranking first."""
+    tables = _retrieval_tables(results)
+    tables += [_robustness_table(result) for result in results if result.robustness]
+    milliseconds, size = mean_costs(results)
     rows = [[name, f"{milliseconds[name]:.1f}" if name in milliseconds else "–", f"{size[name]:,.0f}"] for name in size]
-    made.append(Table("What a picture costs", ["", "milliseconds", "bytes"], rows))
-    return made
+    return [*tables, MarkdownTable("Cost per image", ["", "milliseconds", "bytes"], rows)]
 
 
-def _copies(result: EvaluationResult) -> Table:
-    rankings = sorted(result.robustness, key=lambda name: -result.robustness[name].means["copy-recall@1"])
-    found = {name: result.robustness[name].values[..., 1].mean(axis=(0, 2)) for name in rankings}
-    rows = [[kind, *(_share(found[name][i]) for name in rankings)] for i, kind in enumerate(TRANSFORMS)]
-    for title, metric in (("all: recall@1", COPY_METRICS[1]), ("all: AP", COPY_METRICS[0])):
-        rows.append([title, *(_share(result.robustness[name].means[metric]) for name in rankings)])
+def _retrieval_tables(results: Sequence[EvaluationResult]) -> list[MarkdownTable]:
+    tasks = [(result.name, label, by) for result in results for label, by in result.retrieval.items()]
+    if not tasks:
+        return []
+    means = {ranking: metrics for ranking, metrics in mean_metrics(results).items() if "mAP" in metrics}
+    rankings = sorted(means, key=lambda ranking: -means[ranking]["mAP"])
+    by_task = [
+        [ranking, *map(_format_share, [*(by[ranking].means["mAP"] for *_name, by in tasks), means[ranking]["mAP"]])]
+        for ranking in rankings
+    ]
+    by_metric = [[ranking, *(_format_share(means[ranking][metric]) for metric in METRICS)] for ranking in rankings]
+    return [
+        MarkdownTable(
+            "Mean average precision (mAP)", ["", *(f"{name}, {label}" for name, label, _by in tasks), "mean"], by_task
+        ),
+        MarkdownTable("All metrics, means over these sets", ["", *METRICS], by_metric),
+    ]
+
+
+def _robustness_table(result: EvaluationResult) -> MarkdownTable:
+    means = {ranking: robustness.means for ranking, robustness in result.robustness.items()}
+    rankings = sorted(means, key=lambda ranking: -means[ranking]["copy-recall@1"])
+    recalls = {ranking: result.robustness[ranking].recall_by_transform for ranking in rankings}
+    rows = [[name, *(_format_share(recalls[ranking][i]) for ranking in rankings)] for i, name in enumerate(TRANSFORMS)]
+    for title, metric in (("all: recall@1", "copy-recall@1"), ("all: AP", "copy-AP")):
+        rows.append([title, *(_format_share(means[ranking][metric]) for ranking in rankings)])
     count = len(result.robustness[rankings[0]].queries)
-    title = f"{result.name}: recall@1 of {count} changed pictures among {len(result.described.items)}"
-    return Table(title, ["", *rankings], rows)
+    title = f"{result.name}: recall@1 of {count} modified images among {len(result.described.images)}"
+    return MarkdownTable(title, ["", *rankings], rows)
 
 
-def _best_first(mean: dict[str, dict[str, float]], metric: str) -> list[str]:
-    return sorted((name for name in mean if metric in mean[name]), key=lambda name: -mean[name][metric])
-
-
-def _share(value: float) -> str:
+def _format_share(value: float) -> str:
     return f"{value:.3f}"
 
 
-def costs(results: Sequence[EvaluationResult]) -> tuple[dict[str, float], dict[str, float]]:
-    """Milliseconds and bytes of a picture by method, means over all pictures."""
+def mean_costs(results: Sequence[EvaluationResult]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return milliseconds and bytes per image by method, means over all images."""
     milliseconds: dict[str, list[tuple[float, int]]] = {}
     size: dict[str, list[tuple[float, int]]] = {}
     for result in results:
-        count = len(result.described.items)
+        count = len(result.described.images)
         for name, signatures in result.described.signatures.items():
             size.setdefault(name, []).append((signatures.bytes_each(), count))
-        for name, taken in result.described.milliseconds.items():
-            milliseconds.setdefault(name, []).append((taken, count))
-    return _weighted(milliseconds), _weighted(size)
+        for name, median in result.described.milliseconds.items():
+            milliseconds.setdefault(name, []).append((median, count))
+    return _weighted_means(milliseconds), _weighted_means(size)
 
 
-def _weighted(values: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
+def _weighted_means(values: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
     return {
         name: sum(value * count for value, count in pairs) / sum(count for _value, count in pairs)
         for name, pairs in values.items()
@@ -122,19 +128,19 @@ def _weighted(values: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
 
 
 def results_as_json(results: Sequence[EvaluationResult]) -> dict[str, Any]:
-    """Everything that was measured, for scripts: shares from 0 to 1, times in milliseconds."""
-    milliseconds, size = costs(results)
+    """Return all results for scripts: shares from 0 to 1, times in milliseconds."""
+    milliseconds, size = mean_costs(results)
     return {
         "sets": [
             {
                 "name": result.name,
-                "pictures": len(result.described.items),
+                "pictures": len(result.described.images),
                 "unreadable": result.described.unreadable,
                 "retrieval": {
-                    label: {name: {"queries": len(found.queries), **found.means} for name, found in by.items()}
+                    label: {ranking: {"queries": len(part.queries), **part.means} for ranking, part in by.items()}
                     for label, by in result.retrieval.items()
                 },
-                "robustness": {name: _robustness_json(found) for name, found in result.robustness.items()},
+                "robustness": {ranking: _robustness_as_json(part) for ranking, part in result.robustness.items()},
             }
             for result in results
         ],
@@ -143,36 +149,37 @@ def results_as_json(results: Sequence[EvaluationResult]) -> dict[str, Any]:
     }
 
 
-def _robustness_json(found: Robustness) -> dict[str, Any]:
-    mean = found.values.mean(axis=0)
+def _robustness_as_json(robustness: Robustness) -> dict[str, Any]:
+    means = robustness.values.mean(axis=0)
     return {
-        "queries": len(found.queries),
-        **found.means,
+        "queries": len(robustness.queries),
+        **robustness.means,
         "transforms": {
-            kind: [
-                {"strength": strength, **dict(zip(COPY_METRICS, mean[i, j].tolist(), strict=True))}
+            name: [
+                {"strength": strength, **dict(zip(COPY_METRICS, means[i, j].tolist(), strict=True))}
                 for j, strength in enumerate(transform.strengths)
             ]
-            for i, (kind, transform) in enumerate(TRANSFORMS.items())
+            for i, (name, transform) in enumerate(TRANSFORMS.items())
         },
     }
 
 
-def machine() -> str:
-    """The processor's name and the number of cores."""
+def describe_machine() -> str:
+    """Return the number of cores and the processor's name."""
     model = platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file() and (found := re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE)):
-        model = found[1].strip()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file() and (line := re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)):
+        model = line[1].strip()
     return f"{os.cpu_count()} cores ({model})"
 
 
 def write_markdown(path: Path, text: str) -> None:
-    """Write a file, or, where it has both MARKS, only what is between them."""
+    """Write a file; if it exists and has both MARKDOWN_MARKERS, replace only the text between them."""
     before, after = "", ""
     if path.is_file():
-        old = path.read_text(encoding="utf-8")
-        if MARKS[0] in old and MARKS[1] in old:
-            before = old.partition(MARKS[0])[0] + MARKS[0] + "\n"
-            after = MARKS[1] + old.partition(MARKS[1])[2]
+        content = path.read_text(encoding="utf-8")
+        start, end = MARKDOWN_MARKERS
+        if start in content and end in content:
+            before = content.partition(start)[0] + start + "\n"
+            after = end + content.partition(end)[2]
     path.write_text(before + text + after, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Is the original found by a changed copy of it?"""
+"""Robustness: is the original found by a modified copy of it?"""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .retrieval import METRICS, ranking_metrics
 from .transforms import TRANSFORMS, Pixels
 
 COPY_METRICS = ("copy-AP", "copy-recall@1")
-_COLUMNS = [METRICS.index("mAP"), METRICS.index("recall@1")]
+"""Metrics of searches by a modified copy, 0 to 1. As a copy has one original, its AP is 1 / the original's rank."""
+
+_METRIC_COLUMNS = [METRICS.index("mAP"), METRICS.index("recall@1")]
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """What one ranking made of changed copies.
+    """Results of one ranking for q images, each modified by 15 transforms at 3 strengths.
 
-    `queries`: the places of the pictures that were changed, (q,). `values`: the COPY_METRICS of each, from 0 to 1, by
-    transform and strength: (q, 15, 3, 2). As a copy has one original, its AP is 1 / the original's rank.
-    `first`: the place of what came first, and `rank`: of the original, (q, 15, 3) each.
+    `queries`: indices of the modified images, (q,). `values`: the COPY_METRICS of each copy, (q, 15, 3, 2). `first`:
+    index of the image that ranked first, and `rank`: of the original, (q, 15, 3) each.
     """
 
     queries: NDArray[np.intp]
@@ -32,42 +33,59 @@ class Robustness:
 
     @property
     def means(self) -> dict[str, float]:
-        """The metrics' means over all pictures, transforms and strengths."""
+        """Means of the metrics over all images, transforms and strengths."""
         return dict(zip(COPY_METRICS, self.values.mean(axis=(0, 1, 2)).tolist(), strict=True))
+
+    @property
+    def recall_by_transform(self) -> NDArray[np.float64]:
+        """Mean recall@1 by transform, (15,)."""
+        return np.asarray(self.values[..., 1].mean(axis=(0, 2)), np.float64)
 
 
 def evaluate_robustness(
     rankings: Mapping[str, Mapping[str, float]],
-    base: Mapping[str, SignatureArray],
-    pictures: Iterable[tuple[int, Pixels]],
+    signatures: Mapping[str, SignatureArray],
+    originals: Iterable[tuple[int, Pixels]],
 ) -> dict[str, Robustness]:
-    """Search with every changed copy of some pictures, given with their places, for the originals among all pictures.
+    """Search with every modified copy of some images for the originals among all images.
 
-    Nothing comes of no pictures. Memory does not grow with their number: the copies of a picture are described,
-    judged and forgotten before those of the next are made.
+    Memory use does not grow with the number of originals: the copies of one image are evaluated and dropped before
+    those of the next one are made.
+
+    Args:
+        rankings: weights by method, by the ranking's title.
+        signatures: signatures of all images, by method.
+        originals: indices and pixels of the images to modify.
+
+    Returns:
+        The results by ranking; empty if there are no originals.
     """
-    methods = {name: base[name].method for weights in rankings.values() for name in weights}
-    shape = len(TRANSFORMS), len(next(iter(TRANSFORMS.values())).strengths)
-    parts: dict[str, list[tuple[NDArray[np.generic], ...]]] = {name: [] for name in rankings}
-    places = []
-    for place, pixels in pictures:
-        places.append(place)
+    methods = {name: signatures[name].method for weights in rankings.values() for name in weights}
+    parts: dict[str, list[tuple[NDArray[np.generic], ...]]] = {title: [] for title in rankings}
+    indices = []
+    for index, pixels in originals:
+        indices.append(index)
         copies = [copy for transform in TRANSFORMS.values() for copy in transform(pixels)]
         queries = {
             name: SignatureArray(method, [method.compute(copy) for copy in copies]) for name, method in methods.items()
         }
-        for name, weights in rankings.items():
-            distances = np.concatenate(list(rank_by_distance(weights, queries, base)))
-            relevant = np.zeros(distances.shape, bool)
-            relevant[:, place] = True
-            values = ranking_metrics(distances, relevant)[:, _COLUMNS]
-            rank = 1 + (distances < distances[:, [place]]).sum(axis=1)
-            first = np.where(rank == 1, place, distances.argmin(axis=1))
-            parts[name].append((values.reshape(*shape, -1), first.reshape(shape), rank.reshape(shape)))
-    if not places:
+        for title, weights in rankings.items():
+            distances = np.concatenate(list(rank_by_distance(weights, queries, signatures)))
+            parts[title].append(_rank_original(distances, index))
+    if not indices:
         return {}
-    queried = np.array(places, np.intp)
     return {
-        name: Robustness(queried, *(np.array(part) for part in zip(*found, strict=True)))
-        for name, found in parts.items()
+        title: Robustness(np.array(indices, np.intp), *(np.array(part) for part in zip(*by_original, strict=True)))
+        for title, by_original in parts.items()
     }
+
+
+def _rank_original(distances: NDArray[np.floating], original: int) -> tuple[NDArray[np.generic], ...]:
+    """Return `values`, `first` and `rank` of one original from the distances of its copies to n images, (45, n)."""
+    shape = len(TRANSFORMS), len(next(iter(TRANSFORMS.values())).strengths)
+    relevant = np.zeros(distances.shape, bool)
+    relevant[:, original] = True
+    values = ranking_metrics(distances, relevant)[:, _METRIC_COLUMNS]
+    rank = 1 + (distances < distances[:, [original]]).sum(axis=1)
+    first = np.where(rank == 1, original, distances.argmin(axis=1))
+    return values.reshape(*shape, -1), first.reshape(shape), rank.reshape(shape)

@@ -1,4 +1,4 @@
-"""What the commands have in common: a progress bar, and what is named on the command line."""
+"""Shared parts of the commands: a progress bar, and the lookup of sources and methods by command-line options."""
 
 from __future__ import annotations
 
@@ -9,43 +9,57 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from similar_images import registry
+from similar_images import plugins, registry
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
 
-from .. import plugins
+
+def progress_bar(options: dict[str, Any], iterable: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
+    """Show progress on stderr if it is a terminal and the verbosity is not 0."""
+    return tqdm(iterable, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)
 
 
-def progress_bar(options: dict[str, Any], things: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
-    """A progress bar on stderr; none where that is no terminal."""
-    return tqdm(things, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)
+def select_source_by_label(label: str) -> ImageSource:
+    """Return the source "app.Model.field".
 
-
-def source_by_label(label: str) -> ImageSource:
-    """The source "app.Model.field"."""
+    Raises:
+        CommandError: it is not registered.
+    """
     model, _dot, field = label.rpartition(".")
-    return source_for_options(model, field)
+    return select_source(model, field)
 
 
-def source_for_options(model: str, field: str | None) -> ImageSource:
-    """The source of a model, the first one where no field is named."""
+def select_source(model: str, field: str | None) -> ImageSource:
+    """Return the source of a model's field, or the model's first source.
+
+    Raises:
+        CommandError: it is not registered.
+    """
     try:
         return registry.get_source(model, field)
     except registry.NotRegistered as error:
         raise CommandError(str(error)) from error
 
 
-def sources_for_labels(models: Iterable[str] | None) -> list[ImageSource]:
-    """The sources of these models; all of them, where no model is named."""
+def select_sources(models: Iterable[str] | None) -> list[ImageSource]:
+    """Return the sources of these models, or all sources.
+
+    Raises:
+        CommandError: a model is not registered.
+    """
     try:
         return registry.get_sources_by_label(models)
     except registry.NotRegistered as error:
         raise CommandError(str(error)) from error
 
 
-def methods_by_name(names: Collection[str] | None) -> dict[str, Method]:
-    """The enabled methods of these names; all of them, where none is named."""
+def select_methods(names: Collection[str] | None) -> dict[str, Method]:
+    """Return the enabled methods with these names, or all enabled methods.
+
+    Raises:
+        CommandError: a method is not enabled.
+    """
     enabled = plugins.enabled_methods()
     if unknown := set(names or ()) - enabled.keys():
-        raise CommandError(f"No such method: {', '.join(sorted(unknown))}. There are {', '.join(enabled)}.")
+        raise CommandError(f"Unknown method: {', '.join(sorted(unknown))}. Choices: {', '.join(enabled)}.")
     return {name: enabled[name] for name in names or enabled}

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from similar_images import registry
 from similar_images.evaluation import report
-from similar_images.evaluation.description import describe_items
-from similar_images.evaluation.labeled_images import Item, read_folder, sample_indices
-from similar_images.evaluation.retrieval import CUTS, METRICS, ranking_metrics, retrieve, searchable
+from similar_images.evaluation.description import describe_images
+from similar_images.evaluation.labeled_images import LabeledImage, read_folder, sample_indices
+from similar_images.evaluation.retrieval import CUTOFFS, METRICS, query_indices, ranking_metrics, retrieve
 from similar_images.evaluation.robustness import evaluate_robustness
-from similar_images.evaluation.transforms import TRANSFORMS, Transform
+from similar_images.evaluation.transforms import TRANSFORMS, ImageTransform
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.search import query_vectors
 from similar_images.signatures import storage as vectors
@@ -49,8 +49,8 @@ def by_counting(order: tuple[int, ...], relevant: list[bool]) -> list[float]:
     precisions = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits) if hit]
     return [
         sum(precisions) / total,
-        *(sum(hits[:k]) / k for k in CUTS),
-        *(sum(hits[:k]) / total for k in CUTS),
+        *(sum(hits[:k]) / k for k in CUTOFFS),
+        *(sum(hits[:k]) / total for k in CUTOFFS),
     ]
 
 
@@ -120,7 +120,7 @@ def test_retrieve__is_the_same_in_one_block_and_in_many() -> None:
 
 
 def test_searchable__needs_another_of_the_same_label() -> None:
-    assert list(searchable(["a", "b", "", "a", ""])) == [0, 3]
+    assert list(query_indices(["a", "b", "", "a", ""])) == [0, 3]
 
 
 class Odd(Method):
@@ -215,7 +215,7 @@ PHOTO = cv2.resize(skimage.data.chelsea(), (320, 240), interpolation=cv2.INTER_A
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_transform__is_a_picture_and_always_the_same(transform: Transform) -> None:
+def test_transform__is_a_picture_and_always_the_same(transform: ImageTransform) -> None:
     for pixels in (PHOTO, PHOTO[:1, :1], PHOTO[:2, :90], PHOTO[:90, :1]):
         before = pixels.copy()
         first, again = list(transform(pixels)), list(transform(pixels))
@@ -267,14 +267,14 @@ def test_withstand__finds_originals() -> None:
 def test_describe__skips_what_cannot_be_read(tmp_path: Path) -> None:
     good = drawing.encoded(drawing.scene(1))
     items = [
-        Item("good", lambda: good),
-        Item("broken", lambda: good[:100]),
-        Item("gone", (tmp_path / "gone").read_bytes),
-        Item("also good", lambda: good),
+        LabeledImage("good", lambda: good),
+        LabeledImage("broken", lambda: good[:100]),
+        LabeledImage("gone", (tmp_path / "gone").read_bytes),
+        LabeledImage("also good", lambda: good),
     ]
     threads = cv2.getNumThreads()
-    described = describe_items(items, {"mean": Mean(), "bits": Bits()}, max_pixels=10**6)
-    assert [item.name for item in described.items] == ["good", "also good"]
+    described = describe_images(items, {"mean": Mean(), "bits": Bits()}, max_pixels=10**6)
+    assert [item.name for item in described.images] == ["good", "also good"]
     assert described.unreadable.keys() == {"broken", "gone"}
     assert described.signatures["bits"].count == 2
     assert described.milliseconds["mean"] > 0
@@ -289,7 +289,7 @@ def test_sample__is_always_the_same() -> None:
 
 def test_markdown__is_written_between_the_marks_only(tmp_path: Path) -> None:
     page, other = tmp_path / "page.md", tmp_path / "other.md"
-    start, end = report.MARKS
+    start, end = report.MARKDOWN_MARKERS
     page.write_text(f"# Title\n{start}\nold\n{end}\nend\n")
     for _ in range(2):
         report.write_markdown(page, "new\n")
@@ -310,10 +310,10 @@ def test_no_method_is_worse_than_a_naive_version_of_itself() -> None:
         # Every so many groups, as whole ones, or else every so many pictures of every class.
         groups = set(sorted({item.labels["group"] for item in items})[::step])
         items = [item for item in items if item.labels["group"] in groups] if len(groups) > 1 else items[::step]
-        signatures = describe_items(items, methods, max_pixels=10**7).signatures
+        signatures = describe_images(items, methods, max_pixels=10**7).signatures
         for label in ("group", "class"):
             labels = [item.labels[label] for item in items]
-            if not len(searchable(labels)):
+            if not len(query_indices(labels)):
                 continue
             rankings = {name: {name: 1.0} for name in methods} | {"random": {}}
             found = {ranking: retrieve(by, signatures, labels).means["mAP"] for ranking, by in rankings.items()}

@@ -271,7 +271,7 @@ def test_prune__deletes_what_neither_serves_nor_is_wanted(deploy: Deploy, make_p
     versions.switch_versions()
     out = io.StringIO()
     call_command("index_images", prune=True, stdout=out)
-    assert "3 signatures of former versions deleted." in out.getvalue()
+    assert "Signatures of former versions deleted: 3." in out.getvalue()
     assert set(Signature.objects.values_list("version", flat=True)) == {"side3"}
     assert not MethodVersion.objects.filter(version="side2").exists()
 

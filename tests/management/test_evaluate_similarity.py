@@ -10,8 +10,8 @@ import pytest
 from django.core.management import CommandError
 from PIL import Image
 
+from benchmarks.management.commands import evaluate_similarity
 from similar_images.evaluation import report
-from similar_images.management.commands import evaluate_similarity
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN_METHODS
 from tests import commands, drawing
@@ -65,8 +65,8 @@ def test_labels__are_found_and_told_in_tables(labeled: Path) -> None:
     assert told["tiny"][0] == 1
     assert told["random"][0] == pytest.approx(sum(1 / rank for rank in range(1, 12)) / 11, abs=0.001)
     assert all(told[name][2] > told["random"][2] for name in told.keys() - {"random"})
-    assert "What a picture costs" in out
-    assert "changed pictures" not in out
+    assert "Cost per image" in out
+    assert "modified images" not in out
 
 
 def test_plain_pictures__are_changed(photos: Path, tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_plain_pictures__are_changed(photos: Path, tmp_path: Path) -> None:
     assert len(tiny["transforms"]) == 15
     assert all(len(strengths) == 3 for strengths in tiny["transforms"].values())
     resized = tiny["transforms"]["resize"][0]
-    assert resized == {"strength": "75 %", "copy-AP": 1, "copy-recall@1": 1}
+    assert resized == {"strength": "75%", "copy-AP": 1, "copy-recall@1": 1}
     assert document["costs"]["tiny"]["bytes"] == 104
     assert document["costs"]["tiny"]["milliseconds"] > 0
     assert document["means"]["tiny"]["copy-AP"] == tiny["copy-AP"]
     assert {"date", "machine", "command"} < document.keys()
-    assert "recall@1 of 6 changed pictures among 6" in run(photos, *QUICK)[0]
-    assert "recall@1 of 2 changed pictures among 4" in run(photos, *QUICK, "--limit", 4, "--transforms", 2)[0]
-    assert "changed" not in run(photos, *QUICK, "--transforms", 0)[0]
+    assert "recall@1 of 6 modified images among 6" in run(photos, *QUICK)[0]
+    assert "recall@1 of 2 modified images among 4" in run(photos, *QUICK, "--limit", 4, "--transforms", 2)[0]
+    assert "modified" not in run(photos, *QUICK, "--transforms", 0)[0]
 
 
 def test_labels_and_transforms__together(labeled: Path) -> None:
@@ -137,8 +137,8 @@ def test_floor__that_holds_is_silent_and_one_that_fails_is_named(labeled: Path, 
         ("tiny", "is not of the form"),
         ("tiny:mAP:x", "is not of the form"),
         ("tiny:mAP:0.5.5", "is not of the form"),
-        ("color:mAP:0.5", "color is not evaluated; there are .*tiny"),
-        ("tiny:speed:0.5", "the metrics are mAP, precision@1"),
+        ("color:mAP:0.5", "color is not evaluated. Choices: .*tiny"),
+        ("tiny:speed:0.5", "unknown metric. Choices: mAP, precision@1"),
     ],
 )
 def test_floor__that_makes_no_sense(photos: Path, floor: str, message: str) -> None:
@@ -152,13 +152,13 @@ def test_floor__that_makes_no_sense(photos: Path, floor: str, message: str) -> N
         ("path,kind\n0.png,a", "needs the columns path and group or class; it has path, kind"),
         ("group,class\na,b", "needs the columns path"),
         ("", "needs the columns path .* it has none"),
-        ("path,group\n", "names no pictures"),
-        ("path,group\n0.png,a\n9.png,a\n8.png,a", "names '9.png' and 1 more, which is not there"),
-        ("path,group\n../secret.png,a", "names '../secret.png' outside its folder"),
-        ("path,group\n/etc/hostname,a", "names '/etc/hostname' outside"),
-        ("path,group\n0.png,a\n0.png,b", "names '0.png' more than once"),
-        ("path,group\n,a", "which is not there"),
-        (b"path,group\n\xff.png,a", "no table in UTF-8"),
+        ("path,group\n", "lists no images"),
+        ("path,group\n0.png,a\n9.png,a\n8.png,a", "lists '9.png' and 1 more, which does not exist"),
+        ("path,group\n../secret.png,a", "lists '../secret.png' outside its folder"),
+        ("path,group\n/etc/hostname,a", "lists '/etc/hostname' outside"),
+        ("path,group\n0.png,a\n0.png,b", "lists '0.png' more than once"),
+        ("path,group\n,a", "which does not exist"),
+        (b"path,group\n\xff.png,a", "not a CSV file in UTF-8"),
     ],
 )
 def test_labels__that_are_wrong(photos: Path, table: str | bytes, message: str) -> None:
@@ -183,9 +183,9 @@ def test_labels__that_all_share_tell_nothing(photos: Path) -> None:
 
 
 def test_folder__that_is_missing_or_empty(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"nowhere is no folder\."):
+    with pytest.raises(CommandError, match=r"nowhere is not a folder\."):
         run(tmp_path / "nowhere")
-    with pytest.raises(CommandError, match=r"holds neither labels\.csv nor pictures"):
+    with pytest.raises(CommandError, match=r"contains neither labels\.csv nor images"):
         run(tmp_path)
 
 
@@ -194,11 +194,11 @@ def test_unreadable__is_told_and_skipped(photos: Path) -> None:
     (photos / "notes.txt").write_text("not looked at")
     out, err = run(photos, *QUICK)
     assert f"{photos / 'broken.jpg'}: This is not an image" in err
-    assert f"1 pictures of {photos} can't be read" in err
-    assert "of 6 changed pictures among 6" in out
+    assert f"Unreadable images skipped in {photos}: 1." in err
+    assert "of 6 modified images among 6" in out
     for path in photos.glob("*.png"):
         path.write_bytes(b"")
-    with pytest.raises(CommandError, match="no picture to evaluate on"):
+    with pytest.raises(CommandError, match="no images to evaluate on"):
         run(photos, *QUICK)
 
 
@@ -212,19 +212,19 @@ def test_same_names__are_told_apart(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "Name the folders to evaluate on, or a --source"),
-        (("{photos}", "--source", "testapp.Picture.image"), "Name the folders to evaluate on, or a --source"),
-        (("{photos}", "--label", "title"), "--label is for a --source"),
+        ((), "Give either folders to evaluate on or a --source"),
+        (("{photos}", "--source", "testapp.Picture.image"), "Give either folders to evaluate on or a --source"),
+        (("{photos}", "--label", "title"), "--label requires --source"),
         (("{photos}", "--method", "nonsense"), "neither a built-in method"),
         (("{photos}", *QUICK, "--ranking", "tiny"), "not of the form"),
         (("{photos}", *QUICK, "--ranking", "tiny:0"), "not of the form"),
         (("{photos}", *QUICK, "--ranking", "tiny:-1,mean:2"), "not of the form"),
         (("{photos}", *QUICK, "--ranking", "tiny:1,tiny:2"), "not of the form"),
-        (("{photos}", *QUICK, "--ranking", "tiny:1,color:2"), "weighs methods that are not evaluated: color"),
-        (("{photos}", *QUICK, "--json", "{photos}/no/such"), "--json: there is no folder"),
-        (("{photos}", *QUICK, "--plot", "{photos}/a.xyz"), "--plot: the file's name must end in one of .png"),
-        (("{photos}", *QUICK, "--misses", "{photos}/a.xyz"), "--misses: the file's name must end in one of .png"),
-        (("{photos}", *QUICK, "--markdown", "{photos}"), "A file can't be written"),
+        (("{photos}", *QUICK, "--ranking", "tiny:1,color:2"), "uses methods that are not evaluated: color"),
+        (("{photos}", *QUICK, "--json", "{photos}/no/such"), "--json: the folder .* does not exist"),
+        (("{photos}", *QUICK, "--plot", "{photos}/a.xyz"), "--plot: the file name must end in one of .png"),
+        (("{photos}", *QUICK, "--misses", "{photos}/a.xyz"), "--misses: the file name must end in one of .png"),
+        (("{photos}", *QUICK, "--markdown", "{photos}"), "Could not write a file"),
         (("{photos}", *QUICK, "--transforms", "0", "--plot", "{photos}/a.png"), "nothing to draw"),
         (("{photos}", "--limit", "-1"), "--limit"),
     ],
@@ -236,7 +236,7 @@ def test_arguments__that_make_no_sense(photos: Path, flags: tuple[str, ...], mes
 
 def test_plot__without_matplotlib_says_what_to_install(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_similarity, "find_spec", lambda name: None)
-    with pytest.raises(CommandError, match=r"similar_images\[evaluate\]"):
+    with pytest.raises(CommandError, match="requires Matplotlib"):
         run(photos, "--plot", photos / "plot.png")
 
 
@@ -252,7 +252,7 @@ def test_without_a_plot__matplotlib_is_not_imported(photos: Path, monkeypatch: p
 
 
 def test_machine__is_told() -> None:
-    assert " cores (" in report.machine()
+    assert " cores (" in report.describe_machine()
 
 
 class TestSource:
@@ -305,12 +305,12 @@ class TestSource:
     def test_missing_signatures__are_told_and_left_out(self) -> None:
         Signature.objects.filter(method="bits").earliest("pk").delete()
         document, err = self.evaluate("--label", "shelf")
-        assert err == "1 pictures are left out, for want of a current signature by bits.\n"
+        assert err == "Images skipped for lack of a current signature by bits: 1.\n"
         assert document["sets"][0]["pictures"] == 6
         Signature.objects.filter(method="mean").update(version="old")
         document, err = self.evaluate("--label", "shelf", "--method", "bits")
         assert document["sets"][0]["pictures"] == 6
-        with pytest.raises(CommandError, match="no picture to evaluate on"):
+        with pytest.raises(CommandError, match="no images to evaluate on"):
             self.evaluate("--label", "shelf")
 
     def test_transforms__of_files_in_the_storage(self, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_rerank__is_measured_beside_the_blend(framed: Path) -> None:
 
 
 def test_rerank__needs_pictures() -> None:
-    with pytest.raises(CommandError, match="--rerank reads pictures"):
+    with pytest.raises(CommandError, match="--rerank reads image files"):
         run("--source", "testapp.Picture.image", "--rerank", "keypoints")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from similar_images import registry
 from similar_images.indexing import notify, outbox
-from similar_images.management.commands.index_images import FAILURES_SHOWN, Command
+from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Signature
 from tests import commands, drawing
 from tests.methods import Mean
@@ -80,7 +80,7 @@ def record_of(item: models.Model) -> IndexedImage:
 
 
 def counts(indexed: int = 0, failed: int = 0, later: int = 0) -> str:
-    return f"{indexed} indexed, {failed} failed, {later} to be tried later.\n"
+    return f"{indexed} indexed, {failed} failed, {later} will be retried later.\n"
 
 
 # --- finding -----------------------------------------------------------------------------------------------------
@@ -133,13 +133,13 @@ def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, co
 def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
     unseen(5)
-    assert run() == ("5 pictures are due and queued for the workers.\n", "")
+    assert run() == ("Images queued for the workers: 5.\n", "")
     assert set(statuses().values()) == {"pending"}
     assert (wakes, Mean.computed) == ([1], 0)
 
 
 def test_queue__wakes_nobody_for_nothing(wakes: list[int]) -> None:
-    assert run() == ("0 pictures are due and queued for the workers.\n", "")
+    assert run() == ("Images queued for the workers: 0.\n", "")
     assert wakes == []
 
 
@@ -156,7 +156,7 @@ def test_model__only_these(wakes: list[int]) -> None:
     assert run("--sync", "--model", "testapp.couple", "--model", "testapp.UuidPicture")[0] == counts(indexed=3)
     assert "named" not in statuses()
     assert IndexedImage.objects.filter(object_id=str(couple.pk), source__model="couple").count() == 2
-    assert run("--model", "testapp.NamedPicture")[0].startswith("1 pictures are due")
+    assert run("--model", "testapp.NamedPicture")[0].startswith("Images queued for the workers: 1.")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_model__only_these(wakes: list[int]) -> None:
         (["--model", "testapp.Nope"], r"There is no model 'testapp\.Nope'"),
         (["--model", "nope"], r"There is no model 'nope'"),
         (["--model", "testapp.Picture", "--model", "testapp.Unregistered"], r"Unregistered.* is not a source; call"),
-        (["--method", "nope"], r"No such method: nope\. There are mean\."),
-        (["--method", "mean", "--method", "color"], r"No such method: color\."),
+        (["--method", "nope"], r"Unknown method: nope\. Choices: mean\."),
+        (["--method", "mean", "--method", "color"], r"Unknown method: color\."),
     ],
 )
 def test_wrong_option__is_named_and_nothing_done(args: list[str], message: str) -> None:
@@ -182,7 +182,7 @@ def test_method__only_what_lacks_its_signature(configure: Any) -> None:
     run("--sync")
     configure(METHODS={**MEAN, f"{__name__}.Brightness": {}})
     Signature.objects.filter(record__object_id=str(first.pk)).delete()
-    assert run("--method", "mean")[0].startswith("1 pictures are due")
+    assert run("--method", "mean")[0].startswith("Images queued for the workers: 1.")
     assert statuses() == {str(first.pk): "pending", str(second.pk): "indexed"}
     assert run("--sync", "--method", "brightness")[0] == counts(indexed=2)
     assert Signature.objects.filter(method="brightness").count() == 2
@@ -211,11 +211,11 @@ def test_failed__is_tried_again_only_when_asked() -> None:
 
 
 def test_failed__names_a_number_of_them() -> None:
-    for number in range(FAILURES_SHOWN + 2):
+    for number in range(MAX_FAILURES_SHOWN + 2):
         Picture.objects.create(image=ContentFile(b"text", name=f"text{number}.png"))
     out, err = run("--sync")
-    assert out == counts(failed=FAILURES_SHOWN + 2)
-    assert len(err.splitlines()) >= FAILURES_SHOWN
+    assert out == counts(failed=MAX_FAILURES_SHOWN + 2)
+    assert len(err.splitlines()) >= MAX_FAILURES_SHOWN
 
 
 def test_again__reads_what_is_indexed_already() -> None:
@@ -236,7 +236,7 @@ def test_again__only_of_the_model() -> None:
     unseen(1)
     UuidPicture.objects.create(image=drawing.file(2))
     run("--sync")
-    assert run("--again", "--model", "testapp.UuidPicture")[0].startswith("1 pictures are due")
+    assert run("--again", "--model", "testapp.UuidPicture")[0].startswith("Images queued for the workers: 1.")
     assert IndexedImage.objects.get(status="pending").source.model == "uuidpicture"
 
 
@@ -272,7 +272,7 @@ def test_queue__interrupted_while_finding(monkeypatch: pytest.MonkeyPatch) -> No
     assert next(chunks) == 2
     chunks.close()
     assert len(statuses()) == 2
-    assert run()[0].startswith("5 pictures are due")
+    assert run()[0].startswith("Images queued for the workers: 5.")
     assert len(statuses()) == 5
 
 
@@ -283,13 +283,13 @@ def test_help__explains_every_option(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         Command().run_from_argv(["manage.py", "index_images", "--help"])
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
-    assert "Can be stopped and started again at any time." in text
+    assert "Can be stopped and restarted at any time." in text
     for option, words in {
-        "--model app.Model": "Only this model's pictures; may be repeated.",
-        "--method NAME": "Only pictures that lack this method's signature.",
-        "--failed": "Also try again what failed.",
-        "--again": "Also read again what is indexed already.",
-        "--sync": "Index here and now, without Celery.",
+        "--model app.Model": "Only images of this model; may be repeated.",
+        "--method NAME": "Only images without this method's signature.",
+        "--failed": "Also retry images that failed.",
+        "--again": "Also read indexed images again.",
+        "--sync": "Index right here, without Celery.",
     }.items():
         assert f"{option} {words}" in text
 
@@ -316,7 +316,7 @@ def test_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyPatch) -> 
     call_command("index_images", "--sync", verbosity=verbosity, stdout=out)
     shown = terminal.getvalue()
     if verbosity:
-        assert "finding: 2picture" in shown
+        assert "finding: 2 images" in shown
         assert "indexing: 100%" in shown
         assert "2/2" in shown
     else:

@@ -8,91 +8,98 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images import conf, registry
-from similar_images.evaluation.calibration import MIN_IMAGES, fit_curve
+from similar_images.evaluation.calibration import MIN_IMAGES, CurveFit, fit_curve
 from similar_images.evaluation.stored import describe_source
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
 from similar_images.indexing import versions
-from similar_images.management.base import methods_by_name, progress_bar, sources_for_labels
+from similar_images.management.base import progress_bar, select_methods, select_sources
 from similar_images.models import MethodVersion, Source
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method, similarity_from_distance
 
 
 class Command(BaseCommand):
+    """Fits the curves that map distances to percent on a site's own images."""
+
     help = (
-        "Measure on the indexed pictures of a site what distances mean, and keep it: copies that it makes of them get "
-        "90 percent at the median, one pair of different pictures in 10,000 gets 70, half of them at most 2. The maps "
-        "that are shipped were measured on photos of all kinds of things; where all pictures are of one kind, their "
-        "own map tells them apart better. Similarities change at once, stored signatures do not."
+        "Calibrate similarities on the indexed images of this site: the median of copies made of them gets 90 percent, "
+        "one pair of different images in 10,000 gets 70, half of the pairs get at most 2. The built-in curves were "
+        "measured on photos of all kinds of objects; on images of one kind, their own curve separates them better. "
+        "Similarities change at once; stored signatures do not."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options."""
         parser.add_argument(
-            "--model", action="append", metavar="app.Model", help="Only this model's sources; may be repeated."
+            "--model", action="append", metavar="app.Model", help="Calibrate only this model; may be repeated."
         )
-        parser.add_argument("--method", action="append", metavar="NAME", help="Only this method; may be repeated.")
-        parser.add_argument("--pictures", type=int, default=300, metavar="N", help="How many to measure on (300).")
-        parser.add_argument("--dry-run", action="store_true", help="Only tell what would be kept.")
-        parser.add_argument("--reset", action="store_true", help="Go back to the maps that are shipped.")
+        parser.add_argument(
+            "--method", action="append", metavar="NAME", help="Calibrate only this method; may be repeated."
+        )
+        parser.add_argument("--pictures", type=int, default=300, metavar="N", help="Number of images to use (300).")
+        parser.add_argument("--dry-run", action="store_true", help="Report the new similarities without saving them.")
+        parser.add_argument("--reset", action="store_true", help="Go back to the built-in curves.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = list(methods_by_name(options["method"]))
+        """Calibrate every selected method of every selected source."""
+        names = list(select_methods(options["method"]))
         if options["pictures"] < MIN_IMAGES:
             raise CommandError(f"--pictures must be at least {MIN_IMAGES}.")
-        sources = sources_for_labels(options["model"])
+        sources = select_sources(options["model"])
         Source.objects.create_missing(registry.get_sources())
         versions.register_versions()
-        measured = 0
+        calibrated = 0
         for source in sources:
-            for row, method in self._rows(source, names):
+            for version, method in self._select_versions(source, names):
                 if options["reset"]:
-                    self._keep(row, method, None, options)
-                    continue
-                measured += self._calibrate(source, row, method, options)
-        if not measured and not options["reset"]:
+                    self._save_curve(version, method, None, options)
+                else:
+                    calibrated += self._calibrate(source, version, method, options)
+        if not calibrated and not options["reset"]:
             raise CommandError(
-                f"There is nothing to measure on: no source has {MIN_IMAGES} pictures indexed by the methods of the "
-                "setting. Run “manage.py index_images” first."
+                f"No source has {MIN_IMAGES} images indexed by these methods. Run “manage.py index_images” first."
             )
 
-    def _rows(self, source: ImageSource, names: list[str]) -> Iterator[tuple[MethodVersion, Method]]:
-        """The versions that are wanted."""
-        wanted = versions.configured_methods(source)
-        for method in (wanted[name] for name in names):
+    def _select_versions(self, source: ImageSource, names: list[str]) -> Iterator[tuple[MethodVersion, Method]]:
+        configured = versions.configured_methods(source)
+        for method in (configured[name] for name in names):
             rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
             yield rows.get(version=method.version), method
 
-    def _calibrate(self, source: ImageSource, row: MethodVersion, method: Method, options: dict[str, Any]) -> bool:
-        described, _missing = describe_source(source, None, {row.name: method}, options["pictures"])
-        count = len(described.items)
+    def _calibrate(self, source: ImageSource, version: MethodVersion, method: Method, options: dict[str, Any]) -> bool:
+        """Fit, report and save a curve; return False if there are too few images."""
+        title = f"{source.label}, {version.name}"
+        described, _missing = describe_source(source, None, {version.name: method}, options["pictures"])
+        count = len(described.images)
         if count < MIN_IMAGES:
-            self.stderr.write(f"{source.label}, {row.name}: left alone, only {count} pictures of {MIN_IMAGES}.")
+            self.stderr.write(f"{title}: skipped, as it has {count} indexed images and needs {MIN_IMAGES}.")
             return False
-        items = progress_bar(options, described.items, desc=f"{source.label} {row.name}", unit="picture")
+        images = progress_bar(options, described.images, desc=title, unit=" images")
         with single_core():
             try:
-                found = fit_curve(items, described.signatures[row.name], method, conf.get().max_pixels)
+                fit = fit_curve(images, described.signatures[version.name], method, conf.get().max_pixels)
             except UnreadableImage as error:
                 raise CommandError(f"{source.label}: {error}") from error
-        curve = found.curve
-        pairs = len(found.pairs)
-        self.stdout.write(f"{source.label}, {row.name}, {count} pictures, {pairs} pairs; percent before and after:")
-        for title, distance in (
-            ("a copy, at the median", float(np.median(found.copies))),
-            ("two pictures, the nearest of 1,000 pairs", float(np.quantile(found.pairs, 0.001))),
-            ("two pictures, the nearest of 100 pairs", float(np.quantile(found.pairs, 0.01))),
-            ("two pictures, at the median", float(np.median(found.pairs))),
-        ):
-            before, after = similarity_from_distance(row.curve, distance), similarity_from_distance(curve, distance)
-            self.stdout.write(f"  {title}: {before:.1f} → {after:.1f}")
-        self._keep(row, method, curve, options)
+        self.stdout.write(f"{title}: {count} images, {len(fit.pair_distances)} pairs; similarity before and after:")
+        self._report(fit, version)
+        self._save_curve(version, method, fit.curve, options)
         return True
 
-    def _keep(
-        self, row: MethodVersion, method: Method, curve: list[list[float]] | None, options: dict[str, Any]
+    def _report(self, fit: CurveFit, version: MethodVersion) -> None:
+        for title, distance in (
+            ("median copy", np.median(fit.copy_distances)),
+            ("most similar of 1,000 pairs", np.quantile(fit.pair_distances, 0.001)),
+            ("most similar of 100 pairs", np.quantile(fit.pair_distances, 0.01)),
+            ("median pair", np.median(fit.pair_distances)),
+        ):
+            before, after = (similarity_from_distance(curve, float(distance)) for curve in (version.curve, fit.curve))
+            self.stdout.write(f"  {title}: {before:.1f}% → {after:.1f}%")
+
+    def _save_curve(
+        self, version: MethodVersion, method: Method, curve: list[list[float]] | None, options: dict[str, Any]
     ) -> None:
         if options["dry_run"]:
             return
-        shipped = [list(point) for point in method.curve]
-        MethodVersion.objects.filter(pk=row.pk).update(curve=curve or shipped, is_calibrated=curve is not None)
+        built_in = [list(point) for point in method.curve]
+        MethodVersion.objects.filter(pk=version.pk).update(curve=curve or built_in, is_calibrated=curve is not None)

@@ -25,7 +25,7 @@ from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.source import SourceImages
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import methods_by_name, progress_bar, source_by_label
+from similar_images.management.base import progress_bar, select_methods, select_source_by_label
 from similar_images.measures.verdict import VerdictKind
 
 from ... import plugins
@@ -235,7 +235,7 @@ class Command(BaseCommand):
         return FolderImages(folder.resolve().name, images, methods, cache), problems
 
     def _source_images(self, options: dict[str, Any]) -> tuple[ImageCollection, list[str]]:
-        images = SourceImages(source_by_label(options["source"]), methods_by_name(options["method"]))
+        images = SourceImages(select_source_by_label(options["source"]), select_methods(options["method"]))
         if images.missing_message:
             self.stderr.write(images.missing_message)
         return images, []

@@ -4,157 +4,179 @@ import json
 import os
 import re
 import shlex
-from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images import conf, ranking_presets, signatures
-from similar_images.evaluation import plots, report
-from similar_images.evaluation.description import DescribedSet, decode_item, describe_items
-from similar_images.evaluation.keypoint_reranking import KeypointReranker
-from similar_images.evaluation.labeled_images import LABELS, BadFolder, Item, read_folder, sample_indices
-from similar_images.evaluation.retrieval import METRICS, RANDOM, Retrieval, retrieve, searchable
-from similar_images.evaluation.robustness import COPY_METRICS, Robustness, evaluate_robustness
+from similar_images import conf, plugins, ranking_presets, signatures
+from similar_images.evaluation import report
+from similar_images.evaluation.description import DescribedSet, describe_images
+from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
+from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
+from similar_images.evaluation.retrieval import METRICS
+from similar_images.evaluation.robustness import COPY_METRICS
 from similar_images.evaluation.stored import describe_source
-from similar_images.evaluation.transforms import Pixels
-from similar_images.imaging.decode import UnreadableImage
-from similar_images.imaging.opencv import single_core
-from similar_images.management.base import progress_bar, source_by_label
+from similar_images.management.base import progress_bar, select_source_by_label
 from similar_images.signatures.base import Method
 
-from ... import plugins
-
-TRANSFORMED = 100
-"""Pictures without labels that are changed, where the caller does not say."""
-
-UNREADABLE_SHOWN = 20
+MAX_UNREADABLE_SHOWN = 20
+ALL_METRICS = (*METRICS, *COPY_METRICS)
 
 
 @dataclass(frozen=True)
-class Floor:
-    """A mean that must not fall below a value."""
+class MetricFloor:
+    """A minimum for the mean of a metric, 0 to 1."""
 
     ranking: str
     metric: str
-    least: float
+    minimum: float
 
 
 class Command(BaseCommand):
+    """Evaluates methods and rankings on labeled images and on modified copies."""
+
     help = (
-        "Measure how well the methods find what they should: over folders of pictures, or over the stored signatures "
-        "of a source. A folder may have a labels.csv with the columns path, group (the same thing) and class (the same "
-        "kind of thing): mAP, precision and recall say whether pictures with the same label come first. Pictures "
-        "without labels are changed in 15 ways at 3 strengths, and it is measured whether the original comes first. "
-        "Also tells milliseconds and bytes per picture. Reads and reports only: nothing is stored."
+        "Measure how well each method finds the right images, in folders of images or among the stored signatures of "
+        "a source. A folder may have a labels.csv with the columns path, group (the same object) and class (the same "
+        "kind of object): mAP, precision and recall tell whether images with the same label rank first. Images "
+        "without labels are modified in 15 ways at 3 strengths each, to see whether the original ranks first. Also "
+        "reports milliseconds and bytes per image. Nothing is stored in the database."
     )
 
+    output_suffixes: ClassVar[Mapping[str, Sequence[str]]] = {"json": (), "markdown": ()}
+    """The options that name a file to write, with the suffixes that are allowed; empty for any."""
+
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="Pictures, with or without labels.")
-        parser.add_argument("--source", metavar="app.Model.field", help="In place of folders: the indexed pictures.")
-        parser.add_argument("--label", metavar="FIELD", help="What groups a source, e.g. category or category__name.")
+        """Add the options for what is evaluated, how, and where the results go."""
+        self._add_input_arguments(parser)
+        self._add_evaluation_arguments(parser)
+        self.add_output_arguments(parser)
+
+    def _add_input_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="Images, with or without labels.")
+        parser.add_argument("--source", metavar="app.Model.field", help="Use the indexed images instead of folders.")
+        parser.add_argument("--label", metavar="FIELD", help="Label of a source, e.g. category or category__name.")
+        parser.add_argument(
+            "--limit", type=partial(_parse_integer, 0), metavar="N", help="Use at most N images of each set."
+        )
         parser.add_argument(
             "--method",
             action="append",
             metavar="NAME",
-            help="Only this method; may be repeated. Default: all built-in ones for folders, all enabled ones for a "
-            "source.",
+            help="Evaluate only this method; may be repeated. Default: all built-in methods for folders, all enabled "
+            "methods for a source.",
         )
         parser.add_argument(
             "--ranking",
             action="append",
             metavar="NAME:WEIGHT,NAME:WEIGHT",
-            help="A blend to measure beside the methods, e.g. embedding:0.9,color:0.1; may be repeated. Default: "
+            help="Also evaluate this blend of methods, e.g. embedding:0.9,color:0.1; may be repeated. Default: "
             "SIMILAR_IMAGES['RANKING'].",
         )
+
+    def _add_evaluation_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--rerank",
             choices=["keypoints"],
-            help="Also measure every blend with its best 100 ranked again by keypoints; of folders with labels. Slow.",
+            help="Also evaluate each blend with its top 100 re-ranked by keypoints, on folders with labels. Slow.",
         )
         parser.add_argument(
-            "--every", type=_step, default=1, metavar="N", help="Search with every Nth picture that has a label."
+            "--every",
+            type=partial(_parse_integer, 1),
+            default=1,
+            metavar="N",
+            help="Search with every Nth labeled image only.",
         )
         parser.add_argument(
-            "--by", choices=[*LABELS, "both"], default="both", help="Which labels of a folder count; default both."
+            "--by", choices=[*LABEL_COLUMNS, "both"], default="both", help="Label of a folder to use. Default: both."
         )
         parser.add_argument(
             "--transforms",
-            type=_count,
+            type=partial(_parse_integer, 0),
             metavar="N",
-            help=f"How many pictures of each set are changed; 0 for none. Default: {TRANSFORMED} where there are no "
+            help=f"Number of images of each set to modify; 0 for none. Default: {DEFAULT_MODIFIED} for sets without "
             "labels, otherwise none.",
         )
-        parser.add_argument(
-            "--limit", type=_count, metavar="N", help="At most N pictures of each set, always the same."
-        )
+
+    def add_output_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options for the results."""
         parser.add_argument(
             "--floor",
             action="append",
             default=[],
             metavar="METHOD:METRIC:VALUE",
-            help="Fail when a mean is below the value, e.g. embedding:mAP:0.5; may be repeated. Metrics: "
-            f"{', '.join((*METRICS, *COPY_METRICS))}.",
+            help="Fail if a mean is below the value, e.g. embedding:mAP:0.5; may be repeated. Metrics: "
+            f"{', '.join(ALL_METRICS)}.",
         )
-        parser.add_argument("--json", metavar="FILE", help="Write all figures as JSON; - for standard output.")
+        parser.add_argument("--json", metavar="FILE", help="Write all results as JSON; - for standard output.")
         parser.add_argument(
             "--markdown",
             type=Path,
             metavar="FILE",
-            help="Write the tables; where the file has the lines {} and {}, only between them.".format(*report.MARKS),
-        )
-        parser.add_argument("--plot", type=Path, metavar="FILE", help="Draw the figures, as PNG, SVG or PDF.")
-        parser.add_argument(
-            "--misses",
-            type=Path,
-            metavar="FILE",
-            help="Draw a contact sheet, as JPEG or PNG, of the worst misses: of the first --ranking, of the setting's, "
-            "or of the first method.",
+            help="Write the tables; if the file has the lines {} and {}, only between them.".format(
+                *report.MARKDOWN_MARKERS
+            ),
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
-        self._command = shlex.join(["python", *argv])
+        """Remember the command line, which the reports quote."""
+        self._command_line = shlex.join(["python", *argv])
         super().run_from_argv(argv)
 
-    _command = ""
+    _command_line = ""
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Evaluate, report, and fail if a mean is below its floor."""
         if bool(options["folders"]) == bool(options["source"]):
-            raise CommandError("Name the folders to evaluate on, or a --source; see --help.")
+            raise CommandError("Give either folders to evaluate on or a --source; see --help.")
         if options["label"] and not options["source"]:
-            raise CommandError("--label is for a --source; the labels of a folder are in its labels.csv.")
-        self._check_files(options)
+            raise CommandError("--label requires --source; the labels of a folder are in its labels.csv.")
         if options["rerank"] and options["source"]:
-            raise CommandError("--rerank reads pictures: name folders in place of a --source.")
-        methods = self._methods(options)
-        rankings = {**self._blends(options, methods), **{name: {name: 1.0} for name in methods}}
-        again = [f"{name} + keypoints" for name, weights in rankings.items() if options["rerank"] and len(weights) > 1]
-        floors = [_floor(text, [*rankings, *again]) for text in options["floor"]]
-        results = [self._evaluate(*found, rankings, options) for found in self._sets(methods, options)]
-        if not any(result.described.items for result in results):
-            raise CommandError("There was no picture to evaluate on.")
-        self._write(results, next(iter(rankings)), options)
-        self._check(floors, report.mean_metrics(results))
+            raise CommandError("--rerank reads image files: give folders instead of a --source.")
+        self.check_output_files(options)
+        methods = self._load_methods(options)
+        rankings = {**self._parse_blends(options, methods), **{name: {name: 1.0} for name in methods}}
+        evaluator = Evaluator(
+            rankings,
+            partial(progress_bar, options),
+            self.stderr.write,
+            label=None if options["source"] or options["by"] == "both" else options["by"],
+            every=options["every"],
+            rerank=bool(options["rerank"]),
+            modified=options["transforms"],
+        )
+        floors = [_parse_floor(text, evaluator.titles) for text in options["floor"]]
+        results = [evaluator.evaluate(*named_set) for named_set in self._described_sets(methods, options)]
+        if not any(result.described.images for result in results):
+            raise CommandError("There are no images to evaluate on.")
+        try:
+            self.write_results(results, next(iter(rankings)), options)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"Could not write a file: {error}") from error
+        _check_floors(floors, report.mean_metrics(results))
 
-    def _check_files(self, options: dict[str, Any]) -> None:
-        """Say at once, and not after all the work, that a file can't be written."""
-        for name, suffixes in {"json": (), "markdown": (), "plot": plots.PLOTS, "misses": plots.SHEETS}.items():
+    def check_output_files(self, options: dict[str, Any]) -> None:
+        """Check before all the work that the files can be written.
+
+        Raises:
+            CommandError: a folder does not exist, or a suffix is not supported.
+        """
+        for name, suffixes in self.output_suffixes.items():
             path = Path(options[name] or "-")
             if not path.parent.is_dir():
-                raise CommandError(f"--{name}: there is no folder {path.parent}.")
+                raise CommandError(f"--{name}: the folder {path.parent} does not exist.")
             if options[name] and suffixes and path.suffix.lower() not in suffixes:
-                raise CommandError(f"--{name}: the file's name must end in one of {', '.join(suffixes)}.")
-        if options["plot"] and find_spec("matplotlib") is None:
-            raise CommandError('--plot needs Matplotlib: pip install "similar_images[evaluate]".')
+                raise CommandError(f"--{name}: the file name must end in one of {', '.join(suffixes)}.")
 
-    def _methods(self, options: dict[str, Any]) -> dict[str, Method]:
-        """By name, those that are asked for: of the setting where it has them, otherwise with default options."""
+    def _load_methods(self, options: dict[str, Any]) -> dict[str, Method]:
+        """Return the methods to evaluate by name: as configured if they are enabled, else with default options."""
         enabled = plugins.enabled_methods()
         names = options["method"] or (
             enabled if options["source"] else dict.fromkeys([*enabled, *signatures.BUILT_IN_METHODS])
@@ -166,20 +188,20 @@ class Command(BaseCommand):
             except ImproperlyConfigured as error:
                 if options["method"]:
                     raise CommandError(str(error)) from error
-                self.stderr.write(f"{name} is left out: {error}")
+                self.stderr.write(f"{name} is skipped: {error}")
                 continue
             methods[method.name] = method
         return methods
 
-    def _blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
-        """The rankings of several methods, by how they are written."""
+    def _parse_blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
+        """Return the rankings of several methods by their titles, e.g. "embedding:0.9,color:0.1"."""
         if options["ranking"]:
-            rankings = [_ranking(text) for text in options["ranking"]]
-            if lacking := {name for weights in rankings for name in weights} - methods.keys():
-                raise CommandError(f"--ranking weighs methods that are not evaluated: {', '.join(sorted(lacking))}.")
+            rankings = [_parse_ranking(text) for text in options["ranking"]]
+            if missing := {name for weights in rankings for name in weights} - methods.keys():
+                raise CommandError(f"--ranking uses methods that are not evaluated: {', '.join(sorted(missing))}.")
         else:
-            usual = ranking_presets.resolve_preset(conf.get().ranking, plugins.enabled_methods())
-            rankings = [{name: weight for name, weight in usual.items() if weight}]
+            configured = ranking_presets.resolve_preset(conf.get().ranking, plugins.enabled_methods())
+            rankings = [{name: weight for name, weight in configured.items() if weight}]
             rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
         return {
             ",".join(f"{name}:{weight:g}" for name, weight in weights.items()): weights
@@ -187,135 +209,90 @@ class Command(BaseCommand):
             if len(weights) > 1
         }
 
-    def _sets(self, methods: dict[str, Method], options: dict[str, Any]) -> Iterator[tuple[str, DescribedSet]]:
+    def _described_sets(
+        self, methods: dict[str, Method], options: dict[str, Any]
+    ) -> Iterator[tuple[str, DescribedSet]]:
+        """Yield the name and the signatures of each set."""
         if options["source"]:
-            yield options["source"], self._stored(methods, options)
+            yield options["source"], self._describe_source(methods, options)
             return
         try:
             sets = [(folder, read_folder(folder)) for folder in options["folders"]]
-        except BadFolder as error:
+        except InvalidFolder as error:
             raise CommandError(str(error)) from error
-        for (folder, items), name in zip(sets, _names(options["folders"]), strict=True):
-            chosen = [items[place] for place in sample_indices(len(items), options["limit"])]
-            shown = progress_bar(options, chosen, unit="picture", desc=f"{name}: describing")
-            described = describe_items(shown, methods, conf.get().max_pixels)
-            self._tell_unreadable(folder, described.unreadable)
+        for (folder, images), name in zip(sets, _short_names(options["folders"]), strict=True):
+            sample = [images[index] for index in sample_indices(len(images), options["limit"])]
+            progress = progress_bar(options, sample, unit=" images", desc=f"{name}: signatures")
+            described = describe_images(progress, methods, conf.get().max_pixels)
+            self._report_unreadable(folder, described.unreadable)
             yield name, described
 
-    def _stored(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
-        source = source_by_label(options["source"])
+    def _describe_source(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
+        source = select_source_by_label(options["source"])
         try:
             described, missing = describe_source(source, options["label"], methods, options["limit"])
         except FieldError as error:
             raise CommandError(f"--label: {error}") from error
         for name, count in missing.items():
             if count:
-                self.stderr.write(f"{count} pictures are left out, for want of a current signature by {name}.")
+                self.stderr.write(f"Images skipped for lack of a current signature by {name}: {count}.")
         return described
 
-    def _tell_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
-        for name, reason in list(unreadable.items())[:UNREADABLE_SHOWN]:
+    def _report_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
+        for name, reason in list(unreadable.items())[:MAX_UNREADABLE_SHOWN]:
             self.stderr.write(f"{folder / name}: {reason}")
         if unreadable:
-            self.stderr.write(f"{len(unreadable)} pictures of {folder} can't be read and are left out.")
+            self.stderr.write(f"Unreadable images skipped in {folder}: {len(unreadable)}.")
 
-    def _evaluate(
-        self, name: str, described: DescribedSet, rankings: dict[str, dict[str, float]], options: dict[str, Any]
-    ) -> report.EvaluationResult:
-        retrieval: dict[str, dict[str, Retrieval]] = {}
-        proofs: KeypointReranker | None = None
-        for label, labels in _labels(described.items, options):
-            ways = {**rankings, RANDOM: {}}.items()
-            retrieval[label] = {
-                ranking: retrieve(weights, described.signatures, labels, every=options["every"])
-                for ranking, weights in progress_bar(options, ways, unit="method", desc=f"{name}: by {label}")
-            }
-            blends = {ranking: weights for ranking, weights in rankings.items() if len(weights) > 1}
-            if options["rerank"] and blends:
-                proofs = proofs or KeypointReranker(described.items, conf.get().max_pixels)
-                for ranking, weights in progress_bar(
-                    options, blends.items(), unit="ranking", desc=f"{name}: by keypoints"
-                ):
-                    retrieval[label][f"{ranking} + keypoints"] = retrieve(
-                        weights, described.signatures, labels, every=options["every"], rerank=proofs.ranked
-                    )
-        asked = options["transforms"]
-        count = asked if asked is not None else TRANSFORMED * (not retrieval)
-        robustness = self._withstand(name, described, rankings, count, options) if described.items and count else {}
-        return report.EvaluationResult(name, described, retrieval, robustness)
+    def write_results(self, results: list[report.EvaluationResult], main_ranking: str, options: dict[str, Any]) -> None:
+        """Write the tables to standard output, and the files that the options name.
 
-    def _withstand(
-        self,
-        name: str,
-        described: DescribedSet,
-        rankings: dict[str, dict[str, float]],
-        count: int,
-        options: dict[str, Any],
-    ) -> dict[str, Robustness]:
-        places = progress_bar(
-            options, sample_indices(len(described.items), count), unit="picture", desc=f"{name}: changing"
-        )
-        with single_core():
-            return evaluate_robustness(rankings, described.signatures, self._pixels(described.items, places))
+        Args:
+            results: results by set.
+            main_ranking: title of the first ranking, for what shows only one.
+            options: options of the command.
 
-    def _pixels(self, items: list[Item], places: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
-        for place in places:
-            try:
-                yield place, decode_item(items[place], conf.get().max_pixels)
-            except (UnreadableImage, OSError) as error:
-                self.stderr.write(f"{items[place].name}: {error}")
-
-    def _write(self, results: list[report.EvaluationResult], shown: str, options: dict[str, Any]) -> None:
-        about = {"date": date.today().isoformat(), "machine": report.machine(), "command": self._command}
+        Raises:
+            OSError, ValueError: a file can't be written.
+        """
+        about = {
+            "date": date.today().isoformat(),
+            "machine": report.describe_machine(),
+            "command": self._command_line,
+        }
         text = "\n".join(map(str, report.result_tables(results)))
         if options["json"] != "-":
             self.stdout.write(text, ending="")
-        try:
-            if options["json"]:
-                document = json.dumps({**about, **report.results_as_json(results)}, indent=2)
-                if options["json"] == "-":
-                    self.stdout.write(document)
-                else:
-                    Path(options["json"]).write_text(document + "\n", encoding="utf-8")
-            if options["markdown"]:
-                made = f"Made on {about['date']}, on {about['machine']}, by\n\n```sh\n{about['command']}\n```\n"
-                report.write_markdown(options["markdown"], f"{made}\n{text}")
-            if options["plot"]:
-                plots.plot(results, options["plot"])
-            if options["misses"]:
-                plots.sheet(plots.misses(results, shown), options["misses"], conf.get().max_pixels)
-        except (OSError, ValueError) as error:
-            raise CommandError(f"A file can't be written: {error}") from error
-
-    def _check(self, floors: Iterable[Floor], means: dict[str, dict[str, float]]) -> None:
-        failed = []
-        for floor in floors:
-            value = means[floor.ranking].get(floor.metric)
-            if value is None:
-                failed.append(f"{floor.ranking} {floor.metric} was not measured on these pictures.")
-            elif value < floor.least:
-                failed.append(f"{floor.ranking} {floor.metric} is {value:.4f}, below the floor of {floor.least:g}.")
-        if failed:
-            raise CommandError("\n".join(failed))
+        if options["json"]:
+            document = json.dumps({**about, **report.results_as_json(results)}, indent=2)
+            if options["json"] == "-":
+                self.stdout.write(document)
+            else:
+                Path(options["json"]).write_text(document + "\n", encoding="utf-8")
+        if options["markdown"]:
+            origin = f"Measured on {about['date']}, on {about['machine']}, by\n\n```sh\n{about['command']}\n```\n"
+            report.write_markdown(options["markdown"], f"{origin}\n{text}")
 
 
-def _labels(items: list[Item], options: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """What tells pictures apart: labels that some pictures share, but not all."""
-    names = dict.fromkeys(name for item in items for name in item.labels)
-    for name in names:
-        if options["source"] or options["by"] in (name, "both"):
-            labels = [item.labels[name] for item in items]
-            if len(searchable(labels)) and len(set(labels)) > 1:
-                yield name, labels
+def _check_floors(floors: Iterable[MetricFloor], means: dict[str, dict[str, float]]) -> None:
+    failures = []
+    for floor in floors:
+        value = means[floor.ranking].get(floor.metric)
+        if value is None:
+            failures.append(f"{floor.ranking} {floor.metric} was not measured on these images.")
+        elif value < floor.minimum:
+            failures.append(f"{floor.ranking} {floor.metric} is {value:.4f}, below the floor of {floor.minimum:g}.")
+    if failures:
+        raise CommandError("\n".join(failures))
 
 
-def _names(folders: list[Path]) -> list[str]:
-    """Short names of folders: the last part, and the whole path where that is not enough."""
+def _short_names(folders: list[Path]) -> list[str]:
+    """Return the last part of each folder's path, or the whole path if another folder has the same last part."""
     short = [Path(os.path.abspath(folder)).name for folder in folders]
     return [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
 
 
-def _ranking(text: str) -> dict[str, float]:
+def _parse_ranking(text: str) -> dict[str, float]:
     pairs = [part.rpartition(":") for part in text.split(",")]
     try:
         weights = {name.strip(): float(weight) for name, _colon, weight in pairs}
@@ -326,30 +303,22 @@ def _ranking(text: str) -> dict[str, float]:
     return {name: weight for name, weight in weights.items() if weight}
 
 
-def _floor(text: str, rankings: Iterable[str]) -> Floor:
+def _parse_floor(text: str, rankings: Iterable[str]) -> MetricFloor:
     match = re.fullmatch(r"(.+):([^:]+):([0-9.]+)", text)
     try:
-        floor = Floor(match[1], match[2], float(match[3])) if match else None
+        floor = MetricFloor(match[1], match[2], float(match[3])) if match else None
     except ValueError:
         floor = None
     if floor is None:
         raise CommandError(f"--floor {text!r} is not of the form embedding:mAP:0.5.")
     if floor.ranking not in rankings:
-        raise CommandError(f"--floor {text!r}: {floor.ranking} is not evaluated; there are {', '.join(rankings)}.")
-    if floor.metric not in (*METRICS, *COPY_METRICS):
-        raise CommandError(f"--floor {text!r}: the metrics are {', '.join((*METRICS, *COPY_METRICS))}.")
+        raise CommandError(f"--floor {text!r}: {floor.ranking} is not evaluated. Choices: {', '.join(rankings)}.")
+    if floor.metric not in ALL_METRICS:
+        raise CommandError(f"--floor {text!r}: unknown metric. Choices: {', '.join(ALL_METRICS)}.")
     return floor
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def _step(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+def _parse_integer(minimum: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < minimum:
+        raise ArgumentTypeError(f"{text!r} is not an integer of at least {minimum}.")
+    return int(text)

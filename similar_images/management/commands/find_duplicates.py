@@ -15,7 +15,7 @@ from similar_images.duplicates.images import ScannedImage
 from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, render_groups
 from similar_images.duplicates.source import SourceImages, StoredImage
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import progress_bar, source_by_label
+from similar_images.management.base import progress_bar, select_source_by_label
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if options["output"] and not options["output"].parent.is_dir():
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
         with single_core():
-            sources = [source_by_label(label) for label in options["sources"]] or registry.get_sources()
+            sources = [select_source_by_label(label) for label in options["sources"]] or registry.get_sources()
             results = [self._find(source, options) for source in sources]
         if options["output"]:
             try:

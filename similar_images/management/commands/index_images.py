@@ -7,54 +7,65 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from similar_images.indexing import claims, hnsw, notify, outbox, versions, worker
-from similar_images.management.base import methods_by_name, progress_bar, sources_for_labels
+from similar_images.management.base import progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
 
 Status = IndexedImage.Status
 
-FAILURES_SHOWN = 20
+MAX_FAILURES_SHOWN = 20
 
 
 class Command(BaseCommand):
+    """Indexes the images that are not indexed yet."""
+
     help = (
-        "Index every picture that is not indexed yet: those from before similar_images was installed, those that "
-        "were written past the signals (bulk_create, update, loaddata), and those that lack a signature. Queues "
-        "them for the workers, or does the work itself with --sync. Can be stopped and started again at any time."
+        "Index every image that is not indexed yet: those from before similar_images was installed, those that were "
+        "saved without signals (bulk_create, update, loaddata), and those that lack a signature. Queues them for the "
+        "workers, or indexes them itself with --sync. Can be stopped and restarted at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options."""
         parser.add_argument(
-            "--model",
-            action="append",
-            metavar="app.Model",
-            help="Only this model's pictures; may be repeated.",
+            "--model", action="append", metavar="app.Model", help="Only images of this model; may be repeated."
         )
         parser.add_argument(
-            "--method",
-            action="append",
-            metavar="NAME",
-            help="Only pictures that lack this method's signature.",
+            "--method", action="append", metavar="NAME", help="Only images without this method's signature."
         )
-        parser.add_argument("--failed", action="store_true", help="Also try again what failed.")
-        parser.add_argument("--again", action="store_true", help="Also read again what is indexed already.")
-        parser.add_argument("--sync", action="store_true", help="Index here and now, without Celery.")
+        parser.add_argument("--failed", action="store_true", help="Also retry images that failed.")
+        parser.add_argument("--again", action="store_true", help="Also read indexed images again.")
+        parser.add_argument("--sync", action="store_true", help="Index right here, without Celery.")
         parser.add_argument(
             "--prune", action="store_true", help="Only delete the signatures of former versions and methods."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sources = sources_for_labels(options["model"])
+        """Request the indexing of everything that is due, or do it."""
+        sources = select_sources(options["model"])
         if options["prune"]:
             self._prune(sources, options)
             return
-        methods = methods_by_name(options["method"])
+        records = self._request(sources, options)
+        if options["sync"]:
+            self._index(records, options)
+            hnsw.sync_indexes()
+            versions.switch_versions()
+            return
+        due = records.due().count()
+        if due:
+            notify.notify_workers()
+        self.stdout.write(f"Images queued for the workers: {due}.")
+
+    def _request(self, sources: list[ImageSource], options: dict[str, Any]) -> IndexedImageQuerySet:
+        """Mark the images to index as pending, and return all records of the sources."""
+        methods = select_methods(options["method"])
         Source.objects.create_missing(sources)
         versions.register_versions()
-        with progress_bar(options, unit="picture", desc="finding") as found:
+        with progress_bar(options, unit=" images", desc="finding") as progress:
             for source in sources:
                 for size in outbox.enqueue_missing(source):
-                    found.update(size)
+                    progress.update(size)
         records = IndexedImage.objects.filter(source__in=[Source.objects.get_id(source) for source in sources])
         if options["failed"]:
             records.filter(status=Status.FAILED).reset()
@@ -62,34 +73,27 @@ class Command(BaseCommand):
             records.filter(status=Status.INDEXED).reset()
         for source in sources:
             outbox.outdated_records(source, methods).reset()
-        if options["sync"]:
-            self._index(records, options)
-            hnsw.sync_indexes()
-            versions.switch_versions()
-        else:
-            due = records.due().count()
-            if due:
-                notify.notify_workers()
-            self.stdout.write(f"{due} pictures are due and queued for the workers.")
+        return records
 
     def _prune(self, sources: list[ImageSource], options: dict[str, Any]) -> None:
         count = 0
-        with progress_bar(options, unit="signature", desc="pruning") as pruned:
+        with progress_bar(options, unit=" signatures", desc="pruning") as progress:
             for size in versions.prune_versions(sources):
                 count += size
-                pruned.update(size)
+                progress.update(size)
         hnsw.sync_indexes()
-        self.stdout.write(f"{count} signatures of former versions deleted.")
+        self.stdout.write(f"Signatures of former versions deleted: {count}.")
 
     def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
-        done: Counter[str] = Counter()
-        with progress_bar(options, total=records.due().count(), unit="picture", desc="indexing") as indexed:
+        counts: Counter[str] = Counter()
+        with progress_bar(options, total=records.due().count(), unit=" images", desc="indexing") as progress:
             while batch := claims.claim_batch(records):
                 worker.index_records(batch)
-                done.update(record.status for record in batch)
-                indexed.update(len(batch))
-        for record in records.filter(status=Status.FAILED).select_related("source")[:FAILURES_SHOWN]:
+                counts.update(record.status for record in batch)
+                progress.update(len(batch))
+        for record in records.filter(status=Status.FAILED).select_related("source")[:MAX_FAILURES_SHOWN]:
             self.stderr.write(f"{record}: {record.file_name}: {record.error}")
         self.stdout.write(
-            f"{done[Status.INDEXED]} indexed, {done[Status.FAILED]} failed, {done[Status.PENDING]} to be tried later."
+            f"{counts[Status.INDEXED]} indexed, {counts[Status.FAILED]} failed, "
+            f"{counts[Status.PENDING]} will be retried later."
         )

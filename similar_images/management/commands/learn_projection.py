@@ -10,119 +10,144 @@ from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from similar_images import marks
-from similar_images.evaluation import projection_learning
+from similar_images.evaluation.cross_validation import MIN_GAIN, CrossValidation, NotEnoughData, cross_validate
+from similar_images.evaluation.projection_activation import activate_projection, deactivate_projection
+from similar_images.evaluation.projection_learning import LabeledPair, fit_projection, read_training_set
+from similar_images.evaluation.stored import read_field_labels
+from similar_images.evaluation.training_set import TrainingSet
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.indexing import versions
-from similar_images.management.base import methods_by_name, source_for_options
+from similar_images.management.base import select_methods, select_source
 from similar_images.models import Source
 from similar_images.registry import ImageSource
+from similar_images.signatures.base import Method
 from similar_images.signatures.projection import can_project
 
-REFUSED = 3
-"""Exit code where all went well, but no projection is worth to be switched on."""
+NOT_ACTIVATED = 3
+"""Exit code if the command ran well, but the projection is not good enough to be activated."""
+
+INPUTS = ("by", "labels", "pairs", "marks")
 
 
 class Command(BaseCommand):
+    """Learns a projection of stored signatures, and activates it if it finds more similar images."""
+
     help = (
-        "Learn from labels, clicks or marks what makes pictures alike on this site: a linear map of the signatures "
-        "that are stored. It is tried on groups of pictures that it has not seen, and switched on only where it surely "
-        "finds more of what is alike there. No picture is indexed again; searches go on meanwhile. "
-        f"Exits with {REFUSED} where it is not worth it."
+        "Learn from labels, clicks or marks what makes images similar on this site: a linear projection of the stored "
+        "signatures. It is evaluated on groups of images that it was not learned from, and activated only if it finds "
+        "significantly more similar images there. No image is indexed again; searches continue meanwhile. "
+        f"Exits with {NOT_ACTIVATED} if the projection is not good enough."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model", metavar="app.Model", help="Whose pictures.")
-        parser.add_argument("--field", metavar="NAME", help="The image field, where the model has several.")
-        parser.add_argument("--method", default="embedding", metavar="NAME", help="Whose signatures (embedding).")
-        parser.add_argument("--by", metavar="FIELD", help="Alike has the same value of it: category_id, brand__name.")
-        parser.add_argument("--labels", type=Path, metavar="FILE", help="A CSV file with the columns pk and label.")
+        """Add the options."""
+        parser.add_argument("model", metavar="app.Model", help="Model whose images to learn from.")
+        parser.add_argument("--field", metavar="NAME", help="Image field, if the model has several.")
+        parser.add_argument("--method", default="embedding", metavar="NAME", help="Method to project (embedding).")
         parser.add_argument(
-            "--pairs", type=Path, metavar="FILE", help="A CSV file with the columns pk_a, pk_b and alike (1 or 0)."
+            "--by",
+            metavar="FIELD",
+            help="Field whose equal values mark images as similar, e.g. category_id or brand__name.",
         )
-        parser.add_argument("--marks", action="store_true", help="Alike is what editors marked so.")
-        parser.add_argument("--dry-run", action="store_true", help="Only tell what it would bring.")
-        parser.add_argument("--off", action="store_true", help="Go back to the signatures as they were.")
+        parser.add_argument("--labels", type=Path, metavar="FILE", help="CSV file with the columns pk and label.")
+        parser.add_argument(
+            "--pairs", type=Path, metavar="FILE", help="CSV file with the columns pk_a, pk_b and alike (1 or 0)."
+        )
+        parser.add_argument("--marks", action="store_true", help="Learn from the marks of editors.")
+        parser.add_argument("--dry-run", action="store_true", help="Evaluate only, do not activate.")
+        parser.add_argument("--off", action="store_true", help="Go back to the method's own signatures.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        source = source_for_options(options["model"], options["field"])
+        """Learn, evaluate and activate a projection, or deactivate the active one."""
+        source = select_source(options["model"], options["field"])
         name = options["method"]
-        method = methods_by_name([name])[name]
+        method = select_methods([name])[name]
         Source.objects.create_missing([source])
         versions.register_versions()
         if options["off"]:
-            self._tell(projection_learning.switch_off(source, name))
+            self._report_switch(deactivate_projection(source, name))
             return
         if find_spec("sklearn") is None:
             raise CommandError('learn_projection needs scikit-learn: pip install "similar_images[learn]".')
         if not can_project(method):
-            raise CommandError(f"The signatures of {name} can't be projected: it takes a cosine, and no text encoder.")
-        if not any(options[key] for key in ("by", "labels", "pairs", "marks")):
-            raise CommandError("Say what is alike: --by, --labels, --pairs or --marks.")
-        labels = self._labels(source, options)
-        pairs = [
-            (self._id(source, row["pk_a"]), self._id(source, row["pk_b"]), _is_alike(row["alike"]))
-            for row in _rows(options["pairs"], "pk_a", "pk_b", "alike")
-        ]
-        if options["marks"]:
-            pairs += marks.marked_pairs(source)
+            raise CommandError(
+                f"{name} can't be projected: only methods with a cosine distance and no text encoder can."
+            )
+        if not any(options[key] for key in INPUTS):
+            raise CommandError("Choose what to learn from: --by, --labels, --pairs or --marks.")
         try:
-            lesson = projection_learning.read_training_set(source, method, labels, pairs)
-            trial = projection_learning.cross_validate(lesson)
-            self._figures(lesson, trial)
-            if not trial.wins:
-                reason = f"Not switched on: the gain is below {projection_learning.MIN_GAIN}, or may be chance."
-                raise CommandError(reason, returncode=REFUSED)
-            if options["dry_run"]:
-                return
-            made = projection_learning.fit_projection(source, method, lesson)
-        except projection_learning.NotEnoughData as error:
-            raise CommandError(f"Not switched on: {error}", returncode=REFUSED) from error
+            self._learn(source, method, options)
+        except NotEnoughData as error:
+            raise CommandError(f"Not activated: {error}", returncode=NOT_ACTIVATED) from error
         except UnreadableImage as error:
             raise CommandError(f"{source.label}: {error}") from error
-        inputs = {key: str(options[key]) for key in ("by", "labels", "pairs", "marks") if options[key]}
-        learned_from = {**inputs, "pictures": len(lesson.groups), "groups": len(set(lesson.groups.tolist()))}
-        self._tell(projection_learning.switch_on(source, made, learned_from, trial))
 
-    def _labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
+    def _learn(self, source: ImageSource, method: Method, options: dict[str, Any]) -> None:
+        labels, pairs = self._read_labels(source, options), self._read_pairs(source, options)
+        training_set = read_training_set(source, method, labels, pairs)
+        validation = cross_validate(training_set)
+        self._report_validation(training_set, validation)
+        if not validation.has_significant_gain:
+            reason = f"Not activated: the gain is below {MIN_GAIN}, or may be due to chance."
+            raise CommandError(reason, returncode=NOT_ACTIVATED)
+        if options["dry_run"]:
+            return
+        learned_from = {
+            **{key: str(options[key]) for key in INPUTS if options[key]},
+            "pictures": len(training_set.groups),
+            "groups": len(set(training_set.groups.tolist())),
+        }
+        projected = fit_projection(source, method, training_set)
+        self._report_switch(activate_projection(source, projected, learned_from, validation))
+
+    def _read_labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
         labels: dict[str, str] = {}
-        if field := options["by"]:
+        if options["by"]:
             try:
-                for pk, value in source.with_file().order_by(field).values_list("pk", field):
-                    labels.setdefault(source.object_id(pk), "" if value is None else str(value))
+                labels = read_field_labels(source, options["by"])
             except FieldError as error:
                 raise CommandError(f"--by: {error}") from error
-        if options["labels"]:
-            rows = _rows(options["labels"], "pk", "label")
-            labels |= {self._id(source, row["pk"]): row["label"].strip() for row in rows}
-        return labels
+        rows = _read_csv(options["labels"], "pk", "label")
+        return labels | {self._parse_key(source, row["pk"]): row["label"].strip() for row in rows}
 
-    def _id(self, source: ImageSource, pk: str) -> str:
+    def _read_pairs(self, source: ImageSource, options: dict[str, Any]) -> list[LabeledPair]:
+        pairs = [
+            (
+                self._parse_key(source, row["pk_a"]),
+                self._parse_key(source, row["pk_b"]),
+                _parse_flag(row["alike"]),
+            )
+            for row in _read_csv(options["pairs"], "pk_a", "pk_b", "alike")
+        ]
+        return pairs + (marks.marked_pairs(source) if options["marks"] else [])
+
+    def _parse_key(self, source: ImageSource, text: str) -> str:
         try:
-            return source.object_id(pk.strip())
+            return source.object_id(text.strip())
         except ValidationError as error:
-            raise CommandError(f"{pk!r} is no key of {source.model._meta.label}.") from error
+            raise CommandError(f"{text!r} is not a primary key of {source.model._meta.label}.") from error
 
-    def _figures(self, lesson: projection_learning.TrainingSet, trial: projection_learning.CrossValidation) -> None:
-        base, learned = trial.means
-        low, high = trial.interval
+    def _report_validation(self, training_set: TrainingSet, validation: CrossValidation) -> None:
+        base, learned = validation.means
+        low, high = validation.gain_interval
         self.stdout.write(
-            f"{len(lesson.groups)} pictures in {len(set(lesson.groups.tolist()))} groups; mean average precision on "
-            f"groups it had not seen: {base:.3f} before, {learned:.3f} with the projection; "
-            f"gain {learned - base:+.3f}, with 95 % between {low:+.3f} and {high:+.3f}."
+            f"{len(training_set.groups)} images in {len(set(training_set.groups.tolist()))} groups. Mean average "
+            f"precision on groups it was not learned from: {base:.3f} before, {learned:.3f} with the projection; "
+            f"gain {learned - base:+.3f} (95% confidence interval {low:+.3f} to {high:+.3f})."
         )
 
-    def _tell(self, done: bool) -> None:
-        self.stdout.write("Switched." if done else "The sweep switches when every picture is described.")
+    def _report_switch(self, is_complete: bool) -> None:
+        self.stdout.write("Switched." if is_complete else "Searches switch once every image has its signature.")
 
 
-def _is_alike(text: str) -> bool:
+def _parse_flag(text: str) -> bool:
     if text.strip() not in ("0", "1"):
-        raise CommandError(f"alike is 1 or 0 in every row, not {text!r}.")
+        raise CommandError(f"The column alike must be 1 or 0 in every row, not {text!r}.")
     return text.strip() == "1"
 
 
-def _rows(path: Path | None, *columns: str) -> list[dict[str, str]]:
-    """The rows of a CSV file with these columns; of no file, none."""
+def _read_csv(path: Path | None, *columns: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file that has these columns; none without a file."""
     if path is None:
         return []
     try:

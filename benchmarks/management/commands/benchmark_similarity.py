@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from similar_images.evaluation import scaling
+from benchmarks import scaling
 from similar_images.management.base import progress_bar
 
 

@@ -11,8 +11,8 @@ from django.core.management import CommandError
 from django.db import connection
 
 import similar_images
+from benchmarks import scaling
 from similar_images import registry
-from similar_images.evaluation import scaling
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import commands
 
@@ -38,18 +38,18 @@ def test_benchmark__measures_every_kind_of_search() -> None:
     rows = {row["title"]: row for row in told["rows"]}
     assert list(rows) == [
         "no filter",
-        *(f"{share} % left" for share in (100, 10, 1, 0.1)),
+        *(f"{share}% left" for share in (100, 10, 1, 0.1)),
         *(f"no filter, `{name}` alone" for name in ("wide", "bits", "sparse", "mean")),
     ]
-    assert told["records"] == rows["no filter"]["records"] == rows["100 % left"]["records"] == 2500
-    assert 150 < rows["10 % left"]["records"] < 350
+    assert told["records"] == rows["no filter"]["records"] == rows["100% left"]["records"] == 2500
+    assert 150 < rows["10% left"]["records"] < 350
     for row in rows.values():
         assert row["fewest"] == row["there_are"]
         assert row["recall"] >= 0.9, row
         assert 0 < row["sql_ms"] < row["call_ms"]
         assert row["exact_sql_ms"] > 0
     assert rows["no filter, `wide` alone"]["by_index"]
-    assert rows["100 % left"]["queries"] == 4
+    assert rows["100% left"]["queries"] == 4
 
 
 def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> None:
@@ -62,7 +62,7 @@ def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> 
         return [list(model.objects.order_by("pk").values()) for model in tables], registry.get_sources()
 
     before, matches = everything(), similar_images.similar_to(item)
-    assert "| 10 % left " in run("--records", "3000", "--queries", "2")[0]
+    assert "| 10% left " in run("--records", "3000", "--queries", "2")[0]
     assert everything() == before
     assert similar_images.similar_to(item) == matches
     assert schemas() == []

@@ -26,14 +26,14 @@ from pgvector import Bit
 from pgvector.psycopg import register_vector
 from psycopg.types.numeric import Int8
 
-from .. import plugins, registry
-from ..indexing import hnsw, versions
-from ..models import IndexedImage, Mark, MethodVersion, Signature, Source
-from ..registry import ImageSource
-from ..search.matches import Match, similar_to
-from ..signatures import storage
-from ..signatures.base import Method
-from .report import Table
+from similar_images import plugins, registry
+from similar_images.evaluation.report import MarkdownTable
+from similar_images.indexing import hnsw, versions
+from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
+from similar_images.registry import ImageSource
+from similar_images.search.matches import Match, similar_to
+from similar_images.signatures import storage
+from similar_images.signatures.base import Method
 
 SCHEMA = "similar_images_benchmark"
 LIMIT = 12
@@ -139,7 +139,7 @@ def kinds(methods: Iterable[Method], records: int) -> list[tuple[Row, Search]]:
     for share in SHARES:
         objects = Item._base_manager.filter(share__lt=share)
         found.append(
-            (Row(f"{100 * share:g} % left", objects.count()), partial(similar_to, queryset=objects, fold=False))
+            (Row(f"{100 * share:g}% left", objects.count()), partial(similar_to, queryset=objects, fold=False))
         )
     return found + [
         (Row(f"no filter, `{method.name}` alone", records), partial(similar_to, method=method.name, fold=False))
@@ -347,4 +347,4 @@ def tables(benchmark: Benchmark) -> str:
     ]
     of = ", ".join(f"{name} of {count:,}" for name, count in benchmark.dimensions.items())
     made = f"{benchmark.records:,} records with signatures by {of} dimensions"
-    return str(Table(f"{made}; indexes built in {benchmark.build_s:.0f} s", columns, rows))
+    return str(MarkdownTable(f"{made}; indexes built in {benchmark.build_s:.0f} s", columns, rows))

@@ -1,0 +1,106 @@
+"""An evaluation of rankings: retrieval by every label of a set, then robustness to modified copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import conf
+from ..imaging.decode import UnreadableImage
+from ..imaging.opencv import single_core
+from .description import DescribedSet, decode_image
+from .keypoint_reranking import KeypointReranker
+from .labeled_images import LabeledImage, sample_indices
+from .report import EvaluationResult
+from .retrieval import RANDOM, Retrieval, query_indices, retrieve
+from .robustness import Robustness, evaluate_robustness
+from .transforms import Pixels
+
+DEFAULT_MODIFIED = 100
+"""Number of images of a set without labels that are modified by default."""
+
+Ranking = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates rankings on sets of images.
+
+    `rankings`: weights by method, by the ranking's title. `progress`: wraps an iterable to show progress, as tqdm does.
+    `warn`: reports a message. `label`: the only label to evaluate; None for all. `every`: search with every Nth image.
+    `rerank`: also re-rank blends by keypoints. `modified`: how many images of each set to modify; None for
+    DEFAULT_MODIFIED where there are no labels, otherwise none.
+    """
+
+    rankings: Mapping[str, Ranking]
+    progress: Callable[..., Iterable[Any]]
+    warn: Callable[[str], object]
+    label: str | None = None
+    every: int = 1
+    rerank: bool = False
+    modified: int | None = None
+
+    @property
+    def reranked(self) -> dict[str, Ranking]:
+        """The rankings that are also re-ranked by keypoints: those of several methods."""
+        return {title: weights for title, weights in self.rankings.items() if self.rerank and len(weights) > 1}
+
+    @property
+    def titles(self) -> list[str]:
+        """Titles of everything that is evaluated, but for the random order."""
+        return [*self.rankings, *map(_reranked_title, self.reranked)]
+
+    def evaluate(self, name: str, described: DescribedSet) -> EvaluationResult:
+        """Evaluate every ranking on a set of this name."""
+        retrieval = self._evaluate_retrieval(name, described)
+        count = self.modified if self.modified is not None else DEFAULT_MODIFIED * (not retrieval)
+        robustness = self._evaluate_robustness(name, described, count) if described.images and count else {}
+        return EvaluationResult(name, described, retrieval, robustness)
+
+    def _evaluate_retrieval(self, name: str, described: DescribedSet) -> dict[str, dict[str, Retrieval]]:
+        signatures, results = described.signatures, {}
+        reranker: KeypointReranker | None = None
+        for label, labels in self._informative_labels(described.images):
+            rankings = self.progress(
+                {**self.rankings, RANDOM: {}}.items(), unit=" methods", desc=f"{name}: retrieval by {label}"
+            )
+            results[label] = {
+                title: retrieve(weights, signatures, labels, every=self.every) for title, weights in rankings
+            }
+            if self.reranked:
+                reranker = reranker or KeypointReranker(described.images, conf.get().max_pixels)
+                rankings = self.progress(self.reranked.items(), unit=" rankings", desc=f"{name}: keypoints")
+                results[label] |= {
+                    _reranked_title(title): retrieve(
+                        weights, signatures, labels, every=self.every, rerank=reranker.rerank
+                    )
+                    for title, weights in rankings
+                }
+        return results
+
+    def _informative_labels(self, images: list[LabeledImage]) -> Iterator[tuple[str, list[str]]]:
+        """Yield the labels that some images share, but not all."""
+        for name in dict.fromkeys(name for image in images for name in image.labels):
+            if self.label in (name, None):
+                labels = [image.labels[name] for image in images]
+                if len(query_indices(labels)) and len(set(labels)) > 1:
+                    yield name, labels
+
+    def _evaluate_robustness(self, name: str, described: DescribedSet, count: int) -> dict[str, Robustness]:
+        indices = self.progress(
+            sample_indices(len(described.images), count), unit=" images", desc=f"{name}: modified copies"
+        )
+        with single_core():
+            return evaluate_robustness(self.rankings, described.signatures, self._decode(described.images, indices))
+
+    def _decode(self, images: list[LabeledImage], indices: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
+        for index in indices:
+            try:
+                yield index, decode_image(images[index], conf.get().max_pixels)
+            except (UnreadableImage, OSError) as error:
+                self.warn(f"{images[index].name}: {error}")
+
+
+def _reranked_title(title: str) -> str:
+    return f"{title} + keypoints"

@@ -1,0 +1,72 @@
+"""Activation of a learned projection: its signatures are computed from the stored ones, then searches use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from ..indexing import hnsw, versions
+from ..models import MethodVersion, Projection, Source
+from ..registry import ImageSource
+from ..signatures.projection import ProjectedMethod
+from .cross_validation import CrossValidation
+
+
+def activate_projection(
+    source: ImageSource, method: ProjectedMethod, learned_from: dict[str, Any], validation: CrossValidation
+) -> bool:
+    """Store the projection, compute its signatures from the stored ones, and let searches use them.
+
+    Returns:
+        Whether searches use it already. If not, because a record was locked or lacks a signature, a later sweep
+        completes the switch.
+    """
+    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
+    base = rows.get(version=method.base.version)
+    (mean, matrix), (base_mean, learned_mean) = method.numbers, validation.means
+    with transaction.atomic():
+        projection = Projection.objects.create(
+            base=base.version,
+            mean=mean,
+            matrix=matrix,
+            curve=method.curve,
+            learned_from=learned_from,
+            figures={"mAP": {"base": base_mean, "projection": learned_mean}, "gain": validation.gain_interval},
+        )
+        rows.update_or_create(
+            source_id=base.source_id,
+            name=method.name,
+            version=method.version,
+            defaults={
+                "storage": base.storage,
+                "metric": base.metric,
+                "method_config": base.method_config,
+                "dimensions": method.dimensions,
+                "curve": method.curve,
+                "is_calibrated": True,
+                "projection": projection,
+            },
+        )
+        # The same projection learned again takes over the version, and leaves the former row without one.
+        Projection.objects.filter(version=None).delete()
+    # Filled before it is enabled, or workers would read the files of all images that lack its signature.
+    for _size in versions.fill_projection(source, method):
+        pass
+    return _set_active_projection(source, method.name, projection)
+
+
+def deactivate_projection(source: ImageSource, name: str) -> bool:
+    """Let searches use the method's own signatures again, and return whether they do already."""
+    return _set_active_projection(source, name, None)
+
+
+def _set_active_projection(source: ImageSource, name: str, projection: Projection | None) -> bool:
+    rows = Projection.objects.filter(version__source_id=Source.objects.get_id(source), version__name=name)
+    with transaction.atomic():
+        rows.filter(is_enabled=True).update(is_enabled=False)
+        if projection:
+            rows.filter(pk=projection.pk).update(is_enabled=True)
+    hnsw.sync_indexes()
+    versions.switch_versions()
+    return versions.active_versions(source)[name].version == versions.configured_methods(source)[name].version
