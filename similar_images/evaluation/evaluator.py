@@ -9,6 +9,7 @@ from typing import Any
 from .. import conf
 from ..imaging.decode import UnreadableImage
 from ..imaging.opencv import single_core
+from ..search.ranking import Ranking
 from .description import DescribedSet, decode_image
 from .keypoint_reranking import KeypointReranker
 from .labeled_images import LabeledImage, sample_indices
@@ -19,8 +20,6 @@ from .transforms import Pixels
 
 DEFAULT_MODIFIED = 100
 """Number of images of a set without labels that are modified by default."""
-
-Ranking = Mapping[str, float]
 
 
 @dataclass(frozen=True)
