@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
-from django.db.models import Count, Min
+from django.db.models import Count, Exists, Min, OuterRef, Q
 
 from .. import conf, marks
 from ..imaging.files import read_stored
-from ..indexing import versions
+from ..indexing.versions import active_versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..registry import ImageSource
 from ..search.candidates import score_rows, search_candidates
@@ -49,15 +50,18 @@ class SourceImages(ImageCollection):
         first = self._records.values("sha256").annotate(first=Min("pk")).order_by("first")
         self._keys = list(first.values_list("first", flat=True))
         self.distinct_count = len(self._keys)
-        active = versions.active_versions(source)
+        active = active_versions(source)
         self._methods = {name: spec for name, spec in active.items() if not methods or name in methods}
         self._unlike = {frozenset(ids) for *ids, is_alike in marks.marked_pairs(source) if not is_alike}
 
     @property
     def missing_message(self) -> str:
-        """A message on objects whose files are not indexed yet; empty if there are none."""
+        """A message on objects whose files are not indexed by any of the methods yet; empty if there are none."""
         with_file = self.source.with_file()
-        missing = with_file.count() - self._records.for_objects(self.source, with_file).count()
+        versions = (Q(method=spec.name, version=spec.version) for spec in self._methods.values())
+        signatures = Signature.objects.filter(reduce(or_, versions), record=OuterRef("pk"))
+        indexed = self._records.for_objects(self.source, with_file).filter(Exists(signatures))
+        missing = with_file.count() - indexed.count()
         if missing <= 0:
             return ""
         return f"{self.name}: left out as they are not indexed yet: {missing}. Run “manage.py index_images”."

@@ -417,6 +417,18 @@ def test_source__is_compared_by_stored_signatures(
     assert names[missing.pk] not in (output / "index.html").read_text()
 
 
+def test_source__reports_images_without_signatures_by_the_method(
+    output: Path, make_picture: Any, index_now: Any, configure: Any
+) -> None:
+    configure(METHODS={"phash": {}})
+    make_picture(1)
+    index_now()
+    configure(METHODS={"phash": {}, "color": {}})
+    run_on_source = partial(run, "--source", "testapp.Picture.image", "--output", output)
+    assert run_on_source()[1] == ""
+    assert "not indexed yet: 1." in run_on_source("--method", "color")[1]
+
+
 def test_source__with_a_missing_file(output: Path, make_picture: Any, index_now: Any, configure: Any) -> None:
     configure(METHODS={"phash": {}})
     make_picture(1)
