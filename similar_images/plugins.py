@@ -122,7 +122,7 @@ def load_method(name: str, options: dict[str, Any]) -> Method:
     method = instantiate_class(key, method_class, arguments)
     method.method_config = name, options
     if has_own_name:
-        method.name = name
+        method.name = method.title = name
     return method
 
 

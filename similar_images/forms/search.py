@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -80,7 +80,7 @@ class SearchOptionsForm(forms.Form):
 
     def method_choices(self) -> list[tuple[str, Any]]:
         """Return the methods that one may choose from, by name."""
-        return [("", gettext_lazy("All features")), *((name, name) for name in plugins.enabled_methods())]
+        return [("", gettext_lazy("Everything")), *_method_titles(plugins.enabled_methods())]
 
     def clean(self) -> dict[str, Any]:
         """Check that the options make sense together."""
@@ -216,7 +216,7 @@ class TextForm(SearchTargetForm):
 
     def method_choices(self) -> list[tuple[str, Any]]:
         """Return the methods that understand text."""
-        return [(name, name) for name in text_methods()]
+        return _method_titles(text_methods())
 
     def clean_text(self) -> str:
         """Return the text, if any method understands one."""
@@ -253,3 +253,8 @@ class RestTextForm(TextForm):
     """Options over REST of the matches of a text."""
 
     surface = "rest"
+
+
+def _method_titles(names: Iterable[str]) -> list[tuple[str, Any]]:
+    methods = plugins.enabled_methods()
+    return [(name, methods[name].title or name) for name in names]

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from django.utils.functional import Promise
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -76,6 +78,9 @@ class Method(ABC):
 
     name: str
     """Stored with every signature, and what `method=` and `ranking=` call it."""
+
+    title: str | Promise = ""
+    """Name that visitors read; `name` where there is none."""
 
     storage: ClassVar[StorageType] = "halfvec"
     """pgvector's type for a signature."""

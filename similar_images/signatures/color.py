@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
+from django.utils.translation import gettext_lazy
+
 from .base import Method, Metric
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Color(Method):
     """
 
     name = "color"
+    title = gettext_lazy("Color")
     metric: ClassVar[Metric] = "l1"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.070; of random pairs 1 in 10,000 is below 0.34.
     curve = ((0, 100), (0.07, 96), (0.14, 91), (0.34, 70), (0.61, 30), (1.11, 2), (2, 0.0))
@@ -94,6 +97,7 @@ class ColorEmd(Method):
     """
 
     name = "color-emd"
+    title = gettext_lazy("Color distribution")
     metric: ClassVar[Metric] = "l1"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.004; of random pairs 1 in 10,000 is below 0.029.
     curve = ((0, 100), (0.029, 70), (0.08, 30), (0.23, 2), (0.49, 0.0))
@@ -151,6 +155,7 @@ class Palette(Method):
     """
 
     name = "palette"
+    title = gettext_lazy("Main colors")
     metric: ClassVar[Metric] = "l1"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.56; of random pairs 1 in 10,000 is below 6.2.
     curve = ((0, 100), (6.2, 70), (11.9, 30), (28.2, 2), (60, 0.0))

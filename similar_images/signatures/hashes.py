@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext_lazy
+
 from .base import Method, Metric, StorageType
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class PHash(Hash):
     """
 
     name = "phash"
+    title = gettext_lazy("Perceptual hash")
     # 300 photos: re-encoded at JPEG quality 60 the median is 0, 1 for 95 in 100; of random pairs 1 in 10,000 is
     # below 16.
     curve = ((0, 100), (16, 70), (22, 30), (32, 2), (42, 0))
@@ -53,6 +56,7 @@ class DHash(Hash):
     """
 
     name = "dhash"
+    title = gettext_lazy("Difference hash")
     # 300 photos: re-encoded at JPEG quality 60 the median is 0, 2 for 95 in 100; of random pairs 1 in 10,000 is
     # below 12.5.
     curve = ((0, 100), (12.5, 70), (20, 30), (32, 2), (43, 0))
@@ -72,6 +76,7 @@ class AHash(Hash):
     """
 
     name = "ahash"
+    title = gettext_lazy("Average hash")
     # 300 photos: re-encoded at JPEG quality 60 the median is 0, 1 for 95 in 100; of random pairs 1 in 10,000 is
     # below 5.5.
     curve = ((0, 100), (5.5, 70), (15, 30), (32, 2), (49, 0))
@@ -92,6 +97,7 @@ class BlockMean(Hash):
     """
 
     name = "blockmean"
+    title = gettext_lazy("Block mean hash")
     # 300 photos: re-encoded at JPEG quality 60 the median is 0, 1 for 95 in 100; of random pairs 1 in 10,000 is
     # below 32.5.
     curve = ((0, 100), (32.5, 70), (68, 30), (127, 2), (186, 0))

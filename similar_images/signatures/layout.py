@@ -6,6 +6,8 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext_lazy
+
 from .base import Method, Metric, StorageType
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Tiny(Method):
     """
 
     name = "tiny"
+    title = gettext_lazy("Rough layout")
     metric: ClassVar[Metric] = "l1"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.031; of random pairs 1 in 10,000 is below 1.43.
     curve = ((0, 100), (1.43, 70), (2.44, 30), (5.1, 2), (10.5, 0.0))
@@ -52,6 +55,7 @@ class Blocks(Method):
     """
 
     name = "blocks"
+    title = gettext_lazy("Brightness layout")
     metric: ClassVar[Metric] = "l1"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.0003; of random pairs 1 in 10,000 is below 0.057.
     curve = ((0, 100), (0.057, 70), (0.095, 30), (0.23, 2), (0.52, 0.0))
@@ -95,6 +99,7 @@ class Wavelet(Method):
     """
 
     name = "wavelet"
+    title = gettext_lazy("Shape and color")
     storage: ClassVar[StorageType] = "sparsevec"
     metric: ClassVar[Metric] = "cosine"
     # 300 photos: re-encoded at JPEG quality 60 the median is 0.024; of random pairs 1 in 10,000 is below 0.56.

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext_lazy
+
 from ..base import Method, Metric, similarity_from_distance
 from .image_encoder import ImageEncoder
 from .onnx_model import ModelSignature, Tensor, find_provider_problems
@@ -47,6 +49,7 @@ class Embedding(Method):
     """
 
     name = "embedding"
+    title = gettext_lazy("Content")
     metric: ClassVar[Metric] = "cosine"
     curve = DEFAULT_CURVE
 
