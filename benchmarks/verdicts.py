@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import Verdict, judge_pair
+from similar_images.search.ranking import image_similarity
 
 Pixels = NDArray[np.uint8]
 MAX_PIXELS = 80_000_000
@@ -103,7 +105,7 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
 
     def tell(name: str, a: ComparisonImage, b: ComparisonImage, truth: Truth | None = None) -> None:
         started = time.process_time()
-        verdict = judge_pair(a, b)
+        verdict = judge_pair(a, b, partial(image_similarity, a, b))
         tallies[name].seconds.append(time.process_time() - started)
         tallies[name].verdicts.append(verdict)
         if truth and verdict.kind in COPIES:

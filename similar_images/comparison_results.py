@@ -1,4 +1,4 @@
-"""Comparisons as visitors get them: in bounded time, with pictures that are kept for ten minutes to be looked at."""
+"""Comparisons for visitors: in bounded time, with previews and drawings that are cached for ten minutes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .imaging.files import sha256_of
 from .search.matches import get_object_url
 
 if TYPE_CHECKING:
-    from .measures.base import ComparisonImage, Measure
+    from .measures.base import Measure
     from .measures.verdict import Verdict
 
 CACHE_SECONDS = 600
-"""Seconds for which the pictures of a comparison are kept."""
+"""Seconds for which the previews and drawings of a comparison are cached."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ComparisonInput:
-    """One of two pictures: what a visitor uploads, or the file of an object which the visitor may see."""
+    """One of the two images: a visitor's upload, or the file of an object that the visitor may see."""
 
     file: UploadedFile[bytes] | FieldFile
     source: registry.ImageSource | None = None
@@ -41,22 +41,23 @@ class ComparisonInput:
 
     @property
     def title(self) -> str:
+        """The object in words, or the name of the uploaded file."""
         return str(self.object) if self.source else str(self.file.name or "")
 
     @property
     def key(self) -> str:
-        """What an object's picture is called; empty of an upload."""
+        """The key of the object's image, app_label.model.field:pk; empty for an upload."""
         return self.source.format_key(self.object) if self.source else ""
 
     @property
     def url(self) -> str:
-        """The object's own page, empty where it has none."""
+        """The address of the object's own page; empty if it has none."""
         return get_object_url(self.object)
 
 
 @dataclass(frozen=True)
 class DisplayedImage:
-    """One of two pictures that were compared: width and height of its file, and where it is to be seen, if anywhere."""
+    """One of two compared images: width and height of its file, and its address, empty if it could not be cached."""
 
     side: ComparisonInput
     width: int
@@ -66,7 +67,7 @@ class DisplayedImage:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture that explains a measure's reading, and its address."""
+    """A drawing that explains a measure's result, and its address."""
 
     measure: Measure
     name: str
@@ -76,7 +77,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class RenderedComparison:
-    """A comparison, with all that is to be seen of it."""
+    """A comparison with its previews and drawings."""
 
     a: DisplayedImage
     b: DisplayedImage
@@ -85,26 +86,29 @@ class RenderedComparison:
 
     @property
     def sides(self) -> tuple[DisplayedImage, DisplayedImage]:
+        """Both images."""
         return self.a, self.b
 
     @property
     def verdict(self) -> Verdict:
+        """The comparison's verdict."""
         return self.comparison.verdict
 
     @property
     def rows(self) -> list[MeasureRow]:
+        """The comparison's rows, one per measure."""
         return list(self.comparison.values())
 
 
 def object_input(key: str, request: HttpRequest) -> ComparisonInput:
-    """The picture of an object: app_label.model:pk, or app_label.model.field:pk where the model has several fields.
+    """Return an object's image: app_label.model:pk, or app_label.model.field:pk if the model has several fields.
 
     Raises:
         LookupError: there is none that the visitor may see; the message does not say whether it exists.
     """
     label, colon, pk = key.partition(":")
     if not colon or label.count(".") not in (1, 2):
-        raise LookupError(_("Name an object as app_label.model:pk or app_label.model.field:pk."))
+        raise LookupError(_("Use the form app_label.model:pk or app_label.model.field:pk."))
     app_label, model, *field = label.split(".")
     try:
         source = registry.get_source(f"{app_label}.{model}", *field)
@@ -117,65 +121,72 @@ def object_input(key: str, request: HttpRequest) -> ComparisonInput:
 
 
 def run_comparison(
-    a: ComparisonInput, b: ComparisonInput, measures: list[str], address: Callable[[str, str], str]
+    a: ComparisonInput, b: ComparisonInput, measures: list[str], get_url: Callable[[str, str], str]
 ) -> RenderedComparison:
-    """Compare two pictures by measures of these names, and keep the pictures that explain it.
+    """Compare two images by measures of these names, and cache the previews of uploads and the drawings.
 
-    `address` gives the URL of a picture by token and name. Pictures that can't be kept are left out.
+    Args:
+        a: an image.
+        b: another.
+        measures: names of measures.
+        get_url: returns the address of a cached image by token and name. Images that can't be cached are left out.
 
     Raises:
         Incomparable: one of the two can't be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
-    comparison, files, drawn = timeouts.run_for_request(conf.get().request_timeout, _compared, a, b, measures)
+    comparison, files, drawings = timeouts.run_for_request(
+        conf.get().request_timeout, _compare_and_draw, a, b, measures
+    )
     token = secrets.token_urlsafe(32)
-    kept = _kept(token, files)
-
-    def shown(name: str, one: ComparisonInput, view: ComparisonImage) -> DisplayedImage:
-        upload = address(token, name) if name in kept else ""
-        return DisplayedImage(one, view.width, view.height, one.file.url if isinstance(one.file, FieldFile) else upload)
-
-    drawings = [Drawing(measure, name, title, address(token, name)) for measure, name, title in drawn if name in kept]
-    return RenderedComparison(shown("a", a, comparison.a), shown("b", b, comparison.b), comparison, drawings)
+    urls = {name: get_url(token, name) for name in _cache_files(token, files)}
+    image_a, image_b = (
+        DisplayedImage(
+            side, image.width, image.height, side.file.url if isinstance(side.file, FieldFile) else urls.get(name, "")
+        )
+        for name, side, image in (("a", a, comparison.a), ("b", b, comparison.b))
+    )
+    cached_drawings = [Drawing(measure, name, title, urls[name]) for measure, name, title in drawings if name in urls]
+    return RenderedComparison(image_a, image_b, comparison, cached_drawings)
 
 
 def cached_image(token: str, name: str) -> bytes | None:
-    """A PNG file that is kept; None when it is no more."""
-    file: bytes | None = _cache().get(_key(token, name))
+    """Return a cached PNG file; None if it has expired."""
+    file: bytes | None = _get_cache().get(_cache_key(token, name))
     return file
 
 
-def _compared(
+def _compare_and_draw(
     a: ComparisonInput, b: ComparisonInput, measures: list[str]
 ) -> tuple[Comparison, dict[str, bytes], list[tuple[Measure, str, str]]]:
-    """The comparison; PNG files by name, of uploads and of what explains it; measure, name and title of the latter."""
+    """Return the comparison; PNG files of uploads and drawings by name; measure, name and title of each drawing."""
     from .measures.drawing import canvas
 
     comparison = compare(a.file, b.file, measures=measures)
-    pairs = {"a": (a, comparison.a), "b": (b, comparison.b)}
-    files = {name: canvas.encode_png(view.pixels) for name, (one, view) in pairs.items() if one.object is None}
-    drawn = []
+    inputs = {"a": (a, comparison.a), "b": (b, comparison.b)}
+    files = {name: canvas.encode_png(image.pixels) for name, (side, image) in inputs.items() if side.object is None}
+    drawings = []
     for row in comparison.values():
         for name, title, file in comparison.pictures_of(row):
             files[name] = file
-            drawn.append((row.measure, name, title))
-    return comparison, files, drawn
+            drawings.append((row.measure, name, title))
+    return comparison, files, drawings
 
 
-def _kept(token: str, files: Mapping[str, bytes]) -> set[str]:
-    """Keep the files, and return the names of those that the cache took."""
+def _cache_files(token: str, files: Mapping[str, bytes]) -> list[str]:
+    """Cache the files, and return the names of those that the cache accepted."""
     try:
-        cache = _cache()
-        cache.set_many({_key(token, name): file for name, file in files.items()}, CACHE_SECONDS)
-        return {name for name in files if cache.has_key(_key(token, name))}
-    except Exception:  # of whatever kind the cache's client raises when its server is down
-        logger.exception("The pictures that explain a comparison could not be kept.")
-        return set()
+        cache = _get_cache()
+        cache.set_many({_cache_key(token, name): file for name, file in files.items()}, CACHE_SECONDS)
+        return [name for name in files if cache.has_key(_cache_key(token, name))]
+    except Exception:  # cache clients raise errors of their own when their server is down
+        logger.exception("The drawings of a comparison could not be cached.")
+        return []
 
 
-def _cache() -> BaseCache:
+def _get_cache() -> BaseCache:
     return caches[conf.get().compare_cache]
 
 
-def _key(token: str, name: str) -> str:
+def _cache_key(token: str, name: str) -> str:
     return f"similar_images:{sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded

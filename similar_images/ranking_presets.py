@@ -35,12 +35,6 @@ def resolve_preset(ranking: Mapping[str, float] | str, enabled: Collection[str])
     return weights
 
 
-def fuse_scores(scores: Mapping[str, float], ranking: Mapping[str, float]) -> float:
-    """Return the weighted mean of the scores in percent, over the methods that have one."""
-    names = [name for name in ranking if name in scores]
-    return sum(ranking[name] * scores[name] for name in names) / sum(ranking[name] for name in names)
-
-
 def missing_methods(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> list[str]:
     """Return the methods of a preset that are not enabled; none for a ranking that is no preset."""
     if not isinstance(ranking, str):

@@ -143,7 +143,7 @@ SAID: list[tuple[str, str, Any]] = [
     ),
     ("how-to/find-duplicates.md", r"must then be (\d+)% similar", "duplicates.candidates.MIN_ORIENTED_SIMILARITY"),
     ("how-to/compare-images.md", r"reduced to (\d+) pixels", "measures.base.LONG_SIDE"),
-    ("how-to/compare-images.md", r"rates the pair (\d+)% or higher", "measures.verdict.ALIKE"),
+    ("how-to/compare-images.md", r"rates the pair (\d+)% or higher", "measures.verdict.MIN_ALIKE_SIMILARITY"),
     ("how-to/use-other-encoders.md", r"at most (\d+) characters", "search.options.MAX_TEXT_LENGTH"),
     ("how-to/use-other-encoders.md", r"above ([\d,]+) dimensions", "signatures.embedding.options.MAX_DIMENSIONS"),
     (

@@ -8,7 +8,6 @@ import pytest
 
 import similar_images
 from similar_images import checks, conf, plugins, ranking_presets, signatures
-from similar_images.measures import verdict
 from similar_images.measures.base import ComparisonImage
 from similar_images.search import ranking
 from tests import drawing
@@ -37,7 +36,7 @@ def test_setting__takes_a_preset_and_refuses_another_name(configure: Any) -> Non
     assert "product, photo, logo, copy" in conf.find_problems({"RANKING": "nonsense"})[0]
     assert ranking.resolve_weights() == {"embedding": 0.95, "color": 0.05}
     view = ComparisonImage(drawing_pixels(1))
-    assert verdict.likeness(view, view) == pytest.approx(100)
+    assert ranking.image_similarity(view, view) == pytest.approx(100)
 
 
 def drawing_pixels(seed: int) -> Any:

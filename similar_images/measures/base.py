@@ -1,4 +1,4 @@
-"""What every measure is: what it means, its range and direction, how it compares two pictures and draws it."""
+"""The interface of a measure: its meaning, range and direction; two images compared, and the drawings of the result."""
 
 from __future__ import annotations
 
@@ -20,44 +20,45 @@ if TYPE_CHECKING:
     Gray = NDArray[np.uint8]
 
 LONG_SIDE = 640
-"""Pictures are reduced so that their long side has at most this many pixels, so that work is bounded."""
+"""Pixels on the long side to which images are reduced before they are compared, which bounds the work."""
 
 CachedValue = TypeVar("CachedValue")
 
 
 class ComparisonImage:
-    """A picture that is compared, with what measures make of it, each made once.
+    """An image that is compared, with whatever measures compute from it alone cached.
 
     Args:
-        pixels: an upright RGB picture of shape (height, width, 3), as `images.decode` gives it; any size.
-        size: width and height in the file, where `pixels` are a reduced picture.
+        pixels: an upright RGB image of shape (height, width, 3), as `imaging.decode` returns it; any size.
+        size: width and height of the file, if `pixels` were reduced.
     """
 
     def __init__(self, pixels: Pixels, size: tuple[int, int] | None = None) -> None:
-        self.decoded = pixels
+        self.original_pixels = pixels
         self.width: int = size[0] if size else pixels.shape[1]
         self.height: int = size[1] if size else pixels.shape[0]
-        self._made: dict[Any, Any] = {}
+        self._cache: dict[Any, Any] = {}
 
     @classmethod
-    def of(cls, picture: Pixels | ComparisonImage) -> ComparisonImage:
-        return picture if isinstance(picture, ComparisonImage) else cls(picture)
+    def wrap(cls, image: Pixels | ComparisonImage) -> ComparisonImage:
+        """Return an image of this class unchanged, and wrap an array of pixels."""
+        return image if isinstance(image, ComparisonImage) else cls(image)
 
     @classmethod
     def from_file(cls, data: bytes, *, max_pixels: int, long_side: int | None = None) -> ComparisonImage:
-        """The picture in these bytes, at most `long_side` pixels on its long side where that is told.
+        """Decode an image file, and reduce it to `long_side` pixels on its long side if given.
 
         Raises:
             UnreadableImage: it can't be decoded, or has more than `max_pixels`.
         """
-        picture = decode.decode(data, max_pixels=max_pixels)
-        pixels = picture.pixels if long_side is None else reduce_to(picture.pixels, long_side)
-        return cls(pixels, (picture.width, picture.height))
+        image = decode.decode(data, max_pixels=max_pixels)
+        pixels = image.pixels if long_side is None else reduce_to(image.pixels, long_side)
+        return cls(pixels, (image.width, image.height))
 
     @cached_property
     def pixels(self) -> Pixels:
         """RGB of shape (height, width, 3), at most LONG_SIDE on the long side."""
-        return reduce_to(self.decoded, LONG_SIDE)
+        return reduce_to(self.original_pixels, LONG_SIDE)
 
     @cached_property
     def gray(self) -> Gray:
@@ -67,16 +68,16 @@ class ComparisonImage:
 
         return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
-    def once(self, key: Any, make: Callable[[], CachedValue]) -> CachedValue:
-        """What `make` returns for this picture, made at the first call with this key."""
-        if key not in self._made:
-            self._made[key] = make()
-        result: CachedValue = self._made[key]
-        return result
+    def cached(self, key: Any, compute: Callable[[], CachedValue]) -> CachedValue:
+        """Return the value of `compute`, which is called only the first time for this key."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        value: CachedValue = self._cache[key]
+        return value
 
 
 def reduce_to(pixels: Pixels, long_side: int) -> Pixels:
-    """The picture with at most so many pixels on its long side, and at least one on the other; never enlarged."""
+    """Reduce an image to at most `long_side` pixels on its long side, at least one on the other; never enlarge it."""
     import cv2
     import numpy as np
 
@@ -89,86 +90,93 @@ def reduce_to(pixels: Pixels, long_side: int) -> Pixels:
 
 
 class Unavailable(Exception):
-    """This installation lacks what a measure needs; the message says what to install."""
+    """The installation lacks what a measure needs; the message says what to install."""
 
 
 @dataclass(frozen=True)
 class MeasureResult:
-    """What a measure says of two pictures.
+    """The result of a measure for two images.
 
-    `value` is in the measure's own unit; `details` are more figures, ready for JSON; `evidence` is what `draw` needs.
+    Attributes:
+        value: in the measure's own unit.
+        details: more figures, ready for JSON.
+        artifacts: intermediate data that `draw` needs.
     """
 
     value: float
     details: Mapping[str, Any] = field(default_factory=dict)
-    evidence: Any = None
+    artifacts: Any = None
 
 
 class Measure(ABC):
-    """One way to compare two pictures that are both at hand.
+    """One way to compare two images that are both at hand.
 
-    A class attribute says what the measure is; constructor arguments are its options.
+    Class attributes describe the measure; constructor arguments are its options.
     Creating a measure is cheap: heavy libraries load on the first `measure()`.
     """
 
     name: str
-    """What `measures=` and the results call it."""
+    """Identifier in `measures=` and in results."""
 
     title: str | _StrPromise
-    """What people call it."""
+    """Name that visitors read."""
 
     meaning: str | _StrPromise
-    """What its value tells, in a sentence."""
+    """One sentence that explains the value to visitors."""
 
     best: float
-    """The value of a picture with itself."""
+    """Value of an image with itself."""
 
     worst: float
-    """The value of two pictures that have nothing in common; `inf` where there is no bound."""
+    """Value of two images that have nothing in common; `inf` if there is no bound."""
 
     curve: Curve
-    """(distance from `best`, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
+    """(distance from `best`, similarity) points, from (0, 100) down to 0 percent, tuned on photos."""
 
     drawings: ClassVar[Mapping[str, str | _StrPromise]] = {}
-    """Name → title of the pictures that explain a reading."""
+    """Titles of the drawings that explain a result, by name."""
 
     def measure(self, a: Pixels | ComparisonImage, b: Pixels | ComparisonImage) -> MeasureResult:
-        """Compare two upright RGB pictures of shapes (height, width, 3), each of any size.
+        """Compare two upright RGB images of shapes (height, width, 3), each of any size.
 
         Raises:
-            Unavailable: the installation lacks what it takes.
+            Unavailable: the installation lacks what the measure needs.
         """
-        return self.compare(ComparisonImage.of(a), ComparisonImage.of(b))
+        return self.compare(ComparisonImage.wrap(a), ComparisonImage.wrap(b))
 
     @abstractmethod
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
-        """The one method that a measure of your own has to have.
+        """Compare two images: the one method that a custom measure must implement.
 
-        The same pictures must always give the same value, and either way round, too, unless one is laid on the other.
+        Must be deterministic, and symmetric unless the measure warps b onto a.
 
         Args:
-            a: a picture; `pixels` and `gray` are bounded in size, and `once` keeps what is made of them.
+            a: an image; `pixels` and `gray` are bounded in size, and `cached` keeps what is computed from it.
             b: another, of any other shape.
 
         Returns:
-            The value, between `best` and `worst`: `best` of a picture and itself.
+            The value, between `best` and `worst`: `best` for an image and itself.
 
         Raises:
-            Unavailable: the installation lacks what it takes, and `check` could not tell.
+            Unavailable: the installation lacks what the measure needs, and `check` could not tell.
         """
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
-        """One of `drawings`, of the same pictures that gave the reading: RGB of any size."""
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw one of `drawings` for the two images of the result: RGB of any size.
+
+        Raises:
+            KeyError: there is no drawing of this name.
+        """
         raise KeyError(name)
 
-    def caption(self, reading: MeasureResult) -> str:
-        """What there is to say below the drawings, if anything."""
+    def caption(self, result: MeasureResult) -> str:
+        """Return a sentence to show below the drawings; empty by default."""
         return ""
 
-    def similarity(self, reading: MeasureResult) -> float:
-        """A reading in percent: 100 for a picture and itself, 0 for two that have nothing in common."""
-        return similarity_from_distance(self.curve, abs(reading.value - self.best))
+    def similarity(self, result: MeasureResult) -> float:
+        """Convert a result to percent: 100 for an image and itself, 0 for two that have nothing in common."""
+        return similarity_from_distance(self.curve, abs(result.value - self.best))
 
     def check(self) -> list[str]:
-        """What this installation lacks for the measure, in a sentence each; loads no heavy library."""
+        """Return one message per missing package or feature; loads no heavy library."""
         return []

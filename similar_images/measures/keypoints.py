@@ -1,15 +1,14 @@
-"""Which striking points two pictures share, as the same geometry: proof that they show the same thing."""
+"""Keypoints that match in one consistent geometry: evidence that both images show the same object."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..imaging import opencv
 from .base import ComparisonImage, Measure, MeasureResult
+from .geometry.keypoint_options import MAX_KEYPOINTS, Detector, Estimator, MatchingStrategy, find_missing_packages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,54 +17,44 @@ if TYPE_CHECKING:
     from .base import Pixels
     from .geometry.keypoint_detection import Keypoints
 
-Detector = Literal["sift", "rootsift", "surf", "kaze", "akaze", "orb"]
-Matching = Literal["ratio", "cross-check", "distance"]
-Estimator = Literal["magsac", "ransac"]
-
-MAX_KEYPOINTS = 1000
-"""The most keypoints of a picture, the strongest."""
-
 
 class KeypointMeasure(Measure):
-    """The share of keypoints that match, and that one geometry explains, of the picture that has fewer.
+    """The share of keypoints that match and that one homography explains, of the image that has fewer.
 
-    A mirrored copy is recognized as such, and its points matched mirrored.
+    If the images are registered mirrored, their keypoints are matched mirrored.
 
     Args:
         matching: "ratio", the two nearest neighbors and Lowe's ratio test; "cross-check", each other's nearest; or
-            "distance", the nearest where it is near enough.
-        ratio: for the ratio test, from 0 (nothing matches) to 1 (everything does).
-        distance: for "distance", in the descriptor's own unit.
-        proof: "magsac" or "ransac".
-        points: the most points of a picture.
+            "distance", the nearest if it is within `distance`.
+        ratio: threshold of the ratio test, from 0 (nothing matches) to 1 (everything does).
+        distance: threshold of "distance", in the descriptor's own unit.
+        proof: estimator of the homography, "magsac" or "ransac".
+        points: keypoints per image, at most.
 
     Raises:
-        ValueError: an option is none of these.
+        ValueError: an option is out of range.
     """
 
-    kind: ClassVar[Detector]
-    feature: ClassVar[str]
-    """What OpenCV calls the detector."""
-    best = 1.0
-    worst = 0.0
-    meaning = gettext_lazy("The share of striking points that lie in both pictures as one geometry has it.")
-    # What is proven by 8 points at least is hardly ever so by chance: one random pair of photos in 2,000.
+    detector: ClassVar[Detector]
+    best, worst = 1.0, 0.0
+    meaning = gettext_lazy("Share of distinctive points that match in a consistent arrangement.")
+    # At least 8 inliers hardly ever occur by chance: in one random pair of photos in 2,000.
     curve = ((0, 100), (0.7, 95), (0.9, 85), (0.98, 70), (1, 0))
     drawings = {
-        "lines": gettext_lazy("Proven points"),
+        "lines": gettext_lazy("Consistent matches"),
         "points": gettext_lazy("Matched and unmatched points"),
     }
 
     def __init__(
         self,
-        matching: Matching = "ratio",
+        matching: MatchingStrategy = "ratio",
         ratio: float = 0.75,
         distance: float | None = None,
         proof: Estimator = "magsac",
         points: int = MAX_KEYPOINTS,
     ) -> None:
-        if matching not in get_args(Matching):
-            raise ValueError(f"matching must be one of {', '.join(get_args(Matching))}, not {matching!r}")
+        if matching not in get_args(MatchingStrategy):
+            raise ValueError(f"matching must be one of {', '.join(get_args(MatchingStrategy))}, not {matching!r}")
         if proof not in get_args(Estimator):
             raise ValueError(f"proof must be one of {', '.join(get_args(Estimator))}, not {proof!r}")
         if not 0 < ratio <= 1:
@@ -77,98 +66,106 @@ class KeypointMeasure(Measure):
         self.matching, self.ratio, self.distance, self.proof, self.points = matching, ratio, distance, proof, points
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
-        from .geometry import keypoint_detection
+        """Match the keypoints; the result's artifacts are those of a, those of b, and their KeypointMatches."""
+        from .geometry.keypoint_detection import extract_keypoints
+        from .geometry.keypoint_matching import verify_geometry
         from .geometry.registration import register
 
-        alignment = register(a, b)
-        mirrored = alignment is not None and alignment.is_mirrored
-        of_a, of_b = (
-            keypoint_detection.detect(a, self.kind, self.points),
-            keypoint_detection.detect(b, self.kind, self.points, mirrored=mirrored),
-        )
-        matches = keypoint_detection.verify_geometry(of_a, of_b, self._pairs(of_a, of_b), self.proof)
-        proven, fewer = int(matches.proven.sum()), min(len(of_a), len(of_b))
+        registration = register(a, b)
+        mirrored = registration is not None and registration.is_mirrored
+        keypoints_a = extract_keypoints(a, self.detector, self.points)
+        keypoints_b = extract_keypoints(b, self.detector, self.points, mirrored=mirrored)
+        matches = verify_geometry(keypoints_a, keypoints_b, self._match(keypoints_a, keypoints_b), self.proof)
+        inliers, fewer = len(matches.inlier_pairs), min(len(keypoints_a), len(keypoints_b))
         details = {
-            "points": [len(of_a), len(of_b)],
+            "points": [len(keypoints_a), len(keypoints_b)],
             "matched": len(matches.pairs),
-            "unmatched": [len(of_a) - len(set(matches.pairs[:, 0])), len(of_b) - len(set(matches.pairs[:, 1]))],
-            "proven": proven,
+            "unmatched": [
+                len(keypoints) - len(set(matches.pairs[:, column]))
+                for column, keypoints in enumerate((keypoints_a, keypoints_b))
+            ],
+            "proven": inliers,
             "mirrored": mirrored,
         }
-        return MeasureResult(proven / fewer if fewer else 0.0, details, (of_a, of_b, matches))
+        return MeasureResult(inliers / fewer if fewer else 0.0, details, (keypoints_a, keypoints_b, matches))
 
     def check(self) -> list[str]:
-        return [] if opencv.declares_feature(self.feature) else [opencv.missing_feature(self.feature)]
+        """Return a message if the installation lacks the detector."""
+        return find_missing_packages(self.detector)
 
-    def _pairs(self, a: Keypoints, b: Keypoints) -> NDArray[np.intp]:
-        from .geometry import keypoint_detection
+    def _match(self, a: Keypoints, b: Keypoints) -> NDArray[np.intp]:
+        from .geometry import keypoint_matching
 
         if self.matching == "ratio":
-            return keypoint_detection.ratio_test(a, b, self.ratio)
+            return keypoint_matching.ratio_test(a, b, self.ratio)
         if self.matching == "cross-check":
-            return keypoint_detection.cross_check(a, b)
-        return keypoint_detection.match_within_distance(a, b, self.distance or 0)
+            return keypoint_matching.cross_check(a, b)
+        return keypoint_matching.match_within_distance(a, b, self.distance or 0)
 
-    def similarity(self, reading: MeasureResult) -> float:
-        """In percent; points of which none is proven tell nothing, however few they are."""
-        return super().similarity(reading) if reading.value else 0.0
+    def similarity(self, result: MeasureResult) -> float:
+        """Convert to percent; 0 without any inlier, because few keypoints say nothing about the images."""
+        return super().similarity(result) if result.value else 0.0
 
-    def caption(self, reading: MeasureResult) -> str:
-        told = {name: reading.details[name] for name in ("matched", "proven")}
-        told |= dict(zip("ab", reading.details["points"], strict=True))
-        return _("%(a)d and %(b)d points; %(matched)d pairs match, of which %(proven)d are proven.") % told
+    def caption(self, result: MeasureResult) -> str:
+        """Count keypoints, matches and inliers."""
+        a, b = result.details["points"]
+        return _("%(a)d and %(b)d points; %(matched)d match, %(inliers)d of them in a consistent arrangement.") % {
+            "a": a,
+            "b": b,
+            "matched": result.details["matched"],
+            "inliers": result.details["proven"],
+        }
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
-        """Lines between the proven points; or all points, matched ones as blue dots, others as vermilion crosses."""
-        from .drawing import matches as lines
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw lines between inliers; or all keypoints, matched ones as blue dots, others as vermilion crosses."""
+        from .drawing.matches import draw_inlier_matches, draw_keypoints_by_match
 
-        return {"lines": lines.draw_inlier_matches, "points": lines.draw_keypoints_by_match}[name](a, b, reading)
+        return {"lines": draw_inlier_matches, "points": draw_keypoints_by_match}[name](a, b, result)
 
 
 class SiftMeasure(KeypointMeasure):
+    """Keypoints by SIFT."""
+
     name = "keypoints-sift"
     title = gettext_lazy("Keypoints: SIFT")
-    kind = "sift"
-    feature = "SIFT"
+    detector = "sift"
 
 
 class RootSiftMeasure(KeypointMeasure):
+    """Keypoints by SIFT, with the square roots of its descriptors."""
+
     name = "keypoints-rootsift"
     title = gettext_lazy("Keypoints: RootSIFT")
-    kind = "rootsift"
-    feature = "SIFT"
+    detector = "rootsift"
 
 
 class SurfMeasure(KeypointMeasure):
+    """Keypoints by SURF, of the package mahotas."""
+
     name = "keypoints-surf"
     title = gettext_lazy("Keypoints: SURF")
-    kind = "surf"
-    feature = "SURF"
-
-    def check(self) -> list[str]:
-        return [] if find_spec("mahotas") else [missing_mahotas()]
-
-
-def missing_mahotas() -> str:
-    return _("SURF needs mahotas: pip install similar_images[compare]")
+    detector = "surf"
 
 
 class KazeMeasure(KeypointMeasure):
+    """Keypoints by KAZE."""
+
     name = "keypoints-kaze"
     title = gettext_lazy("Keypoints: KAZE")
-    kind = "kaze"
-    feature = "KAZE"
+    detector = "kaze"
 
 
 class AkazeMeasure(KeypointMeasure):
+    """Keypoints by AKAZE."""
+
     name = "keypoints-akaze"
     title = gettext_lazy("Keypoints: AKAZE")
-    kind = "akaze"
-    feature = "AKAZE"
+    detector = "akaze"
 
 
 class OrbMeasure(KeypointMeasure):
+    """Keypoints by ORB."""
+
     name = "keypoints-orb"
     title = gettext_lazy("Keypoints: ORB")
-    kind = "orb"
-    feature = "ORB"
+    detector = "orb"

@@ -1,6 +1,6 @@
-"""One picture as the other in motion: what is left after its blocks, all of it, or every pixel has moved.
+"""One image moved onto the other: the difference left after its blocks, all of it, or every pixel has moved.
 
-Residuals are mean absolute differences in gray levels, from 0 to 255; motion is in percent of the frame's long side.
+Residuals are mean absolute differences in gray levels, 0 to 255; motion is in percent of the frame's long side.
 """
 
 from __future__ import annotations
@@ -20,276 +20,267 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .base import Gray, Pixels
+    from .geometry.homography import Matrix
 
-    Field = NDArray[np.float32]
-    Matrix = NDArray[np.float64]
+    FlowField = NDArray[np.float32]
 
 
 class BlockMotion(Measure):
-    """What is left of one picture after the best places of its overlapping blocks are found in the other.
+    """The residual after each of one image's overlapping blocks moves to its best match in the other.
 
     Overlapped block motion compensation after Orchard, Sullivan, "Overlapped block motion compensation: an
-    estimation-theoretic approach" (1994). Both ways, because a plain picture is found in any other.
+    estimation-theoretic approach" (1994). The mean of both directions, because a plain image is found in any other.
     """
 
-    title = gettext_lazy("Moved blocks")
-    meaning = gettext_lazy("How different the pictures stay, in gray levels, when every block may move a little.")
-    best = 0.0
-    worst = 255.0
+    title = gettext_lazy("Block motion")
+    meaning = gettext_lazy("Difference left after each block moves to its best match, in gray levels.")
+    best, worst = 0.0, 255.0
     curve = ((0, 100), (10, 70), (13, 50), (18.5, 30), (35.6, 2), (60, 0))
 
     LONG_SIDE = 160
     BLOCK = 16
     STEP = 8
-    REACH = 24
-    """Blocks move at most this many pixels."""
-    COST = 0.25
-    """A block must look better by this much, in squared gray levels, to move by a pixel more."""
+    MAX_SHIFT = 24
+    """Pixels by which a block may move in each direction."""
+    SHIFT_PENALTY = 0.25
+    """Mean squared gray levels by which a block must match better to move by one more pixel."""
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Move the blocks in both directions."""
         pair = register_pair(a, b, self.LONG_SIDE)
-        one, other = pair.grays
-        residuals, motions = zip(*(self._moved(*grays) for grays in ((one, other), (other, one))), strict=True)
-        return MeasureResult(fmean(residuals), _details(pair, motions))
+        first, second = pair.grays
+        directions = (first, second), (second, first)
+        residuals, motions = zip(*(self._compensate(*direction) for direction in directions), strict=True)
+        return MeasureResult(fmean(residuals), _motion_details(pair, motions))
 
-    def _moved(self, picture: Gray, other: Gray) -> tuple[float, NDArray[np.float64]]:
-        """What is left of a picture made of the other one's blocks; and the blocks' motion (rows, columns, 2)."""
+    def _compensate(self, target: Gray, reference: Gray) -> tuple[float, NDArray[np.float64]]:
+        """Rebuild the target from the reference's blocks: the residual, and the blocks' motion (rows, columns, 2)."""
         import cv2
         import numpy as np
 
         window = np.outer(*2 * [np.hanning(self.BLOCK + 2)[1:-1]])
-        total, weight = np.zeros(picture.shape), np.zeros(picture.shape)
-        rows, columns = (self._places(side) for side in picture.shape)
+        total, weight = np.zeros(target.shape), np.zeros(target.shape)
+        rows, columns = (self._block_offsets(side) for side in target.shape)
         motion = np.zeros((len(rows), len(columns), 2))
-        for place in np.ndindex(len(rows), len(columns)):
-            y, x = rows[place[0]], columns[place[1]]
-            top, left = max(0, y - self.REACH), max(0, x - self.REACH)
-            area = other[top : y + self.BLOCK + self.REACH, left : x + self.BLOCK + self.REACH]
+        for index in np.ndindex(len(rows), len(columns)):
+            y, x = rows[index[0]], columns[index[1]]
+            top, left = max(0, y - self.MAX_SHIFT), max(0, x - self.MAX_SHIFT)
+            area = reference[top : y + self.BLOCK + self.MAX_SHIFT, left : x + self.BLOCK + self.MAX_SHIFT]
             block = np.s_[y : y + self.BLOCK, x : x + self.BLOCK]
-            error = cv2.matchTemplate(area, picture[block], cv2.TM_SQDIFF) / self.BLOCK**2
+            error = cv2.matchTemplate(area, target[block], cv2.TM_SQDIFF) / self.BLOCK**2
             dy, dx = np.ogrid[top - y : top - y + error.shape[0], left - x : left - x + error.shape[1]]
-            best = np.unravel_index(np.argmin(error + self.COST * np.hypot(dx, dy)), error.shape)
-            found = area[best[0] : best[0] + self.BLOCK, best[1] : best[1] + self.BLOCK]
-            motion[place] = best[1] + left - x, best[0] + top - y
-            total[block] += found * window
+            row, column = np.unravel_index(np.argmin(error + self.SHIFT_PENALTY * np.hypot(dx, dy)), error.shape)
+            motion[index] = column + left - x, row + top - y
+            total[block] += area[row : row + self.BLOCK, column : column + self.BLOCK] * window
             weight[block] += window
-        return float(np.abs(total / weight - picture).mean()), motion
+        return float(np.abs(total / weight - target).mean()), motion
 
-    def _places(self, side: int) -> list[int]:
+    def _block_offsets(self, side: int) -> list[int]:
         last = side - self.BLOCK
         return [*range(0, last, self.STEP), last]
 
 
 class AffineMotion(Measure):
-    """What is left after one picture is zoomed, turned, stretched and shifted onto the other.
+    """The residual after one image is zoomed, rotated, stretched and shifted onto the other.
 
     Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization" (2008),
-    from coarse to fine; it starts where ORB points agree, or else with the pictures as they are.
+    from coarse to fine; it starts from the motion that ORB keypoints agree on, or else from none.
     """
 
-    title = gettext_lazy("Zoom, turn and stretch")
-    meaning = gettext_lazy("How different the pictures stay, in gray levels, when one is moved onto the other.")
-    best = 0.0
-    worst = 255.0
+    title = gettext_lazy("Zoom, rotation and stretch")
+    meaning = gettext_lazy("Difference left after one image is moved onto the other as a whole, in gray levels.")
+    best, worst = 0.0, 255.0
     curve = ((0, 100), (18, 70), (25, 50), (35, 30), (74, 2), (110, 0))
 
     LONG_SIDE = 256
     LEVELS = 3
-    STEPS = 50
-    POINTS = 500
-    FEWEST = 8
-    """Points that agree by chance are fewer."""
-    LEAST_OVERLAP = 0.2
-    LEAST_CORRELATION = 0.7
+    ITERATIONS = 50
+    KEYPOINTS = 500
+    MIN_MATCHES = 8
+    """Matches below which the keypoints may agree by chance."""
+    MIN_COVERAGE = 0.2
+    MIN_CORRELATION = 0.7
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Estimate the motion; the plain difference is the value if none is found that lowers it."""
         import cv2
         import numpy as np
 
         pair = register_pair(a, b, self.LONG_SIDE)
-        one, other = pair.grays
-        plain = _difference(one, other)
+        first, second = pair.grays
+        plain = _mean_difference(first, second)
         details: dict[str, Any] = {"found": False, "plain_difference": plain}
-        matrix = self._motion(one, other)
+        matrix = self._estimate_motion(first, second)
         if matrix is None:
             return MeasureResult(plain, details)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        moved = cv2.warpAffine(other, matrix, pair.size, flags=flags)
-        shown = cv2.warpAffine(np.ones_like(other), matrix, pair.size, flags=flags) > 0
-        overlap = float(shown.mean())
-        if overlap < self.LEAST_OVERLAP:
+        warped = cv2.warpAffine(second, matrix, pair.size, flags=flags)
+        covered = cv2.warpAffine(np.ones_like(second), matrix, pair.size, flags=flags) > 0
+        overlap = float(covered.mean())
+        if overlap < self.MIN_COVERAGE:
             return MeasureResult(plain, details)
-        residual = _difference(one[shown], np.asarray(moved, np.uint8)[shown])
+        residual = _mean_difference(first[covered], np.asarray(warped, np.uint8)[covered])
         if residual >= plain:
             return MeasureResult(plain, details)
-        details |= {"found": True, "overlap": overlap, **self._described(matrix, a, b, pair.size)}
+        details |= {"found": True, "overlap": overlap, **self._decompose(matrix, a, b, pair.size)}
         return MeasureResult(residual, details)
 
-    def _motion(self, picture: Gray, other: Gray) -> Matrix | None:
-        """The matrix (2, 3) that takes pixels of the picture to those of the other; None, where none is found."""
+    def _estimate_motion(self, first: Gray, second: Gray) -> Matrix | None:
+        """Return the matrix (2, 3) that takes pixels of the first image to those of the second; None if none fits."""
         import cv2
         import numpy as np
 
-        matrix = np.vstack([self._start(picture, other), [0, 0, 1]])
+        matrix = np.vstack([self._start_from_keypoints(first, second), [0, 0, 1]])
         correlation = 0.0
         try:
-            everywhere = np.ones_like(other)
+            full_mask = np.ones_like(second)
             for level in reversed(range(self.LEVELS)):
-                correlation, matrix = self._refined(picture, other, matrix, level, everywhere)
-            moved = cv2.warpPerspective(picture, matrix, other.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-            mask = self._agreeing(other, np.asarray(moved, np.uint8))
-            _correlation, matrix = self._refined(picture, other, matrix, 0, mask)
-        except cv2.error:  # nothing to go by, or no end in sight
+                correlation, matrix = self._refine(first, second, matrix, level, full_mask)
+            warped = cv2.warpPerspective(first, matrix, second.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+            mask = self._agreeing_mask(second, np.asarray(warped, np.uint8))
+            _correlation, matrix = self._refine(first, second, matrix, 0, mask)
+        except cv2.error:  # no texture, or no convergence
             return None
-        found = correlation >= self.LEAST_CORRELATION and np.linalg.det(matrix) > 0
-        return matrix[:2] if found else None
+        is_found = correlation >= self.MIN_CORRELATION and np.linalg.det(matrix) > 0
+        return matrix[:2] if is_found else None
 
-    def _refined(self, picture: Gray, other: Gray, matrix: Matrix, level: int, mask: Gray) -> tuple[float, Matrix]:
-        """The correlation and the matrix (3, 3) to which a matrix leads, looked at with sides halved `level` times."""
+    def _refine(self, first: Gray, second: Gray, matrix: Matrix, level: int, mask: Gray) -> tuple[float, Matrix]:
+        """Refine a matrix (3, 3) on images with sides halved `level` times; return the correlation, too."""
         import cv2
         import numpy as np
 
-        size = [max(8, side >> level) for side in reversed(picture.shape)]
-        one, two, mask = (
-            np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
-            for gray in (picture, other, mask)
+        size = [max(8, side >> level) for side in reversed(first.shape)]
+        small_first, small_second, small_mask = (
+            np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8) for gray in (first, second, mask)
         )
-        to = np.diag([size[0] / picture.shape[1], size[1] / picture.shape[0], 1])
-        start = (to @ matrix @ np.linalg.inv(to))[:2].astype(np.float32)
-        criteria = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.STEPS, 1e-5
-        correlation, end = cv2.findTransformECC(one, two, start, cv2.MOTION_AFFINE, criteria, mask, 5)
-        return correlation, np.linalg.inv(to) @ np.vstack([end, [0, 0, 1]]) @ to
+        to_small = np.diag([size[0] / first.shape[1], size[1] / first.shape[0], 1])
+        start = (to_small @ matrix @ np.linalg.inv(to_small))[:2].astype(np.float32)
+        criteria = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.ITERATIONS, 1e-5
+        correlation, estimate = cv2.findTransformECC(
+            small_first, small_second, start, cv2.MOTION_AFFINE, criteria, small_mask, 5
+        )
+        return correlation, np.linalg.inv(to_small) @ np.vstack([estimate, [0, 0, 1]]) @ to_small
 
     @staticmethod
-    def _agreeing(picture: Gray, moved: Gray) -> Gray:
-        """1 where two pictures agree; what lies over one, or fills its corners, would pull at the motion."""
+    def _agreeing_mask(first: Gray, warped: Gray) -> Gray:
+        """Return 1 where two images agree; an overlay on one, or its filled corners, would distort the motion."""
         import cv2
         import numpy as np
 
-        error = cv2.GaussianBlur(picture.astype(np.float32) - moved, (5, 5), 0)
+        error = cv2.GaussianBlur(first.astype(np.float32) - warped, (5, 5), 0)
         error = np.abs(error - np.median(error))
         agreeing = (error <= max(20, 4 * np.median(error))).astype(np.uint8)
         return np.asarray(cv2.erode(agreeing, np.ones((9, 9), np.uint8)), np.uint8)
 
-    def _start(self, picture: Gray, other: Gray) -> Matrix:
+    def _start_from_keypoints(self, first: Gray, second: Gray) -> Matrix:
         import cv2
         import numpy as np
 
-        still = np.eye(2, 3)
-        orb = cv2.ORB.create(self.POINTS, fastThreshold=10)
-        (points, words), (others, other_words) = (orb.detectAndCompute(gray, None) for gray in (picture, other))
-        if words is None or other_words is None:
-            return still
-        matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(words, other_words)
-        if len(matches) < self.FEWEST:
-            return still
-        start = np.array([points[match.queryIdx].pt for match in matches])
-        end = np.array([others[match.trainIdx].pt for match in matches])
-        matrix, agree = cv2.estimateAffinePartial2D(start, end, ransacReprojThreshold=3)
-        return np.asarray(matrix) if matrix is not None and agree.sum() >= self.FEWEST else still
+        identity = np.eye(2, 3)
+        orb = cv2.ORB.create(self.KEYPOINTS, fastThreshold=10)
+        (keypoints, descriptors), (targets, target_descriptors) = (
+            orb.detectAndCompute(gray, None) for gray in (first, second)
+        )
+        if descriptors is None or target_descriptors is None:
+            return identity
+        matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(descriptors, target_descriptors)
+        if len(matches) < self.MIN_MATCHES:
+            return identity
+        start = np.array([keypoints[match.queryIdx].pt for match in matches])
+        end = np.array([targets[match.trainIdx].pt for match in matches])
+        matrix, inliers = cv2.estimateAffinePartial2D(start, end, ransacReprojThreshold=3)
+        return np.asarray(matrix) if matrix is not None and inliers.sum() >= self.MIN_MATCHES else identity
 
     @staticmethod
-    def _described(matrix: Matrix, a: ComparisonImage, b: ComparisonImage, size: tuple[int, int]) -> dict[str, Any]:
-        """The motion in words of both pictures at the same long side, each in its own proportions."""
+    def _decompose(matrix: Matrix, a: ComparisonImage, b: ComparisonImage, size: tuple[int, int]) -> dict[str, Any]:
+        """Return zoom, turn and so on of both images at the same long side, each in its own proportions."""
         import numpy as np
 
-        units = [np.array([view.width, view.height]) / max(view.width, view.height) / size for view in (a, b)]
+        units = [np.array([image.width, image.height]) / max(image.width, image.height) / size for image in (a, b)]
         left, (large, small), right = np.linalg.svd(units[1][:, None] * matrix[:, :2] / units[0])
-        turn = left @ right
+        rotation = left @ right
         center = (np.array(size) - 1) / 2
         shift = (matrix[:, :2] @ center + matrix[:, 2] - center) * units[1]
         corners = np.array([[0, 0], [size[0], 0], [0, size[1]], list(size)])
-        moves = (corners @ matrix[:, :2].T + matrix[:, 2] - corners) * units[1]
+        corner_moves = (corners @ matrix[:, :2].T + matrix[:, 2] - corners) * units[1]
         return {
             "zoom": float(np.sqrt(large * small)),
-            "turn": degrees(atan2(turn[0, 1], turn[0, 0])),
+            "turn": degrees(atan2(rotation[0, 1], rotation[0, 0])),
             "stretch": float(large / small),
             "shift": (100 * shift).tolist(),
-            "motion_cost": float(100 * np.hypot(*moves.T).mean()),
+            "motion_cost": float(100 * np.hypot(*corner_moves.T).mean()),
         }
 
 
 class OpticalFlow(Measure):
-    """What is left after every pixel of one picture has moved to where it seems to be in the other.
+    """The residual after every pixel of one image moves to its match in the other.
 
-    Kroeger, Timofte, Dai, Van Gool, "Fast optical flow using dense inverse search" (2016). Both ways.
+    Kroeger, Timofte, Dai, Van Gool, "Fast optical flow using dense inverse search" (2016). The mean of both directions.
     """
 
     title = gettext_lazy("Optical flow")
-    meaning = gettext_lazy("How different the pictures stay, in gray levels, when every pixel may move.")
-    best = 0.0
-    worst = 255.0
+    meaning = gettext_lazy("Difference left after every pixel moves to its best match, in gray levels.")
+    best, worst = 0.0, 255.0
     curve = ((0, 100), (13, 70), (20, 50), (30, 30), (63, 2), (100, 0))
-    drawings = {"flow": gettext_lazy("Where the points of the first picture are in the second")}
+    drawings = {"flow": gettext_lazy("Where each point of the first image moves")}
 
     LONG_SIDE = 256
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Move the pixels in both directions; the result's artifacts are the flow from a to b, (height, width, 2)."""
         pair = register_pair(a, b, self.LONG_SIDE)
-        one, other = pair.grays
-        flows = [_flow(one, other), _flow(other, one)]
-        residuals = [_difference(one, _moved(other, flows[0])), _difference(other, _moved(one, flows[1]))]
-        return MeasureResult(fmean(residuals), _details(pair, flows), flows[0])
+        first, second = pair.grays
+        flows = [_dense_flow(first, second), _dense_flow(second, first)]
+        residuals = [
+            _mean_difference(target, _warp_by_flow(reference, flow))
+            for target, reference, flow in zip((first, second), (second, first), flows, strict=True)
+        ]
+        return MeasureResult(fmean(residuals), _motion_details(pair, flows), flows[0])
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
-        import cv2
-        import numpy as np
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw the flow as arrows over the first image."""
+        from .drawing.flows import draw_optical_flow
 
-        from .drawing import canvas
-
-        picture = canvas.fit_into(a.pixels).copy()
-        flow = reading.evidence
-        scale = np.array(picture.shape[1::-1]) / flow.shape[1::-1]
-        step = max(flow.shape) / 16
-        for y in np.arange(step / 2, flow.shape[0], step):
-            for x in np.arange(step / 2, flow.shape[1], step):
-                start, move = np.array([x, y]) * scale, flow[int(y), int(x)] * scale
-                if np.hypot(*move) >= 2:
-                    tail, tip = ([round(part) for part in point.tolist()] for point in (start, start + move))
-                    cv2.arrowedLine(picture, tail, tip, canvas.GROUND, 4, cv2.LINE_AA, tipLength=0.3)
-                    cv2.arrowedLine(picture, tail, tip, canvas.BAD, 2, cv2.LINE_AA, tipLength=0.3)
-        return canvas.place_side_by_side(picture, b.pixels)[0]
+        return draw_optical_flow(a.pixels, b.pixels, result.artifacts)
 
 
-def _flow(picture: Gray, other: Gray) -> Field:
-    """Where every pixel of a picture is in the other one, from where it is itself: (height, width, 2)."""
+def _dense_flow(first: Gray, second: Gray) -> FlowField:
+    """Return how far each pixel of the first image moves to its match in the second: (height, width, 2)."""
     import cv2
     import numpy as np
 
-    # A new one every time: what one has calculated shows in what it calculates next.
+    # DISOpticalFlow keeps state between calls; a new instance makes results reproducible.
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(dis.calc(picture, other, np.zeros((*picture.shape, 2), np.float32)), np.float32)
+    return np.asarray(dis.calc(first, second, np.zeros((*first.shape, 2), np.float32)), np.float32)
 
 
-def _moved(other: Gray, flow: Field) -> Gray:
-    """The picture as it would be, taken from the other one after the flow."""
+def _warp_by_flow(reference: Gray, flow: FlowField) -> Gray:
     import cv2
     import numpy as np
 
-    height, width = other.shape
+    height, width = reference.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    places = x + flow[..., 0], y + flow[..., 1]
-    return np.asarray(cv2.remap(other, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    maps = x + flow[..., 0], y + flow[..., 1]
+    return np.asarray(cv2.remap(reference, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _details(pair: RegisteredPair, motions: Sequence[NDArray[np.floating]]) -> dict[str, Any]:
-    """How different the pictures are unmoved, how far each part (rows, columns, 2) moves, and how unlike its neighbors.
+def _motion_details(pair: RegisteredPair, motions: Sequence[NDArray[np.floating]]) -> dict[str, Any]:
+    """Return the difference of the unmoved images, the mean motion, and how much neighbors differ in it.
 
-    The latter two are in percent of the long side, the mean of both ways.
+    Motions are (rows, columns, 2). The latter two figures are in percent of the long side, the mean of both directions.
     """
     import numpy as np
 
     percent = 100 / max(pair.size)
-    rough = np.mean([np.abs(np.diff(motion, axis=axis)).sum(2).mean() for motion in motions for axis in (0, 1)])
+    roughness = np.mean([np.abs(np.diff(motion, axis=axis)).sum(2).mean() for motion in motions for axis in (0, 1)])
     return {
-        "plain_difference": _difference(*pair.grays),
+        "plain_difference": _mean_difference(*pair.grays),
         "motion": float(np.mean([np.hypot(*np.moveaxis(motion, 2, 0)).mean() for motion in motions])) * percent,
-        "motion_cost": float(rough) * percent,
+        "motion_cost": float(roughness) * percent,
     }
 
 
-def _difference(a: Gray, b: Gray) -> float:
-    """The mean absolute difference in gray levels."""
+def _mean_difference(a: Gray, b: Gray) -> float:
     import numpy as np
 
     return float(np.abs(a.astype(np.int16) - b).mean())

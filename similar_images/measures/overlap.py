@@ -1,4 +1,4 @@
-"""How well two pictures agree where one lies on the other."""
+"""The agreement of two images where one lies on the other."""
 
 from __future__ import annotations
 
@@ -14,43 +14,50 @@ if TYPE_CHECKING:
 
 
 class Overlap(Measure):
-    """How well the pictures agree where one lies on the other, be it cropped, turned, mirrored or recolored."""
+    """The share of the overlapping area that matches, be one image cropped, rotated, mirrored or recolored."""
 
     name = "alignment"
     title = gettext_lazy("Alignment")
-    meaning = gettext_lazy("The share of places that show the same, when the second picture is laid over the first.")
-    best = 1.0
-    worst = 0.0
-    # Of edited copies of photos 19 in 20 are above 0.85; one random pair in 2,000 is above 0.3.
+    meaning = gettext_lazy("Share of the overlapping area that matches.")
+    best, worst = 1.0, 0.0
+    # Of edited copies of photos 95% are above 0.85; one random pair in 2,000 is above 0.3.
     curve = ((0, 100), (0.05, 95), (0.15, 90), (0.3, 70), (0.7, 10), (1, 0))
-    drawings = {"alignment": gettext_lazy("The second picture laid over the first")}
+    drawings = {"alignment": gettext_lazy("Second image laid over the first")}
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Register the images; the result's artifacts are the Registration, if any."""
         from .geometry.registration import register
 
-        alignment = register(a, b)
-        if alignment is None:
+        registration = register(a, b)
+        if registration is None:
             return MeasureResult(0.0, {"found": False})
         details = {
             "found": True,
-            "overlap": [round(100 * overlap, 1) for overlap in (alignment.overlap_a, alignment.overlap_b)],
-            "mirrored": alignment.is_mirrored,
-            "proven": alignment.proven,
+            "overlap": [round(100 * overlap, 1) for overlap in (registration.overlap_a, registration.overlap_b)],
+            "mirrored": registration.is_mirrored,
+            "proven": registration.inliers,
         }
-        return MeasureResult(alignment.agreement, details, alignment)
+        return MeasureResult(registration.agreement, details, registration)
 
-    def caption(self, reading: MeasureResult) -> str:
-        if not reading.details["found"]:
-            return _("No geometry takes one picture to the other.")
-        a, b = reading.details["overlap"]
-        return _("%(a)s %% of the first and %(b)s %% of the second picture overlap; %(value)s %% of it agrees.") % {
-            "a": f"{a:.0f}",
-            "b": f"{b:.0f}",
-            "value": f"{100 * reading.value:.0f}",
-        }
+    def caption(self, result: MeasureResult) -> str:
+        """Say how far the images overlap, and how much of that matches."""
+        if not result.details["found"]:
+            return _("No alignment was found.")
+        shares = dict(zip("ab", (f"{share:.0f}" for share in result.details["overlap"]), strict=True))
+        matching = f"{100 * result.value:.0f}"
+        if matching == "100":
+            return _("The overlap covers %(a)s%% of the first and %(b)s%% of the second image; all of it matches.") % (
+                shares
+            )
+        return _(
+            "The overlap covers %(a)s%% of the first and %(b)s%% of the second image; %(matching)s%% of it matches."
+        ) % (shares | {"matching": matching})
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw the second image over the first; both side by side if no alignment was found."""
         from .drawing.canvas import place_side_by_side
-        from .geometry.registration import overlay
+        from .drawing.overlay import draw_overlay
 
-        return overlay(a, b, reading.evidence) if reading.evidence else place_side_by_side(a.pixels, b.pixels)[0]
+        if result.artifacts is None:
+            return place_side_by_side(a.pixels, b.pixels)[0]
+        return draw_overlay(a, b, result.artifacts.matrix)

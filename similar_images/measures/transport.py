@@ -1,4 +1,4 @@
-"""Earth mover's distances of two pictures, with the flow: what must be moved where to make one of the other.
+"""Earth mover's distances of two images, with the flow: what moves where to turn one into the other.
 
 Rubner, Tomasi and Guibas, "The Earth Mover's Distance as a Metric for Image Retrieval" (2000).
 """
@@ -25,23 +25,26 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 GRID = 16
+"""Rows, and columns, of the grid of `emd-gray`."""
+
 REGIONS = 4
-"""The moves of `emd-gray` are told between regions, so many a side."""
-MOVES = 12
-"""So many moves are told and drawn: those of the most work, amount times distance."""
+"""Rows, and columns, of the regions between which its moves are reported."""
+
+MAX_MOVES = 12
+"""Number of moves reported and drawn, at most: those of the most work, which is amount times distance."""
 
 
 @dataclass(frozen=True)
 class ColorFlow:
-    """The main colors of two pictures in RGB, (n, 3) and (m, 3), and how much of each becomes which, (n, m), of 1."""
+    """The main colors of two images in RGB, (n, 3) and (m, 3), and how much of each becomes which: (n, m), of sum 1."""
 
     a: Pixels
     b: Pixels
     amounts: Numbers
 
 
-def transport(cost: Numbers, supply: Numbers, demand: Numbers) -> Numbers:
-    """How to move supply (n,) to demand (m,), of the same sum, at the least cost (n, m) a unit: amounts (n, m).
+def solve_transport(cost: Numbers, supply: Numbers, demand: Numbers) -> Numbers:
+    """Move supply (n,) to demand (m,), of the same sum, at the least cost per unit (n, m): amounts (n, m).
 
     Bonneel, van de Panne, Paris and Heidrich, "Displacement Interpolation Using Lagrangian Mass Transport" (2011), by
     POT. OpenCV's own solver works in single precision and stops early, up to 1e-4 above the least cost.
@@ -54,7 +57,7 @@ def transport(cost: Numbers, supply: Numbers, demand: Numbers) -> Numbers:
     try:
         import ot
     except ImportError:
-        raise Unavailable(_missing()) from None
+        raise Unavailable(_missing_pot()) from None
     total = supply.sum()
     if not total:
         return np.zeros(cost.shape)
@@ -62,28 +65,33 @@ def transport(cost: Numbers, supply: Numbers, demand: Numbers) -> Numbers:
     return np.asarray(total * amounts, np.float64)
 
 
-def _missing() -> str:
+def _missing_pot() -> str:
     return gettext("The earth mover's distance needs POT: pip install similar_images[compare]")
 
 
 class EarthMoversDistance(Measure):
+    """A measure that solves a transport problem."""
+
     def check(self) -> list[str]:
-        return [] if find_spec("ot") else [_missing()]
+        """Return a message if the package POT is missing."""
+        return [] if find_spec("ot") else [_missing_pot()]
 
 
 class EmdColor(EarthMoversDistance):
-    """Earth mover's distance of the main colors of two pictures in CIE Lab, without their white: 0 to 258.7.
+    """Earth mover's distance of the main colors of two images in CIE Lab, without their white: 0 to 258.7.
 
-    `colors`: how many main colors a picture has at most. `white_tolerance`: how far below 255 (0 to 255) a near-white
-    pixel's channels may be; a picture with no other pixels counts all of them.
+    Args:
+        colors: main colors of an image, at most.
+        white_tolerance: how far below 255 the channels of a near-white pixel may be, 0 to 255; an image that has only
+            such pixels counts all of them.
     """
 
-    title = _("Colors to move")
-    meaning = _("How far the main colors of one picture must move to become the other's, in units of Lab, on the mean.")
-    # 300 photos: re-encoded at JPEG quality 60 the median is 0.62; of random pairs 1 in 10,000 is below 6.8.
+    title = _("Color shift")
+    meaning = _("Average distance between the main colors, in Lab units.")
+    # Tuned on 300 photos: re-encoded at JPEG quality 60 the median is 0.62; 1 in 10,000 random pairs is below 6.8.
     curve = ((0, 100), (6.8, 70), (11.8, 30), (28, 2), (60, 0.0))
     best, worst = 0.0, 258.7  # from blue to green, the farthest in sRGB
-    drawings = {"colors": _("What color becomes what")}
+    drawings = {"colors": _("Which color becomes which")}
 
     def __init__(self, colors: int = 6, white_tolerance: int = 12) -> None:
         if not 1 <= colors <= 64:
@@ -92,80 +100,86 @@ class EmdColor(EarthMoversDistance):
         self.white_tolerance = white_tolerance
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Move one palette to the other; the result's artifacts are the ColorFlow."""
         import numpy as np
 
         (first, supply), (second, demand) = (
-            view.once((EmdColor, self.colors, self.white_tolerance), partial(self._palette, view)) for view in (a, b)
+            image.cached((EmdColor, self.colors, self.white_tolerance), partial(self._palette, image))
+            for image in (a, b)
         )
         cost = np.linalg.norm(first[:, None] - second, axis=2)
-        amounts = transport(cost, supply, demand)
-        flow = ColorFlow(_rgb(first), _rgb(second), amounts)
+        amounts = solve_transport(cost, supply, demand)
+        flow = ColorFlow(_lab_to_rgb(first), _lab_to_rgb(second), amounts)
         order = np.unravel_index(np.argsort(-amounts, axis=None, kind="stable"), amounts.shape)
-        told = [
-            {"from": _hex(flow.a[i]), "to": _hex(flow.b[j]), "share": share}
+        details = [
+            {"from": _to_hex(flow.a[i]), "to": _to_hex(flow.b[j]), "share": share}
             for i, j in zip(*order, strict=True)
             if (share := round(100 * float(amounts[i, j]), 1))
         ]
-        return MeasureResult(float((amounts * cost).sum()), {"flow": told}, flow)
+        return MeasureResult(float((amounts * cost).sum()), {"flow": details}, flow)
 
-    def _palette(self, view: ComparisonImage) -> tuple[Numbers, Numbers]:
-        colors, weights = palette(view.pixels, self.colors, self.white_tolerance)
+    def _palette(self, image: ComparisonImage) -> tuple[Numbers, Numbers]:
+        colors, weights = palette(image.pixels, self.colors, self.white_tolerance)
         weights = weights.astype(float)
         return colors.astype(float), weights / weights.sum()
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw bands between the main colors of both images."""
         from .drawing.flows import draw_color_flow
 
-        return draw_color_flow(a.pixels, b.pixels, reading.evidence)
+        flow = result.artifacts
+        return draw_color_flow((a.pixels, b.pixels), (flow.a, flow.b), flow.amounts)
 
 
 class EmdGray(EarthMoversDistance):
-    """Earth mover's distance of what is dark in two pictures, as shares of all that is: 0 to 1.
+    """Earth mover's distance of the darkness in two images, each of sum 1: 0 to 1.
 
-    Each picture is a grid of 16 x 16, whatever its shape; distances are in shares of the grid's diagonal. Darkness is
-    moved and not light, since it is the object that is dark on the paper: on furniture the distance then tells
-    another picture of the same piece from one of another piece in 93 of 100 cases, and by light in 68. How dark a
-    picture is as a whole does not count, and a blank one is dark alike everywhere.
+    Each image is a grid of 16 x 16, whatever its shape; distances are shares of the grid's diagonal. Darkness is moved
+    rather than light because objects are dark on white paper: on furniture the distance then separates another image of
+    the same piece from one of another piece in 93 of 100 cases, and by light in 68. The overall brightness of an image
+    does not count, and a blank one is equally dark everywhere.
     """
 
-    title = _("Darkness to move")
-    meaning = _("How far what is dark in one picture must move to become the other's, in shares of the diagonal.")
+    title = _("Brightness shift")
+    meaning = _("Average distance that dark areas have to move, as a share of the diagonal.")
     best, worst = 0.0, 1.0
-    # 300 photos: re-encoded at JPEG quality 60 the median is 0.0001; of 1,500 random pairs the least is 0.008.
+    # Tuned on 300 photos: re-encoded at JPEG quality 60 the median is 0.0001; the least of 1,500 random pairs is 0.008.
     curve = ((0, 100), (0.008, 70), (0.0163, 30), (0.05, 2), (0.25, 0.0))
-    drawings = {"gray-flow": _("What moved where")}
+    drawings = {"gray-flow": _("Where dark areas move")}
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
+        """Move one grid to the other; the result's artifacts are the amounts between all cells, (256, 256)."""
         import numpy as np
 
-        first, second = (view.once(EmdGray, partial(_darkness, view)) for view in (a, b))
-        # What both have in common stays: by a metric, it is never cheaper to pass it on. That halves the work.
+        first, second = (image.cached(EmdGray, partial(_darkness_shares, image)) for image in (a, b))
+        # Mass common to both is removed first: for a metric cost that does not change the optimum, and halves the work.
         common = np.minimum(first, second)
-        amounts = transport(_distances(), first - common, second - common)
-        work = amounts * _distances()
-        details = {"moved": round(100 * float(amounts.sum()), 1), "moves": _moves(amounts, work)}
+        amounts = solve_transport(_cell_distances(), first - common, second - common)
+        work = amounts * _cell_distances()
+        details = {"moved": round(100 * float(amounts.sum()), 1), "moves": _largest_moves(amounts, work)}
         return MeasureResult(float(work.sum()), details, amounts + np.diag(common))
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> Pixels:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> Pixels:
+        """Draw the largest moves as arrows."""
         from .drawing.flows import draw_moves
 
-        return draw_moves(a.pixels, b.pixels, reading.details["moves"])
+        return draw_moves(a.pixels, b.pixels, result.details["moves"])
 
 
-def _darkness(view: ComparisonImage) -> Numbers:
-    """How dark each of 256 cells is, from 1 to 256, divided by their sum."""
+def _darkness_shares(image: ComparisonImage) -> Numbers:
+    """Return the darkness of each of 256 cells, from 1 to 256, divided by their sum."""
     import cv2
     import numpy as np
 
-    cells = cv2.resize(255 - view.gray, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+    cells = cv2.resize(255 - image.gray, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
     darkness = cells.astype(np.float64) + 1
     shares: Numbers = darkness / darkness.sum()
     return shares
 
 
 @cache
-def _distances() -> Numbers:
-    """Of each cell from each, (256, 256), in shares of the diagonal."""
+def _cell_distances() -> Numbers:
+    """Return the distances between all cells, (256, 256), as shares of the diagonal."""
     import numpy as np
 
     cells = np.indices((GRID, GRID)).reshape(2, -1).T / ((GRID - 1) * np.sqrt(2))
@@ -173,28 +187,30 @@ def _distances() -> Numbers:
     return distances
 
 
-def _moves(amounts: Numbers, work: Numbers) -> list[dict[str, Any]]:
-    """The most work between regions: from where and to where on the mean, in fractions of the sides, and percent."""
+def _largest_moves(amounts: Numbers, work: Numbers) -> list[dict[str, Any]]:
+    """Return the moves of the most work between regions.
+
+    Each has its mean start and end, x and y in fractions of the sides, and its share of the darkness in percent.
+    """
     import numpy as np
 
     row, column = np.indices((GRID, GRID)).reshape(2, -1)
     region = (row * REGIONS // GRID) * REGIONS + column * REGIONS // GRID
-    within = (region[:, None] == np.arange(REGIONS**2)).astype(float)
-    shares, works = (within.T @ each @ within for each in (amounts, work))
+    membership = (region[:, None] == np.arange(REGIONS**2)).astype(float)
+    shares, works = (membership.T @ cells @ membership for cells in (amounts, work))
     moves = []
-    for start, end in zip(*np.unravel_index(np.argsort(-works, axis=None)[:MOVES], works.shape), strict=True):
-        moved = amounts * np.outer(within[:, start], within[:, end])
+    for start, end in zip(*np.unravel_index(np.argsort(-works, axis=None)[:MAX_MOVES], works.shape), strict=True):
+        moved = amounts * np.outer(membership[:, start], membership[:, end])
         if (percent := round(100 * float(shares[start, end]), 1)) > 0:
-            told = {"from": moved.sum(axis=1), "to": moved.sum(axis=0)}
-            places = {
-                key: [round(float((of + 0.5) @ mass / mass.sum() / GRID), 3) for of in (column, row)]
-                for key, mass in told.items()
+            centers = {
+                key: [round(float((axis + 0.5) @ mass / mass.sum() / GRID), 3) for axis in (column, row)]
+                for key, mass in (("from", moved.sum(axis=1)), ("to", moved.sum(axis=0)))
             }
-            moves.append({**places, "share": percent})
+            moves.append({**centers, "share": percent})
     return moves
 
 
-def _rgb(lab: Numbers) -> Pixels:
+def _lab_to_rgb(lab: Numbers) -> Pixels:
     import cv2
     import numpy as np
 
@@ -202,5 +218,5 @@ def _rgb(lab: Numbers) -> Pixels:
     return np.asarray(np.clip(np.rint(rgb * 255), 0, 255), np.uint8)
 
 
-def _hex(color: Pixels) -> str:
+def _to_hex(color: Pixels) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)

@@ -10,6 +10,8 @@ from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from .. import conf, plugins, ranking_presets
+from ..measures.base import ComparisonImage
+from ..measures.signature import BySignature
 
 Ranking = Mapping[str, float]
 """Weights by method; only their ratio counts."""
@@ -71,6 +73,14 @@ def fuse_scores(scores: Iterable[Mapping[str, float]], weights: Ranking) -> list
         total = sum(weights[name] for name in names)
         fused.append(sum(weights[name] * by_method[name] for name in names) / total)
     return fused
+
+
+def image_similarity(a: ComparisonImage, b: ComparisonImage) -> float:
+    """Return the similarity that a search shows for two images at hand, in percent; computes their signatures."""
+    weights, methods = _default_weights(), plugins.enabled_methods()
+    measures = {name: BySignature(methods[name]) for name in weights}
+    scores = {name: measure.similarity(measure.compare(a, b)) for name, measure in measures.items()}
+    return fuse_scores([scores], weights)[0]
 
 
 def text_methods() -> list[str]:

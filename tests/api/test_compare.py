@@ -12,7 +12,7 @@ from PIL import Image
 
 import similar_images
 from similar_images import comparison
-from similar_images.measures.verdict import Transform, Verdict
+from similar_images.measures.verdict import GeometricTransform, Verdict
 from tests import drawing
 from tests.drawing import upload
 from tests.items import key
@@ -94,7 +94,7 @@ def test_compare__agrees_with_python(client: Any, make_picture: Any) -> None:
 
 
 def test_compare__tells_the_transform(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    transform = Transform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
+    transform = GeometricTransform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
     verdict = Verdict("same-picture", ("cropped", "mirrored"), transform)
     monkeypatch.setattr(
         "similar_images.comparison_results.compare",
@@ -203,7 +203,7 @@ def test_compare__an_object_without_a_picture_is_told(client: Any) -> None:
     bare = Picture.objects.create(title="Bare")
     answer = compare(client, key(bare), upload())
     assert answer.status_code == 400
-    assert answer.json() == {"a": ["Bare has no picture."]}
+    assert answer.json() == {"a": ["Bare has no image."]}
 
 
 def test_compare__costs_as_many_queries_for_all_measures_as_for_few(

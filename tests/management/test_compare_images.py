@@ -48,7 +48,7 @@ class MeanColorJudge:
         return self.judge_pair(a, b), 1.0
 
     @staticmethod
-    def judge_pair(a: ComparisonImage, b: ComparisonImage, *, is_same_file: bool = False) -> Verdict:
+    def judge_pair(a: ComparisonImage, b: ComparisonImage, *args: Any, is_same_file: bool = False) -> Verdict:
         means = [reduce_to(image.pixels, 32).mean((0, 1)) for image in (a, b)]
         return Verdict("same-picture" if np.abs(means[0] - means[1]).max() < 4 else "alike")
 

@@ -40,7 +40,8 @@ def percents(name: str, pictures: list[ComparisonImage]) -> tuple[NDArray[np.flo
     pairs = np.transpose(np.triu_indices(len(pictures), 1))
     chosen = np.random.default_rng(0).choice(pairs, PAIRS, replace=False)
     copies = [
-        measure.similarity(measure.compare(view, ComparisonImage(recompressed(view.decoded)))) for view in pictures[:20]
+        measure.similarity(measure.compare(view, ComparisonImage(recompressed(view.original_pixels))))
+        for view in pictures[:20]
     ]
     strangers = [measure.similarity(measure.compare(pictures[i], pictures[j])) for i, j in chosen]
     return np.array(copies), np.array(strangers)

@@ -12,8 +12,11 @@ from skimage import data
 
 from similar_images import measures, plugins
 from similar_images.measures.base import ComparisonImage, Measure, Unavailable, reduce_to
-from similar_images.measures.geometry import keypoint_detection
-from similar_images.measures.keypoints import MAX_KEYPOINTS, KeypointMeasure
+from similar_images.measures.geometry import keypoint_matching
+from similar_images.measures.geometry.homography import is_plausible
+from similar_images.measures.geometry.keypoint_detection import Keypoints, extract_keypoints
+from similar_images.measures.geometry.keypoint_options import MAX_KEYPOINTS
+from similar_images.measures.keypoints import KeypointMeasure
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import draw
 
@@ -37,21 +40,21 @@ class KeypointsContract(MeasureContract):
     def test_measure__a_turned_copy_is_proven(self, measure: Measure) -> None:
         for pixels in PHOTOS.values():
             reading = measure.measure(pixels, turned(pixels))
-            assert reading.details["proven"] >= keypoint_detection.MIN_VERIFIED
+            assert reading.details["proven"] >= keypoint_matching.MIN_VERIFIED
             assert measure.similarity(reading) > 70
 
     def test_measure__proven_lines_are_right(self, measure: Measure) -> None:
         for pixels in PHOTOS.values():
-            of_a, of_b, matches = measure.measure(pixels, turned(pixels)).evidence
-            pairs = matches.pairs[matches.proven]
-            expected = cv2.transform(of_a.places[pairs[:, 0]][None], TURN)[0]
-            off = np.linalg.norm(expected - of_b.places[pairs[:, 1]], axis=1)
+            of_a, of_b, matches = measure.measure(pixels, turned(pixels)).artifacts
+            pairs = matches.inlier_pairs
+            expected = cv2.transform(of_a.coordinates[pairs[:, 0]][None], TURN)[0]
+            off = np.linalg.norm(expected - of_b.coordinates[pairs[:, 1]], axis=1)
             assert (off > 5).mean() < 0.05
 
     def test_measure__a_mirrored_copy_is_proven(self, measure: Measure) -> None:
         reading = measure.measure(PHOTOS["coffee"], np.ascontiguousarray(PHOTOS["coffee"][:, ::-1]))
         assert reading.details["mirrored"]
-        assert reading.details["proven"] >= keypoint_detection.MIN_VERIFIED
+        assert reading.details["proven"] >= keypoint_matching.MIN_VERIFIED
 
     def test_measure__other_pictures_prove_nothing(self, measure: Measure) -> None:
         reading = measure.measure(PHOTOS["chelsea"], PHOTOS["coffee"])
@@ -71,9 +74,9 @@ class TestSift(KeypointsContract):
     def test_points__are_opencvs(self) -> None:
         view = ComparisonImage(PHOTOS["coffee"])
         found, descriptors = cv2.SIFT_create(MAX_KEYPOINTS).detectAndCompute(view.gray, None)
-        ours = keypoint_detection.detect(view, "sift")
+        ours = extract_keypoints(view, "sift")
         assert len(ours) == len(found)
-        assert sorted(map(tuple, ours.places.round(2))) == sorted(tuple(np.float32(p.pt).round(2)) for p in found)
+        assert sorted(map(tuple, ours.coordinates.round(2))) == sorted(tuple(np.float32(p.pt).round(2)) for p in found)
         assert np.sort(ours.descriptors.sum(axis=1)) == pytest.approx(np.sort(descriptors.sum(axis=1)))
 
 
@@ -82,7 +85,7 @@ class TestRootSift(KeypointsContract):
 
     def test_points__roots_of_shares(self) -> None:
         view = ComparisonImage(PHOTOS["coffee"])
-        sift, root = keypoint_detection.detect(view, "sift"), keypoint_detection.detect(view, "rootsift")
+        sift, root = extract_keypoints(view, "sift"), extract_keypoints(view, "rootsift")
         shares = sift.descriptors / sift.descriptors.sum(axis=1, keepdims=True)
         assert root.descriptors == pytest.approx(np.sqrt(shares), abs=1e-5)
 
@@ -101,7 +104,7 @@ class TestSurf(KeypointsContract):
     name = "keypoints-surf"
 
     def test_check__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("similar_images.measures.keypoints.find_spec", lambda name: None)
+        monkeypatch.setattr("similar_images.measures.geometry.keypoint_options.find_spec", lambda name: None)
         assert "pip install similar_images[compare]" in plugins.load_measure(self.name, {}).check()[0]
 
     def test_measure__without_mahotas(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,10 +134,10 @@ class TestOrb(KeypointsContract):
 def test_mirrored_points__are_those_of_the_mirror_image() -> None:
     """SIFT's descriptors are mirrored, not computed anew: most must be what computing anew gives."""
     pixels = PHOTOS["rocket"]
-    derived = keypoint_detection.detect(ComparisonImage(pixels), "sift", mirrored=True)
-    anew = keypoint_detection.detect(ComparisonImage(np.ascontiguousarray(pixels[:, ::-1])), "sift")
-    pairs = keypoint_detection.cross_check(anew, derived)
-    off = np.linalg.norm(anew.places[pairs[:, 0]] - derived.places[pairs[:, 1]], axis=1)
+    derived = extract_keypoints(ComparisonImage(pixels), "sift", mirrored=True)
+    anew = extract_keypoints(ComparisonImage(np.ascontiguousarray(pixels[:, ::-1])), "sift")
+    pairs = keypoint_matching.cross_check(anew, derived)
+    off = np.linalg.norm(anew.coordinates[pairs[:, 0]] - derived.coordinates[pairs[:, 1]], axis=1)
     assert (off < 1).mean() > 0.8
 
 
@@ -173,36 +176,35 @@ def test_options__wrong(options: dict[str, object], told: str) -> None:
 @pytest.mark.parametrize("few", [0, 1, 2, 7])
 def test_matching__few_points(few: int) -> None:
     """Two neighbors are not always there, nor are four points for a geometry."""
-    many = keypoint_detection.detect(ComparisonImage(draw(300, 400)), "sift")
-    some = keypoint_detection.Keypoints(many.places[:few], many.descriptors[:few])
+    many = extract_keypoints(ComparisonImage(draw(300, 400)), "sift")
+    some = Keypoints(many.coordinates[:few], many.descriptors[:few])
     for a, b in ((some, many), (many, some), (some, some)):
-        found = [keypoint_detection.ratio_test(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
+        found = [keypoint_matching.ratio_test(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
         for pairs in [
             *found,
-            keypoint_detection.cross_check(a, b),
-            keypoint_detection.match_within_distance(a, b, 100),
+            keypoint_matching.cross_check(a, b),
+            keypoint_matching.match_within_distance(a, b, 100),
         ]:
             assert pairs.shape[1] == 2
-            assert keypoint_detection.verify_geometry(a, b, pairs).matrix is None
+            assert keypoint_matching.verify_geometry(a, b, pairs).homography is None
 
 
 def test_prove__points_on_one_line_prove_nothing() -> None:
     places = np.column_stack([np.arange(20), np.zeros(20)]).astype(np.float32)
-    line = keypoint_detection.Keypoints(places, np.eye(20, dtype=np.float32))
-    matches = keypoint_detection.verify_geometry(line, line, np.column_stack([np.arange(20)] * 2))
-    assert matches.matrix is None or keypoint_detection.is_sane(matches.matrix, places)
+    line = Keypoints(places, np.eye(20, dtype=np.float32))
+    matches = keypoint_matching.verify_geometry(line, line, np.column_stack([np.arange(20)] * 2))
+    assert matches.homography is None or is_plausible(matches.homography, places)
 
 
 def test_prove__the_same_every_time() -> None:
     a, b = (
-        keypoint_detection.detect(ComparisonImage(pixels), "orb")
-        for pixels in (PHOTOS["coffee"], turned(PHOTOS["coffee"]))
+        extract_keypoints(ComparisonImage(pixels), "orb") for pixels in (PHOTOS["coffee"], turned(PHOTOS["coffee"]))
     )
-    pairs = keypoint_detection.ratio_test(a, b, 0.9)
-    first, second = keypoint_detection.verify_geometry(a, b, pairs), keypoint_detection.verify_geometry(a, b, pairs)
-    assert first.matrix is not None
-    assert (first.matrix == second.matrix).all()
-    assert (first.proven == second.proven).all()
+    pairs = keypoint_matching.ratio_test(a, b, 0.9)
+    first, second = keypoint_matching.verify_geometry(a, b, pairs), keypoint_matching.verify_geometry(a, b, pairs)
+    assert first.homography is not None
+    assert (first.homography == second.homography).all()
+    assert (first.inlier_mask == second.inlier_mask).all()
 
 
 def test_keypoints__names() -> None:

@@ -43,15 +43,15 @@ class TestBlockMotion(MeasureContract):
 
     def test_blocks__are_where_opencv_finds_them(self) -> None:
         gray = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in shifted(6, 3)]
-        _residual, motion = BlockMotion()._moved(*gray)
+        _residual, motion = BlockMotion()._compensate(*gray)
         for row, column in ((4, 4), (6, 9), (8, 12)):
             x, y = 8 * column, 8 * row
             found = cv2.matchTemplate(gray[1], gray[0][y : y + 16, x : x + 16], cv2.TM_SQDIFF)
             assert cv2.minMaxLoc(found)[2] == (x + motion[row, column, 0], y + motion[row, column, 1]) == (x + 6, y + 3)
 
     def test_blocks__cover_sides_that_are_no_multiple(self) -> None:
-        assert BlockMotion()._places(37) == [0, 8, 16, 21]
-        assert BlockMotion()._places(32) == [0, 8, 16]
+        assert BlockMotion()._block_offsets(37) == [0, 8, 16, 21]
+        assert BlockMotion()._block_offsets(32) == [0, 8, 16]
 
 
 class TestAffineMotion(MeasureContract):
@@ -100,7 +100,7 @@ class TestOpticalFlow(MeasureContract):
     def test_shifted__is_closer_than_by_pixels(self, measure: measures.Measure) -> None:
         reading = measure.measure(*shifted(8, -5))
         assert reading.value < reading.details["plain_difference"] / 3
-        assert np.median(reading.evidence, (0, 1)) == pytest.approx([8, -5], abs=0.3)
+        assert np.median(reading.artifacts, (0, 1)) == pytest.approx([8, -5], abs=0.3)
         assert reading.details["motion"] == pytest.approx(100 * np.hypot(8, 5) / 160, rel=0.15)
 
     def test_motion_cost__grows_where_points_go_apart(self, measure: measures.Measure) -> None:

@@ -9,7 +9,13 @@ from skimage.metrics import hausdorff_distance
 
 from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
-from similar_images.measures.silhouette import FRAME, contours, normalize_outline, outline_points, silhouette_mask
+from similar_images.measures.geometry.outlines import (
+    OUTLINE_FRAME,
+    find_outlines,
+    normalize_outlines,
+    outline_points,
+    silhouette_mask,
+)
 
 from .contract import MeasureContract
 from .contract import draw as noise
@@ -31,7 +37,7 @@ def shape(outline: np.ndarray, x: float, y: float, size: float, paper: int = 255
 
 
 def points(pixels: np.ndarray) -> np.ndarray:
-    return outline_points(normalize_outline(contours(ComparisonImage(pixels), 12)))
+    return outline_points(normalize_outlines(find_outlines(ComparisonImage(pixels), 12)))
 
 
 def value(a: np.ndarray, b: np.ndarray) -> float:
@@ -41,10 +47,10 @@ def value(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("other", [shape(CROSS, 300, 200, 90), noise(300, 400), noise(90, 50, seed=3)])
 def test_measure__equals_scikit_image(other: np.ndarray) -> None:
     star = shape(STAR, 200, 200, 150)
-    masks = np.zeros((2, FRAME, FRAME), bool)
+    masks = np.zeros((2, OUTLINE_FRAME, OUTLINE_FRAME), bool)
     for mask, pixels in zip(masks, (star, other), strict=True):
         mask[tuple(points(pixels).T[::-1])] = True
-    expected = hausdorff_distance(*masks) / np.hypot(FRAME, FRAME)
+    expected = hausdorff_distance(*masks) / np.hypot(OUTLINE_FRAME, OUTLINE_FRAME)
     assert value(star, other) == pytest.approx(expected, abs=1e-6)
 
 

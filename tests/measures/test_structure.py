@@ -12,7 +12,8 @@ from skimage.metrics import structural_similarity
 from similar_images import measures, plugins
 from similar_images.measures import structure
 from similar_images.measures.base import ComparisonImage, Unavailable
-from similar_images.measures.geometry.registered_pair import register_pair, scaling
+from similar_images.measures.geometry.homography import scale_matrix
+from similar_images.measures.geometry.registered_pair import register_pair
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import draw
 
@@ -40,7 +41,7 @@ class TestSsim(MeasureContract):
         expected, likeness = structural_similarity(*gray, full=True, **options)
         reading = plugins.load_measure("ssim", {}).measure(a, b)
         assert reading.value == pytest.approx(expected, abs=1e-4)
-        np.testing.assert_allclose(reading.evidence[1][5:-5, 5:-5], likeness[5:-5, 5:-5], atol=1e-3)
+        np.testing.assert_allclose(reading.artifacts[1][5:-5, 5:-5], likeness[5:-5, 5:-5], atol=1e-3)
 
     def test_value__other_size_of_the_same_picture(self, measure: measures.Measure) -> None:
         half = cv2.resize(photo(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -131,18 +132,18 @@ def test_framed__by_a_matrix__shows_where_both_are() -> None:
     assert (pair.b == a).all()
     expected = np.zeros(a.shape[:2], bool)
     expected[40:120, 100:220] = True
-    assert (pair.shown == expected).all()
+    assert (pair.valid_mask == expected).all()
 
 
 def test_framed__by_a_matrix_at_another_size() -> None:
     a = cv2.GaussianBlur(photo(640), (0, 0), 3)
     b = cv2.resize(a[100:300, 200:500], None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
-    matrix = np.array([[1, 0, 200], [0, 1, 100], [0, 0, 1.0]]) @ scaling(b.shape, (200, 300))
+    matrix = np.array([[1, 0, 200], [0, 1, 100], [0, 0, 1.0]]) @ scale_matrix(b.shape, (200, 300))
     pair = register_pair(ComparisonImage(a), ComparisonImage(b), 320, matrix)
     assert pair.a.shape == pair.b.shape
     assert max(pair.size) == 320
-    assert pair.shown.mean() == pytest.approx(200 * 300 / a[..., 0].size, rel=0.03)
-    assert np.abs(pair.a.astype(int) - pair.b)[pair.shown].mean() < 1
+    assert pair.valid_mask.mean() == pytest.approx(200 * 300 / a[..., 0].size, rel=0.03)
+    assert np.abs(pair.a.astype(int) - pair.b)[pair.valid_mask].mean() < 1
 
 
 def test_framed__by_a_matrix_without_overlap__as_if_there_were_none() -> None:

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
-from similar_images.measures.transport import EmdColor, transport
+from similar_images.measures.transport import EmdColor, solve_transport
 from similar_images.signatures.color import palette
 
 from .contract import MeasureContract
@@ -45,7 +45,7 @@ def optimum(cost: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> float:
 
 
 def check(cost: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> None:
-    flow = transport(cost, supply, demand)
+    flow = solve_transport(cost, supply, demand)
     assert (flow >= -1e-15).all()
     assert flow.sum(axis=1) == pytest.approx(supply, abs=1e-12)
     assert flow.sum(axis=0) == pytest.approx(demand, abs=1e-12)
@@ -86,7 +86,7 @@ def test_transport__degenerate(supply: list[float], demand: list[float]) -> None
 
 
 def test_transport__of_nothing() -> None:
-    assert not transport(np.ones((2, 3)), np.zeros(2), np.zeros(3)).any()
+    assert not solve_transport(np.ones((2, 3)), np.zeros(2), np.zeros(3)).any()
 
 
 def test_emd_color__equals_the_linear_programme() -> None:
@@ -96,8 +96,8 @@ def test_emd_color__equals_the_linear_programme() -> None:
     first, second = shares(first), shares(second)
     cost = np.linalg.norm(a[:, None].astype(float) - b, axis=2)
     assert reading.value == pytest.approx(optimum(cost, first, second), abs=1e-6)
-    assert reading.evidence.amounts.sum(axis=1) == pytest.approx(first, abs=1e-12)
-    assert reading.evidence.amounts.sum(axis=0) == pytest.approx(second, abs=1e-12)
+    assert reading.artifacts.amounts.sum(axis=1) == pytest.approx(first, abs=1e-12)
+    assert reading.artifacts.amounts.sum(axis=0) == pytest.approx(second, abs=1e-12)
 
 
 def test_emd_gray__equals_the_linear_programme() -> None:
@@ -111,8 +111,8 @@ def test_emd_gray__equals_the_linear_programme() -> None:
         gray = cv2.cvtColor(ComparisonImage(picture).pixels, cv2.COLOR_RGB2GRAY)
         dark.append(shares(256.0 - cv2.resize(gray, (16, 16), interpolation=cv2.INTER_AREA).ravel()))
     assert reading.value == pytest.approx(optimum(cost, *dark), abs=1e-6)
-    assert reading.evidence.sum(axis=1) == pytest.approx(dark[0], abs=1e-12)
-    assert reading.evidence.sum(axis=0) == pytest.approx(dark[1], abs=1e-12)
+    assert reading.artifacts.sum(axis=1) == pytest.approx(dark[0], abs=1e-12)
+    assert reading.artifacts.sum(axis=0) == pytest.approx(dark[1], abs=1e-12)
 
 
 def test_emd_color__tells_what_became_what() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+from unittest.mock import Mock
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +15,8 @@ from skimage import data
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.geometry.registration import register
-from similar_images.measures.verdict import judge_pair
+from similar_images.measures.verdict import GeometricTransform, Verdict, judge_pair
+from similar_images.search.ranking import image_similarity
 from tests.measures.contract import MeasureContract
 from tests.signatures.contract import PICTURES, draw
 
@@ -22,6 +27,10 @@ Pixels = NDArray[np.uint8]
 
 def changed(name: str, amount: float, pixels: Pixels = COFFEE) -> Pixels:
     return np.ascontiguousarray(TRANSFORMS[name].change(pixels, amount))
+
+
+def judge(a: ComparisonImage, b: ComparisonImage, **options: Any) -> Verdict:
+    return judge_pair(a, b, partial(image_similarity, a, b), **options)
 
 
 class TestOverlap(MeasureContract):
@@ -46,18 +55,18 @@ class TestOverlap(MeasureContract):
     ],
 )
 def test_judge__same_picture(copy: Pixels, changes: set[str]) -> None:
-    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(copy)))
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(copy)))
     assert verdict.kind == "same-picture"
     assert changes <= set(verdict.changes)
     assert len(verdict.changes) <= len(changes) + 1  # a crop and a gray copy may be resized or retouched by a hair
-    assert verdict.title == "The same picture"
-    assert verdict.text.startswith("The second picture is the first one, ")
+    assert verdict.title == "Same image"
+    assert verdict.text.startswith("The second image is a")
 
 
 def test_judge__tells_the_part_and_the_turn() -> None:
     height, width = CAT.shape[:2]
     part = CAT[40:240, 90:390]
-    transform = judge_pair(ComparisonImage(CAT), ComparisonImage(np.ascontiguousarray(part))).transform
+    transform = judge(ComparisonImage(CAT), ComparisonImage(np.ascontiguousarray(part))).transform
     assert transform
     assert transform.part == pytest.approx((90 / width, 40 / height, 300 / width, 200 / height), abs=0.01)
     assert transform.whole == pytest.approx((0, 0, 1, 1), abs=0.02)
@@ -65,7 +74,7 @@ def test_judge__tells_the_part_and_the_turn() -> None:
 
 
 def test_judge__the_other_way_round() -> None:
-    verdict = judge_pair(ComparisonImage(np.ascontiguousarray(CAT[40:240, 90:390])), ComparisonImage(CAT))
+    verdict = judge(ComparisonImage(np.ascontiguousarray(CAT[40:240, 90:390])), ComparisonImage(CAT))
     assert verdict.changes == ("extended",)
     assert verdict.transform
     assert verdict.transform.part == pytest.approx((0, 0, 1, 1), abs=0.02)
@@ -73,27 +82,27 @@ def test_judge__the_other_way_round() -> None:
 
 def test_judge__several_at_once() -> None:
     copy = changed("JPEG", 70, changed("turn", 10, np.ascontiguousarray(CAT[20:280, 50:430, :][:, ::-1])))
-    verdict = judge_pair(ComparisonImage(CAT), ComparisonImage(copy))
+    verdict = judge(ComparisonImage(CAT), ComparisonImage(copy))
     assert set(verdict.changes) >= {"mirrored", "turned", "cropped"}
     assert verdict.transform
     assert verdict.transform.angle == pytest.approx(10, abs=0.5)
-    assert "mirrored, turned by 10" in verdict.text
+    assert "mirrored, rotated 10" in verdict.text
 
 
 def test_judge__scale_is_in_pixels_of_the_files() -> None:
     """Big files are compared reduced, each by its own factor."""
-    verdict = judge_pair(ComparisonImage(COFFEE, (4800, 3200)), ComparisonImage(changed("resize", 0.5), (1200, 800)))
+    verdict = judge(ComparisonImage(COFFEE, (4800, 3200)), ComparisonImage(changed("resize", 0.5), (1200, 800)))
     assert verdict.transform
     assert verdict.transform.scale == pytest.approx(0.25, abs=0.005)
 
 
 def test_judge__the_same_file() -> None:
-    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(COFFEE), is_same_file=True)
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(COFFEE), is_same_file=True)
     assert (verdict.kind, verdict.transform) == ("same-file", None)
 
 
 def test_judge__the_same_thing_from_another_side() -> None:
-    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.22)))
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.22)))
     assert verdict.kind == "same-object"
 
 
@@ -102,7 +111,7 @@ def test_judge__the_same_thing_among_others() -> None:
     scene = np.ascontiguousarray(CAT.copy())
     cup = reduce_to(np.ascontiguousarray(COFFEE[40:260, 120:420]), 220)
     scene[20 : 20 + cup.shape[0], 40 : 40 + cup.shape[1]] = cup
-    assert judge_pair(ComparisonImage(COFFEE), ComparisonImage(scene)).kind == "same-object"
+    assert judge(ComparisonImage(COFFEE), ComparisonImage(scene)).kind == "same-object"
 
 
 def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> None:
@@ -115,19 +124,55 @@ def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> Non
         picture[60:240, 60:240] = np.clip(np.array(color) + grain, 0, 255)
         cv2.rectangle(picture, (60, 60), (239, 110), tuple(int(0.8 * value) for value in color), -1)
         cv2.circle(picture, (150, 180), 20, (60, 60, 60), -1)
-    assert judge_pair(ComparisonImage(white), ComparisonImage(white.copy())).kind == "same-picture"
-    assert judge_pair(ComparisonImage(white), ComparisonImage(yellow)).kind != "same-picture"
+    assert judge(ComparisonImage(white), ComparisonImage(white.copy())).kind == "same-picture"
+    assert judge(ComparisonImage(white), ComparisonImage(yellow)).kind != "same-picture"
+
+
+def test_judge__computes_the_similarity_only_if_the_geometry_is_not_enough() -> None:
+    for percent, kind in ((70.0, "alike"), (69.9, "unrelated")):
+        similarity = Mock(return_value=percent)
+        assert judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT), similarity).kind == kind
+        similarity.assert_called_once_with()
+    similarity = Mock()
+    for copy in (COFFEE, changed("JPEG", 60), changed("perspective", 0.22)):
+        judge_pair(ComparisonImage(COFFEE), ComparisonImage(copy), similarity)
+    judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT), similarity, is_same_file=True)
+    similarity.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("changes", "angle", "scale", "part", "text"),
+    [
+        (("turned",), 90.0, 1.0, (0, 0, 1, 1), "rotated 90° counterclockwise"),
+        (("mirrored", "turned"), -11.04, 1.0, (0, 0, 1, 1), "mirrored, rotated 11° clockwise"),
+        (("cropped",), 0.0, 1.0, (0, 0, 0.8, 0.75), "cropped to 80% of its width and 75% of its height"),
+        (("cropped",), 0.0, 1.0, (0, 0, 1.0, 0.75), "cropped to 75% of its height"),
+        (("cropped",), 0.0, 1.0, (0, 0, 0.984, 0.994), "cropped to 98% of its width"),
+        (("turned", "cropped"), 11.0, 1.0, (0, 0, 1.0, 0.991), "rotated 11° counterclockwise"),
+        (("cropped",), 0.0, 1.0, (0, 0, 0.99, 0.99), "slightly cropped"),
+        (("resized", "recolored", "retouched"), 0.0, 0.653, (0, 0, 1, 1), "resized to 65%, recolored, partly edited"),
+        (("extended", "resized"), 0.0, 0.004, (0, 0, 1, 1), "extended at the edges, resized to 0.4%"),
+        (("re-encoded",), 0.0, 1.0, (0, 0, 1, 1), "re-encoded"),
+    ],
+)
+def test_changes_text(changes: Any, angle: float, scale: float, part: Any, text: str) -> None:
+    verdict = Verdict("same-picture", changes, GeometricTransform(False, angle, scale, part, (0, 0, 1, 1)))
+    assert verdict.changes_text == text
+    expected = f"The second image is an edited version of the first: {text}."
+    if changes == ("re-encoded",):
+        expected = "The second image is a re-encoded version of the first."
+    assert verdict.text == expected
 
 
 def test_judge__unrelated() -> None:
-    verdict = judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT))
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(CAT))
     assert (verdict.kind, verdict.changes) == ("unrelated", ())
 
 
 @pytest.mark.parametrize("first", PICTURES)
 @pytest.mark.parametrize("second", PICTURES)
 def test_judge__any_pictures(first: str, second: str) -> None:
-    verdict = judge_pair(ComparisonImage(PICTURES[first]), ComparisonImage(PICTURES[second]))
+    verdict = judge(ComparisonImage(PICTURES[first]), ComparisonImage(PICTURES[second]))
     assert verdict.title
     assert verdict.text
     if first == second:

@@ -86,7 +86,7 @@ class MeasureRowSerializer(serializers.Serializer[MeasureRow]):
     worst = serializers.SerializerMethodField(help_text="Value of images that share nothing; null if unbounded.")
     similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
     seconds = serializers.FloatField()
-    details = serializers.DictField(source="reading.details", default=dict, help_text="Further figures.")
+    details = serializers.DictField(source="result.details", default=dict, help_text="Further figures.")
     problem = serializers.CharField(help_text="Why there is no value; otherwise empty.")
 
     def finite_value(self, row: MeasureRow) -> float | None:

@@ -260,7 +260,7 @@ def _comparison_as_json(result: comparison.Comparison) -> dict[str, Any]:
                 "value": row.value,
                 "similarity": row.similarity,
                 "seconds": round(row.seconds, 4),
-                "details": row.reading.details if row.reading else {},
+                "details": row.result.details if row.result else {},
                 "problem": row.problem,
             }
             for name, row in result.items()

@@ -1,7 +1,7 @@
-"""Panels that explain a reading: pictures side by side, titled, on a ground of their own, of bounded size.
+"""Panels that explain a result: images side by side, titled, on a ground of their own, of bounded size.
 
-The ground is light and framed, so that a panel reads the same on a white page and on a dark one. What tells things
-apart does so by shape as well as by color.
+The ground is light and framed, so that a panel reads the same on a white page and on a dark one. Marks differ by shape
+as well as by color.
 """
 
 from __future__ import annotations
@@ -20,97 +20,97 @@ from ..base import reduce_to
 if TYPE_CHECKING:
     from ..base import Pixels
 
-SIDE = 480
-"""A picture in a panel has at most this many pixels on its long side."""
+PANEL_SIDE = 480
+"""Pixels on the long side of an image in a panel of two, at most."""
 
-WIDE = 800
-"""A panel with one picture has at most this many."""
+WIDE_PANEL_SIDE = 800
+"""Pixels on the long side of a panel with one image, at most."""
 
 GAP = 12
 DASH = 10
 GROUND = (250, 250, 250)
-FRAME = (120, 128, 140)
+FRAME_COLOR = (120, 128, 140)
 TEXT = (25, 30, 40)
 LINES = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
-"""Colors of lines beside each other: Okabe and Ito, "Color Universal Design" (2008)."""
+"""Colors of neighboring lines: Okabe and Ito, "Color Universal Design" (2008)."""
 
 GOOD = (0, 114, 178)
 BAD = (213, 94, 0)
-"""Blue and vermilion of the same, which color-blind people tell apart."""
+"""Blue and vermilion of the same palette, which color-blind people tell apart."""
 
 
 def place_side_by_side(
-    a: Pixels, b: Pixels, side: int = SIDE
+    a: Pixels, b: Pixels, side: int = PANEL_SIDE
 ) -> tuple[Pixels, NDArray[np.float64], NDArray[np.float64]]:
-    """Two pictures on one ground, beside each other.
+    """Place two images beside each other on one ground.
 
     Returns:
-        The panel; and for each picture the matrix (3, 3) that takes its own pixels to those of the panel.
+        The panel; and for each image the matrix (3, 3) that takes its own pixels to those of the panel.
     """
-    placed = [fit_into(picture, side) for picture in (a, b)]
-    height = max(picture.shape[0] for picture in placed)
-    panel = np.full((height, sum(picture.shape[1] for picture in placed) + GAP, 3), GROUND, np.uint8)
+    fitted = [fit_into(pixels, side) for pixels in (a, b)]
+    height = max(pixels.shape[0] for pixels in fitted)
+    panel = np.full((height, sum(pixels.shape[1] for pixels in fitted) + GAP, 3), GROUND, np.uint8)
     matrices, left = [], 0
-    for picture, own in zip(placed, (a, b), strict=True):
-        top = (height - picture.shape[0]) // 2
-        panel[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-        x, y = picture.shape[1] / own.shape[1], picture.shape[0] / own.shape[0]
+    for pixels, original in zip(fitted, (a, b), strict=True):
+        top = (height - pixels.shape[0]) // 2
+        panel[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        x, y = pixels.shape[1] / original.shape[1], pixels.shape[0] / original.shape[0]
         matrices.append(np.array([[x, 0, left + (x - 1) / 2], [0, y, top + (y - 1) / 2], [0, 0, 1]]))
-        left += picture.shape[1] + GAP
+        left += pixels.shape[1] + GAP
     return panel, matrices[0], matrices[1]
 
 
 def draw_outline(panel: Pixels, polygons: Sequence[NDArray[np.floating]], *, dashed: bool = False) -> None:
     """Draw polygons of corners (n, 2) into the panel, solid and blue, or dashed and vermilion."""
     closed = [np.vstack([corners, corners[:1]]) for corners in polygons]
-    lines = [dash for line in closed for dash in _dashes(line)] if dashed else closed
-    pieces = [np.rint(line).astype(np.int32) for line in lines]
-    for thick, shade in ((5, GROUND), (2, BAD if dashed else GOOD)):
-        cv2.polylines(panel, pieces, False, shade, thick, cv2.LINE_AA)
+    lines = [dash for line in closed for dash in _cut_into_dashes(line)] if dashed else closed
+    pixel_lines = [np.rint(line).astype(np.int32) for line in lines]
+    for thickness, color in ((5, GROUND), (2, BAD if dashed else GOOD)):
+        cv2.polylines(panel, pixel_lines, False, color, thickness, cv2.LINE_AA)
 
 
-def _dashes(line: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
-    """The parts of a line of corners (n, 2) that are drawn, each with the corners that it goes through."""
-    way = np.cumsum(np.hypot(*np.diff(line, axis=0, prepend=line[:1]).T))
-    for start in np.arange(0, max(1, way[-1]), 2 * DASH):
-        stops = [start, *way[(way > start) & (way < start + DASH)], start + DASH]
-        yield np.stack([np.interp(stops, way, values) for values in line.T], axis=1)
+def _cut_into_dashes(line: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+    """Yield the drawn parts of a line of corners (n, 2), each with the corners that it goes through."""
+    lengths = np.cumsum(np.hypot(*np.diff(line, axis=0, prepend=line[:1]).T))
+    for start in np.arange(0, max(1, lengths[-1]), 2 * DASH):
+        stops = [start, *lengths[(lengths > start) & (lengths < start + DASH)], start + DASH]
+        yield np.stack([np.interp(stops, lengths, values) for values in line.T], axis=1)
 
 
-def fit_into(picture: Pixels, side: int = SIDE) -> Pixels:
-    """The picture with exactly so many pixels on its long side; small ones are enlarged, and stay sharp."""
-    height, width = picture.shape[:2]
+def fit_into(pixels: Pixels, side: int = PANEL_SIDE) -> Pixels:
+    """Resize an image to exactly `side` pixels on its long side; small ones are enlarged, and stay sharp."""
+    height, width = pixels.shape[:2]
     factor = side / max(height, width)
     if factor <= 1:
-        return reduce_to(picture, side)
+        return reduce_to(pixels, side)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     interpolation = cv2.INTER_NEAREST if factor >= 4 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)
 
 
 def heat_map(values: NDArray[np.float32]) -> Pixels:
-    """Values from 0 (dark) to 1 (bright) in the colors of viridis, which is even in lightness, and so in gray, too."""
+    """Color values from 0 (dark) to 1 (bright) by viridis, whose even lightness also reads in gray."""
     scaled = np.clip(np.nan_to_num(values) * 255, 0, 255).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(scaled, cv2.COLORMAP_VIRIDIS)[..., ::-1], np.uint8)
 
 
-def add_title(picture: Pixels, title: str, caption: str = "") -> Pixels:
-    """The picture on a framed ground under its title, with an optional line on what it shows below it."""
+def add_title(pixels: Pixels, title: str, caption: str = "") -> Pixels:
+    """Frame an image under its title, with an optional caption below it."""
     font, small = ImageFont.load_default(17), ImageFont.load_default(13)
-    lines = _wrapped(caption, small, max(picture.shape[1], 320)) if caption else []
-    width = max(picture.shape[1], 320, round(font.getlength(title)))
-    size = width + 2 * GAP, picture.shape[0] + 3 * GAP + 20 + (17 * len(lines) + GAP if lines else 0)
+    lines = _wrap_text(caption, small, max(pixels.shape[1], 320)) if caption else []
+    width = max(pixels.shape[1], 320, round(font.getlength(title)))
+    size = width + 2 * GAP, pixels.shape[0] + 3 * GAP + 20 + (17 * len(lines) + GAP if lines else 0)
     panel = Image.new("RGB", size, GROUND)
     draw = ImageDraw.Draw(panel)
     draw.text((GAP, GAP), title, TEXT, font)
-    panel.paste(Image.fromarray(picture), ((size[0] - picture.shape[1]) // 2, 2 * GAP + 20))
-    for number, line in enumerate(lines):
-        draw.text((GAP, 3 * GAP + 20 + picture.shape[0] + 17 * number), line, TEXT, small)
-    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=FRAME)
+    panel.paste(Image.fromarray(pixels), ((size[0] - pixels.shape[1]) // 2, 2 * GAP + 20))
+    for index, line in enumerate(lines):
+        draw.text((GAP, 3 * GAP + 20 + pixels.shape[0] + 17 * index), line, TEXT, small)
+    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=FRAME_COLOR)
     return np.asarray(panel)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def _wrap_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -118,8 +118,8 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     return [line for line in lines if line]
 
 
-def encode_png(picture: Pixels) -> bytes:
-    """The picture as a PNG file."""
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode an image as a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=False, compress_level=3)
+    Image.fromarray(pixels).save(file, "PNG", optimize=False, compress_level=3)
     return file.getvalue()

@@ -1,1 +1,1 @@
-"""Register one image onto another and verify it by keypoints."""
+"""Find the geometry between two images; knows no measure and no drawing."""

@@ -14,7 +14,7 @@ from ...ranking_presets import RANKING_PRESETS
 from ...registry import ImageSource
 from ..candidates import ScoredCandidate
 from ..query_vectors import QueryVector
-from ..ranking import resolve_weights
+from ..ranking import image_similarity, resolve_weights
 from .image_pairs import compare_candidates
 
 if TYPE_CHECKING:
@@ -117,11 +117,10 @@ def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float | Non
     from ...measures.geometry.registration import register
 
     registration = register(a, b)
-    if registration is None:
-        return verdict.judge_pair(a, b, similarity=similarity), 0.0
-    if registration.is_same_picture and registration.unexplained > MAX_COPY_RESIDUAL:
-        return verdict.Verdict("same-object"), registration.agreement
-    return verdict.judge_pair(a, b, similarity=similarity), registration.agreement
+    agreement = registration.agreement if registration else 0.0
+    if registration and registration.is_same_picture and registration.color_residual > MAX_COPY_RESIDUAL:
+        return verdict.Verdict("same-object"), agreement
+    return verdict.judge_pair(a, b, lambda: image_similarity(a, b) if similarity is None else similarity), agreement
 
 
 def same_file_verdict() -> tuple[Verdict, float]:

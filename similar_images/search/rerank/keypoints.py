@@ -55,17 +55,16 @@ def _compare_keypoints(a: ComparisonImage, b: ComparisonImage, scored: ScoredCan
 
 def detect_keypoints(image: ComparisonImage) -> Keypoints:
     """Detect the RootSIFT keypoints of an image that is reduced to `KEYPOINT_SIDE`."""
-    from ...measures.geometry import keypoint_detection
+    from ...measures.geometry.keypoint_detection import extract_keypoints
 
-    return keypoint_detection.detect(image, "rootsift", MAX_POINTS)
+    return extract_keypoints(image, "rootsift", MAX_POINTS)
 
 
 def count_inliers(a: Keypoints, b: Keypoints) -> int:
     """Count the keypoints of two images that one geometry explains, by Lowe's ratio test and MAGSAC++."""
-    from ...measures.geometry import keypoint_detection
+    from ...measures.geometry.keypoint_matching import ratio_test, verify_geometry
 
-    pairs = keypoint_detection.ratio_test(a, b, 0.8)
-    return int(keypoint_detection.verify_geometry(a, b, pairs).proven.sum())
+    return len(verify_geometry(a, b, ratio_test(a, b, 0.8)).inlier_pairs)
 
 
 def boosted_similarity(similarity: float, inliers: int) -> float:
