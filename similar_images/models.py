@@ -240,10 +240,14 @@ class IndexedImage(models.Model):
     source = models.ForeignKey(Source, models.CASCADE, related_name="records", verbose_name=_("source"))
     object_id = models.TextField(_("object ID"))
     object_key = models.BigIntegerField(
-        null=True, editable=False, help_text=_("The object ID as a number, if it is one, for joins.")
+        _("numeric object ID"),
+        null=True,
+        editable=False,
+        help_text=_("The object ID as a number, if it is one, for joins."),
     )
     file_name = models.TextField(_("file name"))
     revision = models.UUIDField(
+        _("revision"),
         default=uuid.uuid4,
         editable=False,
         help_text=_("Changes with every request to index; results of an older request are discarded."),

@@ -82,9 +82,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('object_id', models.TextField(verbose_name='object ID')),
-                ('object_key', models.BigIntegerField(editable=False, help_text='The object ID as a number, if it is one, for joins.', null=True)),
+                ('object_key', models.BigIntegerField(editable=False, help_text='The object ID as a number, if it is one, for joins.', null=True, verbose_name='numeric object ID')),
                 ('file_name', models.TextField(verbose_name='file name')),
-                ('revision', models.UUIDField(default=uuid.uuid4, editable=False, help_text='Changes with every request to index; results of an older request are discarded.')),
+                ('revision', models.UUIDField(default=uuid.uuid4, editable=False, help_text='Changes with every request to index; results of an older request are discarded.', verbose_name='revision')),
                 ('sha256', models.CharField(blank=True, max_length=64, verbose_name='SHA-256')),
                 ('width', models.PositiveIntegerField(null=True, verbose_name='width')),
                 ('height', models.PositiveIntegerField(null=True, verbose_name='height')),
