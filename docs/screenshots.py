@@ -72,7 +72,7 @@ def shoot(page: Page, site: str) -> None:
     page.click("form[data-similar-images-drop] button")
     save("search")
     page.goto(site)
-    page.get_by_role("link", name="Photographs").click()
+    page.get_by_role("link", name="Photos").click()
     photo = page.request.get(site + str(page.locator("main img").first.get_attribute("src"))).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "crop.png", "mimeType": "image/png", "buffer": crop(photo)})

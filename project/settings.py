@@ -1,4 +1,4 @@
-"""The demo shop; the environment rules it: DATABASE_URL, REDIS_URL, DEMO_DATA, IMAGES, DEBUG and the like."""
+"""Settings of the demo shop, from the environment: DATABASE_URL, REDIS_URL, DEMO_DATA, IMAGES, DEBUG and others."""
 
 import os
 from pathlib import Path
@@ -84,7 +84,7 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
-# A visitor never waits for an absent broker: what could not be sent is found by the sweep.
+# A visitor never waits for a broker that is down: the sweep finds what could not be sent.
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}

@@ -1,4 +1,4 @@
-"""What is in a picture, in words: the ImageNet classes that the default network was trained on."""
+"""Labels for what an image shows: the ImageNet classes that the default network was trained on."""
 
 from __future__ import annotations
 
@@ -14,42 +14,48 @@ from .signatures.embedding.labels import imagenet_labels
 
 @dataclass(frozen=True)
 class Label:
-    """An ImageNet class, e.g. "Egyptian cat", and its probability, 0 to 1, among the 1000 there are."""
+    """An ImageNet class, e.g. "Egyptian cat", and its probability, 0 to 1, among all 1000 classes."""
 
     name: str
     score: float
 
 
 def labels(picture: Readable, *, limit: int = 5) -> list[Label]:
-    """Name what is in a picture, in an open binary file: the likeliest of the 1000 classes of ImageNet, best first.
+    """Classify the image in an open binary file: return the most probable of the 1000 classes of ImageNet, best first.
 
-    The network is the first method of SIMILAR_IMAGES["METHODS"] that is an EfficientNet-Lite, or else Lite0.
+    The network is the first EfficientNet-Lite among SIMILAR_IMAGES["METHODS"], or else Lite0.
 
     Raises:
-        UnreadableImage: the file is no picture that can be read.
+        UnreadableImage: the file can't be read as an image.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
     return timeouts.run_for_request(
-        conf.get().request_timeout, _label, read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
+        conf.get().request_timeout, _classify, read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
     )
 
 
-def _label(data: bytes, limit: int) -> list[Label]:
+def _classify(data: bytes, limit: int) -> list[Label]:
     import numpy as np
 
-    logits = _network().classify(decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels).astype(np.float64)
+    logits = (
+        _select_network()
+        .classify(decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels)
+        .astype(np.float64)
+    )
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
     return [
-        Label(imagenet_labels()[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")[:limit]
+        Label(imagenet_labels()[index], float(scores[index])) for index in np.argsort(-scores, kind="stable")[:limit]
     ]
 
 
-def _network() -> Embedding:
+def _select_network() -> Embedding:
     methods = plugins.enabled_methods().values()
-    return next((method for method in methods if isinstance(method, Embedding) and method.classifies), _default())
+    return next(
+        (method for method in methods if isinstance(method, Embedding) and method.classifies), _default_network()
+    )
 
 
 @cache
-def _default() -> Embedding:
+def _default_network() -> Embedding:
     return Embedding()

@@ -1,4 +1,4 @@
-"""What is in a picture, in words."""
+"""Labels for what an image shows."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("name", "expected"), NAMES.items())
-def test_labels__of_known_pictures(name: str, expected: set[str]) -> None:
+def test_labels__of_known_images(name: str, expected: set[str]) -> None:
     with (DATA / name).open("rb") as file:
-        found = similar_images.labels(file)
-    assert len(found) == 5
-    assert found[0].name in expected
-    scores = [label.score for label in found]
+        labels = similar_images.labels(file)
+    assert len(labels) == 5
+    assert labels[0].name in expected
+    scores = [label.score for label in labels]
     assert scores == sorted(scores, reverse=True)
     assert 0.2 < scores[0] <= 1
     assert 0 < sum(scores) <= 1 + 1e-9
 
 
-def test_labels__are_probabilities_of_all_classes() -> None:
+def test_labels__are_probabilities() -> None:
     with (DATA / "coffee.png").open("rb") as file:
-        every = similar_images.labels(file, limit=1000)
-    assert sum(label.score for label in every) == pytest.approx(1)
-    assert not any(label.name.isdigit() or not label.name for label in every)
+        labels = similar_images.labels(file, limit=1000)
+    assert sum(label.score for label in labels) == pytest.approx(1)
+    assert not any(label.name.isdigit() or not label.name for label in labels)
 
 
-def test_labels__need_no_embedding_among_the_methods(configure: Any, tmp_path: Path) -> None:
+def test_labels__need_no_embedding_in_the_setting(configure: Any, tmp_path: Path) -> None:
     other = {"class": "embedding", "file": str(encoders.color_encoder(tmp_path / "x.onnx")), "dimensions": 3}
     configure(METHODS={"color": {}, "other": other}, RANKING={"color": 1})
     with (DATA / "coffee.png").open("rb") as file:
         assert similar_images.labels(file, limit=1) == [similar_images.Label("espresso", pytest.approx(0.9, abs=0.09))]
 
 
-def test_labels__of_no_picture(configure: Any) -> None:
+def test_labels__of_an_unreadable_file_or_too_late(configure: Any) -> None:
     with pytest.raises(UnreadableImage):
         similar_images.labels(io.BytesIO(b"x"))
     configure(REQUEST_TIMEOUT=1e-9)
@@ -57,7 +57,7 @@ def test_labels__of_no_picture(configure: Any) -> None:
         similar_images.labels(file)
 
 
-def test_labels__bounds_are_those_of_an_upload(configure: Any) -> None:
+def test_labels__have_the_limits_of_an_upload(configure: Any) -> None:
     configure(MAX_PIXELS=100)
     data = (DATA / "coffee.png").read_bytes()
     assert similar_images.labels(io.BytesIO(data), limit=1)[0].name == "espresso"
@@ -70,21 +70,21 @@ def test_labels__bounds_are_those_of_an_upload(configure: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_rest__names_the_upload_when_asked(client: Any) -> None:
-    def answer(**fields: Any) -> Any:
+def test_rest__labels_the_upload_on_request(client: Any) -> None:
+    def search(**fields: Any) -> Any:
         image = SimpleUploadedFile("coffee.png", (DATA / "coffee.png").read_bytes())
         return client.post("/api/similar-images/search/", {"image": image, "model": "testapp.picture", **fields}).json()
 
-    assert "labels" not in answer()["query"]
-    assert "labels" not in answer(labels="0")["query"]
-    labels = answer(labels="1")["query"]["labels"]
+    assert "labels" not in search()["query"]
+    assert "labels" not in search(labels="0")["query"]
+    labels = search(labels="1")["query"]["labels"]
     assert len(labels) == 5
     assert set(labels[0]) == {"name", "score"}
     assert labels[0]["name"] == "espresso"
 
 
 @pytest.mark.django_db
-def test_page__does_not_ask_for_labels(client: Any) -> None:
+def test_page__has_no_labels(client: Any) -> None:
     assert 'name="labels"' not in client.get("/similar-images/search/").content.decode()
     image = SimpleUploadedFile("x.png", drawing.encoded(drawing.scene(1)))
     assert client.post("/similar-images/search/", {"image": image, "model": "testapp.picture"}).status_code == 200

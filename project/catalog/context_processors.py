@@ -7,7 +7,8 @@ from project.catalog.models import Category, Product
 
 
 def shop(request: HttpRequest) -> dict[str, Any]:
+    """Add the categories that have published products, and whether the photos are the user's own."""
     return {
         "categories": Category.objects.filter(pk__in=Product.objects.filter(published=True).values("category")),
-        "own_pictures": bool(settings.DEMO_IMAGES),
+        "has_own_photos": bool(settings.DEMO_IMAGES),
     }

@@ -49,7 +49,7 @@ class Product(models.Model):
         _("collection"),
         blank=True,
         editable=False,
-        help_text=_("Where the demo found the picture; empty for a product made by hand."),
+        help_text=_("Where the demo found the photo; empty for products added by hand."),
     )
 
     objects = ProductQuerySet.as_manager()

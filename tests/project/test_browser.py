@@ -79,11 +79,11 @@ def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
     try:
         assert process.stdout
         for line in process.stdout:
-            if "pictures indexed" in line:
-                assert f"All {PRODUCTS} pictures indexed" in line
+            if "Images indexed" in line:
+                assert f"Images indexed: {PRODUCTS}," in line
                 break
         else:
-            pytest.fail("The demo stopped before its pictures were indexed.")
+            pytest.fail("The demo stopped before its images were indexed.")
         yield running
     finally:
         if process.poll() is None:

@@ -10,7 +10,7 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from PIL import Image
 
-from project.catalog import filling, pictures
+from project.catalog import inventory, photos
 from project.catalog.models import Category, Product
 from similar_images.models import IndexedImage
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Sixty pictures on two shelves, one of them broken."""
+    """Sixty images in two folders, one of them broken."""
     for shelf in ("chairs", "tables"):
         (tmp_path / "goods" / shelf).mkdir(parents=True)
         for number in range(30):
@@ -41,90 +41,90 @@ def product() -> Product:
     )
 
 
-def fill(folder: Path) -> list[Product]:
-    return list(filling.fill(filling.missing(pictures.of_folder(folder))))
+def stock(folder: Path) -> list[Product]:
+    return list(inventory.create_products(inventory.select_new(photos.find_folder_photos(folder))))
 
 
-def test_filling_makes_a_product_of_every_picture_and_asks_for_its_indexing(folder: Path) -> None:
-    products = fill(folder)
+def test_create_products__makes_one_of_every_photo_and_requests_its_indexing(folder: Path) -> None:
+    products = stock(folder)
     assert len(products) == Product.objects.count() == IndexedImage.objects.count() == 60
     assert sorted(Category.objects.values_list("name", flat=True)) == ["Chairs", "Tables"]
     assert all(default_storage.exists(product.photo.name) for product in products)
 
 
-def test_filling_again_adds_what_is_new(folder: Path) -> None:
-    fill(folder)
-    assert fill(folder) == []
+def test_create_products__again_adds_only_new_ones(folder: Path) -> None:
+    stock(folder)
+    assert stock(folder) == []
     Image.new("RGB", (8, 8)).save(folder / "chairs" / "late.png")
-    assert [product.name for product in fill(folder)] == ["Late"]
+    assert [product.name for product in stock(folder)] == ["Late"]
 
 
-def test_a_picture_that_cannot_be_read_is_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    todo = filling.missing(pictures.of_folder(folder))
-    os.remove(todo[3].path)
+def test_create_products__skips_unreadable_files(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    selected = inventory.select_new(photos.find_folder_photos(folder))
+    os.remove(selected[3].path)
     with caplog.at_level(logging.WARNING):
-        assert len(list(filling.fill(todo))) == 59
-    assert str(todo[3].path) in caplog.text
+        assert len(list(inventory.create_products(selected))) == 59
+    assert str(selected[3].path) in caplog.text
 
 
-def test_another_folder_takes_the_place_of_the_first(folder: Path, product: Product) -> None:
-    (gone, *_) = fill(folder)
-    assert filling.clear_others("/elsewhere") == 60
+def test_delete_other_collections__keeps_products_added_by_hand(folder: Path, product: Product) -> None:
+    (deleted, *_) = stock(folder)
+    assert inventory.delete_other_collections("/elsewhere") == 60
     assert list(Product.objects.all()) == [product]
     assert list(Category.objects.all()) == [product.category]
-    assert not default_storage.exists(gone.photo.name)
+    assert not default_storage.exists(deleted.photo.name)
     assert default_storage.exists(product.photo.name)
 
 
-def test_categories_with_names_in_any_script_are_kept_apart() -> None:
-    first, second = filling.category("椅子"), filling.category("テーブル")
+def test_category__of_names_in_any_script() -> None:
+    first, second = inventory.get_category("椅子"), inventory.get_category("テーブル")
     assert first != second
-    assert first == filling.category("椅子")
+    assert first == inventory.get_category("椅子")
 
 
-def test_the_list_shows_a_page_with_few_queries(
-    client: Client, folder: Path, django_assert_max_num_queries: Any
-) -> None:
-    fill(folder)
+def test_product_list__needs_few_queries(client: Client, folder: Path, django_assert_max_num_queries: Any) -> None:
+    stock(folder)
     with django_assert_max_num_queries(4):
         page = client.get("/", {"page": 2})
     assert page.content.count(b'<article class="card">') == 24
     assert b'href="?page=3"' in page.content
 
 
-def test_a_category_shows_its_own(client: Client, folder: Path, product: Product) -> None:
-    fill(folder)
+def test_category_page__lists_its_products(client: Client, folder: Path, product: Product) -> None:
+    stock(folder)
     page = client.get("/categories/chairs/")
     assert b"31 products" in page.content
     assert client.get("/categories/none/").status_code == 404
 
 
-def test_the_page_of_a_product_leads_to_what_is_similar(client: Client, product: Product) -> None:
+def test_product_page__links_to_similar_items(client: Client, product: Product) -> None:
     page = client.get(product.get_absolute_url())
     assert f'href="/similar-images/catalog.product/{product.pk}/"'.encode() in page.content
     assert b'href="/similar-images/search/"' in page.content
 
 
-def test_only_staff_see_what_is_not_published(client: Client, admin_client: Client, product: Product) -> None:
+def test_unpublished_products__are_visible_to_staff_only(
+    client: Client, admin_client: Client, product: Product
+) -> None:
     Product.objects.update(published=False)
     assert client.get(product.get_absolute_url()).status_code == 404
     assert b"Oak chair" not in client.get("/").content
-    assert b"Not published" in admin_client.get(product.get_absolute_url()).content
-    assert b"not published" in admin_client.get("/").content
+    assert b"Unpublished" in admin_client.get(product.get_absolute_url()).content
+    assert b"Unpublished" in admin_client.get("/").content
 
 
-def test_the_pages_of_the_app_look_like_the_shop(client: Client, product: Product) -> None:
+def test_pages_of_the_app__use_the_template_of_the_shop(client: Client, product: Product) -> None:
     page = client.get("/similar-images/search/")
     assert b"Lookalike Shop" in page.content
 
 
-def test_the_admin_lists_products_with_their_pictures(admin_client: Client, product: Product) -> None:
+def test_admin__lists_products_with_thumbnails(admin_client: Client, product: Product) -> None:
     page = admin_client.get("/admin/catalog/product/")
     assert product.photo.url.encode() in page.content
     assert admin_client.get(f"/admin/catalog/product/{product.pk}/change/").status_code == 200
 
 
-def test_the_pages_need_no_inline_code(client: Client, product: Product) -> None:
+def test_pages__have_no_inline_code(client: Client, product: Product) -> None:
     for url in ("/", product.get_absolute_url()):
         content = client.get(url).content
         assert b"<style" not in content

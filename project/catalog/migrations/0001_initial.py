@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('photo', models.ImageField(max_length=255, upload_to='products/', verbose_name='photo')),
                 ('published', models.BooleanField(default=True, verbose_name='published')),
                 ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('collection', models.TextField(blank=True, editable=False, help_text='Where the demo found the picture; empty for a product made by hand.', verbose_name='collection')),
+                ('collection', models.TextField(blank=True, editable=False, help_text='Where the demo found the photo; empty for products added by hand.', verbose_name='collection')),
                 ('category', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='products', to='catalog.category', verbose_name='category')),
             ],
             options={

