@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from docs.generate_reference.pages import PART, render
 from project import services
 from similar_images import conf
 from similar_images.measures.base import ComparisonImage
+from similar_images.measures.verdict import VerdictKind
 from similar_images.search.options import SearchOptions
 from similar_images.signatures import storage
 from tests import drawing
@@ -114,6 +115,22 @@ def test_dependencies__are_those_of_the_package() -> None:
     names = {re.sub(r"\[(toml|redis|binary)\]$", "", name) for name in names if not name.startswith("similar_images[")}
     assert {name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", page)} == set()
     assert set(project["optional-dependencies"]) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+def table_keys(page: str, heading: str) -> set[str]:
+    """The names in the first column of the tables below a heading."""
+    section = (DOCS / page).read_text().partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE))
+
+
+def test_reasons__are_all_explained() -> None:
+    source = inspect.getsource(importlib.import_module("similar_images.search.explain"))
+    codes = set(re.findall(r"(?:Reason|_reason_at)\(\s*\"([\w-]+)\"", source))
+    assert codes == table_keys("how-to/mark-and-explain.md", "## Why is that not a match?")
+
+
+def test_verdicts__are_all_explained() -> None:
+    assert set(get_args(VerdictKind)) == table_keys("how-to/compare-images.md", "## The verdict")
 
 
 # What is written by hand
@@ -448,5 +465,8 @@ def test_contributing__names_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for name in re.findall(r"`((?:similar_images|tests|docs|\.ci)/[\w./-]*)`", text):
         assert (ROOT / name).exists(), name
-    for name in re.findall(r"^    (\w+(?:\.py|/))", text, re.MULTILINE):
-        assert (ROOT / "similar_images" / name).exists(), name
+    lines = re.findall(r"^    ((?:\w+(?:\.py|/) )+)", text, re.MULTILINE)
+    names = {name.rstrip("/") for line in lines for name in line.split()}
+    assert names <= {path.name for path in (ROOT / "similar_images").iterdir()}
+    folders = {path.parent.name for path in (ROOT / "similar_images").glob("*/__init__.py")} - {"migrations"}
+    assert folders <= names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 import inspect
@@ -166,18 +167,19 @@ def commands() -> str:
         command = load_command_class("similar_images", name)
         parser = command.create_parser("manage.py", name)
         actions = [action for action in parser._actions if action.dest not in base]
-        rows = [
-            [
-                code(", ".join(action.option_strings) or action.metavar or action.dest),
-                "" if action.nargs == 0 or not action.option_strings else code(action.metavar or action.dest.upper()),
-                "required"
-                if action.required and action.option_strings
-                else prose(str(action.help or "") % vars(action)),
-            ]
-            for action in actions
-        ]
+        rows = [describe_argument(action) for action in actions]
         parts.append(f"## {name}\n\n{prose(str(command.help))}\n\n{table(['Argument', 'Value', 'Meaning'], rows)}")
     return "\n\n".join(parts)
+
+
+def describe_argument(action: argparse.Action) -> list[str]:
+    """Return the name, the value, and the meaning of an argument of a command."""
+    text = prose(str(action.help or "") % vars(action))
+    if not action.option_strings:
+        return [code(action.metavar or action.dest), "", text]
+    names = list(action.choices or [action.metavar or action.dest.upper()])
+    value = "" if action.nargs == 0 else ", ".join(code(name) for name in names)
+    return [code(", ".join(action.option_strings)), value, text]
 
 
 def css() -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.checks.registry import registry as check_registry
 
-from .docstrings import summary
 from .markdown import code, prose, table
 
+NAMES_PROBLEM = "The message names what is wrong."
 SEVERITIES = {"Error": "error", "Warning": "warning", "Info": "info"}
 
 
@@ -33,7 +33,7 @@ def describe_checks() -> str:
             if severity not in SEVERITIES or check is None:
                 continue
             key = ast.literal_eval(keywords["id"])
-            message = literal(call.args[0], function) or summary(registered.get(name, check))
+            message = literal(call.args[0], function) or NAMES_PROBLEM
             hint = literal(keywords["hint"], function) if "hint" in keywords else ""
             row = rows.setdefault(key, [code(key), SEVERITIES[severity], runs_with(check), message, hint])
             row[3] += "" if message in row[3] else f"<br>{message}"
@@ -62,7 +62,7 @@ def literal(node: ast.expr, function: ast.FunctionDef) -> str:
         module = importlib.import_module("similar_images.checks")
         if isinstance(value := getattr(module, node.id, None), str):
             return prose(value)
-        for statement in ast.walk(function):
+        for statement in (item for item in ast.walk(function) if getattr(item, "lineno", 0) < node.lineno):
             if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == node.id:
                 return literal(statement.value, function)
             if isinstance(statement, ast.NamedExpr) and statement.target.id == node.id:
