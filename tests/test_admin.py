@@ -52,7 +52,7 @@ def _site(configure: Any, settings: Any) -> None:
 
 @pytest.fixture
 def pictures(make_picture: Any, index_now: Any) -> list[Picture]:
-    """Two twins, one hidden, and one that looks different."""
+    """Two identical images, one of them hidden, and a different one."""
     made = [
         make_picture(1),
         make_picture(title="Twin", image=drawing.file(1, name="twin.png"), published=False),
@@ -86,12 +86,12 @@ def page(client: Client, url: str, status: int = 200) -> str:
 
 
 def panel(html: str) -> str:
-    """The text of the panel, empty where there is none, without what leads to marks and reasons."""
+    """Return the text of the panel, empty where there is none, without the links to marks and explanations."""
     html = re.sub(
         r'<details>.*?</details>|<a [^>]*href="[^"]*/similar-images/\?[^>]*>.*?</a>', "", html, flags=re.DOTALL
     )
-    found = re.search(r'<div class="similar-images similar-images-admin">(.*?)</div>', html, re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", found[1])).strip() if found else ""
+    match = re.search(r'<div class="similar-images similar-images-admin">(.*?)</div>', html, re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", match[1])).strip() if match else ""
 
 
 # --- the panel on the change page of a host's model --------------------------------------------------------------
@@ -108,8 +108,8 @@ def test_panel__similar_objects_with_links_and_percent(pictures: list[Picture], 
     assert f'<img src="{item.image.url}"' not in html
 
 
-def test_panel__leads_to_a_comparison_where_both_may_be_seen(pictures: list[Picture], admin_client: Client) -> None:
-    """The twin is hidden by `visible`, which the page that compares goes by."""
+def test_panel__links_to_a_comparison_of_visible_images(pictures: list[Picture], admin_client: Client) -> None:
+    """The twin is hidden by `visible`, which the comparison page respects."""
     item, _twin, other = pictures
     a, b = (f"testapp.picture.image%3A{picture.pk}" for picture in (item, other))
     html = page(admin_client, change_url(item))
@@ -117,7 +117,7 @@ def test_panel__leads_to_a_comparison_where_both_may_be_seen(pictures: list[Pict
     assert "/compare/" not in page(admin_client, change_url(pictures[1]))
 
 
-def test_panel__of_a_hidden_object(pictures: list[Picture], admin_client: Client) -> None:
+def test_panel__shows_a_hidden_object(pictures: list[Picture], admin_client: Client) -> None:
     assert panel(page(admin_client, change_url(pictures[1]))).startswith("Scene 1 100% similar")
 
 
@@ -141,7 +141,7 @@ def test_panel__not_on_the_add_page(admin_client: Client) -> None:
         ("missing", "This item has no image yet."),
     ],
 )
-def test_panel__says_where_the_picture_stands(
+def test_panel__states_the_status_of_the_image(
     status: str, sentence: str, make_picture: Any, index_now: Any, admin_client: Client
 ) -> None:
     if status == "missing":
@@ -155,7 +155,7 @@ def test_panel__says_where_the_picture_stands(
     assert panel(page(admin_client, change_url(item))) == sentence
 
 
-def test_panel__of_every_field(index_now: Any, admin_client: Client) -> None:
+def test_panel__has_one_part_for_each_image_field(index_now: Any, admin_client: Client) -> None:
     item = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
     Couple.objects.create(front=drawing.file(1, name="twin.png"))
     index_now()
@@ -164,8 +164,8 @@ def test_panel__of_every_field(index_now: Any, admin_client: Client) -> None:
     assert re.search(r"<h3>Front</h3>.*100% similar.*<h3>Back</h3>.*No similar items found", html, re.DOTALL)
 
 
-def test_panel__text_keys_lead_to_their_page(index_now: Any, admin_client: Client) -> None:
-    """The admin escapes keys in its addresses in a way of its own."""
+def test_panel__links_of_text_keys(index_now: Any, admin_client: Client) -> None:
+    """The admin escapes keys in URLs differently from `urllib`."""
     NamedPicture.objects.create(name="plain", image=drawing.file(1))
     odd = ["scan_5Fa", "a/b", 'say "x"?', "50%"]
     for name in odd:
@@ -201,7 +201,7 @@ def test_panel__links_stay_on_the_same_site(index_now: Any, admin_client: Client
     ],
     ids=str,
 )
-def test_mixin__with_the_fields_of_the_host(
+def test_mixin__with_fields_and_fieldsets_of_the_host(
     attributes: dict[str, Any], pictures: list[Picture], admin_user: User, rf: RequestFactory
 ) -> None:
     own_site = admin.AdminSite()
@@ -219,7 +219,9 @@ def test_mixin__with_the_fields_of_the_host(
     assert "Similar images" not in add
 
 
-def test_mixin__only_what_the_admin_lists(pictures: list[Picture], admin_user: User, rf: RequestFactory) -> None:
+def test_mixin__shows_only_objects_that_the_admin_lists(
+    pictures: list[Picture], admin_user: User, rf: RequestFactory
+) -> None:
     class PublishedAdmin(SimilarImagesMixin, admin.ModelAdmin):
         def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
             return super().get_queryset(request).filter(published=True)
@@ -251,16 +253,16 @@ def test_mixin__view_only_users(pictures: list[Picture], staff: Any) -> None:
     assert client.post(change_url(pictures[0]), {"title": "New"}).status_code == 403
 
 
-def test_mixin__nothing_without_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
+def test_mixin__needs_a_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
     assert client.get(change_url(pictures[0])).status_code == 302
     page(staff("view_shelf"), change_url(pictures[0]), status=403)
 
 
-def test_mixin__object_that_is_gone(admin_client: Client) -> None:
+def test_mixin__deleted_object(admin_client: Client) -> None:
     assert admin_client.get("/admin/testapp/picture/99/change/").status_code == 302
 
 
-# --- alike or not, and why ---------------------------------------------------------------------------------------
+# --- the page on a pair: marks and explanations --------------------------------------------------------------------
 
 
 def pair_url(item: models.Model, other: Any = None, field: str = "image") -> str:
@@ -269,12 +271,12 @@ def pair_url(item: models.Model, other: Any = None, field: str = "image") -> str
 
 
 def text(html: str) -> str:
-    """The text of the page on two objects."""
+    """Return the text of the page on a pair."""
     (section,) = re.findall(r'<section class="[^"]*-admin similar-images-judging">.*?</section>', html, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", section)).strip()
 
 
-def test_panel__leads_to_marks_and_reasons(pictures: list[Picture], admin_client: Client) -> None:
+def test_panel__links_to_marks_and_explanations(pictures: list[Picture], admin_client: Client) -> None:
     item, twin, other = pictures
     html = page(admin_client, change_url(item))
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]*/similar-images/\?[^"]*)"', html)]
@@ -283,16 +285,16 @@ def test_panel__leads_to_marks_and_reasons(pictures: list[Picture], admin_client
         page(admin_client, link)
     details = re.findall(r"<details>(.*?)</details>", html, re.DOTALL)
     assert len(details) == 2
-    assert [re.findall('<summary aria-label="(.*?)">', one) for one in details] == [
+    assert [re.findall('<summary aria-label="(.*?)">', detail) for detail in details] == [
         ["Why? Twin"],
         ["Why? &lt;b&gt;Other&lt;/b&gt;"],
     ]
-    told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", details[0])).strip()
-    assert told == "Why? mean 100.0% (distance 0.000, weight 1), found by this method"
+    explanation = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", details[0])).strip()
+    assert explanation == "Why? mean 100.0% (distance 0.000, weight 1), found by this method"
 
 
-def test_panel__has_no_button_of_its_own(pictures: list[Picture], admin_client: Client) -> None:
-    """The first button of a form is what the Enter key presses; here it has to stay one that saves."""
+def test_panel__adds_no_button_to_the_form(pictures: list[Picture], admin_client: Client) -> None:
+    """The Enter key presses the first button of a form, which must remain one that saves."""
     html = page(admin_client, change_url(pictures[0]))
     form = html[html.index('id="picture_form"') :]
     (first, *_rest) = re.findall(r"<(?:button|input)[^>]*type=\"submit\"[^>]*>|<button[^>]*>", form)
@@ -300,17 +302,21 @@ def test_panel__has_no_button_of_its_own(pictures: list[Picture], admin_client: 
     assert "<script" not in html[html.index("similar-images-admin") : html.index('class="submit-row"')]
 
 
-def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
+def test_pair__marked_as_not_similar_leaves_the_panel_until_the_mark_is_removed(
     pictures: list[Picture], admin_client: Client, admin_user: User
 ) -> None:
     item, twin, _other = pictures
     html = page(admin_client, pair_url(item, twin))
     assert "It is listed at position 1 (100.0%)." in text(html)
     assert "Remove mark" not in text(html)
-    for alike, said in (("0", "Marked as not similar."), ("1", "Marked as similar."), ("0", "Marked as not similar.")):
+    for alike, message in (
+        ("0", "Marked as not similar."),
+        ("1", "Marked as similar."),
+        ("0", "Marked as not similar."),
+    ):
         answer = admin_client.post(pair_url(item), {"field": "image", "other": twin.pk, "alike": alike}, follow=True)
         assert answer.redirect_chain == [(change_url(item), 302)]
-        assert said in answer.content.decode()
+        assert message in answer.content.decode()
     assert "Twin" not in panel(page(admin_client, change_url(item)))
     assert "Scene 1" not in panel(page(admin_client, change_url(twin)))
     assert "Other" in panel(page(admin_client, change_url(item)))
@@ -325,7 +331,7 @@ def test_pair__not_alike_is_gone_from_the_panel_and_can_be_taken_back(
     assert panel(page(admin_client, change_url(item))).startswith("Twin")
 
 
-def test_pair__works_with_the_form_that_the_page_has(pictures: list[Picture], admin_user: User) -> None:
+def test_pair__form_of_the_page_has_all_fields(pictures: list[Picture], admin_user: User) -> None:
     item, twin, _other = pictures
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
@@ -337,15 +343,15 @@ def test_pair__works_with_the_form_that_the_page_has(pictures: list[Picture], ad
     assert client.post(pair_url(item, twin), {"other": twin.pk, "alike": "1"}).status_code == 403
 
 
-def test_pair__says_why_here_and_for_visitors(
+def test_pair__explains_for_the_admin_and_for_visitors(
     pictures: list[Picture], make_picture: Any, index_now: Any, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item, twin, other = pictures
     assert "Visitors are not allowed to see it." in text(page(admin_client, pair_url(item, twin)))
     monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
-    told = text(page(admin_client, pair_url(item, other)))
-    assert re.search(r"It ranks at position 2 \(.*%\); only the first match is shown\.", told)
-    assert "It is listed at position 1" in told
+    explanation = text(page(admin_client, pair_url(item, other)))
+    assert re.search(r"It ranks at position 2 \(.*%\); only the first match is shown\.", explanation)
+    assert "It is listed at position 1" in explanation
     pending = make_picture(7)
     html = page(admin_client, pair_url(item, pending))
     assert "Its image has not been processed yet." in text(html)
@@ -353,27 +359,29 @@ def test_pair__says_why_here_and_for_visitors(
 
 
 @pytest.mark.parametrize("key", ["999999", "chair", "", "%00"])
-def test_pair__of_an_object_that_there_is_none_of(key: str, pictures: list[Picture], admin_client: Client) -> None:
+def test_pair__of_an_unknown_key_is_an_error(key: str, pictures: list[Picture], admin_client: Client) -> None:
     html = page(admin_client, pair_url(pictures[0], key))
     assert "errorlist" in html
     assert "similar" not in text(html).lower().split()
 
 
-def test_pair__only_what_the_admin_lists(pictures: list[Picture], admin_user: User, rf: RequestFactory) -> None:
+def test_pair__knows_only_objects_that_the_admin_lists(
+    pictures: list[Picture], admin_user: User, rf: RequestFactory
+) -> None:
     class PublishedAdmin(SimilarImagesMixin, admin.ModelAdmin):
         def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
             return super().get_queryset(request).filter(published=True)
 
-    def ask(pk: int) -> str:
+    def text_about(pk: int) -> str:
         request = rf.get("/", {"other": pk})
         request.user = admin_user
         answer = PublishedAdmin(Picture, site).similar_images_view(request, str(pictures[0].pk))
         return re.sub(r' value="\d+"', "", text(answer.render().content.decode()))
 
-    assert ask(pictures[1].pk) == ask(999_999)
+    assert text_about(pictures[1].pk) == text_about(999_999)
 
 
-def test_pair__marks_are_for_those_who_may_change(pictures: list[Picture], staff: Any) -> None:
+def test_pair__marking_needs_the_change_permission(pictures: list[Picture], staff: Any) -> None:
     item, twin, _other = pictures
     client = staff("view_picture")
     assert "Mark as not similar" not in text(page(client, pair_url(item, twin)))
@@ -381,18 +389,18 @@ def test_pair__marks_are_for_those_who_may_change(pictures: list[Picture], staff
     assert not Mark.objects.exists()
 
 
-def test_pair__nothing_without_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
+def test_pair__needs_a_permission(pictures: list[Picture], staff: Any, client: Client) -> None:
     assert client.get(pair_url(pictures[0])).status_code == 302
     page(staff("view_shelf"), pair_url(pictures[0]), status=403)
     page(client, pair_url(Picture(pk=99)), status=403)
 
 
-def test_pair__of_what_is_no_object_or_field(pictures: list[Picture], admin_client: Client) -> None:
+def test_pair__of_an_unknown_object_or_field_is_not_found(pictures: list[Picture], admin_client: Client) -> None:
     page(admin_client, pair_url(Picture(pk=99)), status=404)
     page(admin_client, pair_url(pictures[0], field="nope"), status=404)
 
 
-def test_pair__of_itself_or_a_bare_object_is_told(pictures: list[Picture], admin_client: Client) -> None:
+def test_pair__of_itself_or_an_object_without_image_is_refused(pictures: list[Picture], admin_client: Client) -> None:
     item, bare = pictures[0], Picture.objects.create()
     for other in (item, bare):
         page(admin_client, pair_url(item, other))
@@ -467,8 +475,8 @@ def test_records__list(records: dict[str, IndexedImage], admin_client: Client) -
     assert "testapp.uuidpicture.image" in html
 
 
-def test_records__list_leads_to_records_and_objects(records: dict[str, IndexedImage], admin_client: Client) -> None:
-    """HTML knows no link in a link."""
+def test_records__list_links_to_records_and_objects(records: dict[str, IndexedImage], admin_client: Client) -> None:
+    """HTML allows no link within a link."""
     record = records["indexed"]
     html = page(admin_client, RECORDS)
     assert re.search(rf'<a href="{RECORDS}{record.pk}/change/[^"]*">[^<]+</a>', html)
@@ -497,7 +505,7 @@ def test_records__filters_and_search(
     assert listed(admin_client, query) == {records[name].pk for name in names}
 
 
-def test_records__one_says_all_and_can_not_be_changed(records: dict[str, IndexedImage], admin_client: Client) -> None:
+def test_records__page_shows_all_fields_read_only(records: dict[str, IndexedImage], admin_client: Client) -> None:
     record = records["failed"]
     html = page(admin_client, f"{RECORDS}{record.pk}/change/")
     assert record.error.split(" (")[0] in html
@@ -527,8 +535,8 @@ def test_records__index_again(
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    wakes: list[int] = []
-    monkeypatch.setattr(notify, "notify_workers", lambda: wakes.append(1))
+    notifications: list[int] = []
+    monkeypatch.setattr(notify, "notify_workers", lambda: notifications.append(1))
     again = [records["indexed"], records["failed"]]
     before = list(Signature.objects.filter(record__in=again).values_list("pk", flat=True))
     assert before
@@ -537,7 +545,7 @@ def test_records__index_again(
             RECORDS, {"action": "index_again", "_selected_action": [record.pk for record in again]}, follow=True
         )
     assert "2 images will be indexed again." in response.content.decode()
-    assert wakes == [1]
+    assert notifications == [1]
     for record in again:
         record.refresh_from_db()
         assert (record.status, record.error, record.attempts) == ("pending", "", 0)
@@ -561,7 +569,7 @@ def test_records__index_again_waits_for_no_locked_record(make_picture: Any, admi
     assert IndexedImage.objects.get(status="pending").object_id == str(free.pk)
 
 
-def test_records__index_again_for_those_who_may_change(records: dict[str, IndexedImage], staff: Any) -> None:
+def test_records__index_again_needs_the_change_permission(records: dict[str, IndexedImage], staff: Any) -> None:
     client = staff("change_indexedimage")
     assert "index_again" in page(client, RECORDS)
     client.post(RECORDS, {"action": "index_again", "_selected_action": [records["failed"].pk]})
@@ -585,7 +593,7 @@ def test_records__view_only_users(records: dict[str, IndexedImage], staff: Any) 
     assert records["failed"].status == "failed"
 
 
-def test_records__of_a_source_that_is_gone(admin_client: Client) -> None:
+def test_records__of_a_removed_source(admin_client: Client) -> None:
     source = Source.objects.create(app_label="gone", model="thing", field="photo")
     IndexedImage.objects.create(source=source, object_id="77", file_name="a.png")
     html = page(admin_client, RECORDS)

@@ -38,13 +38,13 @@ def pictures(make_picture: Any, index_now: Any) -> list[Picture]:
 # --- similar_items ---------------------------------------------------------------------------------------------
 
 
-def test_items__best_first(make_picture: Any, index_now: Any) -> None:
+def test_items__most_similar_first(make_picture: Any, index_now: Any) -> None:
     item, other = make_picture(1), make_picture(2)
     make_picture(title="Twin", image=drawing.file(1, name="twin.png"))
     index_now()
-    shown = render(ITEMS, item=item)
-    assert shown.startswith("Twin=100.0;Scene 2=")
-    assert str(item) not in shown
+    html = render(ITEMS, item=item)
+    assert html.startswith("Twin=100.0;Scene 2=")
+    assert str(item) not in html
     assert render(ITEMS, item=other).count("=") == 2
 
 
@@ -64,28 +64,28 @@ def test_items__takes_the_options_of_similar_to(pictures: list[Picture]) -> None
 
 def test_items__field(index_now: Any) -> None:
     files = [{"front": drawing.file(seed), "back": drawing.file(5 - seed)} for seed in (1, 2)]
-    item, _other = [Couple.objects.create(**each) for each in files]
+    item, _other = [Couple.objects.create(**fields) for fields in files]
     index_now()
-    found = "{% similar_items item field=field as matches %}{{ matches.0.image.name }}"
-    assert render(found, item=item, field="front").startswith("front/")
-    assert render(found, item=item, field="back").startswith("back/")
+    template = "{% similar_items item field=field as matches %}{{ matches.0.image.name }}"
+    assert render(template, item=item, field="front").startswith("front/")
+    assert render(template, item=item, field="back").startswith("back/")
 
 
 @pytest.mark.parametrize("source", [ITEMS, WIDGET])
-def test_nothing__for_what_is_no_saved_object(source: str, pictures: list[Picture]) -> None:
+def test_nothing__for_unsaved_objects_and_other_values(source: str, pictures: list[Picture]) -> None:
     for item in (None, "", "text", 5, Picture(), Picture(pk=99999), Picture):
         assert render(source, item=item) == ""
     assert render(source) == ""  # no such variable
 
 
 @pytest.mark.parametrize("source", [ITEMS, WIDGET])
-def test_nothing__for_what_is_not_indexed(source: str, pictures: list[Picture], make_picture: Any) -> None:
+def test_nothing__for_images_not_indexed_yet(source: str, pictures: list[Picture], make_picture: Any) -> None:
     assert render(source, item=make_picture(7)) == ""
     assert render(source, item=Picture.objects.create(title="bare")) == ""
 
 
 @pytest.mark.parametrize("source", [ITEMS, WIDGET])
-def test_nothing__for_failed(source: str, pictures: list[Picture], make_picture: Any, index_now: Any) -> None:
+def test_nothing__for_failed_images(source: str, pictures: list[Picture], make_picture: Any, index_now: Any) -> None:
     broken = make_picture(title="Broken", image=ContentFile(b"no picture", name="broken.png"))
     index_now()
     assert IndexedImage.objects.get(object_id=str(broken.pk)).status == "failed"
@@ -95,7 +95,7 @@ def test_nothing__for_failed(source: str, pictures: list[Picture], make_picture:
 
 
 @pytest.mark.parametrize("source", [ITEMS, WIDGET])
-def test_nothing__for_the_only_picture(source: str, make_picture: Any, index_now: Any) -> None:
+def test_nothing__for_the_only_image(source: str, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     index_now()
     assert render(source, item=item) == ""
@@ -114,13 +114,13 @@ def test_hidden__never_shown(source: str, with_request: bool, pictures: list[Pic
         context["request"] = RequestFactory().get("/")
         context["request"].user = AnonymousUser()
     Picture.objects.filter(title="Scene 2").update(published=False)
-    shown = render(source, item=pictures[0], **context)
-    assert "Scene 1" in shown
-    assert "Scene 2" not in shown
+    html = render(source, item=pictures[0], **context)
+    assert "Scene 1" in html
+    assert "Scene 2" not in html
     assert render(source, item=Picture.objects.get(title="Scene 2"), **context) == ""
 
 
-def test_items__visible_to_the_one_who_asks(index_now: Any) -> None:
+def test_items__visible_to_the_user_of_the_request(index_now: Any) -> None:
     mine, my_other, _alien = [
         Private.objects.create(owner=owner, image=drawing.file(seed))
         for seed, owner in enumerate(["me", "me", "stranger"])
@@ -144,9 +144,9 @@ def test_widget__shows_titles_pictures_links_and_percent(pictures: list[Picture]
     assert "<h2>You may also like</h2>" in html
     assert 'aria-label="You may also like"' in html
     assert html.count("% similar") == 2
-    (best, *_) = [picture for picture in pictures[1:] if f">{picture.title}<" in html]
-    assert f'href="{best.get_absolute_url()}"' in html
-    assert f'src="{best.image.url}"' in html
+    (match, *_) = [picture for picture in pictures[1:] if f">{picture.title}<" in html]
+    assert f'href="{match.get_absolute_url()}"' in html
+    assert f'src="{match.image.url}"' in html
     assert pictures[0].image.url not in html
 
 
@@ -176,9 +176,9 @@ def test_widget__escapes(make_picture: Any, index_now: Any) -> None:
 
 
 def test_widget__swappable_template(pictures: list[Picture], settings: Any) -> None:
-    own = "<p>{{ title }}: {{ object }} and {% for match in matches %}[{{ match }}]{% endfor %}</p>"
+    template = "<p>{{ title }}: {{ object }} and {% for match in matches %}[{{ match }}]{% endfor %}</p>"
     pages = {
-        "similar_images/widget.html": own.replace("{{ match }}", "{{ match.title }}"),
+        "similar_images/widget.html": template.replace("{{ match }}", "{{ match.title }}"),
         "page.html": "{% load similar_images %}{% similar_items_widget item title='Alike' limit=1 min_similarity=0 %}",
     }
     settings.TEMPLATES = [
@@ -198,7 +198,7 @@ def test_widget__swappable_template(pictures: list[Picture], settings: Any) -> N
 
 
 @pytest.mark.parametrize("change", [{"image": ""}, {"image": "pictures/gone.png"}])
-def test_widget__file_changed_past_the_signals(change: dict[str, str], pictures: list[Picture]) -> None:
+def test_widget__file_changed_without_signals(change: dict[str, str], pictures: list[Picture]) -> None:
     """Until the sweep comes by, the records are behind; the page is shown all the same."""
     Picture.objects.filter(pk=pictures[1].pk).update(**change)
     assert "Scene 2" in render(WIDGET, item=pictures[0])
@@ -223,7 +223,7 @@ def test_queries__as_many_for_many_matches(source: str, make_picture: Any, index
             make_picture(seed)
         index_now()
         with CaptureQueriesContext(connection) as captured:
-            shown = render(source, item=item)
-        assert shown.count("Scene") == matches
+            html = render(source, item=item)
+        assert html.count("Scene") == matches
         queries.append(len(captured))
     assert queries[0] == queries[1] == 4 + 2  # BEGIN and COMMIT

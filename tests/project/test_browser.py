@@ -50,13 +50,13 @@ class Demo:
 
     def processes(self) -> list[str]:
         """The command lines of what the demo started and still runs."""
-        found = []
+        commands = []
         for process in psutil.process_iter(["cmdline", "environ"]):
             environment = process.info["environ"] or {}
             command = process.info["cmdline"] or []
             if environment.get("DEMO_DATA") == str(self.data) or any(str(self.data) in part for part in command):
-                found.append(" ".join(command))
-        return found
+                commands.append(" ".join(command))
+        return commands
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +107,13 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     context = browser.new_context(base_url=demo.url)
     page = context.new_page()
     page.set_default_timeout(15_000)
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda r: None if r.url.startswith((demo.url, "blob:", "data:")) else trouble.append(r.url))
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda r: None if r.url.startswith((demo.url, "blob:", "data:")) else problems.append(r.url))
     yield page
     context.close()
-    assert trouble == []
+    assert problems == []
 
 
 def open_product(page: Page, name: str) -> None:
@@ -122,7 +122,7 @@ def open_product(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(page: Page, tmp_path: Path) -> None:
+def test_admin__an_uploaded_image_appears_among_the_similar_items_of_its_twin(page: Page, tmp_path: Path) -> None:
     twin = tmp_path / "twin.jpg"
     twin.write_bytes(drawing.encoded(drawing.scene(3, size=(320, 240)), "JPEG", quality=60))
     page.goto("/admin/login/?next=/admin/catalog/product/add/")
@@ -151,7 +151,7 @@ def test_admin__an_uploaded_picture_appears_among_the_similar_items_of_its_twin(
     expect(page.locator(".similar-images-admin li").first).to_contain_text("Scene 3")
 
 
-def test_admin__a_match_is_marked_as_not_alike_and_is_gone(page: Page) -> None:
+def test_admin__a_match_marked_as_not_similar_disappears(page: Page) -> None:
     page.goto("/admin/login/?next=/admin/catalog/product/%3Fq=Scene+7")
     page.fill("#id_username", "admin")
     page.fill("#id_password", "admin")
@@ -164,18 +164,18 @@ def test_admin__a_match_is_marked_as_not_alike_and_is_gone(page: Page) -> None:
     panel = Axe().run(page, ".similar-images-admin")["violations"]
     page.get_by_role("link", name=f"Good match? {title}", exact=True).click()
     expect(page.locator(".similar-images-judging")).to_contain_text("It is listed at position 1")
-    judging = Axe().run(page, ".similar-images-judging")["violations"]
+    pair_page = Axe().run(page, ".similar-images-judging")["violations"]
     page.get_by_role("button", name="Mark as not similar").click()
     expect(page.locator(".messagelist")).to_contain_text("Marked as not similar.")
     expect(first).not_to_have_text(title)
     page.get_by_role("link", name="Missing an item?").click()
     expect(page.get_by_role("button", name="Explain")).to_be_visible()
-    marked = Axe().run(page, ".similar-images-judging")["violations"]
-    found = [f"{each['id']}: {node['html']}" for each in (*panel, *judging, *marked) for node in each["nodes"]]
-    assert found == []
+    empty_page = Axe().run(page, ".similar-images-judging")["violations"]
+    barriers = [f"{each['id']}: {node['html']}" for each in (*panel, *pair_page, *empty_page) for node in each["nodes"]]
+    assert barriers == []
 
 
-def test_similar__the_page_takes_options_and_leads_on(page: Page) -> None:
+def test_similar__page_takes_options_and_links_on(page: Page) -> None:
     open_product(page, "Scene 5")
     page.get_by_role("link", name="All similar items").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Similar to Scene 5")
@@ -244,7 +244,7 @@ def compare_dropped(page: Page, *seeds: int) -> None:
     )
 
 
-def is_seen(image: Locator) -> bool:
+def is_loaded(image: Locator) -> bool:
     expect(image).to_be_visible()
     return bool(image.evaluate("image => image.decode().then(() => image.naturalWidth)"))
 
@@ -266,14 +266,14 @@ def test_compare__two_pictures_dropped_at_once(page: Page) -> None:
     row = page.get_by_role("row", name="Brightness")
     expect(row).to_contain_text("How much brighter one of the two is.")
     expect(row.locator("meter")).to_be_visible()
-    assert all(is_seen(image) for image in page.locator(".similar-images-pair figure img").all())
+    assert all(is_loaded(image) for image in page.locator(".similar-images-pair figure img").all())
     tabs = page.get_by_role("group", name="Visual explanations")
-    assert is_seen(tabs.get_by_alt_text("Both pictures"))
-    assert is_seen(tabs.get_by_alt_text("Their light"))
+    assert is_loaded(tabs.get_by_alt_text("Both pictures"))
+    assert is_loaded(tabs.get_by_alt_text("Their light"))
     expect(tabs.get_by_alt_text("The same <pair>")).to_be_hidden()
     tabs.get_by_role("radio", name="Brightness").focus()
     page.keyboard.press("ArrowRight")
-    assert is_seen(tabs.get_by_alt_text("The same <pair>"))
+    assert is_loaded(tabs.get_by_alt_text("The same <pair>"))
     expect(tabs.get_by_alt_text("Both pictures")).to_be_hidden()
 
 
@@ -314,28 +314,28 @@ def test_compare__without_javascript(browser: Browser, demo: Demo) -> None:
 def test_pages__fit_and_have_no_barrier_that_axe_finds(browser: Browser, demo: Demo, width: int) -> None:
     context = browser.new_context(base_url=demo.url, viewport={"width": width, "height": 900})
     page = context.new_page()
-    found: dict[str, list[str]] = {}
+    barriers_by_url: dict[str, list[str]] = {}
 
-    def look() -> None:
+    def check_page() -> None:
         violations = Axe().run(page)["violations"]
-        found[page.url] = [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]
+        barriers_by_url[page.url] = [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]
         assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
 
     compare_dropped(page, 1, 2)
     expect(page.locator(".similar-images-verdict")).to_be_visible()
     page.locator("summary").click()
-    look()
+    check_page()
     page.goto("/similar-images/compare/?a=x&measures=y")
-    look()
+    check_page()
     page.goto("/similar-images/search/")
-    look()
+    check_page()
     open_product(page, "Scene 6")
-    look()
+    check_page()
     page.get_by_role("link", name="All similar items").click()
-    look()
+    check_page()
     context.close()
-    assert len(found) == 5
-    assert not {url: barriers for url, barriers in found.items() if barriers}
+    assert len(barriers_by_url) == 5
+    assert not {url: barriers for url, barriers in barriers_by_url.items() if barriers}
 
 
 def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
