@@ -257,7 +257,7 @@ def test_compare__two_pictures_dropped_one_after_the_other(page: Page) -> None:
     page.get_by_label("Second image").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": data})
     expect(page.locator(".similar-images-preview")).to_have_count(2)
     page.locator("main").get_by_role("button", name="Compare").click()
-    expect(page.locator(".similar-images-verdict h2")).to_have_text("The same file")
+    expect(page.locator(".similar-images-verdict h2")).to_have_text("Same file")
 
 
 def test_compare__two_pictures_dropped_at_once(page: Page) -> None:
