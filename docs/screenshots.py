@@ -23,6 +23,7 @@ FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-
 
 
 def main() -> None:
+    """Run the demo, and take the screenshots when everything is indexed."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "manage.py", "demo"]
@@ -48,6 +49,8 @@ def main() -> None:
 
 
 def shoot(page: Page, site: str) -> None:
+    """Take every screenshot."""
+
     def save(name: str) -> None:
         page.wait_for_load_state("networkidle")
         page.screenshot(path=IMAGES / f"{name}.png")

@@ -27,10 +27,11 @@ from docs.generate_reference.openapi import openapi
 from docs.generate_reference.pages import PART, render
 from project import services
 from similar_images import conf
+from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import VerdictKind
 from similar_images.search.options import SearchOptions
-from similar_images.signatures import storage
+from similar_images.signatures import BUILT_IN_METHODS, storage
 from tests import drawing
 
 ROOT = Path(__file__).parents[1]
@@ -435,6 +436,20 @@ def test_evaluations__are_made_by_the_command(name: str) -> None:
     text = (DOCS / f"explanation/{name}.md").read_text()
     command = rf"manage\.py evaluate_similarity [^\n]*--markdown docs/explanation/{name}\.md"
     assert re.search(rf"<!-- evaluation -->\nMade on \d{{4}}-\d\d-\d\d, [^\n]*\n\n```sh\n[^\n]*{command}", text)
+
+
+def test_edits__are_those_of_the_evaluation() -> None:
+    text = (DOCS / "explanation/methods-measured.md").read_text()
+    rows = re.findall(r"^\| ([\w, ]+) \|", text.partition("### Edits")[2].partition("### ")[0], re.MULTILINE)
+    assert [name for row in rows[1:] for name in row.split(", ")] == list(TRANSFORMS)
+
+
+def test_methods__are_all_measured_and_explained() -> None:
+    text = (DOCS / "explanation/methods-measured.md").read_text()
+    block = text.partition("<!-- evaluation -->")[2].partition("<!-- /evaluation -->")[0]
+    headings = re.findall(r"^### (`.*)$", text, re.MULTILINE)
+    assert {name for heading in headings for name in re.findall(r"`(.*?)`", heading)} == set(BUILT_IN_METHODS)
+    assert {name for name in BUILT_IN_METHODS if not re.search(rf"^\| {name} ", block, re.MULTILINE)} == set()
 
 
 # Words and links

@@ -79,6 +79,7 @@ PRESET_USES = {
 
 
 def encoder_presets() -> str:
+    """Describe the presets of image encoders."""
     from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS
 
     def numbers(values: Iterable[float]) -> str:
@@ -119,6 +120,7 @@ NAMED_COLORS = {
 
 
 def encoder_options() -> str:
+    """Describe the options of an image encoder."""
     from similar_images.signatures.embedding.options import EncoderOptions
 
     texts = field_docs(EncoderOptions)
@@ -129,6 +131,7 @@ def encoder_options() -> str:
 
 
 def methods() -> str:
+    """Describe the built-in methods."""
     from similar_images.signatures import BUILT_IN_METHODS
 
     rows = []
@@ -142,6 +145,7 @@ def methods() -> str:
 
 
 def measures() -> str:
+    """Describe the built-in measures."""
     from similar_images.measures import BUILT_IN_MEASURES
 
     rows = []
@@ -160,6 +164,7 @@ def option_list(cls: type) -> list[str]:
 
 
 def commands() -> str:
+    """Describe every command, with its arguments."""
     folder = APP / "management" / "commands"
     base = {action.dest for action in BaseCommand().create_parser("manage.py", "command")._actions}
     parts = []
@@ -183,6 +188,7 @@ def describe_argument(action: argparse.Action) -> list[str]:
 
 
 def css() -> str:
+    """Describe the custom properties of the style sheet."""
     sheet = (APP / "static/similar_images/similar_images.css").read_text(encoding="utf-8")
     values: dict[str, dict[str, str]] = {}
     for selector, block in re.findall(r"([^{}]+)\{([^{}]*)\}", sheet):
@@ -197,6 +203,7 @@ def css() -> str:
 
 
 def exceptions() -> str:
+    """Describe the exceptions of the public API."""
     package = importlib.import_module("similar_images")
     found = [getattr(package, name) for name in package.__all__]
     rows = [

@@ -16,10 +16,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
+    """Return the text of a cell of a table, on one line."""
     return "" if value is None else re.sub(r"\s+", " ", str(value)).replace("|", "\\|").strip()
 
 
 def code(value: Any) -> str:
+    """Return a value as code; nothing for an empty one."""
     return f"`{value}`" if str(value) else ""
 
 

@@ -12,6 +12,7 @@ from .markdown import code, prose, table
 
 @cache
 def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the REST endpoints."""
     from django.test import RequestFactory
 
     from similar_images.api.urls import schema
@@ -30,6 +31,7 @@ def describe_endpoint(operation_id: str) -> str:
 
 
 def describe_operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    """Return method, address, parameters, and answer of an operation."""
     address = "…/" + path.partition("/similar-images/")[2]
     parts = [f"`{method.upper()} {address}`", prose(operation.get("description", ""))]
     rows = [
@@ -69,6 +71,7 @@ def describe_objects() -> str:
 
 
 def properties(document: dict[str, Any], schema: dict[str, Any]) -> list[list[str]]:
+    """Return name, type, requirement, and meaning of every property of an object."""
     target = resolve(document, schema)
     return [
         [
@@ -82,16 +85,19 @@ def properties(document: dict[str, Any], schema: dict[str, Any]) -> list[list[st
 
 
 def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema, or the one that it refers to."""
     if "$ref" in schema:
         return dict(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     return schema
 
 
 def required(item: Mapping[str, Any]) -> str:
+    """Return whether a parameter or a field must be given, in a word."""
     return "required" if item.get("required") else ""
 
 
 def described(item: Mapping[str, Any]) -> str:
+    """Return the description of a parameter or a field."""
     text = item.get("description", "") or item.get("schema", {}).get("description", "")
     return prose(text.split("\n\n* `")[0])  # without the list of an enum's values, which the type has
 

@@ -42,10 +42,12 @@ def describe_checks() -> str:
 
 
 def names_in(node: ast.AST) -> set[str]:
+    """Return the names that occur in a piece of code."""
     return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
 
 
 def runs_with(check: Any) -> str:
+    """Return the command that runs a check."""
     if check in check_registry.deployment_checks:
         return "`check --deploy`"
     return "`check --database default`" if "database" in check.tags else "`check`"
