@@ -1,4 +1,4 @@
-"""The verdict on two pictures, on copies made in known ways."""
+"""The verdict on two images, for copies made in known ways."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from skimage import data
 
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage, reduce_to
-from similar_images.measures.geometry.registration import register
 from similar_images.measures.verdict import GeometricTransform, Verdict, judge_pair
 from similar_images.search.ranking import image_similarity
 from tests.measures.contract import MeasureContract
-from tests.signatures.contract import PICTURES, draw
+from tests.signatures.contract import PICTURES
 
 CAT, COFFEE = (reduce_to(np.ascontiguousarray(pixels), 480) for pixels in (data.chelsea(), data.coffee()))
 
@@ -35,7 +34,7 @@ def judge(a: ComparisonImage, b: ComparisonImage, **options: Any) -> Verdict:
 
 class TestOverlap(MeasureContract):
     name = "alignment"
-    is_symmetric = False  # the geometry is looked for from the second picture to the first
+    is_symmetric = False  # the second image is registered onto the first
 
 
 @pytest.mark.parametrize(
@@ -54,16 +53,18 @@ class TestOverlap(MeasureContract):
         (COFFEE[30:250, 60:400], {"cropped"}),
     ],
 )
-def test_judge__same_picture(copy: Pixels, changes: set[str]) -> None:
+def test_judge_pair__copies(copy: Pixels, changes: set[str]) -> None:
     verdict = judge(ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(copy)))
     assert verdict.kind == "same-picture"
     assert changes <= set(verdict.changes)
-    assert len(verdict.changes) <= len(changes) + 1  # a crop and a gray copy may be resized or retouched by a hair
+    assert (
+        len(verdict.changes) <= len(changes) + 1
+    )  # a crop or a gray copy may also count as slightly resized or retouched
     assert verdict.title == "Same image"
     assert verdict.text.startswith("The second image is a")
 
 
-def test_judge__tells_the_part_and_the_turn() -> None:
+def test_judge_pair__measures_the_crop() -> None:
     height, width = CAT.shape[:2]
     part = CAT[40:240, 90:390]
     transform = judge(ComparisonImage(CAT), ComparisonImage(np.ascontiguousarray(part))).transform
@@ -73,14 +74,14 @@ def test_judge__tells_the_part_and_the_turn() -> None:
     assert (transform.angle, transform.scale) == pytest.approx((0, 1), abs=0.02)
 
 
-def test_judge__the_other_way_round() -> None:
+def test_judge_pair__a_crop_extended() -> None:
     verdict = judge(ComparisonImage(np.ascontiguousarray(CAT[40:240, 90:390])), ComparisonImage(CAT))
     assert verdict.changes == ("extended",)
     assert verdict.transform
     assert verdict.transform.part == pytest.approx((0, 0, 1, 1), abs=0.02)
 
 
-def test_judge__several_at_once() -> None:
+def test_judge_pair__several_changes() -> None:
     copy = changed("JPEG", 70, changed("turn", 10, np.ascontiguousarray(CAT[20:280, 50:430, :][:, ::-1])))
     verdict = judge(ComparisonImage(CAT), ComparisonImage(copy))
     assert set(verdict.changes) >= {"mirrored", "turned", "cropped"}
@@ -89,33 +90,33 @@ def test_judge__several_at_once() -> None:
     assert "mirrored, rotated 10" in verdict.text
 
 
-def test_judge__scale_is_in_pixels_of_the_files() -> None:
-    """Big files are compared reduced, each by its own factor."""
+def test_judge_pair__scale_is_in_pixels_of_the_files() -> None:
+    """Large files are reduced before they are compared, each by its own factor."""
     verdict = judge(ComparisonImage(COFFEE, (4800, 3200)), ComparisonImage(changed("resize", 0.5), (1200, 800)))
     assert verdict.transform
     assert verdict.transform.scale == pytest.approx(0.25, abs=0.005)
 
 
-def test_judge__the_same_file() -> None:
+def test_judge_pair__the_same_file() -> None:
     verdict = judge(ComparisonImage(COFFEE), ComparisonImage(COFFEE), is_same_file=True)
     assert (verdict.kind, verdict.transform) == ("same-file", None)
 
 
-def test_judge__the_same_thing_from_another_side() -> None:
+def test_judge_pair__the_same_object_from_another_side() -> None:
     verdict = judge(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.22)))
     assert verdict.kind == "same-object"
 
 
-def test_judge__the_same_thing_among_others() -> None:
-    """A cup that stands in another picture is no copy of the picture."""
+def test_judge_pair__the_same_object_in_another_scene() -> None:
+    """A cup pasted into another image does not make that image a copy."""
     scene = np.ascontiguousarray(CAT.copy())
     cup = reduce_to(np.ascontiguousarray(COFFEE[40:260, 120:420]), 220)
     scene[20 : 20 + cup.shape[0], 40 : 40 + cup.shape[1]] = cup
     assert judge(ComparisonImage(COFFEE), ComparisonImage(scene)).kind == "same-object"
 
 
-def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> None:
-    """A shop's box in white and in yellow, photographed alike: editing the whole would color the ground, too."""
+def test_judge_pair__another_color_of_the_object_is_not_the_same_picture() -> None:
+    """A box in white and in yellow, shot in the same pose: editing the whole image would color the ground, too."""
     box = np.full((300, 300, 3), 255, np.uint8)
     white, yellow = box.copy(), box.copy()
     rng = np.random.default_rng(0)
@@ -128,7 +129,7 @@ def test_judge__another_color_of_the_same_thing_is_not_the_same_picture() -> Non
     assert judge(ComparisonImage(white), ComparisonImage(yellow)).kind != "same-picture"
 
 
-def test_judge__computes_the_similarity_only_if_the_geometry_is_not_enough() -> None:
+def test_judge_pair__computes_the_similarity_only_if_the_geometry_is_not_enough() -> None:
     for percent, kind in ((70.0, "alike"), (69.9, "unrelated")):
         similarity = Mock(return_value=percent)
         assert judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT), similarity).kind == kind
@@ -164,34 +165,16 @@ def test_changes_text(changes: Any, angle: float, scale: float, part: Any, text:
     assert verdict.text == expected
 
 
-def test_judge__unrelated() -> None:
+def test_judge_pair__unrelated() -> None:
     verdict = judge(ComparisonImage(COFFEE), ComparisonImage(CAT))
     assert (verdict.kind, verdict.changes) == ("unrelated", ())
 
 
 @pytest.mark.parametrize("first", PICTURES)
 @pytest.mark.parametrize("second", PICTURES)
-def test_judge__any_pictures(first: str, second: str) -> None:
+def test_judge_pair__any_images(first: str, second: str) -> None:
     verdict = judge(ComparisonImage(PICTURES[first]), ComparisonImage(PICTURES[second]))
     assert verdict.title
     assert verdict.text
     if first == second:
         assert verdict.kind == "same-picture"
-
-
-def test_align__is_done_once() -> None:
-    a, b = ComparisonImage(COFFEE), ComparisonImage(CAT)
-    assert register(a, b) is register(a, b)
-
-
-def test_align__keeps_no_picture_alive() -> None:
-    """Whoever compares thousands of pictures with one keeps the memory of one."""
-    import gc
-    import weakref
-
-    a, b = ComparisonImage(COFFEE), ComparisonImage(draw(60, 80))
-    register(a, b)
-    gone = weakref.ref(b)
-    del b
-    gc.collect()
-    assert gone() is None
