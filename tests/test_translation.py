@@ -283,6 +283,11 @@ def test_admin__panel_is_translated(products: list[Product], admin_client: Any, 
     assert unmarked_words(html, "field-similar_images") == []
 
 
+def test_admin__methods_are_shown_by_title(products: list[Product], admin_client: Any) -> None:
+    html = admin_client.get(f"/admin/catalog/product/{products[0].pk}/change/").content.decode()
+    assert re.findall(r"<dt>(.*?)</dt>", html) == ["«Content»", "«Color»"]
+
+
 @pytest.mark.parametrize("alike", [None, True, False])
 @pytest.mark.parametrize("is_by_editor", [True, False])
 def test_admin__pair_page_is_translated(

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .. import marks, registry
+from .. import marks, plugins, registry
 from ..forms.mark import MarkForm
 from ..models import IndexedImage
 from ..search import explain
@@ -195,9 +195,11 @@ def similarity_parts(
         distances: distance by method, in the unit of its metric.
         explanation: weights, and the methods that found the match; none where the pair is no match.
     """
+    methods = plugins.enabled_methods()
     return [
         {
             "name": name,
+            "title": (methods[name].title if name in methods else "") or name,
             "score": score,
             "distance": distances[name],
             "weight": explanation.weights[name] if explanation else None,
