@@ -138,10 +138,9 @@ def methods() -> str:
     for name, path in BUILT_IN_METHODS.items():
         method = import_string(path)()
         size = f"{method.storage}({method.dimensions})"
-        rows.append(
-            [code(name), code(size), method.metric, summary(type(method)), ", ".join(option_list(type(method)))]
-        )
-    return table(["Method", "Stored as", "Distance", "Describes", "Options"], rows)
+        options = ", ".join(option_list(type(method)))
+        rows.append([code(name), method.title, code(size), method.metric, summary(type(method)), options])
+    return table(["Method", "Title", "Stored as", "Distance", "Describes", "Options"], rows)
 
 
 def measures() -> str:
