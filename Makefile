@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo test lint docs docs-check docs-reference screenshots clean
+.PHONY: demo test lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python manage.py demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -27,6 +27,17 @@ docs-check: $(VENV)/.docs $(VENV)/.test
 
 docs-reference: $(VENV)/.test
 	$(BIN)/python -m docs.generate_reference
+
+# Messages for translators, taken from the code, and what gettext compiles of their translations.
+LANGUAGES := de es fr
+
+messages: $(VENV)/.test
+	cd similar_images && ../$(BIN)/python -m django makemessages --no-obsolete --add-location file \
+		$(addprefix --locale ,$(LANGUAGES))
+	cd similar_images && ../$(BIN)/python -m django compilemessages $(addprefix --locale ,$(LANGUAGES))
+
+messages-check: messages
+	git diff --exit-code --ignore-matching-lines POT-Creation-Date -- similar_images/locale/*/LC_MESSAGES/*.po
 
 screenshots: $(VENV)/.test
 	$(BIN)/python docs/screenshots.py
