@@ -1,4 +1,4 @@
-"""The page that compares two pictures, and the pictures by URL."""
+"""The page that compares two images, and its cached images by URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE = "/similar-images/compare/"
 @pytest.fixture(autouse=True)
 def _measures(configure: Any) -> None:
     configure(
-        MEASURES={"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
+        MEASURES={"tests.measures.sample_measures.Brightness": {}, "tests.measures.sample_measures.Darkness": {}},
         COMPARE_MEASURES=["brightness", "darkness", "phash"],
     )
 
@@ -51,7 +51,7 @@ def test_compare__without_script_two_uploads(client: Any) -> None:
     )
 
 
-def test_compare__pictures_are_to_be_seen(client: Any) -> None:
+def test_compare__shows_images_and_drawings(client: Any) -> None:
     html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
     addresses = re.findall(r'<img src="(/similar-images/compare/[^"]+)"', html)
     drawn = ["brightness-pair.png", "brightness-light.png", "darkness-pair.png"]
@@ -80,7 +80,7 @@ def test_compare__by_link_of_two_objects(client: Any, make_picture: Any) -> None
         assert f'value="testapp.picture.image:{item.pk}"' in html
 
 
-def test_compare__an_upload_takes_the_place_of_the_object_that_was_shown(client: Any, make_picture: Any) -> None:
+def test_compare__an_upload_replaces_the_object_in_the_form(client: Any, make_picture: Any) -> None:
     a, b = make_picture(1), make_picture(2)
     kept = {"a": f"testapp.picture.image:{a.pk}", "b": f"testapp.picture.image:{b.pk}"}
     fields = [("a", kept["a"]), ("b", kept["b"])]
@@ -91,13 +91,13 @@ def test_compare__an_upload_takes_the_place_of_the_object_that_was_shown(client:
     assert result.verdict.kind == "same-file"
 
 
-def test_compare__names_the_field(client: Any) -> None:
+def test_compare__with_the_field_in_the_key(client: Any) -> None:
     couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
     answer = client.get(PAGE, {"a": f"testapp.couple.front:{couple.pk}", "b": f"testapp.couple.back:{couple.pk}"})
     assert [shown.image for shown in answer.context["result"].sides] == [couple.front.url, couple.back.url]
 
 
-def test_compare__by_what_a_visitor_ticks(client: Any) -> None:
+def test_compare__by_selected_measures(client: Any) -> None:
     answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": ["dhash", "ahash"]})
     assert list(answer.context["result"].comparison) == ["dhash", "ahash"]
     html = answer.content.decode()
@@ -126,7 +126,7 @@ def test_compare__by_what_a_visitor_ticks(client: Any) -> None:
         ({"measures": "nonsense"}, "measures", "no measure"),
     ],
 )
-def test_compare__bad_input_is_told_where_it_is(
+def test_compare__reports_bad_input_at_its_field(
     client: Any, configure: Any, fields: Any, name: str, words: str
 ) -> None:
     configure(SEARCH_MAX_BYTES=50_000)
@@ -142,7 +142,7 @@ def test_compare__bad_input_is_told_where_it_is(
     assert answer.content.decode().count("errorlist") == 1
 
 
-def test_compare__one_object_alone_stays_in_the_form(client: Any, make_picture: Any) -> None:
+def test_compare__a_single_object_stays_in_the_form(client: Any, make_picture: Any) -> None:
     item = make_picture(1)
     answer = client.get(PAGE, {"a": key(item)})
     assert answer.status_code == 400
@@ -150,7 +150,7 @@ def test_compare__one_object_alone_stays_in_the_form(client: Any, make_picture: 
     assert f'value="testapp.picture.image:{item.pk}"' in answer.content.decode()
 
 
-def test_compare__objects_without_a_readable_picture_are_told(client: Any, make_picture: Any) -> None:
+def test_compare__reports_objects_without_a_readable_image(client: Any, make_picture: Any) -> None:
     good, empty = make_picture(1), Picture.objects.create(title="Bare")
     lost = make_picture(2)
     lost.image.storage.delete(lost.image.name)
@@ -171,7 +171,7 @@ def test_compare__hidden_and_missing_objects_give_the_same_page(client: Any, mak
     assert len(pages) == 1
 
 
-def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
+def test_compare__needs_as_many_queries_for_all_measures_as_for_few(
     client: Any, make_picture: Any, django_assert_num_queries: Any
 ) -> None:
     a, b = make_picture(1), make_picture(2)
@@ -180,9 +180,9 @@ def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
             assert client.get(PAGE, {"a": key(a), "b": key(b), "measures": measures}).status_code == 200
 
 
-def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
+def test_compare__times_out(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
-    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
+    configure(MEASURES={"tests.measures.sample_measures.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
     try:
         answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": "slow"})
     finally:
@@ -191,8 +191,8 @@ def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, t
     assert "too long" in answer.content.decode()
 
 
-def test_compare__a_problem_is_told_in_its_row(client: Any, configure: Any) -> None:
-    configure(MEASURES={"tests.measures.odd.Failing": {}, "tests.measures.odd.Clumsy": {}})
+def test_compare__reports_a_problem_in_its_row(client: Any, configure: Any) -> None:
+    configure(MEASURES={"tests.measures.sample_measures.Failing": {}, "tests.measures.sample_measures.Clumsy": {}})
     answer = client.post(PAGE, {"a": upload(1), "b": upload(2), "measures": "failing,clumsy,ahash"})
     assert answer.status_code == 200
     failing, clumsy, ahash = answer.context["result"].rows
@@ -203,7 +203,7 @@ def test_compare__a_problem_is_told_in_its_row(client: Any, configure: Any) -> N
     assert [shown.name for shown in answer.context["result"].drawings] == ["clumsy-whole"]
 
 
-def test_compare__comes_without_pictures_where_none_can_be_kept(client: Any, settings: Any, configure: Any) -> None:
+def test_compare__works_without_a_cache(client: Any, settings: Any, configure: Any) -> None:
     dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
     absent = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {**settings.CACHES, "dummy": dummy, "absent": absent}
@@ -216,18 +216,18 @@ def test_compare__comes_without_pictures_where_none_can_be_kept(client: Any, set
         assert "<img" not in answer.content.decode().split("similar-images-verdict")[1]
 
 
-def test_compare__is_guarded_against_forged_requests() -> None:
+def test_compare__requires_a_csrf_token() -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post(PAGE, {"a": upload(), "b": upload()}).status_code == 403
 
 
-def test_compare__runs_under_a_strict_content_security_policy(client: Any) -> None:
+def test_compare__works_under_a_strict_content_security_policy(client: Any) -> None:
     """No inline script, style or handler."""
     for answer in (client.get(PAGE), client.post(PAGE, {"a": upload(), "b": upload()})):
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.content.decode())
 
 
-def test_picture__that_is_gone_is_not_found(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_image__expired_is_not_found(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison_results, "CACHE_SECONDS", 0)
     html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
     assert "pair.png" not in html

@@ -1,4 +1,4 @@
-"""compare(): pictures from anywhere, every measure, and what goes wrong told where it does."""
+"""compare(): every kind of input, every measure, and problems reported where they occur."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_compare__is_part_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bytes", "file", "path", "text path", "pixels"])
-def test_compare__pictures_from_anywhere(kind: str, tmp_path: Path) -> None:
+def test_compare__every_kind_of_input(kind: str, tmp_path: Path) -> None:
     data = drawing.encoded(drawing.scene(1, size=(320, 240)))
     (tmp_path / "scene.png").write_bytes(data)
     picture: Any = {
@@ -55,18 +55,18 @@ def test_compare__pictures_from_anywhere(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.django_db
 def test_compare__objects(make_picture: Any) -> None:
-    one, other = make_picture(seed=1), make_picture(seed=1)
-    assert compare(one, other, measures=QUICK).verdict.kind == "same-file"
-    assert compare(one, make_picture(seed=2).image, measures=QUICK).verdict.kind in ("alike", "unrelated")
+    first, second = make_picture(seed=1), make_picture(seed=1)
+    assert compare(first, second, measures=QUICK).verdict.kind == "same-file"
+    assert compare(first, make_picture(seed=2).image, measures=QUICK).verdict.kind in ("alike", "unrelated")
 
 
-def test_compare__the_same_every_time() -> None:
+def test_compare__is_reproducible() -> None:
     first, second = (compare(jpeg(1), jpeg(1, quality=40)) for _ in range(2))
     assert {name: row.value for name, row in first.items()} == {name: row.value for name, row in second.items()}
     assert first.verdict == second.verdict
 
 
-def test_compare__a_copy_is_told_as_one() -> None:
+def test_compare__recognizes_a_copy() -> None:
     scene = drawing.scene(1, size=(320, 240)).transpose(Image.Transpose.ROTATE_90)
     verdict = compare(jpeg(1), drawing.encoded(scene), measures=QUICK).verdict
     assert (verdict.kind, verdict.changes) == ("same-picture", ("turned",))
@@ -84,7 +84,7 @@ def test_compare__a_copy_is_told_as_one() -> None:
     ],
     ids=["one pixel", "blank", "gray and narrow", "transparent", "huge"],
 )
-def test_compare__odd_pictures(picture: Image.Image) -> None:
+def test_compare__unusual_images(picture: Image.Image) -> None:
     result = compare(drawing.encoded(picture), jpeg(1))
     assert {row.problem for row in result.values()} == {""}
     for _name, _title, png in result.pictures():
@@ -97,40 +97,43 @@ def test_compare__an_animation_by_its_first_frame() -> None:
     assert compare(data, drawing.encoded(frames[0]), measures=QUICK).verdict.kind == "same-picture"
 
 
-def test_pictures__each_has_a_name_of_its_own() -> None:
+def test_pictures__have_unique_names() -> None:
     names = [name for name, _title, _png in compare(jpeg(1), jpeg(1, quality=50)).pictures()]
     assert len(names) == len(set(names)) > 15
     assert {"alignment-alignment", "keypoints-rootsift-lines", "keypoints-rootsift-points", "ssim-ssim"} <= set(names)
 
 
 @pytest.mark.parametrize(("a", "b", "which"), [(b"no picture", jpeg(1), "a"), (jpeg(1), b"", "b")])
-def test_compare__says_which_is_no_picture(a: bytes, b: bytes, which: str) -> None:
+def test_compare__names_the_unreadable_image(a: bytes, b: bytes, which: str) -> None:
     with pytest.raises(Incomparable) as raised:
         compare(a, b)
     assert raised.value.which == which
 
 
-def test_compare__pixels_of_another_kind_are_refused() -> None:
+def test_compare__refuses_pixels_of_another_type() -> None:
     with pytest.raises(Incomparable, match="uint8 array of shape"):
         compare(np.zeros((3, 3)), jpeg(1))
 
 
-def test_compare__there_is_no_such_measure() -> None:
+def test_compare__unknown_measure() -> None:
     with pytest.raises(ValueError, match=r"no measure “taste”\. Choices: alignment"):
         compare(jpeg(1), jpeg(2), measures=["taste"])
 
 
-def test_compare__a_measure_that_fails_takes_nothing_from_the_others(configure: Any) -> None:
-    configure(MEASURES={"tests.measures.odd.Failing": {}})
+def test_compare__a_measure_that_fails_does_not_affect_the_others(configure: Any) -> None:
+    configure(MEASURES={"tests.measures.sample_measures.Failing": {}})
     result = compare(jpeg(1), jpeg(2), measures=["failing", "phash"])
     assert result["failing"].problem == "Failed; see the log for details."
     assert result["failing"].value is None
     assert result["phash"].value is not None
 
 
-def test_compare__a_measure_that_takes_too_long_is_told(configure: Any, tmp_path: Path) -> None:
+def test_compare__a_measure_that_times_out_is_reported(configure: Any, tmp_path: Path) -> None:
     (tmp_path / "hold").touch()
-    configure(MEASURES={"slow": {"class": "tests.measures.odd.Slow", "folder": str(tmp_path)}}, COMPARE_TIMEOUT=0.2)
+    configure(
+        MEASURES={"slow": {"class": "tests.measures.sample_measures.Slow", "folder": str(tmp_path)}},
+        COMPARE_TIMEOUT=0.2,
+    )
     try:
         result = compare(jpeg(1), jpeg(2), measures=["slow", "phash"])
     finally:
@@ -139,7 +142,7 @@ def test_compare__a_measure_that_takes_too_long_is_told(configure: Any, tmp_path
     assert result["phash"].value is not None
 
 
-def test_compare__a_measure_that_can_not_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare__a_measure_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("similar_images.measures.geometry.keypoint_options.find_spec", lambda name: None)
     result = compare(jpeg(1), jpeg(2), measures=["keypoints-surf", "phash"])
     assert result["keypoints-surf"].problem == "SURF needs mahotas: pip install similar_images[compare]"

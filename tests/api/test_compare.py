@@ -1,4 +1,4 @@
-"""REST: two pictures compared, the contract to the letter."""
+"""REST: comparing two images, the contract to the letter."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ API = "/api/similar-images"
 
 @pytest.fixture(autouse=True)
 def _measures(configure: Any) -> None:
-    configure(MEASURES={"tests.measures.odd.Brightness": {}}, COMPARE_MEASURES=["brightness", "phash"])
+    configure(MEASURES={"tests.measures.sample_measures.Brightness": {}}, COMPARE_MEASURES=["brightness", "phash"])
 
 
 def compare(client: Any, a: Any, b: Any, **fields: Any) -> Any:
     return client.post(f"{API}/compare/", {"a": a, "b": b} | fields)
 
 
-def test_compare__has_the_agreed_form(client: Any, make_picture: Any) -> None:
+def test_compare__has_the_documented_fields(client: Any, make_picture: Any) -> None:
     item = make_picture(2)
     answer = compare(client, upload(1), key(item))
     assert answer.status_code == 200
@@ -93,16 +93,16 @@ def test_compare__agrees_with_python(client: Any, make_picture: Any) -> None:
     assert names == ["ahash", "phash"]
 
 
-def test_compare__tells_the_transform(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare__returns_the_transform(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     transform = GeometricTransform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
     verdict = Verdict("same-picture", ("cropped", "mirrored"), transform)
     monkeypatch.setattr(
         "similar_images.comparison_results.compare",
         lambda *a, **k: replace(comparison.compare(*a, **k), verdict=verdict),
     )
-    told = compare(client, upload(1), upload(2)).json()["verdict"]
-    assert told["changes"] == ["cropped", "mirrored"]
-    assert told["transform"] == {
+    verdict_json = compare(client, upload(1), upload(2)).json()["verdict"]
+    assert verdict_json["changes"] == ["cropped", "mirrored"]
+    assert verdict_json["transform"] == {
         "is_mirrored": True,
         "angle": 90.0,
         "scale": 0.5,
@@ -111,7 +111,7 @@ def test_compare__tells_the_transform(client: Any, monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_compare__pictures_are_to_be_had(client: Any) -> None:
+def test_compare__images_can_be_fetched(client: Any) -> None:
     data = compare(client, upload(1), upload(2)).json()
     assert "pk" not in data["a"]
     for address in (data["a"]["image"], data["b"]["image"], *(picture["url"] for picture in data["pictures"])):
@@ -151,7 +151,9 @@ def test_compare__keys_of_every_kind_and_fields_by_name(client: Any) -> None:
         ({"measures": "all,phash"}, "measures", "no measure “all”"),
     ],
 )
-def test_compare__bad_input_is_named(client: Any, configure: Any, fields: Any, name: str, words: str) -> None:
+def test_compare__reports_bad_input_at_its_field(
+    client: Any, configure: Any, fields: Any, name: str, words: str
+) -> None:
     configure(SEARCH_MAX_BYTES=50_000)
     data = {"a": upload(), "b": upload()} | fields
     for value in data.values():
@@ -165,9 +167,7 @@ def test_compare__bad_input_is_named(client: Any, configure: Any, fields: Any, n
     assert answer.json()[name][0].endswith(".")
 
 
-def test_compare__bounds_are_those_of_a_visitor_for_uploads_alone(
-    client: Any, configure: Any, make_picture: Any
-) -> None:
+def test_compare__limits_for_visitors_apply_to_uploads_only(client: Any, configure: Any, make_picture: Any) -> None:
     item = make_picture(1)
     configure(SEARCH_MAX_PIXELS=100)
     assert compare(client, key(item), key(item)).status_code == 200
@@ -199,14 +199,14 @@ def test_compare__hidden_and_missing_objects_give_the_same_answer(client: Any, m
     assert {answer.content for answer in answers} == {b'{"b":["There is no such object."]}'}
 
 
-def test_compare__an_object_without_a_picture_is_told(client: Any) -> None:
+def test_compare__reports_an_object_without_an_image(client: Any) -> None:
     bare = Picture.objects.create(title="Bare")
     answer = compare(client, key(bare), upload())
     assert answer.status_code == 400
     assert answer.json() == {"a": ["Bare has no image."]}
 
 
-def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
+def test_compare__needs_as_many_queries_for_all_measures_as_for_few(
     client: Any, make_picture: Any, django_assert_num_queries: Any
 ) -> None:
     a, b = make_picture(1), make_picture(2)
@@ -215,9 +215,9 @@ def test_compare__costs_as_many_queries_for_all_measures_as_for_few(
             assert compare(client, key(a), key(b), measures=measures).status_code == 200
 
 
-def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
+def test_compare__times_out(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
-    configure(MEASURES={"tests.measures.odd.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
+    configure(MEASURES={"tests.measures.sample_measures.Slow": {"folder": str(tmp_path)}}, REQUEST_TIMEOUT=0.1)
     try:
         answer = compare(client, upload(1), upload(2), measures="slow")
     finally:
@@ -226,8 +226,8 @@ def test_compare__that_takes_too_long_is_given_up(client: Any, configure: Any, t
     assert "too long" in answer.json()["detail"]
 
 
-def test_compare__a_problem_is_told_in_its_row(client: Any, configure: Any) -> None:
-    configure(MEASURES={"tests.measures.odd.Failing": {}})
+def test_compare__reports_a_problem_in_its_row(client: Any, configure: Any) -> None:
+    configure(MEASURES={"tests.measures.sample_measures.Failing": {}})
     failing, ahash = compare(client, upload(1), upload(2), measures="failing,ahash").json()["measures"]
     assert failing["problem"]
     assert (failing["value"], failing["similarity"], failing["details"]) == (None, None, {})

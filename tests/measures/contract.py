@@ -1,4 +1,4 @@
-"""What every measure must do, whatever it looks at; a measure's test class inherits it."""
+"""The tests that every measure has to pass; a measure's test class inherits them."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ class MeasureContract:
 
     is_symmetric = True
     symmetry = 1e-5
-    """How far the readings of two pictures either way round may be apart."""
+    """Largest difference between the results of two images in either order."""
     tolerance = 1e-6
-    """How far the reading of a picture with itself may be from the best."""
+    """Largest difference between the result of an image with itself and the best value."""
 
     @pytest.fixture
     def measure(self) -> Measure:
         return plugins.load_measure(self.name, {})
 
     def check(self, measure: Measure, a: np.ndarray, b: np.ndarray) -> None:
-        reading = measure.measure(a, b)
+        result = measure.measure(a, b)
         low, high = sorted((measure.best, measure.worst))
-        assert low - self.tolerance <= reading.value <= high + self.tolerance
-        assert not math.isnan(reading.value)
-        assert 0 <= measure.similarity(reading) <= 100
-        json.dumps(reading.details, allow_nan=False)
+        assert low - self.tolerance <= result.value <= high + self.tolerance
+        assert not math.isnan(result.value)
+        assert 0 <= measure.similarity(result) <= 100
+        json.dumps(result.details, allow_nan=False)
         if self.is_symmetric:
-            assert measure.measure(b, a).value == pytest.approx(reading.value, abs=self.symmetry, rel=1e-5)
+            assert measure.measure(b, a).value == pytest.approx(result.value, abs=self.symmetry, rel=1e-5)
         for name in measure.drawings:
             picture = canvas.add_title(
-                measure.draw(name, ComparisonImage(a), ComparisonImage(b), reading), str(measure.drawings[name])
+                measure.draw(name, ComparisonImage(a), ComparisonImage(b), result), str(measure.drawings[name])
             )
             assert picture.dtype == np.uint8
             assert picture.shape[2] == 3
             assert max(picture.shape) <= 1200
 
     @pytest.mark.parametrize(("first", "second"), PAIRS)
-    def test_measure__any_pictures(self, measure: Measure, first: str, second: str) -> None:
+    def test_measure__any_images(self, measure: Measure, first: str, second: str) -> None:
         self.check(measure, *(reduce_to(PICTURES[name], 640) for name in (first, second)))
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
@@ -63,16 +63,16 @@ class MeasureContract:
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(a=SMALL)
-    def test_measure__a_picture_with_itself(self, a: np.ndarray) -> None:
+    def test_measure__an_image_with_itself(self, a: np.ndarray) -> None:
         measure = plugins.load_measure(self.name, {})
-        reading = measure.measure(a, a.copy())
-        assert reading.value == pytest.approx(measure.best, abs=self.tolerance)
-        assert measure.similarity(reading) == pytest.approx(100, abs=0.1)
+        result = measure.measure(a, a.copy())
+        assert result.value == pytest.approx(measure.best, abs=self.tolerance)
+        assert measure.similarity(result) == pytest.approx(100, abs=0.1)
 
-    def test_measure__huge_is_reduced(self, measure: Measure) -> None:
-        reading = measure.measure(draw(2000, 3000), draw(2000, 3000, seed=1))
-        assert not math.isnan(reading.value)
-        assert measure.measure(draw(2000, 3000), draw(2000, 3000, seed=1)).value == reading.value
+    def test_measure__huge_images_are_reduced(self, measure: Measure) -> None:
+        result = measure.measure(draw(2000, 3000), draw(2000, 3000, seed=1))
+        assert not math.isnan(result.value)
+        assert measure.measure(draw(2000, 3000), draw(2000, 3000, seed=1)).value == result.value
 
     def test_attributes(self, measure: Measure) -> None:
         assert measure.name == self.name
@@ -84,7 +84,7 @@ class MeasureContract:
         assert list(distances) == sorted(distances)
         assert list(percents) == sorted(percents, reverse=True)
 
-    def test_making_and_checking__loads_nothing_heavy(self) -> None:
+    def test_creating_and_checking__loads_nothing_heavy(self) -> None:
         code = (
             "import sys, django; django.setup()\n"
             "from similar_images import plugins\n"

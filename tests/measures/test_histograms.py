@@ -1,4 +1,4 @@
-"""Color histograms compared, against OpenCV's formulas written out."""
+"""Histogram distances compared with OpenCV's formulas written out."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_measure__equals_the_formulas() -> None:
     assert value("bhattacharyya", *pictures) == pytest.approx(np.sqrt(1 - np.sqrt(a * b).sum()), abs=1e-6)
 
 
-def test_measure__counts_as_opencv_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a pixel is in one bin only, the histogram is that of `cv2.calcHist`."""
+def test_measure__equals_calc_hist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without soft binning the histogram equals that of `cv2.calcHist`."""
     picture = cv2.resize(skimage.data.coffee(), (200, 150), interpolation=cv2.INTER_AREA)
     whole = tuple(np.eye(size, dtype=np.float32) for size in color.FINE_BINS)
     monkeypatch.setattr(color, "_weights", lambda: whole)
@@ -70,9 +70,9 @@ def test_measure__counts_as_opencv_does(monkeypatch: pytest.MonkeyPatch) -> None
 def test_measure__disjoint(name: str, disjoint: float) -> None:
     """White and black fill two bins each, of 216."""
     measure = plugins.load_measure(name, {})
-    reading = measure.measure(WHITE, WHITE - 255)
-    assert reading.value == pytest.approx(disjoint, abs=2e-4 if disjoint < 0 else 1e-6)
-    assert measure.similarity(reading) == pytest.approx(0, abs=0.1)
+    result = measure.measure(WHITE, WHITE - 255)
+    assert result.value == pytest.approx(disjoint, abs=2e-4 if disjoint < 0 else 1e-6)
+    assert measure.similarity(result) == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,7 +93,7 @@ def test_measure__blank(name: str) -> None:
     assert measure.similarity(measure.measure(WHITE, plain(200, 20, 30))) == pytest.approx(0, abs=0.1)
 
 
-def test_compare__counts_the_colors_of_a_picture_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare__counts_the_colors_of_an_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from similar_images.measures import histograms
 
     calls = []

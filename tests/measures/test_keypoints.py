@@ -1,4 +1,4 @@
-"""Keypoints against OpenCV's, and against copies whose geometry is known."""
+"""Keypoints compared with OpenCV's, and on copies whose geometry is known."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ def turned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class KeypointsContract(MeasureContract):
-    is_symmetric = False  # the nearest points are looked for in the first picture, for those of the second
+    is_symmetric = False  # keypoints of the second image are matched with those of the first
 
-    def test_measure__a_picture_with_itself(self) -> None:  # not of any pixels: where there are no points, none match
+    def test_measure__an_image_with_itself(self) -> None:  # not for any pixels: without keypoints, none match
         measure = plugins.load_measure(self.name, {})
         for pixels in PHOTOS.values():
             assert measure.measure(pixels, pixels.copy()).value > 0.9
 
-    def test_measure__a_turned_copy_is_proven(self, measure: Measure) -> None:
+    def test_measure__a_rotated_copy_matches(self, measure: Measure) -> None:
         for pixels in PHOTOS.values():
-            reading = measure.measure(pixels, turned(pixels))
-            assert reading.details["proven"] >= keypoint_matching.MIN_VERIFIED
-            assert measure.similarity(reading) > 70
+            result = measure.measure(pixels, turned(pixels))
+            assert result.details["proven"] >= keypoint_matching.MIN_VERIFIED
+            assert measure.similarity(result) > 70
 
-    def test_measure__proven_lines_are_right(self, measure: Measure) -> None:
+    def test_measure__inliers_are_right(self, measure: Measure) -> None:
         for pixels in PHOTOS.values():
-            of_a, of_b, matches = measure.measure(pixels, turned(pixels)).artifacts
+            keypoints_a, keypoints_b, matches = measure.measure(pixels, turned(pixels)).artifacts
             pairs = matches.inlier_pairs
-            expected = cv2.transform(of_a.coordinates[pairs[:, 0]][None], TURN)[0]
-            off = np.linalg.norm(expected - of_b.coordinates[pairs[:, 1]], axis=1)
-            assert (off > 5).mean() < 0.05
+            expected = cv2.transform(keypoints_a.coordinates[pairs[:, 0]][None], TURN)[0]
+            errors = np.linalg.norm(expected - keypoints_b.coordinates[pairs[:, 1]], axis=1)
+            assert (errors > 5).mean() < 0.05
 
-    def test_measure__a_mirrored_copy_is_proven(self, measure: Measure) -> None:
-        reading = measure.measure(PHOTOS["coffee"], np.ascontiguousarray(PHOTOS["coffee"][:, ::-1]))
-        assert reading.details["mirrored"]
-        assert reading.details["proven"] >= keypoint_matching.MIN_VERIFIED
+    def test_measure__a_mirrored_copy_matches(self, measure: Measure) -> None:
+        result = measure.measure(PHOTOS["coffee"], np.ascontiguousarray(PHOTOS["coffee"][:, ::-1]))
+        assert result.details["mirrored"]
+        assert result.details["proven"] >= keypoint_matching.MIN_VERIFIED
 
-    def test_measure__other_pictures_prove_nothing(self, measure: Measure) -> None:
-        reading = measure.measure(PHOTOS["chelsea"], PHOTOS["coffee"])
-        assert reading.value == 0
-        assert measure.similarity(reading) == 0
+    def test_measure__unrelated_images_do_not_match(self, measure: Measure) -> None:
+        result = measure.measure(PHOTOS["chelsea"], PHOTOS["coffee"])
+        assert result.value == 0
+        assert measure.similarity(result) == 0
 
     def test_measure__counts_add_up(self, measure: Measure) -> None:
         details = measure.measure(PHOTOS["chelsea"], turned(PHOTOS["chelsea"])).details
@@ -71,21 +71,23 @@ class KeypointsContract(MeasureContract):
 class TestSift(KeypointsContract):
     name = "keypoints-sift"
 
-    def test_points__are_opencvs(self) -> None:
-        view = ComparisonImage(PHOTOS["coffee"])
-        found, descriptors = cv2.SIFT_create(MAX_KEYPOINTS).detectAndCompute(view.gray, None)
-        ours = extract_keypoints(view, "sift")
-        assert len(ours) == len(found)
-        assert sorted(map(tuple, ours.coordinates.round(2))) == sorted(tuple(np.float32(p.pt).round(2)) for p in found)
-        assert np.sort(ours.descriptors.sum(axis=1)) == pytest.approx(np.sort(descriptors.sum(axis=1)))
+    def test_keypoints__equal_opencvs(self) -> None:
+        image = ComparisonImage(PHOTOS["coffee"])
+        expected, descriptors = cv2.SIFT_create(MAX_KEYPOINTS).detectAndCompute(image.gray, None)
+        keypoints = extract_keypoints(image, "sift")
+        assert len(keypoints) == len(expected)
+        assert sorted(map(tuple, keypoints.coordinates.round(2))) == sorted(
+            tuple(np.float32(p.pt).round(2)) for p in expected
+        )
+        assert np.sort(keypoints.descriptors.sum(axis=1)) == pytest.approx(np.sort(descriptors.sum(axis=1)))
 
 
 class TestRootSift(KeypointsContract):
     name = "keypoints-rootsift"
 
-    def test_points__roots_of_shares(self) -> None:
-        view = ComparisonImage(PHOTOS["coffee"])
-        sift, root = extract_keypoints(view, "sift"), extract_keypoints(view, "rootsift")
+    def test_keypoints__are_square_roots_of_shares(self) -> None:
+        image = ComparisonImage(PHOTOS["coffee"])
+        sift, root = extract_keypoints(image, "sift"), extract_keypoints(image, "rootsift")
         shares = sift.descriptors / sift.descriptors.sum(axis=1, keepdims=True)
         assert root.descriptors == pytest.approx(np.sqrt(shares), abs=1e-5)
 
@@ -131,21 +133,21 @@ class TestOrb(KeypointsContract):
     name = "keypoints-orb"
 
 
-def test_mirrored_points__are_those_of_the_mirror_image() -> None:
-    """SIFT's descriptors are mirrored, not computed anew: most must be what computing anew gives."""
+def test_mirrored_keypoints__equal_those_of_the_mirror_image() -> None:
+    """SIFT's descriptors are mirrored instead of computed again: most must equal those of the mirror image."""
     pixels = PHOTOS["rocket"]
     derived = extract_keypoints(ComparisonImage(pixels), "sift", mirrored=True)
-    anew = extract_keypoints(ComparisonImage(np.ascontiguousarray(pixels[:, ::-1])), "sift")
-    pairs = keypoint_matching.cross_check(anew, derived)
-    off = np.linalg.norm(anew.coordinates[pairs[:, 0]] - derived.coordinates[pairs[:, 1]], axis=1)
-    assert (off < 1).mean() > 0.8
+    expected = extract_keypoints(ComparisonImage(np.ascontiguousarray(pixels[:, ::-1])), "sift")
+    pairs = keypoint_matching.cross_check(expected, derived)
+    errors = np.linalg.norm(expected.coordinates[pairs[:, 0]] - derived.coordinates[pairs[:, 1]], axis=1)
+    assert (errors < 1).mean() > 0.8
 
 
 @pytest.mark.parametrize(
     "options",
     [{"matching": "cross-check"}, {"matching": "distance", "distance": 0.3}, {"proof": "ransac"}, {"ratio": 0.9}],
 )
-def test_options__prove_a_copy(options: dict[str, object]) -> None:
+def test_options__find_a_copy(options: dict[str, object]) -> None:
     measure = plugins.load_measure("keypoints-rootsift", options)
     assert measure.measure(PHOTOS["coffee"], turned(PHOTOS["coffee"])).details["proven"] > 50
     assert measure.measure(PHOTOS["coffee"], PHOTOS["chelsea"]).details["proven"] == 0
@@ -157,7 +159,7 @@ def test_options__fewer_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"matching": "guess"}, "matching must be one of"),
         ({"matching": "distance"}, "needs a distance"),
@@ -166,22 +168,22 @@ def test_options__fewer_points() -> None:
         ({"points": 0}, "points must be"),
     ],
 )
-def test_options__wrong(options: dict[str, object], told: str) -> None:
+def test_options__out_of_range(options: dict[str, object], message: str) -> None:
     from similar_images.measures.keypoints import OrbMeasure
 
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         OrbMeasure(**options)
 
 
 @pytest.mark.parametrize("few", [0, 1, 2, 7])
 def test_matching__few_points(few: int) -> None:
-    """Two neighbors are not always there, nor are four points for a geometry."""
-    many = extract_keypoints(ComparisonImage(draw(300, 400)), "sift")
-    some = Keypoints(many.coordinates[:few], many.descriptors[:few])
-    for a, b in ((some, many), (many, some), (some, some)):
-        found = [keypoint_matching.ratio_test(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
+    """There may be fewer than two neighbors, or than four points for a homography."""
+    all_keypoints = extract_keypoints(ComparisonImage(draw(300, 400)), "sift")
+    subset = Keypoints(all_keypoints.coordinates[:few], all_keypoints.descriptors[:few])
+    for a, b in ((subset, all_keypoints), (all_keypoints, subset), (subset, subset)):
+        ratio_pairs = [keypoint_matching.ratio_test(a, b, 0.75, both_ways=both_ways) for both_ways in (False, True)]
         for pairs in [
-            *found,
+            *ratio_pairs,
             keypoint_matching.cross_check(a, b),
             keypoint_matching.match_within_distance(a, b, 100),
         ]:
@@ -189,14 +191,14 @@ def test_matching__few_points(few: int) -> None:
             assert keypoint_matching.verify_geometry(a, b, pairs).homography is None
 
 
-def test_prove__points_on_one_line_prove_nothing() -> None:
-    places = np.column_stack([np.arange(20), np.zeros(20)]).astype(np.float32)
-    line = Keypoints(places, np.eye(20, dtype=np.float32))
+def test_verify_geometry__points_on_one_line() -> None:
+    points = np.column_stack([np.arange(20), np.zeros(20)]).astype(np.float32)
+    line = Keypoints(points, np.eye(20, dtype=np.float32))
     matches = keypoint_matching.verify_geometry(line, line, np.column_stack([np.arange(20)] * 2))
-    assert matches.homography is None or is_plausible(matches.homography, places)
+    assert matches.homography is None or is_plausible(matches.homography, points)
 
 
-def test_prove__the_same_every_time() -> None:
+def test_verify_geometry__is_reproducible() -> None:
     a, b = (
         extract_keypoints(ComparisonImage(pixels), "orb") for pixels in (PHOTOS["coffee"], turned(PHOTOS["coffee"]))
     )

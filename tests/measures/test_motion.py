@@ -1,4 +1,4 @@
-"""Motion between two pictures, against motions that are known."""
+"""Motion between two images, compared with known motions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def warped(zoom: float = 1, turn: float = 0, stretch: float = 1) -> NDArray[np.u
 
 
 def shifted(x: int, y: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Two views of the same photo, of 160 × 120 pixels; points are so much to the right and down in the second."""
+    """Cut two views of 160 × 120 pixels out of a photo, the second shifted by x and y."""
     photo = cv2.resize(chelsea(), (240, 160), interpolation=cv2.INTER_AREA)
     return photo[20:140, 40:200], photo[20 - y : 140 - y, 40 - x : 200 - x]
 
@@ -31,17 +31,17 @@ def shifted(x: int, y: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 class TestBlockMotion(MeasureContract):
     name = "block-motion"
 
-    def test_shifted__is_closer_than_by_pixels(self, measure: measures.Measure) -> None:
-        reading = measure.measure(*shifted(8, -5))
-        assert reading.value < reading.details["plain_difference"] / 3
-        assert reading.details["motion"] == pytest.approx(100 * np.hypot(8, 5) / 160, rel=0.15)
+    def test_shift__lowers_the_difference(self, measure: measures.Measure) -> None:
+        result = measure.measure(*shifted(8, -5))
+        assert result.value < result.details["plain_difference"] / 3
+        assert result.details["motion"] == pytest.approx(100 * np.hypot(8, 5) / 160, rel=0.15)
 
-    def test_motion_cost__grows_where_blocks_go_apart(self, measure: measures.Measure) -> None:
+    def test_motion_cost__grows_where_blocks_move_apart(self, measure: measures.Measure) -> None:
         together, apart = measure.measure(*shifted(8, -5)), measure.measure(chelsea(), astronaut())
         assert apart.details["motion_cost"] > 5 * together.details["motion_cost"]
         assert apart.value > 5 * together.value
 
-    def test_blocks__are_where_opencv_finds_them(self) -> None:
+    def test_blocks__equal_opencvs_template_matching(self) -> None:
         gray = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in shifted(6, 3)]
         _residual, motion = BlockMotion()._compensate(*gray)
         for row, column in ((4, 4), (6, 9), (8, 12)):
@@ -49,14 +49,14 @@ class TestBlockMotion(MeasureContract):
             found = cv2.matchTemplate(gray[1], gray[0][y : y + 16, x : x + 16], cv2.TM_SQDIFF)
             assert cv2.minMaxLoc(found)[2] == (x + motion[row, column, 0], y + motion[row, column, 1]) == (x + 6, y + 3)
 
-    def test_blocks__cover_sides_that_are_no_multiple(self) -> None:
+    def test_blocks__cover_sides_that_are_no_multiple_of_the_step(self) -> None:
         assert BlockMotion()._block_offsets(37) == [0, 8, 16, 21]
         assert BlockMotion()._block_offsets(32) == [0, 8, 16]
 
 
 class TestAffineMotion(MeasureContract):
     name = "affine-motion"
-    is_symmetric = False  # one of the two is moved, and what it doesn't cover of the other counts for nothing
+    is_symmetric = False  # the second is warped onto the first, and only the overlap counts
 
     @pytest.mark.parametrize(
         ("zoom", "turn", "stretch"),
@@ -65,14 +65,14 @@ class TestAffineMotion(MeasureContract):
     def test_known_motion__is_recovered(
         self, measure: measures.Measure, zoom: float, turn: float, stretch: float
     ) -> None:
-        reading = measure.measure(chelsea(), warped(zoom, turn, stretch))
-        details = reading.details
+        result = measure.measure(chelsea(), warped(zoom, turn, stretch))
+        details = result.details
         assert details["found"]
         assert details["zoom"] == pytest.approx(zoom * stretch**0.5, rel=0.005)
         assert details["turn"] == pytest.approx(turn, rel=0.02, abs=0.05)
         assert details["stretch"] == pytest.approx(stretch, rel=0.005)
         assert details["shift"] == pytest.approx([0, 0], abs=0.2)
-        assert reading.value < details["plain_difference"] / 3
+        assert result.value < details["plain_difference"] / 3
 
     def test_shift_and_size(self, measure: measures.Measure) -> None:
         a, b = shifted(16, -8)
@@ -88,22 +88,22 @@ class TestAffineMotion(MeasureContract):
         assert details["zoom"] == pytest.approx(451 / 280, rel=0.01)
 
     @pytest.mark.parametrize("other", [astronaut(), np.zeros((40, 60, 3), np.uint8), chelsea()[:, ::-1]])
-    def test_no_motion_found__is_no_error(self, measure: measures.Measure, other: NDArray[np.uint8]) -> None:
-        reading = measure.measure(chelsea(), other)
-        assert not reading.details["found"]
-        assert reading.value == reading.details["plain_difference"]
+    def test_no_motion_is_no_error(self, measure: measures.Measure, other: NDArray[np.uint8]) -> None:
+        result = measure.measure(chelsea(), other)
+        assert not result.details["found"]
+        assert result.value == result.details["plain_difference"]
 
 
 class TestOpticalFlow(MeasureContract):
     name = "optical-flow"
 
-    def test_shifted__is_closer_than_by_pixels(self, measure: measures.Measure) -> None:
-        reading = measure.measure(*shifted(8, -5))
-        assert reading.value < reading.details["plain_difference"] / 3
-        assert np.median(reading.artifacts, (0, 1)) == pytest.approx([8, -5], abs=0.3)
-        assert reading.details["motion"] == pytest.approx(100 * np.hypot(8, 5) / 160, rel=0.15)
+    def test_shift__lowers_the_difference(self, measure: measures.Measure) -> None:
+        result = measure.measure(*shifted(8, -5))
+        assert result.value < result.details["plain_difference"] / 3
+        assert np.median(result.artifacts, (0, 1)) == pytest.approx([8, -5], abs=0.3)
+        assert result.details["motion"] == pytest.approx(100 * np.hypot(8, 5) / 160, rel=0.15)
 
-    def test_motion_cost__grows_where_points_go_apart(self, measure: measures.Measure) -> None:
+    def test_motion_cost__grows_where_points_move_apart(self, measure: measures.Measure) -> None:
         together, apart = measure.measure(*shifted(8, -5)), measure.measure(chelsea(), astronaut())
         assert apart.details["motion_cost"] > 2 * together.details["motion_cost"]
 

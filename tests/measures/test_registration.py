@@ -38,18 +38,18 @@ TEXTURE = texture(300, 400)
 
 def analyze(a: Pixels, b: Pixels) -> tuple[Registration, Verdict]:
     images = ComparisonImage(a), ComparisonImage(b)
-    found = register(*images)
-    assert found is not None
-    return found, judge_pair(*images, lambda: 0.0)
+    registered = register(*images)
+    assert registered is not None
+    return registered, judge_pair(*images, lambda: 0.0)
 
 
 @pytest.mark.parametrize(("shift", "kind"), [(38, "same-picture"), (42, "same-object")])
 def test_min_overlap(shift: int, kind: str) -> None:
     """Two crops of one scene are the same picture only if one shows nearly all of the other."""
     scene = texture(400, 600)
-    found, verdict = analyze(scene[:300, :400], scene[:300, shift : shift + 400])
-    assert found.overlap_a == pytest.approx((400 - shift) / 400, abs=0.005)
-    assert (found.overlap_a >= registration.MIN_OVERLAP) == (kind == "same-picture")
+    registered, verdict = analyze(scene[:300, :400], scene[:300, shift : shift + 400])
+    assert registered.overlap_a == pytest.approx((400 - shift) / 400, abs=0.005)
+    assert (registered.overlap_a >= registration.MIN_OVERLAP) == (kind == "same-picture")
     assert verdict.kind == kind
 
 
@@ -58,9 +58,9 @@ def test_min_inliers(side: int, kind: str) -> None:
     """Different images that share a small patch show the same object only if enough keypoints in it match."""
     a, b = texture(300, 400, 1), texture(300, 400, 2)
     a[40 : 40 + side, 50 : 50 + side] = b[150 : 150 + side, 200 : 200 + side] = texture(side, side, 3)
-    found, verdict = analyze(a, b)
-    assert (found.inliers >= registration.MIN_INLIERS) == (kind == "same-object")
-    assert 5 <= found.inliers <= 20
+    registered, verdict = analyze(a, b)
+    assert (registered.inliers >= registration.MIN_INLIERS) == (kind == "same-object")
+    assert 5 <= registered.inliers <= 20
     assert verdict.kind == kind
 
 
@@ -69,17 +69,17 @@ def test_min_agreement(covered: float, kind: str) -> None:
     """A copy may be covered in part, but not over more than about three tenths."""
     copy, rows = TEXTURE.copy(), round(300 * covered)
     copy[:rows] = texture(rows, 400, 9)
-    found, verdict = analyze(TEXTURE, copy)
-    assert found.agreement == pytest.approx(1 - covered, abs=0.02)
-    assert (found.agreement >= registration.MIN_AGREEMENT) == (kind == "same-picture")
+    registered, verdict = analyze(TEXTURE, copy)
+    assert registered.agreement == pytest.approx(1 - covered, abs=0.02)
+    assert (registered.agreement >= registration.MIN_AGREEMENT) == (kind == "same-picture")
     assert verdict.kind == kind
     assert verdict.changes == (("retouched",) if kind == "same-picture" else ())
 
 
 @pytest.mark.parametrize(("step", "changes"), [(8, ("re-encoded",)), (9, ("recolored",))])
 def test_min_recolor_difference(step: int, changes: tuple[str, ...]) -> None:
-    found, verdict = analyze(TEXTURE, to_pixels(TEXTURE + float(step)))
-    assert (found.color_difference > registration.MIN_RECOLOR_DIFFERENCE) == (changes == ("recolored",))
+    registered, verdict = analyze(TEXTURE, to_pixels(TEXTURE + float(step)))
+    assert (registered.color_difference > registration.MIN_RECOLOR_DIFFERENCE) == (changes == ("recolored",))
     assert (verdict.kind, verdict.changes) == ("same-picture", changes)
 
 
@@ -88,8 +88,8 @@ def test_recolor_min_agreement(rows: int, kind: str) -> None:
     """A recolored copy may hardly be covered, because a product in another color is often shot in the same pose."""
     copy = TEXTURE.astype(float) + 20
     copy[:rows] = texture(300, 400, 9)[:rows] + 20.0
-    found, verdict = analyze(TEXTURE, to_pixels(copy))
-    assert (found.union_agreement >= registration.RECOLOR_MIN_AGREEMENT) == (kind == "same-picture")
+    registered, verdict = analyze(TEXTURE, to_pixels(copy))
+    assert (registered.union_agreement >= registration.RECOLOR_MIN_AGREEMENT) == (kind == "same-picture")
     assert verdict.kind == kind
 
 
@@ -99,9 +99,9 @@ def test_max_color_residual(tint: int, kind: str) -> None:
     copy = TEXTURE.astype(float) + 10
     copy[:, :200] += (tint, 0, -tint)
     copy[:, 200:] -= (tint, 0, -tint)
-    found, verdict = analyze(TEXTURE, to_pixels(copy))
-    assert found.color_difference > registration.MIN_RECOLOR_DIFFERENCE
-    assert (found.color_residual <= registration.MAX_COLOR_RESIDUAL) == (kind == "same-picture")
+    registered, verdict = analyze(TEXTURE, to_pixels(copy))
+    assert registered.color_difference > registration.MIN_RECOLOR_DIFFERENCE
+    assert (registered.color_residual <= registration.MAX_COLOR_RESIDUAL) == (kind == "same-picture")
     assert verdict.kind == kind
 
 
@@ -111,8 +111,8 @@ def test_max_tilt(slant: float) -> None:
     corners = np.array([[0, 0], [399, 0], [399, 299], [0, 299]], np.float32)
     inward = np.array([[0, slant], [0, 0], [0, 0], [0, -slant]], np.float32) * 300
     matrix = cv2.getPerspectiveTransform(corners + inward, corners)
-    found, verdict = analyze(TEXTURE, np.asarray(cv2.warpPerspective(TEXTURE, matrix, (400, 300)), np.uint8))
-    assert (found.tilt <= registration.MAX_TILT) == (slant == 0.01)
+    registered, verdict = analyze(TEXTURE, np.asarray(cv2.warpPerspective(TEXTURE, matrix, (400, 300)), np.uint8))
+    assert (registered.tilt <= registration.MAX_TILT) == (slant == 0.01)
     assert verdict.kind == ("same-picture" if slant == 0.01 else "same-object")
 
 

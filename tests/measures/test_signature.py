@@ -1,4 +1,4 @@
-"""Every signature method as a measure, against what is stored."""
+"""Every signature method as a measure, compared with stored signatures."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ def test_measure__is_the_distance_of_stored_signatures(name: str) -> None:
     method = plugins.load_method(name, {})
     a, b = draw(300, 400), draw(200, 220, seed=1)
     expected = distance(method, *(stored(method.compute(pixels)) for pixels in (a, b)))
-    reading = measure.measure(a, b)
-    assert reading.value == pytest.approx(expected, abs=1e-5, rel=1e-5)
-    assert measure.similarity(reading) == pytest.approx(method.similarity(expected), abs=0.1)
+    result = measure.measure(a, b)
+    assert result.value == pytest.approx(expected, abs=1e-5, rel=1e-5)
+    assert measure.similarity(result) == pytest.approx(method.similarity(expected), abs=0.1)
 
 
 @pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
-def test_measure__a_picture_with_itself(name: str) -> None:
+def test_measure__an_image_with_itself(name: str) -> None:
     measure = plugins.available_measures()[name]
-    view = ComparisonImage(draw(300, 400))
-    assert measure.similarity(measure.measure(view, view)) > 99.9
+    image = ComparisonImage(draw(300, 400))
+    assert measure.similarity(measure.measure(image, image)) > 99.9
 
 
-def test_measure__blank_picture_is_nobodys_match() -> None:
+def test_measure__blank_image_matches_nothing() -> None:
     measure = plugins.available_measures()["kaze"]
-    reading = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
-    assert reading.details["low_detail"]
-    assert measure.similarity(reading) == 0
+    result = measure.measure(np.full((60, 80, 3), 255, np.uint8), draw(60, 80))
+    assert result.details["low_detail"]
+    assert measure.similarity(result) == 0
 
 
-def test_available__without_what_a_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_available__without_a_package_that_a_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("similar_images.imaging.opencv.declares_feature", lambda feature: feature != "KAZE")
     plugins.available_measures.cache_clear()
     try:

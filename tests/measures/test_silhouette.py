@@ -1,4 +1,4 @@
-"""The silhouettes' Hausdorff distance, against scikit-image."""
+"""The Hausdorff distance of silhouettes compared with scikit-image."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_measure__equals_scikit_image(other: np.ndarray) -> None:
     assert value(star, other) == pytest.approx(expected, abs=1e-6)
 
 
-def test_measure__moved_and_scaled_beats_another() -> None:
+def test_measure__moved_and_scaled_copy_is_closer_than_another_shape() -> None:
     star = shape(STAR, 200, 200, 150)
     moved = shape(STAR, 380, 110, 70)
     assert value(star, moved) < 0.02 < 0.1 < value(star, shape(CROSS, 200, 200, 150))
@@ -62,7 +62,7 @@ def test_measure__moved_and_scaled_beats_another() -> None:
     assert measure.similarity(measure.measure(star, moved)) > 85
 
 
-def test_measure__what_is_on_it_does_not_count() -> None:
+def test_measure__ignores_texture_and_holes() -> None:
     star = shape(STAR, 200, 200, 150)
     assert value(star, shape(STAR, 200, 200, 150, paper=20, ink=220)) < 0.01
     holed = star.copy()
@@ -70,15 +70,15 @@ def test_measure__what_is_on_it_does_not_count() -> None:
     assert value(star, holed) == 0
 
 
-def test_silhouette__specks_do_not_count() -> None:
+def test_silhouette_mask__ignores_specks() -> None:
     star = shape(STAR, 200, 200, 150)
     specked = star.copy()
     specked[10:13, 480:483] = 0
     assert value(star, specked) == 0
 
 
-def test_silhouette__on_an_uneven_ground() -> None:
-    """Otsu's threshold: the side that is less on the border is the object, dark or bright."""
+def test_silhouette_mask__on_an_uneven_ground() -> None:
+    """The side of Otsu's threshold that is rarer on the border is the object, dark or bright."""
     ramp = np.linspace(150, 250, 500).astype(np.uint8)[None, :, None].repeat(400, axis=0).repeat(3, axis=2)
     inside = np.zeros((400, 500), np.uint8)
     cv2.circle(inside, (250, 200), 90, 255, -1)
@@ -92,7 +92,7 @@ def test_measure__blank(paper: int) -> None:
     blank = np.full((50, 70, 3), paper, np.uint8)
     measure = plugins.load_measure("silhouette", {})
     assert measure.measure(blank, np.full((9, 9, 3), 255, np.uint8)).value == 0
-    reading = measure.measure(blank, shape(STAR, 200, 200, 150))
-    assert reading.value == measure.worst
-    assert measure.similarity(reading) == 0
-    assert reading.details == {"blank": True}
+    result = measure.measure(blank, shape(STAR, 200, 200, 150))
+    assert result.value == measure.worst
+    assert measure.similarity(result) == 0
+    assert result.details == {"blank": True}

@@ -30,46 +30,46 @@ def photo(long_side: int = 320) -> NDArray[np.uint8]:
 
 
 class TestSsim(MeasureContract):
-    symmetry = 0.05  # where one is a crop of the other or mirrored, the second is laid on the first
+    symmetry = 0.05  # if one is cropped or mirrored, the second is warped onto the first
     name = "ssim"
 
     @pytest.mark.parametrize("quality", [10, 50, 90])
-    def test_value__is_that_of_scikit_image(self, quality: int) -> None:
+    def test_value__equals_scikit_image(self, quality: int) -> None:
         a, b = photo(), recompressed(photo(), quality)
         gray = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (a, b)]
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-        expected, likeness = structural_similarity(*gray, full=True, **options)
-        reading = plugins.load_measure("ssim", {}).measure(a, b)
-        assert reading.value == pytest.approx(expected, abs=1e-4)
-        np.testing.assert_allclose(reading.artifacts[1][5:-5, 5:-5], likeness[5:-5, 5:-5], atol=1e-3)
+        expected, ssim_map = structural_similarity(*gray, full=True, **options)
+        result = plugins.load_measure("ssim", {}).measure(a, b)
+        assert result.value == pytest.approx(expected, abs=1e-4)
+        np.testing.assert_allclose(result.artifacts[1][5:-5, 5:-5], ssim_map[5:-5, 5:-5], atol=1e-3)
 
-    def test_value__other_size_of_the_same_picture(self, measure: measures.Measure) -> None:
+    def test_value__resized_copy(self, measure: measures.Measure) -> None:
         half = cv2.resize(photo(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         assert measure.measure(photo(), half).value > 0.95
         assert measure.measure(photo(), astronaut()).value < 0.3
 
-    def test_drawing__is_bright_where_the_pictures_differ(self, measure: measures.Measure) -> None:
+    def test_drawing__is_bright_where_the_images_differ(self, measure: measures.Measure) -> None:
         a = photo()
         b = a.copy()
         b[100:140, 200:240] = draw(40, 40)
-        views = ComparisonImage(a), ComparisonImage(b)
-        panel = measure.draw("ssim", *views, measure.measure(*views))
-        likeness = panel[:, -a.shape[1] :].sum(2)
-        assert likeness[105:135, 205:235].mean() > 1.5 * likeness[:80].mean()
+        images = ComparisonImage(a), ComparisonImage(b)
+        panel = measure.draw("ssim", *images, measure.measure(*images))
+        ssim_map = panel[:, -a.shape[1] :].sum(2)
+        assert ssim_map[105:135, 205:235].mean() > 1.5 * ssim_map[:80].mean()
 
 
 class TestFlip(MeasureContract):
-    symmetry = 0.05  # as above
+    symmetry = 0.05  # as for SSIM
     name = "flip"
 
     @pytest.mark.parametrize("picture", [chelsea, astronaut])
-    def test_reencoded__nothing_to_be_seen(self, measure: measures.Measure, picture: object) -> None:
+    def test_reencoded__has_no_visible_difference(self, measure: measures.Measure, picture: object) -> None:
         pixels = picture()
         details = measure.measure(pixels, recompressed(pixels, 85)).details
         assert not details["visible"]
         assert "region" not in details
 
-    def test_moved_logo__is_seen_where_it_is(self, measure: measures.Measure) -> None:
+    def test_moved_logo__is_located(self, measure: measures.Measure) -> None:
         height, width = chelsea().shape[:2]
         a, b = chelsea().copy(), chelsea().copy()
         for pixels, x in ((a, 30), (b, 300)):
@@ -93,19 +93,19 @@ class TestFlip(MeasureContract):
 class TestExactBlocks(MeasureContract):
     name = "exact-blocks"
 
-    def test_other_picture__is_not_read_to_the_end(self, measure: measures.Measure) -> None:
-        reading = measure.measure(photo(), astronaut())
-        assert reading.details["read"] < reading.details["blocks"] == 64
-        assert reading.value == (reading.details["read"] - 1) / 64
+    def test_unrelated_image__is_not_read_to_the_end(self, measure: measures.Measure) -> None:
+        result = measure.measure(photo(), astronaut())
+        assert result.details["read"] < result.details["blocks"] == 64
+        assert result.value == (result.details["read"] - 1) / 64
 
     def test_one_block_differs__is_found(self) -> None:
         measure = plugins.load_measure("exact-blocks", {"blocks": 4, "tolerance": 1})
         a = draw(80, 120)
         b = a.copy()
         b[20:40, 90:120] = 255 - b[20:40, 90:120]
-        reading = measure.measure(a, b)
-        assert reading.details["region"] == [0.75, 0.25, 0.25, 0.25]
-        assert 0 < reading.value < 1
+        result = measure.measure(a, b)
+        assert result.details["region"] == [0.75, 0.25, 0.25, 0.25]
+        assert 0 < result.value < 1
 
     @pytest.mark.parametrize("blocks", [1, 3, 8])
     def test_means__are_those_of_numpy(self, blocks: int) -> None:
@@ -113,8 +113,8 @@ class TestExactBlocks(MeasureContract):
         cut = [pixels.reshape(blocks, 96 // blocks, blocks, 120 // blocks, 3).mean((1, 3)) for pixels in (a, b)]
         worst = np.abs(cut[0] - cut[1]).max()
         for tolerance, same in ((worst + 1e-6, True), (worst - 1e-6, False)):
-            reading = plugins.load_measure("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
-            assert (reading.value == 1) is same
+            result = plugins.load_measure("exact-blocks", {"blocks": blocks, "tolerance": tolerance}).measure(a, b)
+            assert (result.value == 1) is same
 
     def test_reencoded__has_no_block_that_differs(self, measure: measures.Measure) -> None:
         assert measure.measure(chelsea(), recompressed(chelsea(), 60)).value == 1
@@ -125,7 +125,7 @@ class TestExactBlocks(MeasureContract):
             structure.ExactBlocks(**options)
 
 
-def test_framed__by_a_matrix__shows_where_both_are() -> None:
+def test_register_pair__with_a_matrix__masks_the_overlap() -> None:
     a, part = photo(), photo()[40:120, 100:220]
     matrix = np.array([[1, 0, 100], [0, 1, 40], [0, 0, 1.0]])
     pair = register_pair(ComparisonImage(a), ComparisonImage(part), 320, matrix)
@@ -135,7 +135,7 @@ def test_framed__by_a_matrix__shows_where_both_are() -> None:
     assert (pair.valid_mask == expected).all()
 
 
-def test_framed__by_a_matrix_at_another_size() -> None:
+def test_register_pair__with_a_matrix_at_another_size() -> None:
     a = cv2.GaussianBlur(photo(640), (0, 0), 3)
     b = cv2.resize(a[100:300, 200:500], None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
     matrix = np.array([[1, 0, 200], [0, 1, 100], [0, 0, 1.0]]) @ scale_matrix(b.shape, (200, 300))
@@ -146,13 +146,13 @@ def test_framed__by_a_matrix_at_another_size() -> None:
     assert np.abs(pair.a.astype(int) - pair.b)[pair.valid_mask].mean() < 1
 
 
-def test_framed__by_a_matrix_without_overlap__as_if_there_were_none() -> None:
-    views = ComparisonImage(photo()), ComparisonImage(draw(90, 80))
+def test_register_pair__ignores_a_matrix_without_overlap() -> None:
+    images = ComparisonImage(photo()), ComparisonImage(draw(90, 80))
     away = np.array([[1, 0, 5000], [0, 1, 0], [0, 0, 1.0]])
-    assert (register_pair(*views, 320, away).b == register_pair(*views, 320).b).all()
+    assert (register_pair(*images, 320, away).b == register_pair(*images, 320).b).all()
 
 
-def test_framed__is_the_same_whichever_comes_first() -> None:
+def test_register_pair__is_symmetric() -> None:
     a, b = ComparisonImage(photo()), ComparisonImage(draw(90, 80))
     pair, swapped = register_pair(a, b, 320), register_pair(b, a, 320)
     assert pair.size == (80, 90)

@@ -1,4 +1,4 @@
-"""Earth mover's distances, against the linear programme."""
+"""Earth mover's distances, against the linear program."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def shares(values: list[float] | np.ndarray) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_transport__is_optimal(data: st.DataObject) -> None:
+def test_solve_transport__is_optimal(data: st.DataObject) -> None:
     """Whole numbers make ties, which is where a simplex method may cycle."""
     n, m = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
     weights = st.one_of(st.integers(0, 5), st.floats(1e-9, 1))
@@ -79,43 +79,43 @@ def test_transport__is_optimal(data: st.DataObject) -> None:
         ([0, 0, 1], [1, 1, 1, 1, 1]),
     ],
 )
-def test_transport__degenerate(supply: list[float], demand: list[float]) -> None:
+def test_solve_transport__degenerate(supply: list[float], demand: list[float]) -> None:
     cost = np.abs(np.subtract.outer(np.arange(len(supply)), np.arange(len(demand)))).astype(float)
     check(cost, shares(supply), shares(demand))
     check(np.zeros_like(cost), shares(supply), shares(demand))
 
 
-def test_transport__of_nothing() -> None:
+def test_solve_transport__of_nothing() -> None:
     assert not solve_transport(np.ones((2, 3)), np.zeros(2), np.zeros(3)).any()
 
 
-def test_emd_color__equals_the_linear_programme() -> None:
+def test_emd_color__equals_the_linear_program() -> None:
     pictures = skimage.data.chelsea(), skimage.data.coffee()
-    reading = plugins.load_measure("emd-color", {}).measure(*pictures)
+    result = plugins.load_measure("emd-color", {}).measure(*pictures)
     (a, first), (b, second) = (palette(p, 6) for p in (ComparisonImage(p).pixels for p in pictures))
     first, second = shares(first), shares(second)
     cost = np.linalg.norm(a[:, None].astype(float) - b, axis=2)
-    assert reading.value == pytest.approx(optimum(cost, first, second), abs=1e-6)
-    assert reading.artifacts.amounts.sum(axis=1) == pytest.approx(first, abs=1e-12)
-    assert reading.artifacts.amounts.sum(axis=0) == pytest.approx(second, abs=1e-12)
+    assert result.value == pytest.approx(optimum(cost, first, second), abs=1e-6)
+    assert result.artifacts.amounts.sum(axis=1) == pytest.approx(first, abs=1e-12)
+    assert result.artifacts.amounts.sum(axis=0) == pytest.approx(second, abs=1e-12)
 
 
-def test_emd_gray__equals_the_linear_programme() -> None:
-    """Of the whole grids: what both have in common may move, too."""
+def test_emd_gray__equals_the_linear_program() -> None:
+    """Solve for the whole grids, including the mass that both have in common."""
     pictures = skimage.data.chelsea(), skimage.data.coffee()
-    reading = plugins.load_measure("emd-gray", {}).measure(*pictures)
+    result = plugins.load_measure("emd-gray", {}).measure(*pictures)
     x, y = np.meshgrid(np.arange(16), np.arange(16))
     cost = np.hypot(np.subtract.outer(x.ravel(), x.ravel()), np.subtract.outer(y.ravel(), y.ravel())) / np.hypot(15, 15)
     dark = []
     for picture in pictures:
         gray = cv2.cvtColor(ComparisonImage(picture).pixels, cv2.COLOR_RGB2GRAY)
         dark.append(shares(256.0 - cv2.resize(gray, (16, 16), interpolation=cv2.INTER_AREA).ravel()))
-    assert reading.value == pytest.approx(optimum(cost, *dark), abs=1e-6)
-    assert reading.artifacts.sum(axis=1) == pytest.approx(dark[0], abs=1e-12)
-    assert reading.artifacts.sum(axis=0) == pytest.approx(dark[1], abs=1e-12)
+    assert result.value == pytest.approx(optimum(cost, *dark), abs=1e-6)
+    assert result.artifacts.sum(axis=1) == pytest.approx(dark[0], abs=1e-12)
+    assert result.artifacts.sum(axis=0) == pytest.approx(dark[1], abs=1e-12)
 
 
-def test_emd_color__tells_what_became_what() -> None:
+def test_emd_color__reports_which_color_becomes_which() -> None:
     a, b = np.zeros((2, 40, 40, 3), np.uint8)
     a[:], a[:10] = (200, 0, 0), (0, 0, 200)
     b[:], b[:10] = (210, 10, 0), (0, 10, 210)
@@ -134,25 +134,25 @@ def test_emd_color__a_small_change_of_hue_costs_less() -> None:
     assert 0 < measure.measure(red, orange).value < measure.measure(red, green).value / 2
 
 
-def test_emd_color__farthest_is_the_worst() -> None:
+def test_emd_color__the_farthest_colors_have_the_worst_value() -> None:
     blue, green = (np.full((9, 9, 3), color, np.uint8) for color in ((0, 0, 255), (0, 255, 0)))
     measure = plugins.load_measure("emd-color", {})
     assert measure.measure(blue, green).value == pytest.approx(measure.worst, abs=0.05)
 
 
 def test_emd_gray__a_dark_spot_moves() -> None:
-    """By 7 cells to the right and 7 down, a third of the diagonal and more."""
+    """Move a spot by 7 cells to the right and 7 down, which is 7/15 of the diagonal."""
     a, b = np.full((2, 160, 160, 3), 255, np.uint8)
     a[20:40, 20:40] = b[90:110, 90:110] = 0
-    reading = plugins.load_measure("emd-gray", {}).measure(a, b)
+    result = plugins.load_measure("emd-gray", {}).measure(a, b)
     spot = 4 * 255 / (256 + 4 * 255)
-    assert reading.value == pytest.approx(spot * 7 / 15, abs=1e-6)
-    assert reading.details["moved"] == pytest.approx(100 * spot, abs=0.1)
-    assert sum(move["share"] for move in reading.details["moves"]) == pytest.approx(100 * spot, abs=0.5)
+    assert result.value == pytest.approx(spot * 7 / 15, abs=1e-6)
+    assert result.details["moved"] == pytest.approx(100 * spot, abs=0.1)
+    assert sum(move["share"] for move in result.details["moves"]) == pytest.approx(100 * spot, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["emd-color", "emd-gray"])
-def test_measure__blank_against_itself_and_a_picture(name: str) -> None:
+def test_measure__blank_against_itself_and_an_image(name: str) -> None:
     measure = plugins.load_measure(name, {})
     assert measure.measure(WHITE, WHITE[:9]).value == pytest.approx(0, abs=1e-4)
     assert measure.measure(WHITE, drawn(60, 80)).value > 0

@@ -6,6 +6,6 @@ from project.settings import MIDDLEWARE as DEMO_MIDDLEWARE
 MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
 
 SIMILAR_IMAGES = {
-    "MEASURES": {"tests.measures.odd.Brightness": {}, "tests.measures.odd.Darkness": {}},
+    "MEASURES": {"tests.measures.sample_measures.Brightness": {}, "tests.measures.sample_measures.Darkness": {}},
     "COMPARE_MEASURES": ["brightness", "darkness", "phash"],
 }

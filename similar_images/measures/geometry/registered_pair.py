@@ -64,14 +64,14 @@ def register_pair(
     if matrix is not None:
         from .homography import coverage_mask, scale_matrix, warp
 
-        first, second = (_resize(image.pixels, *shape) for image, shape in zip((a, b), shapes, strict=True))
+        first, second = (_resize_to_shape(image.pixels, *shape) for image, shape in zip((a, b), shapes, strict=True))
         to_frame = scale_matrix(a.pixels.shape, first.shape) @ matrix @ scale_matrix(second.shape, b.pixels.shape)
         valid_mask = coverage_mask(second.shape, to_frame, first.shape)
         if valid_mask.any():
             warped = np.where(valid_mask[..., None], warp(second, to_frame, first.shape), first)
             return RegisteredPair(first, warped, valid_mask)
     height, width = (min(pair) for pair in zip(*shapes, strict=True))
-    first, second = (_resize(image.pixels, height, width) for image in (a, b))
+    first, second = (_resize_to_shape(image.pixels, height, width) for image in (a, b))
     return RegisteredPair(first, second, np.ones(first.shape[:2], bool))
 
 
@@ -80,7 +80,7 @@ def _frame_shape(shape: tuple[int, ...], long_side: int) -> list[int]:
     return [max(MIN_PAIR_SIDE, round(side * factor)) for side in shape]
 
 
-def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
+def _resize_to_shape(pixels: Pixels, height: int, width: int) -> Pixels:
     import cv2
     import numpy as np
 

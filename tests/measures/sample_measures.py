@@ -1,4 +1,4 @@
-"""Measures for the tests of what shows them: one that draws, and some that misbehave."""
+"""Sample measures for the tests of pages and the API: one that draws, and some that fail or are slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from similar_images.measures.drawing import canvas
 
 
 class Brightness(Measure):
-    """How far apart the mean levels are; draws both pictures, and how bright they are."""
+    """Difference of the mean levels, with two drawings."""
 
     name = "brightness"
     title = "Brightness"
@@ -25,10 +25,10 @@ class Brightness(Measure):
     drawings = {"pair": "Both pictures", "light": "Their light"}
 
     def compare(self, a: ComparisonImage, b: ComparisonImage) -> MeasureResult:
-        means = [float(view.pixels.mean()) for view in (a, b)]
+        means = [float(image.pixels.mean()) for image in (a, b)]
         return MeasureResult(abs(means[0] - means[1]), {"means": means})
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> NDArray[np.uint8]:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> NDArray[np.uint8]:
         if name == "pair":
             return canvas.place_side_by_side(a.pixels, b.pixels)[0]
         return canvas.heat_map(np.tile(np.linspace(0, 1, 400, dtype=np.float32), (200, 1)))
@@ -41,12 +41,12 @@ class Darkness(Brightness):
 
 
 class Clumsy(Brightness):
-    """Fails to draw one of its pictures."""
+    """Fails to draw one of its drawings."""
 
     name = "clumsy"
     drawings = {"torn": "What fails", "whole": "What does not"}
 
-    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, reading: MeasureResult) -> NDArray[np.uint8]:
+    def draw(self, name: str, a: ComparisonImage, b: ComparisonImage, result: MeasureResult) -> NDArray[np.uint8]:
         if name == "torn":
             raise RuntimeError("the pen broke")
         return a.pixels
@@ -60,14 +60,14 @@ class Failing(Brightness):
 
 
 class Slow(Brightness):
-    """Takes its time, as long as the file `hold` is there."""
+    """Waits as long as the file `hold` exists."""
 
     name = "slow"
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
-    def compare(self, *views: Any) -> MeasureResult:
+    def compare(self, *images: Any) -> MeasureResult:
         while (self.folder / "hold").exists():
             time.sleep(0.02)
-        return super().compare(*views)
+        return super().compare(*images)
