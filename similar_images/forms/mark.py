@@ -1,4 +1,4 @@
-"""What editors say of two objects."""
+"""Marks of editors on two objects."""
 
 from __future__ import annotations
 

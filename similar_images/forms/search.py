@@ -1,4 +1,4 @@
-"""What visitors may ask of a search, on pages as over REST."""
+"""Options of a search that visitors set, on pages and over REST."""
 
 from __future__ import annotations
 

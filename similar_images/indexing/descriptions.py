@@ -32,7 +32,7 @@ class StorageUnavailable(Exception):
 
 @dataclass
 class Description:
-    """What is known of one file content: image width and height in pixels, and signature columns."""
+    """Width and height in pixels of an image file, and the signature columns computed from it."""
 
     width: int | None = None
     height: int | None = None

@@ -23,7 +23,6 @@ from pgvector.django import HnswIndex
 from .. import conf, registry
 from ..models import MethodVersion, Signature, Source
 from ..signatures import storage
-from ..signatures.base import VectorSpec
 from . import versions
 
 logger = logging.getLogger("similar_images")
@@ -124,19 +123,6 @@ def index_sql(version: MethodVersion) -> str:
         condition=Q(source=version.source_id, method=version.name, version=version.version),
     )
     return str(index.create_sql(Signature, _connection().schema_editor(), concurrently=True))
-
-
-def version_condition(source_id: int, form: VectorSpec) -> str:
-    """What the signatures of a version have in common, written out.
-
-    The condition of a partial index has to be met at planning time: on a parameter, under a generic plan, the index
-    would never be used.
-    """
-    return f"source_id = {source_id} AND method = {_quoted(form.name)} AND version = {_quoted(form.version)}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _connection() -> Any:

@@ -203,11 +203,12 @@ def _reason_at(code: str, text: str, scored: ScoredCandidate, rank: int | None, 
 def _exact_rank(search: Search, records: IndexedImageQuerySet, own: list[sql.KnnRow]) -> int:
     """Return the rank of a record among all, by stored distances."""
 
-    def keys(rows: list[sql.KnnRow]) -> list[tuple[float, float, int]]:
-        return [sort_key(scored) for scored in search.score_rows(search.query, rows, refine=False)]
+    (own_key,) = _stored_keys(search, own)
+    return 1 + sum(key < own_key for rows in _read_distances(search, records) for key in _stored_keys(search, rows))
 
-    (own_key,) = keys(own)
-    return 1 + sum(key < own_key for rows in _read_distances(search, records) for key in keys(rows))
+
+def _stored_keys(search: Search, rows: list[sql.KnnRow]) -> list[tuple[float, float, int]]:
+    return [sort_key(scored) for scored in search.score_rows(search.query, rows, refine=False)]
 
 
 def _read_distances(search: Search, records: IndexedImageQuerySet) -> Iterator[list[sql.KnnRow]]:

@@ -1,4 +1,4 @@
-"""What callers of a search ask for, checked, and made a search that is ready to run."""
+"""Plan a search: check what callers ask for, and make a search of it that is ready to run."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ class Search:
             return describe_query(example, self.source, self.weights, box)
         if box is None:
             return stored_query(self.source, example, self.weights, self.allowed[0])
-        data = _read_file(self.source, example, self.allowed[0])
+        data = _read_query_file(self.source, example, self.allowed[0])
         return describe_query(data, self.source, self.weights, box) if data else []
 
 
@@ -254,7 +254,7 @@ def _saved_objects(examples: Iterable[Subject]) -> list[models.Model]:
     return [example for example in examples if isinstance(example, models.Model) and example.pk is not None]
 
 
-def _read_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
+def _read_query_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
     """Read the image of an object within the bounds of an upload; empty where it has none, or may not be seen.
 
     Raises:

@@ -16,7 +16,6 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Func
 from django.db.models.expressions import RawSQL
 
-from ..indexing import hnsw
 from ..models import IndexedImage, Mark, Signature
 from ..signatures import storage
 from ..signatures.base import VectorSpec
@@ -237,7 +236,7 @@ def _spec_key(spec: VectorSpec) -> _SpecKey:
 
 @lru_cache(maxsize=256)
 def _cached_fragments(source_id: int, spec: _SpecKey) -> _Fragments:
-    condition = hnsw.version_condition(source_id, spec).replace("%", "%%")
+    condition = _version_condition(source_id, spec).replace("%", "%%")
     column = storage.column_name(spec)
     return _Fragments(condition, storage.distance_sql(spec, column, "{}"), column, storage.cast_sql(spec, "%s"))
 
@@ -263,3 +262,13 @@ def _cached_pairs_sql(source_id: int, specs: tuple[_SpecKey, ...], is_bounded: b
         f"JOIN {RECORDS} b ON b.source_id = mark.source_id AND b.object_id = second_id "
         "WHERE mark.source_id = %s AND NOT is_alike AND a.id = ANY(%s) AND b.id = ANY(%s)"
     )
+
+
+def _version_condition(source_id: int, spec: VectorSpec) -> str:
+    """Return the condition on the signatures of a version, with literals.
+
+    Postgres uses a partial index only where its predicate is implied at planning time; under a generic plan, a
+    parameter would never imply it.
+    """
+    name, version = (text.replace("'", "''") for text in (spec.name, spec.version))
+    return f"source_id = {source_id} AND method = '{name}' AND version = '{version}'"

@@ -61,7 +61,7 @@ class TransformSerializer(serializers.Serializer[Any]):
 
 
 class VerdictSerializer(serializers.Serializer[Any]):
-    """How two images relate to each other."""
+    """The relation between two images."""
 
     kind = serializers.ChoiceField(["same-file", "same-picture", "same-object", "alike", "unrelated"])
     title = serializers.CharField()

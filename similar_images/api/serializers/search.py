@@ -14,7 +14,7 @@ from ...search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, Sear
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
-    """How a match came about."""
+    """The methods and weights behind a match."""
 
     found_by = serializers.ListField(child=serializers.CharField(), help_text="The methods that found it.")
     weights = serializers.DictField(

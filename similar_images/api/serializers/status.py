@@ -33,7 +33,7 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
 
 
 class IndexStatusSerializer(PerSourceSerializer):
-    """How a source is searched by a method."""
+    """The version and the kind of scan by which a source is searched."""
 
     method = serializers.CharField()
     version = serializers.CharField(help_text="The active version, which searches use.")
