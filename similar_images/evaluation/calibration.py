@@ -75,7 +75,7 @@ def fit_curve(images: Iterable[LabeledImage], originals: SignatureArray, method:
         except (UnreadableImage, OSError):
             continue
         signatures = SignatureArray(method, [method.compute(copy) for copy in _make_copies(pixels)])
-        copies.append(_search_distances(originals.of(np.array([index])), signatures)[0])
+        copies.append(_search_distances(originals.take(np.array([index])), signatures)[0])
     if not copies:
         raise UnreadableImage("None of the images can be read any more.")
     pairs = _search_distances(originals, originals)[np.triu_indices(originals.count, 1)]

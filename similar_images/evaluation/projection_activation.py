@@ -24,7 +24,7 @@ def activate_projection(
     """
     rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
     base = rows.get(version=method.base.version)
-    (mean, matrix), (base_mean, learned_mean) = method.numbers, validation.means
+    (mean, matrix), (base_mean, learned_mean) = method.mean_and_matrix, validation.means
     with transaction.atomic():
         projection = Projection.objects.create(
             base=base.version,

@@ -114,7 +114,7 @@ def mean_costs(results: Sequence[EvaluationResult]) -> tuple[dict[str, float], d
     for result in results:
         count = len(result.described.images)
         for name, signatures in result.described.signatures.items():
-            size.setdefault(name, []).append((signatures.bytes_each(), count))
+            size.setdefault(name, []).append((signatures.mean_bytes(), count))
         for name, median in result.described.milliseconds.items():
             milliseconds.setdefault(name, []).append((median, count))
     return _weighted_means(milliseconds), _weighted_means(size)

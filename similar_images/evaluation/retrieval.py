@@ -113,7 +113,7 @@ def _distance_blocks(
     weights: Mapping[str, float], signatures: Mapping[str, SignatureArray], queries: NDArray[np.intp]
 ) -> Iterator[NDArray[np.floating]]:
     if weights:
-        yield from rank_by_distance(weights, {name: signatures[name].of(queries) for name in weights}, signatures)
+        yield from rank_by_distance(weights, {name: signatures[name].take(queries) for name in weights}, signatures)
         return
     count = next(iter(signatures.values())).count
     for start in range(0, len(queries), BLOCK):

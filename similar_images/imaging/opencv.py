@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 
-def missing_feature(feature: str) -> str:
+def describe_missing_feature(feature: str) -> str:
     """Return a message that says how to install OpenCV with this feature."""
     message = _(
         "This build of OpenCV has no %(feature)s: install opencv-contrib-python-headless, and no other "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from ..signatures.color import color_counts
+from ..signatures.color import count_colors
 from .base import ComparisonImage, Measure, MeasureResult
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Histograms(Measure):
 
 
 def _color_shares(pixels: NDArray[np.uint8], white_tolerance: int) -> NDArray[np.float32]:
-    counts = color_counts(pixels, white_tolerance)
+    counts = count_colors(pixels, white_tolerance)
     shares: NDArray[np.float32] = counts / counts.sum()
     return shares
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..signatures.color import palette
+from ..signatures.palette import extract_palette
 from .base import ComparisonImage, Measure, MeasureResult, Unavailable
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class EmdColor(EarthMoversDistance):
         return MeasureResult(float((amounts * cost).sum()), {"flow": details}, flow)
 
     def _palette(self, image: ComparisonImage) -> tuple[Numbers, Numbers]:
-        colors, weights = palette(image.pixels, self.colors, self.white_tolerance)
+        colors, weights = extract_palette(image.pixels, self.colors, self.white_tolerance)
         weights = weights.astype(float)
         return colors.astype(float), weights / weights.sum()
 

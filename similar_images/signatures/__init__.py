@@ -1,4 +1,4 @@
-"""Signature methods: one image to one vector each; a module a family. They know no Django model and no setting."""
+"""Signature methods, each of which describes an image by one vector; they know no Django model and no setting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ BUILT_IN_METHODS = {
     "embedding": f"{__name__}.embedding.Embedding",
     "color": f"{__name__}.color.Color",
     "color-emd": f"{__name__}.color.ColorEmd",
-    "palette": f"{__name__}.color.Palette",
+    "palette": f"{__name__}.palette.Palette",
     "tiny": f"{__name__}.layout.Tiny",
     "blocks": f"{__name__}.layout.Blocks",
     "wavelet": f"{__name__}.layout.Wavelet",
@@ -16,4 +16,4 @@ BUILT_IN_METHODS = {
     "blockmean": f"{__name__}.hashes.BlockMean",
     "kaze": f"{__name__}.kaze.KazeMethod",
 }
-"""Dotted path of each built-in method class, by the name its signatures are stored under."""
+"""Dotted path of each built-in method, by the name that its signatures are stored under."""

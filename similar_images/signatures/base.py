@@ -1,4 +1,4 @@
-"""What every signature method is: how it is called, stored, computed and told in percent."""
+"""Base class of signature methods, and the curve that maps their distances to percent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 StorageType = Literal["halfvec", "bit", "sparsevec"]
 Metric = Literal["cosine", "l1", "hamming", "jaccard"]
 
-
 Curve = Sequence[Sequence[float]]
-"""(distance, similarity) points, from (0, 100) down to 0 percent."""
+"""(distance, similarity in percent) points, from (0, 100) down to 0 percent."""
 
 
 def similarity_from_distance(curve: Curve, distance: float) -> float:
-    """Map a distance to a similarity, linearly between the points of a curve; never rises with distance."""
+    """Interpolate the similarity, 0 to 100 percent, linearly between the points of a curve."""
     right = bisect_right(curve, distance, key=lambda point: point[0])
     if right == 0:
         return 100.0
@@ -40,23 +39,32 @@ def similarities_on_curve(curve: Curve, distances: Iterable[float]) -> list[floa
 
 
 def distance_from_similarity(curve: Curve, similarity: float) -> float:
-    """The largest distance that still is so similar, in percent: `percent` the other way round."""
+    """Return the largest distance of at least this similarity in percent: the inverse of `similarity_from_distance`."""
     return similarity_from_distance([(-s, d) for d, s in curve], -similarity)
 
 
 class VectorSpec(Protocol):
-    """How the signatures of one version of a method are stored and compared."""
+    """Storage and comparison of the signatures of one version of a method; see `Method` for the properties."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name that the signatures are stored under."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """Name of algorithm, model and options."""
+
     @property
-    def storage(self) -> str: ...
+    def storage(self) -> str:
+        """Vector type of pgvector."""
+
     @property
-    def metric(self) -> str: ...
+    def metric(self) -> str:
+        """Distance of pgvector."""
+
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int:
+        """Length of a signature."""
 
 
 class MethodSpec(VectorSpec, Protocol):
@@ -66,27 +74,28 @@ class MethodSpec(VectorSpec, Protocol):
     """
 
     @property
-    def curve(self) -> Curve: ...
+    def curve(self) -> Curve:
+        """Calibration curve."""
 
 
 class Method(ABC):
-    """One way to describe a picture by a vector of fixed length.
+    """One way to describe an image by a vector of fixed length, its signature.
 
-    A class attribute says what the method is; constructor arguments are its options.
+    Class attributes say what the method is; the arguments of the constructor are its options.
     Creating a method is cheap: heavy libraries and models load on the first `compute()`.
     """
 
     name: str
-    """Stored with every signature, and what `method=` and `ranking=` call it."""
+    """Name that signatures are stored under, and that `method=` and `ranking=` take."""
 
     title: str | Promise = ""
     """Name that visitors read; `name` where there is none."""
 
     storage: ClassVar[StorageType] = "halfvec"
-    """pgvector's type for a signature."""
+    """Vector type of pgvector that a signature is stored as."""
 
     metric: ClassVar[Metric]
-    """pgvector's distance between two signatures: cosine (0 to 2), l1 (0 and up), or for bits hamming
+    """Distance of pgvector between two signatures: cosine (0 to 2), l1 (0 and up), or for bits hamming
     (0 to `dimensions`) or jaccard (0 to 1)."""
 
     method_config: tuple[str, dict[str, Any]] = ("", {})
@@ -96,15 +105,15 @@ class Method(ABC):
     """(distance, similarity) points, from (0, 100) down to 0 percent, measured on photos."""
 
     refines: ClassVar[bool] = False
-    """Whether the best candidates are ranked by `refine()`, a distance that no index can tell, on the same scale."""
+    """Re-rank candidates by `refine()`, an exact distance that can't be indexed, in the unit of the stored one."""
 
     takes_text: bool = False
-    """Whether `compute_text()` describes words so that they are near the pictures they fit."""
+    """Describe texts by `compute_text()`, close to the images that they fit."""
 
     @property
     @abstractmethod
     def version(self) -> str:
-        """Names algorithm, model and options, at most 64 characters; signatures of two versions never meet."""
+        """Name of algorithm, model and options, at most 64 characters; two versions are never compared."""
 
     @property
     @abstractmethod
@@ -113,18 +122,23 @@ class Method(ABC):
 
     @abstractmethod
     def compute(self, pixels: NDArray[np.uint8]) -> Value:
-        """Describe an upright RGB picture of shape (height, width, 3).
+        """Describe an upright RGB image, uint8 (height, width, 3).
 
-        Returns, by `storage`: halfvec, `dimensions` finite numbers; bit, as many booleans; sparsevec, the numbers
-        that are not 0 by their place, from 0 (at most 1,000 to be indexed).
+        Returns:
+            By `storage`: halfvec, `dimensions` finite numbers; bit, as many booleans; sparsevec, the non-zero numbers
+            by their index, from 0 (at most 1,000 to be indexed).
         """
 
     def refine(self, query: Value, candidates: Sequence[Value]) -> list[float]:
-        """Truer distances of the candidates that the stored ones put forward; only where `refines`."""
-        raise TypeError(f"{self.name} has no truer distance.")
+        """Return the exact distances from the query to the candidates; only if `refines`.
+
+        Raises:
+            TypeError: the method has no exact distance.
+        """
+        raise TypeError(f"{self.name} has no exact distance to refine by.")
 
     def has_low_detail(self, value: Value) -> bool:
-        """Whether this result of `compute()` says next to nothing, as of a blank picture: it is not searched by."""
+        """Return whether a signature says next to nothing, like that of a blank image; it is never searched by."""
         return False
 
     def similarity(self, distance: float) -> float:
@@ -132,13 +146,17 @@ class Method(ABC):
         return similarity_from_distance(self.curve, distance)
 
     def compute_text(self, text: str) -> Value:
-        """Describe words as `compute()` does a picture; only where `takes_text`."""
-        raise TypeError(f"{self.name} can't describe words.")
+        """Describe a text like `compute()` describes an image; only if `takes_text`.
+
+        Raises:
+            TypeError: the method can't describe texts.
+        """
+        raise TypeError(f"{self.name} can't describe texts.")
 
     def text_similarity(self, distance: float) -> float:
-        """As `similarity`, for a distance between words and a picture."""
+        """Map a distance between a text and an image to percent."""
         return self.similarity(distance)
 
     def check(self) -> list[str]:
-        """What keeps this method from working, in a sentence each: for `manage.py check`, so it may take its time."""
+        """Return one message per configuration problem, for `manage.py check`. May be slow, as it may open files."""
         return []

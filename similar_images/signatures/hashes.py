@@ -1,4 +1,4 @@
-"""How light and dark lie in a picture, in a few bits: finds copies, resized or recompressed."""
+"""Perceptual hashes: a few bits on where an image is light and dark. They find resized and recompressed copies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ if TYPE_CHECKING:
 
 
 class Hash(Method):
-    """A perceptual hash of the gray picture, squashed to a small one.
+    """Perceptual hash of the image, reduced to a few gray pixels.
 
-    Each pixel of the small picture is the mean of what it covers. OpenCV and ImageHash shrink a picture in other
-    ways, and their hashes of it are a few bits away from these.
-
-    Plain pictures, whatever their color, all have one and the same hash: it says that nothing is lighter than
-    anything else.
+    Each of these pixels is the mean of the area it covers. OpenCV and ImageHash reduce images differently, so their
+    hashes differ from these by a few bits. All images of a single color have the same hash.
     """
 
     storage: ClassVar[StorageType] = "bit"
@@ -29,10 +26,10 @@ class Hash(Method):
 
 
 class PHash(Hash):
-    """Which of the 64 lowest frequencies of 32 x 32 pixels are above their mean: 64 bits, pHash as in OpenCV.
+    """pHash as in OpenCV: 64 bits for the lowest frequencies of 32 x 32 pixels, set where above their mean.
 
-    The mean leaves the picture's brightness out. The median, which others cut at, would be 0 for symmetric
-    pictures, with noise about it; measured, it finds less. A plain picture has no bit set.
+    The mean excludes the image's brightness. The median, which other implementations compare with, is 0 with noise
+    for symmetric images, and finds less (measured). An image of a single color has no bit set.
     """
 
     name = "phash"
@@ -43,16 +40,16 @@ class PHash(Hash):
     version = "phash-mean-area32-1"
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Hash a picture: 64 bits, by rows of vertical frequency."""
+        """Hash an image: bool (64,), by rows of vertical frequency."""
         import cv2
 
-        return _bits(cv2.img_hash.pHash(_gray(pixels, 32, 32)))
+        return _unpack_bits(cv2.img_hash.pHash(_reduce_to_gray(pixels, 32, 32)))
 
 
 class DHash(Hash):
-    """Where 9 x 8 pixels get lighter from left to right: 64 bits, Krawetz's difference hash as in ImageHash.
+    """Difference hash (Krawetz) as in ImageHash: 64 bits, set where 9 x 8 pixels get lighter from left to right.
 
-    A plain picture has no bit set, and neither has one that darkens to the right.
+    An image of a single color has no bit set; neither has one that darkens to the right.
     """
 
     name = "dhash"
@@ -63,16 +60,16 @@ class DHash(Hash):
     version = "dhash-area9x8-1"
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Hash a picture: 64 bits, by rows."""
-        small = _gray(pixels, 9, 8)
+        """Hash an image: bool (64,), by rows."""
+        small = _reduce_to_gray(pixels, 9, 8)
         bits: NDArray[np.bool_] = (small[:, 1:] > small[:, :-1]).ravel()
         return bits
 
 
 class AHash(Hash):
-    """Which of 8 x 8 pixels are lighter than their mean: 64 bits, the average hash as in OpenCV.
+    """Average hash as in OpenCV: 64 bits, set where 8 x 8 pixels are lighter than their mean.
 
-    Quick and robust, but many pictures share a light top or center. A plain picture has no bit set.
+    Fast and robust, but many images share a light top or center. An image of a single color has no bit set.
     """
 
     name = "ahash"
@@ -83,17 +80,17 @@ class AHash(Hash):
     version = "ahash-area8-1"
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Hash a picture: 64 bits, by rows."""
+        """Hash an image: bool (64,), by rows."""
         import cv2
 
-        return _bits(cv2.img_hash.averageHash(_gray(pixels, 8, 8)))
+        return _unpack_bits(cv2.img_hash.averageHash(_reduce_to_gray(pixels, 8, 8)))
 
 
 class BlockMean(Hash):
-    """Which of 16 x 16 blocks are at least as light as the picture's mean: 256 bits.
+    """Block mean hash as in OpenCV: 256 bits, set where 16 x 16 blocks are at least as light as the image's mean.
 
-    Yang, Gu and Niu, "Block Mean Value Based Image Perceptual Hashing" (2006), without overlap, as in OpenCV.
-    A plain picture has all bits set.
+    Yang, Gu and Niu, "Block Mean Value Based Image Perceptual Hashing" (2006), without overlap.
+    An image of a single color has all bits set.
     """
 
     name = "blockmean"
@@ -105,13 +102,15 @@ class BlockMean(Hash):
     dimensions = 256
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Hash a picture: 256 bits, by rows."""
+        """Hash an image: bool (256,), by rows."""
         import cv2
 
-        return _bits(cv2.img_hash.blockMeanHash(_gray(pixels, 256, 256), mode=cv2.img_hash.BLOCK_MEAN_HASH_MODE_0))
+        return _unpack_bits(
+            cv2.img_hash.blockMeanHash(_reduce_to_gray(pixels, 256, 256), mode=cv2.img_hash.BLOCK_MEAN_HASH_MODE_0)
+        )
 
 
-def _gray(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[Any]:
+def _reduce_to_gray(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[Any]:
     import cv2
 
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -119,7 +118,7 @@ def _gray(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[Any]:
     return small
 
 
-def _bits(packed: NDArray[Any]) -> NDArray[np.bool_]:
+def _unpack_bits(packed: NDArray[Any]) -> NDArray[np.bool_]:
     import numpy as np
 
     return np.unpackbits(packed.ravel(), bitorder="little").astype(bool)

@@ -1,4 +1,4 @@
-"""Signatures seen through a linear map that was learned for them."""
+"""Signatures mapped by a learned projection."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ if TYPE_CHECKING:
 
 
 def can_project(method: Method) -> bool:
-    """Whether a projection can stand between this method and a search.
+    """Return whether the signatures of this method can be projected.
 
-    Words would be parted from pictures, a truer distance would measure something else, and what has low detail is
-    told of the method's own signatures only.
+    Projected signatures would no longer match those of texts, or the exact distance of `refine()`; and
+    `has_low_detail()` knows unprojected signatures only.
     """
-    kind = type(method)
-    plain = kind.has_low_detail is Method.has_low_detail and not method.refines and not method.takes_text
-    return plain and method.storage == "halfvec" and method.metric == "cosine"
+    is_plain = type(method).has_low_detail is Method.has_low_detail and not method.refines and not method.takes_text
+    return is_plain and method.storage == "halfvec" and method.metric == "cosine"
 
 
 class ProjectedMethod(Method):
-    """A method's signatures, less a mean, times a matrix, of length 1.
+    """A method whose signatures are those of another one, less a mean, times a matrix, scaled to length 1.
 
-    `mean`: float32 of shape (base.dimensions,), `matrix`: float32 of shape (base.dimensions, dimensions), as bytes.
+    Args:
+        base: the method that is projected.
+        version: name of this version.
+        dimensions: length of a projected signature.
+        curve: calibration curve of the projected signatures.
+        mean: bytes of float32 (base.dimensions,).
+        matrix: bytes of float32 (base.dimensions, dimensions).
     """
 
     metric: ClassVar[Metric] = "cosine"
@@ -42,29 +47,30 @@ class ProjectedMethod(Method):
         self.version = version
         self.dimensions = dimensions
         self.curve = curve
-        self.numbers = mean, matrix
+        self.mean_and_matrix = mean, matrix
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         import numpy as np
 
-        mean, matrix = (np.frombuffer(values, np.float32) for values in self.numbers)
+        mean, matrix = (np.frombuffer(values, np.float32) for values in self.mean_and_matrix)
         return mean, matrix.reshape(len(mean), self.dimensions)
 
     def project(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What becomes of signatures of the base, (base.dimensions,) or (n, base.dimensions), rounded as stored."""
+        """Project signatures of the base, (base.dimensions,) or (n, base.dimensions), after rounding them as stored."""
         import numpy as np
 
         mean, matrix = self._arrays
-        seen = (values.astype(np.half).astype(np.float32) - mean) @ matrix
-        unit: NDArray[np.float32] = seen / np.maximum(np.linalg.norm(seen, axis=-1, keepdims=True), 1e-12)
+        projected = (values.astype(np.half).astype(np.float32) - mean) @ matrix
+        unit: NDArray[np.float32] = projected / np.maximum(np.linalg.norm(projected, axis=-1, keepdims=True), 1e-12)
         return unit
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe a picture by `dimensions` numbers from -1 to 1, together of length 1."""
+        """Describe an image: float32 (dimensions,), of length 1."""
         import numpy as np
 
         return self.project(np.asarray(self.base.compute(pixels), np.float32))
 
     def check(self) -> list[str]:
+        """Return the problems of the base."""
         return self.base.check()

@@ -1,4 +1,4 @@
-"""How signatures are stored, compared and indexed by pgvector, for every storage and metric a method may have."""
+"""Columns, values and distances of pgvector for every storage and metric of a method."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from .base import VectorSpec
 
 
 class BitsField(BitField):
-    """A string of bits of any length."""
+    """Bit string of any length."""
 
     def db_type(self, connection: Any) -> str:
+        """Return the column type."""
         return "varbit"
 
 
 @dataclass(frozen=True)
 class VectorType:
-    """One of pgvector's types: the column of Signature for it, how a value gets there, and its operators by metric."""
+    """A vector type of pgvector.
+
+    Attributes:
+        column: field of the model Signature for its values.
+        pack: converts a value and its dimensions to that of the column.
+        distances: operator by metric.
+    """
 
     column: str
     pack: Callable[[Any, int], Any]
@@ -29,7 +36,7 @@ class VectorType:
 
 
 MAX_HALF = 65_504
-"""The largest number that pgvector keeps in half precision."""
+"""Largest number of a halfvec."""
 
 VECTOR_TYPES = {
     "halfvec": VectorType(
@@ -51,21 +58,22 @@ VECTOR_TYPES = {
 
 
 def column_name(method: VectorSpec) -> str:
-    """The column of Signature that holds this method's values."""
+    """Return the column of Signature that holds this method's values."""
     return VECTOR_TYPES[method.storage].column
 
 
 def pack(method: VectorSpec, value: Any) -> Any:
-    """What `compute()` returned, as the value of that column.
+    """Convert a result of `compute()` to a value of that column.
 
     Raises:
-        ValueError: it is not what the method promises: so many numbers, none of them infinite or NaN.
+        ValueError: wrong shape (expected `(dimensions,)`, or indices below it), a number that is NaN or above MAX_HALF
+            in absolute value, or nothing but zeros under cosine.
     """
     import numpy as np
 
     if method.storage == "sparsevec":
-        places, numbers = np.array(list(value), int), np.array(list(value.values()), float)
-        fits = len(places) == 0 or (places.min() >= 0 and places.max() < method.dimensions)
+        indices, numbers = np.array(list(value), int), np.array(list(value.values()), float)
+        fits = len(indices) == 0 or (indices.min() >= 0 and indices.max() < method.dimensions)
     else:
         numbers = np.asarray(value)
         fits = numbers.shape == (method.dimensions,)
@@ -73,14 +81,14 @@ def pack(method: VectorSpec, value: Any) -> Any:
         raise ValueError(f"The method {method.name} gave no signature of {method.dimensions} values.")
     if not (np.abs(numbers.astype(float)) <= MAX_HALF).all():
         raise ValueError(f"The method {method.name} gave a signature with an infinite value, or NaN.")
-    kept = np.half if method.storage == "halfvec" else np.single
-    if method.metric == "cosine" and not numbers.astype(kept).any():
+    stored_type = np.half if method.storage == "halfvec" else np.single
+    if method.metric == "cosine" and not numbers.astype(stored_type).any():
         raise ValueError(f"The method {method.name} gave a signature of zeros, which has no direction to compare.")
     return VECTOR_TYPES[method.storage].pack(value, method.dimensions)
 
 
 def unpack(value: Any) -> Any:
-    """The value of such a column, as `compute()` returns it: an array, or a dict of the numbers by place."""
+    """Convert a value of such a column to that of `compute()`: an array, or a dict of numbers by index."""
     import numpy as np
 
     if isinstance(value, str):
@@ -91,11 +99,11 @@ def unpack(value: Any) -> Any:
 
 
 def cast_sql(method: VectorSpec, expression: str) -> str:
-    """An SQL expression as pgvector's type of this method's length: what indexes are made on."""
+    """Cast an SQL expression to pgvector's type with this method's dimensions: the expression that is indexed."""
     return f"({expression})::{method.storage}({method.dimensions})"
 
 
 def distance_sql(method: VectorSpec, left: str, right: str) -> str:
-    """The method's distance between two SQL expressions, for statements with parameters."""
+    """Return SQL for the method's distance between two expressions, for statements with parameters (`%` is doubled)."""
     operator = VECTOR_TYPES[method.storage].distances[method.metric]
     return f"({cast_sql(method, left)} {operator} {cast_sql(method, right)})"

@@ -1,4 +1,4 @@
-"""Pictures of something on a plain background, brought into the same frame whatever room was left around it."""
+"""Trim a uniform background, so that a product matches whatever margin was left around it."""
 
 from __future__ import annotations
 
@@ -12,52 +12,55 @@ if TYPE_CHECKING:
 
     from .base import Value
 
-TOLERANCE = 16
-"""How far a channel of a background pixel may be from the background's color: what JPEG makes of a plain one."""
+BACKGROUND_TOLERANCE = 16
+"""Maximum difference per channel, 0 to 255, of a pixel from the background color; covers JPEG noise."""
 
 MIN_UNIFORM_BORDER = 0.9
-"""Share of the outermost pixels that must be of one color; what is shown may touch the border a little."""
+"""Share of the border pixels that must have the background color; the content may touch the border a little."""
 
 MIN_CONTENT = 0.005
-"""Share of a row or column from which on what differs is no speck."""
+"""Share of a row or column above which pixels of other colors are content, not specks."""
 
-MARGIN = 0.05
-"""Background on every side, as a share of the longer side of what is shown."""
+CONTENT_MARGIN = 0.05
+"""Background that is left on every side, as a share of the longer side of the content."""
 
 
 class TrimBorderMixin(Method):
-    """Mixed in before a method: it sees pictures `trimmed`."""
+    """Give a method trimmed images: mixed in before its class."""
 
     @property
     def version(self) -> str:
-        return f"{super().version}-trim1"  # type: ignore[safe-super]  # that of the method it is mixed in before
+        """Version of the method, with a suffix."""
+        return f"{super().version}-trim1"  # type: ignore[safe-super]  # of the method's class, which follows
 
     def compute(self, pixels: NDArray[np.uint8]) -> Value:
+        """Describe the trimmed image."""
         return super().compute(trim_border(pixels))  # type: ignore[safe-super]  # as above
 
 
 def trim_border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What is shown on a plain background, in the middle of a square of that color, with a small margin.
+    """Center the content of an image (height, width, 3) in a square of its background color, with a small margin.
 
-    Pictures whose border is of many colors, and those that show nothing else than one color, stay as they are.
+    Returns:
+        The square; or the same image if its border has several colors, or all of it a single one.
     """
     import cv2
     import numpy as np
 
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
     color = np.median(border, axis=0)
-    if (np.abs(border - color).max(axis=1) <= TOLERANCE).mean() < MIN_UNIFORM_BORDER:
+    if (np.abs(border - color).max(axis=1) <= BACKGROUND_TOLERANCE).mean() < MIN_UNIFORM_BORDER:
         return pixels
-    differs = np.abs(pixels - color.astype(np.int16)).max(axis=2) > TOLERANCE
-    rows, columns = (np.flatnonzero(differs.mean(axis=axis) > MIN_CONTENT) for axis in (1, 0))
+    is_content = np.abs(pixels - color.astype(np.int16)).max(axis=2) > BACKGROUND_TOLERANCE
+    rows, columns = (np.flatnonzero(is_content.mean(axis=axis) > MIN_CONTENT) for axis in (1, 0))
     if not (len(rows) and len(columns)):
         return pixels
-    shown = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    side = max(shown.shape[:2])
-    lacking = [side - length + 2 * round(MARGIN * side) for length in shown.shape[:2]]
-    top, left = (length // 2 for length in lacking)
-    bottom, right = lacking[0] - top, lacking[1] - left
-    framed: NDArray[Any] = cv2.copyMakeBorder(
-        shown, top, bottom, left, right, cv2.BORDER_CONSTANT, value=color.tolist()
+    content = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    side = max(content.shape[:2])
+    padding = [side - length + 2 * round(CONTENT_MARGIN * side) for length in content.shape[:2]]
+    top, left = (length // 2 for length in padding)
+    bottom, right = padding[0] - top, padding[1] - left
+    square: NDArray[Any] = cv2.copyMakeBorder(
+        content, top, bottom, left, right, cv2.BORDER_CONSTANT, value=color.tolist()
     )
-    return framed
+    return square

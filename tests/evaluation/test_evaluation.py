@@ -183,9 +183,9 @@ def test_distances__where_there_is_no_cosine_are_infinite() -> None:
 
 
 def test_bytes__of_every_storage() -> None:
-    assert mean_signatures([0]).bytes_each() == 8 + 2 * 3
-    assert SignatureArray(Bits(), [np.zeros(64, bool)]).bytes_each() == 8 + 8
-    assert SignatureArray(Wavelet(), [{1: 1.0}, {1: 1.0, 5: 1.0, 7: 2.0}]).bytes_each() == 16 + 8 * 2
+    assert mean_signatures([0]).mean_bytes() == 8 + 2 * 3
+    assert SignatureArray(Bits(), [np.zeros(64, bool)]).mean_bytes() == 8 + 8
+    assert SignatureArray(Wavelet(), [{1: 1.0}, {1: 1.0, 5: 1.0, 7: 2.0}]).mean_bytes() == 16 + 8 * 2
 
 
 def test_similarity__is_that_of_the_method() -> None:

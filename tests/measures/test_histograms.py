@@ -10,7 +10,7 @@ import skimage.data
 from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.signatures import color
-from similar_images.signatures.color import color_counts
+from similar_images.signatures.color import count_colors
 
 from .contract import MeasureContract
 
@@ -45,7 +45,7 @@ def value(name: str, a: np.ndarray, b: np.ndarray) -> float:
 def test_measure__equals_the_formulas() -> None:
     pictures = skimage.data.chelsea(), skimage.data.coffee()
     a, b = (
-        counts / counts.sum() for counts in (color_counts(ComparisonImage(p).pixels).astype(float) for p in pictures)
+        counts / counts.sum() for counts in (count_colors(ComparisonImage(p).pixels).astype(float) for p in pictures)
     )
     assert value("intersection", *pictures) == pytest.approx(np.minimum(a, b).sum(), abs=1e-6)
     assert value("correlation", *pictures) == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-6)
@@ -59,11 +59,11 @@ def test_measure__equals_calc_hist(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without soft binning the histogram equals that of `cv2.calcHist`."""
     picture = cv2.resize(skimage.data.coffee(), (200, 150), interpolation=cv2.INTER_AREA)
     whole = tuple(np.eye(size, dtype=np.float32) for size in color.FINE_BINS)
-    monkeypatch.setattr(color, "_weights", lambda: whole)
+    monkeypatch.setattr(color, "_bin_shares", lambda: whole)
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
     mask = (picture.min(axis=2) < 243).astype(np.uint8)
     expected = cv2.calcHist([hsv], [0, 1, 2], mask, color.FINE_BINS, (0, 180, 0, 256, 0, 256))
-    assert np.array_equal(color_counts(picture), expected.ravel())
+    assert np.array_equal(count_colors(picture), expected.ravel())
 
 
 @pytest.mark.parametrize(("name", "disjoint"), [*zip(NAMES, [0, -2 / 214, 4, 1], strict=True)])
@@ -97,7 +97,7 @@ def test_compare__counts_the_colors_of_an_image_once(monkeypatch: pytest.MonkeyP
     from similar_images.measures import histograms
 
     calls = []
-    monkeypatch.setattr(histograms, "color_counts", lambda *args: calls.append(args) or color_counts(*args))
+    monkeypatch.setattr(histograms, "count_colors", lambda *args: calls.append(args) or count_colors(*args))
     a, b = ComparisonImage(plain(200, 20, 30)), ComparisonImage(plain(20, 30, 200))
     for name in NAMES:
         plugins.load_measure(name, {}).compare(a, b)

@@ -16,7 +16,7 @@ from scipy.optimize import linprog
 from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.transport import EmdColor, solve_transport
-from similar_images.signatures.color import palette
+from similar_images.signatures.palette import extract_palette
 
 from .contract import MeasureContract
 from .contract import draw as drawn
@@ -92,7 +92,7 @@ def test_solve_transport__of_nothing() -> None:
 def test_emd_color__equals_the_linear_program() -> None:
     pictures = skimage.data.chelsea(), skimage.data.coffee()
     result = plugins.load_measure("emd-color", {}).measure(*pictures)
-    (a, first), (b, second) = (palette(p, 6) for p in (ComparisonImage(p).pixels for p in pictures))
+    (a, first), (b, second) = (extract_palette(p, 6) for p in (ComparisonImage(p).pixels for p in pictures))
     first, second = shares(first), shares(second)
     cost = np.linalg.norm(a[:, None].astype(float) - b, axis=2)
     assert result.value == pytest.approx(optimum(cost, first, second), abs=1e-6)

@@ -13,7 +13,7 @@ import similar_images
 from similar_images import plugins, signatures
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures import storage
-from similar_images.signatures.color import palette, palette_distance
+from similar_images.signatures.palette import extract_palette, palette_distance
 from tests import drawing
 from tests.signatures.contract import distance, stored
 from tests.testapp.models import Picture
@@ -105,7 +105,7 @@ def test_palette__the_best_are_ranked_by_the_earth_mover_s_distance(
     configure(METHODS={"palette": {}}, RANKING={"palette": 1})
     pictures = [make_picture(seed) for seed in range(12)]
     index_now()
-    palettes = {picture.pk: palette(np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
+    palettes = {picture.pk: extract_palette(np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
     expected = {pk: palette_distance(palettes[pictures[0].pk], other) for pk, other in palettes.items()}
     with django_assert_num_queries(5):
         matches = similar_images.similar_to(pictures[0])

@@ -9,7 +9,8 @@ from scipy.optimize import linprog
 from scipy.stats import wasserstein_distance
 
 from similar_images.signatures.base import Method
-from similar_images.signatures.color import Color, ColorEmd, Palette, palette, palette_distance
+from similar_images.signatures.color import Color, ColorEmd
+from similar_images.signatures.palette import Palette, extract_palette, palette_distance
 
 from .contract import MethodContract, distance, draw
 
@@ -188,17 +189,17 @@ def test_gray_has_no_hue_and_is_as_far_from_every_hue() -> None:
 def test_palette_finds_the_colors_and_their_shares() -> None:
     pixels = np.zeros((300, 500, 3), np.uint8)
     pixels[:, 200:350], pixels[:, 350:] = (200, 30, 30), (255, 255, 255)
-    colors, weights = palette(pixels)
+    colors, weights = extract_palette(pixels)
     np.testing.assert_allclose(weights[:2], [4 / 7, 3 / 7], atol=0.03)
     np.testing.assert_allclose(colors[:2], [[0, 0, 0], [43.2, 63.0, 45.2]], atol=1)  # skimage.color.rgb2lab
-    assert len(palette(product((200, 30, 30)))[0]) == 1
-    assert len(palette(skimage.data.coffee(), count=3)[0]) == 3
+    assert len(extract_palette(product((200, 30, 30)))[0]) == 1
+    assert len(extract_palette(skimage.data.coffee(), count=3)[0]) == 3
 
 
 def test_palette_is_not_left_to_chance() -> None:
     for seed in (1, 2):
         cv2.setRNGSeed(seed)
-        colors, weights = palette(skimage.data.coffee())
+        colors, weights = extract_palette(skimage.data.coffee())
         assert colors.shape == (5, 3)
         assert weights.sum() == pytest.approx(1)
         if seed == 1:
@@ -208,7 +209,7 @@ def test_palette_is_not_left_to_chance() -> None:
 
 
 def test_palette_distance_is_the_least_transport() -> None:
-    a, b = palette(skimage.data.coffee()), palette(skimage.data.chelsea(), count=4)
+    a, b = extract_palette(skimage.data.coffee()), extract_palette(skimage.data.chelsea(), count=4)
     costs = np.linalg.norm(a[0][:, None] - b[0], axis=2)
     sums = np.vstack([np.kron(np.eye(5), np.ones(4)), np.kron(np.ones(5), np.eye(4))])
     best = linprog(costs.ravel(), A_eq=sums[:-1], b_eq=np.concatenate([a[1], b[1][:-1]]).astype(float))
@@ -220,7 +221,7 @@ def test_stored_palettes_differ_more_the_further_a_color_moves() -> None:
     method = Palette()
     grays = [np.full((9, 9, 3), level, np.uint8) for level in range(20, 240, 20)]
     told = [distance(method, method.compute(grays[0]), method.compute(gray)) for gray in grays]
-    true = [palette_distance(palette(grays[0]), palette(gray)) for gray in grays]
+    true = [palette_distance(extract_palette(grays[0]), extract_palette(gray)) for gray in grays]
     assert (np.diff(told) > 0).all()
     assert all(0.9 * b < a < 2.1 * b for a, b in zip(told[1:], true[1:], strict=True))
 
@@ -234,4 +235,5 @@ def test_a_recolored_copy_ranks_below_the_original(name: str) -> None:
     recolored = cv2.cvtColor(recolored, cv2.COLOR_HSV2RGB)
     for kind in (Color, ColorEmd, Palette):
         assert similarity(photo, small, kind()) > similarity(photo, recolored, kind()) + 5
-    assert palette_distance(palette(photo), palette(small)) < palette_distance(palette(photo), palette(recolored)) / 2
+    original, copy, changed = (extract_palette(pixels) for pixels in (photo, small, recolored))
+    assert palette_distance(original, copy) < palette_distance(original, changed) / 2

@@ -8,7 +8,7 @@ import skimage.data
 from numpy.typing import NDArray
 
 from similar_images.signatures.base import Method
-from similar_images.signatures.layout import BLANK, Blocks, Tiny, Wavelet, haar
+from similar_images.signatures.layout import BLANK_INDEX, Blocks, Tiny, Wavelet, haar_transform
 
 from .contract import MethodContract, distance, draw
 
@@ -83,7 +83,7 @@ def test_blocks_tell_the_mean_difference_for_every_grid() -> None:
 
 def test_haar_is_the_separable_transform_of_pywavelets() -> None:
     channel = draw(128, 128)[..., 0]
-    np.testing.assert_allclose(haar(channel), pywt.fswavedecn(channel, "haar").coeffs, atol=0.01)
+    np.testing.assert_allclose(haar_transform(channel), pywt.fswavedecn(channel, "haar").coeffs, atol=0.01)
 
 
 def coefficients_of(pixels: NDArray[np.uint8], count: int) -> dict[tuple[int, int, int], float]:
@@ -145,9 +145,9 @@ def test_weights_of_shape_and_color_change_the_order() -> None:
 @pytest.mark.parametrize("level", [0, 77, 255])
 def test_blank_pictures_have_a_place_to_themselves(level: int) -> None:
     signature = Wavelet().compute(np.full((301, 407, 3), level, np.uint8))
-    assert signature == {BLANK: 1}
-    assert Wavelet().dimensions - 1 == BLANK
-    assert not any(BLANK in Wavelet().compute(photo) for photo in PHOTOS.values())
+    assert signature == {BLANK_INDEX: 1}
+    assert Wavelet().dimensions - 1 == BLANK_INDEX
+    assert not any(BLANK_INDEX in Wavelet().compute(photo) for photo in PHOTOS.values())
 
 
 def test_a_simple_picture_has_only_the_coefficients_that_are_not_0() -> None:

@@ -84,7 +84,7 @@ def _run_opencv(
     feature = OPENCV_FEATURES[detector]
     create = opencv.get_creator(feature)
     if create is None:
-        raise Unavailable(opencv.missing_feature(feature))
+        raise Unavailable(opencv.describe_missing_feature(feature))
     keypoints, descriptors = create(*args, **options).detectAndCompute(gray, None)
     order = sorted(range(len(keypoints)), key=lambda i: (-keypoints[i].response, keypoints[i].pt, keypoints[i].angle))[
         :limit

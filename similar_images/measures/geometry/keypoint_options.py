@@ -25,7 +25,7 @@ def find_missing_packages(detector: Detector) -> list[str]:
     if detector == "surf":
         return [] if find_spec("mahotas") else [missing_mahotas()]
     feature = OPENCV_FEATURES[detector]
-    return [] if opencv.declares_feature(feature) else [opencv.missing_feature(feature)]
+    return [] if opencv.declares_feature(feature) else [opencv.describe_missing_feature(feature)]
 
 
 def missing_mahotas() -> str:
