@@ -110,7 +110,7 @@ def test_two_images__are_compared_by_the_given_measures(tmp_path: Path) -> None:
         drawing.scene(seed).save(tmp_path / f"{seed}.png")
     out, err = run(tmp_path / "1.png", tmp_path / "2.png", "--measures", "phash,tiny")
     title, _text, head, *table = out.splitlines()
-    assert (title, err) == ("Alike", "")
+    assert (title, err) == ("Similar", "")
     assert head.split() == ["measure", "value", "percent", "ms"]
     assert [line.split()[0] for line in table] == ["phash", "tiny"]
     _name, value, percent, _ms = table[0].split()

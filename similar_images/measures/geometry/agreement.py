@@ -40,23 +40,17 @@ class WindowAgreement(NamedTuple):
     textured: NDArray[np.bool_]
 
 
-class Agreement(NamedTuple):
-    """The agreement of two registered images; see Registration for the units."""
+def measure_agreement(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> tuple[float, float, float, float, float]:
+    """Compare two images of one shape (height, width, 3) where both show something, `covered` (height, width).
 
-    agreement: float
-    union_agreement: float
-    fidelity: float
-    color_difference: float
-    color_residual: float
-
-
-def measure_agreement(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> Agreement:
-    """Compare two images of one shape (height, width, 3) where both show something, `covered` (height, width)."""
+    Returns:
+        Agreement, union agreement, fidelity, color difference and color residual, as in Registration.
+    """
     windows = compare_windows(a, b, covered)
     colored = windows.textured | (covered & (np.minimum(a, b).min(axis=2) < WHITE_LEVEL))
     # Fine edges are blurred away: a shift by one pixel gives them other colors.
     blurred = (np.asarray(cv2.GaussianBlur(pixels, (0, 0), 2.0), np.uint8)[colored] for pixels in (a, b))
-    return Agreement(windows.agreement, windows.union_agreement, windows.fidelity, *color_residuals(*blurred))
+    return *windows[:3], *color_residuals(*blurred)
 
 
 def compare_windows(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> WindowAgreement:
