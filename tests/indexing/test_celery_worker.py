@@ -198,7 +198,7 @@ def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorke
     until(lambda: indexed() == 60, "all are indexed")
     kill(worker)
     stop = tmp_path / "stop"
-    command = [sys.executable, "-m", "tests.search.forever", str(pictures[0].pk), str(stop)]
+    command = [sys.executable, "-m", "tests.search.continuous_search", str(pictures[0].pk), str(stop)]
     searchers = [
         subprocess.Popen(command, cwd=ROOT, env=os.environ | environment(tmp_path, keys), stdout=subprocess.PIPE)
         for keys in (old, new)

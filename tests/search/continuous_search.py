@@ -1,8 +1,8 @@
-"""A process that searches all the time, for tests of what goes on meanwhile: `python -m tests.search.forever PK STOP`.
+"""Search in a loop, for tests of what goes on meanwhile: `python -m tests.search.continuous_search PK STOP`.
 
-It says "searching" after the first search, goes on until the file STOP is there, and then tells as JSON: how many
-searches there were, how many of them came back empty, the versions that they went by, and how many results were not
-those of a version.
+It prints "searching" after the first search, goes on until the file STOP exists, and then prints as JSON: the number of
+searches, how many of them came back empty, the versions that they went by, and how many results were not those of a
+version.
 """
 
 from __future__ import annotations
