@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
@@ -13,12 +12,13 @@ from similar_images import registry
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.files import MissingFile
 from similar_images.search import search
-from similar_images.search.options import OptionError, SearchOptions
-from similar_images.search.search import SearchTrace, plan_search
+from similar_images.search.options import SearchOptions
+from similar_images.search.plan import plan_search
+from similar_images.search.search import SearchTrace
 from tests import drawing
 from tests.items import gray, objects
 from tests.search.samples import HALF, METHODS, save_cells
-from tests.testapp.models import Couple, Picture, Shelf
+from tests.testapp.models import Picture, Shelf
 
 pytestmark = pytest.mark.django_db
 
@@ -257,83 +257,3 @@ def test_box__while_the_storage_is_down_is_503_without_details(
         assert "try again later" in answer.content.decode()
         assert "secret" not in answer.content.decode()
     assert "can't be read: secret.internal:9000 refused" in caplog.text
-
-
-# Plans
-
-
-def plan(query: Any = None, **options: Any) -> search.Search:
-    return plan_search(query, SearchOptions.from_arguments("similar_to", options))
-
-
-def test_plan__has_the_defaults_of_the_setting_and_of_the_mode(grays: list[Picture], configure: Any) -> None:
-    planned = plan(grays[0])
-    assert (planned.limit, planned.min_similarity, planned.weights) == (12, 0, {"mean": 1.0})
-    assert (planned.excluded, planned.options.fold, planned.reranker) == ([grays[0].pk], True, None)
-    configure(LIMIT=5)
-    planned = plan(grays[0], mode="copy")
-    assert (planned.limit, planned.min_similarity, planned.reranker, planned.folds) == (5, 70, "copy", False)
-    assert plan(grays[0], mode="copy", min_similarity=0).min_similarity == 0
-    assert plan(grays[0], rerank="keypoints").reranker == "keypoints"
-
-
-def test_plan__for_copies_weighs_by_hashes_unless_a_method_or_ranking_is_named(
-    configure: Any, make_picture: Any
-) -> None:
-    configure(METHODS={"embedding": {}, "color": {}, "phash": {}}, RANKING={"embedding": 1})
-    item = Picture(pk=1)
-    assert plan(item).weights == {"embedding": 1}
-    assert plan(item, mode="copy").weights == {"embedding": 0.5, "color": 0.2, "phash": 0.1}
-    assert plan(item, mode="copy", method="color").weights == {"color": 1}
-    assert plan(item, mode="copy", ranking={"phash": 2}).weights == {"phash": 2}
-
-
-def test_plan__excludes_all_objects_that_it_searches_by(grays: list[Picture]) -> None:
-    planned = plan(grays[:2], unlike=[grays[2]], exclude=[grays[3]])
-    assert planned.excluded == [grays[3].pk, grays[0].pk, grays[1].pk, grays[2].pk]
-
-
-def test_plan__reads_uploads_and_boxes(grays: list[Picture]) -> None:
-    with grays[0].image.open() as file:
-        planned = plan(file, model=Picture, box="0,0,1,0.5")
-    assert isinstance(planned.examples[0], bytes)
-    assert planned.options.box == (0, 0, 1, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("query", "options", "message"),
-    [
-        (None, {}, "Say what to search by"),
-        ([], {}, "Say what to search by"),
-        ("item", {"text": "red"}, "Say what to search by"),
-        (b"bytes", {"model": Picture}, "open binary file, not by"),
-        (5, {"model": Picture}, "not by 5"),
-        (["x" * 100], {"model": Picture}, rf"not by '{'x' * 79}\."),
-        ("item", {"fallback": "oldest"}, "Unknown value “oldest” for fallback. Choices: newest"),
-        ("item", {"fallback": 5}, "fallback must be “newest” or a callable"),
-        ("item", {"distinct": "nonsense"}, "distinct='nonsense'"),
-        ("item", {"queryset": Couple.objects.all()}, "The queryset is of Couple, not of Picture"),
-        ("item", {"exclude": [Shelf(pk=1)]}, "is not a Picture, the model that is searched"),
-        ("item", {"unlike": [Shelf(pk=1)]}, "is not a Picture, the model that is searched"),
-    ],
-)
-def test_plan__refuses(query: Any, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        plan(Picture(pk=1) if query == "item" else query, **options)
-
-
-def test_list_examples__takes_one_or_several() -> None:
-    item, file = Picture(pk=1), io.BytesIO(b"")
-    assert search.list_examples(None) == []
-    assert search.list_examples(item) == [item]
-    assert search.list_examples(file) == [file], "though a file can be iterated over"
-    assert search.list_examples(example for example in (item, file)) == [item, file]
-
-
-def test_clean_text__strips_and_bounds() -> None:
-    assert search.clean_text("  red \n") == "red"
-    assert search.clean_text("x" * 300) == "x" * 300
-    for text, message in (("x" * 301, "at most 300 characters"), ("", "Enter what"), (" \t", "Enter what")):
-        with pytest.raises(OptionError, match=message) as error:
-            search.clean_text(text)
-        assert error.value.option == "text"
