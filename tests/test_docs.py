@@ -403,10 +403,6 @@ def test_tutorial__and_the_guides_to_testing_and_removing_work(tmp_path: Path, o
         (stop,) = code_blocks(DOCS / "how-to/remove.md", "python")
         gone = "from similar_images.models import *\nassert not IndexedImage.objects.exists()\n"
         run("manage.py", "shell", "--command", stop.replace("back", "photo") + gone)
-        (sql,) = code_blocks(DOCS / "how-to/remove.md", "sql")
-        run(
-            "manage.py", "shell", "--command", f"from django.db import connection\nconnection.cursor().execute({sql!r})"
-        )
         run("manage.py", "migrate", "similar_images", "zero")
 
 

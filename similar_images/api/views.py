@@ -112,7 +112,7 @@ class MarkView(ApiView):
     @extend_schema(
         operation_id="unmark",
         parameters=[*PATH_PARAMETERS, OpenApiParameter("other", str, required=True), FIELD_PARAMETER],
-        responses=MarkedSerializer,
+        responses={200: MarkedSerializer},
     )
     def delete(self, request: Request, model: str, pk: str) -> Response:
         """Remove the mark of two objects. For editors."""

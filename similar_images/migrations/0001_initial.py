@@ -35,6 +35,15 @@ def add_postgresql_constraints(apps, schema_editor):
     schema_editor.execute("ALTER TABLE similar_images_signature ALTER COLUMN dense SET STORAGE MAIN")
 
 
+def drop_postgresql_constraints(apps, schema_editor):
+    """Drop what keeps the tables from being dropped in the order of the operations."""
+    if schema_editor.connection.vendor != 'postgresql':
+        return
+    schema_editor.execute("ALTER TABLE similar_images_signature DROP CONSTRAINT similar_images_signature_record")
+    for name in ("first", "second"):
+        schema_editor.execute(f"ALTER TABLE similar_images_mark DROP CONSTRAINT similar_images_mark_{name}_record")
+
+
 class Migration(migrations.Migration):
 
     initial = True
@@ -179,5 +188,5 @@ class Migration(migrations.Migration):
             model_name='indexedimage',
             constraint=models.UniqueConstraint(fields=('source', 'object_id'), name='similar_images_record_unique'),
         ),
-        migrations.RunPython(add_postgresql_constraints, migrations.RunPython.noop),
+        migrations.RunPython(add_postgresql_constraints, drop_postgresql_constraints),
     ]

@@ -13,13 +13,13 @@ from django.db import models
 from .. import conf, plugins
 from ..imaging import decode, timeouts
 from ..indexing import versions
-from ..models import IndexedImage, MethodVersion, Signature
+from ..models import IndexedImage, MethodVersion
 from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
 from . import sql
 
-VERSIONS, SIGNATURES = MethodVersion._meta.db_table, Signature._meta.db_table
+VERSIONS = MethodVersion._meta.db_table
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _versions_sql(record: models.QuerySet[IndexedImage], methods: Iterable[str])
     """Select the versions of these methods that described a record, the active ones last, and its id as `record_id`."""
     record_sql, parameters = sql.subquery(record)
     statement = (
-        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {SIGNATURES} signature "
+        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {sql.SIGNATURES} signature "
         "ON version.source_id = signature.source_id AND name = method AND version.version = signature.version "
         f"WHERE name = ANY(%s) AND NOT low_detail AND record_id = ({record_sql}) ORDER BY is_active"
     )

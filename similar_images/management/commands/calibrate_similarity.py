@@ -1,3 +1,5 @@
+"""Measure the map from distance to similarity on the images of a site."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser

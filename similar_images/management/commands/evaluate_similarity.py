@@ -1,3 +1,5 @@
+"""Measure how well the methods find what they should, and what they cost."""
+
 from __future__ import annotations
 
 import json

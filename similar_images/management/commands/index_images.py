@@ -1,3 +1,5 @@
+"""Index the images that are there already, or those that failed."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser

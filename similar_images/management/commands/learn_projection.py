@@ -1,3 +1,5 @@
+"""Learn a projection of the stored signatures from labels, pairs or marks."""
+
 from __future__ import annotations
 
 import csv
