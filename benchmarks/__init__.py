@@ -1,1 +1,1 @@
-"""Benchmarks and plots of the development of this project; not in the wheel."""
+"""Benchmarks and drawings for the development of this project, and an app with their commands; not in the wheel."""

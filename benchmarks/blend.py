@@ -1,8 +1,8 @@
-"""How much color the default ranking takes: `python -m benchmarks blend SET…`.
+"""The share of color in the default ranking: `python -m benchmarks blend SET…`.
 
-The pictures of each set are split into halves, each with all classes, no group torn. In each half the share of color
-is chosen by which the mean mAP over all labels is best while no label loses more than 0.01 to the plain network; and
-is scored in the other, of which nothing was seen.
+The images of each set are split into halves that have all classes and whole groups. In each half, the share with the
+best mean mAP over all labels is selected, among those by which no label loses more than 0.01 against the network alone;
+its mAP is then measured in the other half.
 """
 
 from __future__ import annotations
@@ -22,49 +22,50 @@ from similar_images.evaluation.retrieval import query_indices, retrieve
 from tests.plain import SIMILAR_IMAGES
 
 SHARES = [number / 100 for number in range(16)]
-LOSS = 0.01
+MAX_LOSS = 0.01
 
 
-def halves(items: list[LabeledImage]) -> tuple[list[LabeledImage], list[LabeledImage]]:
-    """Every other thing of each class, with all its pictures; where there are no groups, every other picture."""
+def split_images(images: list[LabeledImage]) -> tuple[list[LabeledImage], list[LabeledImage]]:
+    """Split images into every other object of each class, with all its images; without groups, every other image."""
 
-    def thing(item: LabeledImage) -> tuple[str, str]:
-        return item.labels.get("class", ""), item.labels.get("group") or item.name
+    def object_key(image: LabeledImage) -> tuple[str, str]:
+        return image.labels.get("class", ""), image.labels.get("group") or image.name
 
-    things = [list(pictures) for _thing, pictures in groupby(sorted(items, key=thing), thing)]
-    return list(chain.from_iterable(things[::2])), list(chain.from_iterable(things[1::2]))
+    objects = [list(group) for _key, group in groupby(sorted(images, key=object_key), object_key)]
+    return list(chain.from_iterable(objects[::2])), list(chain.from_iterable(objects[1::2]))
 
 
-def scores(items: list[LabeledImage], rankings: list[dict[str, float]]) -> Iterator[list[float]]:
-    """The mAP by each ranking, for every label of a half."""
+def evaluate(images: list[LabeledImage], rankings: list[dict[str, float]]) -> Iterator[list[float]]:
+    """Yield the mAP of each ranking, for every label of a half."""
     methods = {name: plugins.load_method(name, options) for name, options in SIMILAR_IMAGES["METHODS"].items()}
-    described = describe_images(items, methods, 80_000_000)
+    described = describe_images(images, methods, 80_000_000)
     for label in ("class", "group"):
-        labels = [item.labels.get(label, "") for item in described.images]
+        labels = [image.labels.get(label, "") for image in described.images]
         if len(query_indices(labels)) and len(set(labels)) > 1:
             yield [retrieve(weights, described.signatures, labels).means["mAP"] for weights in rankings]
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="+", type=Path)
-    sets = [halves(read_folder(folder)) for folder in parser.parse_args().sets]
+    sets = [split_images(read_folder(folder)) for folder in parser.parse_args().sets]
     rankings = [{"plain": 1.0}, *({"embedding": 1 - share, "color": share} for share in SHARES)]
     tables = []
     for half in (0, 1):
-        rows = [row for parts in tqdm(sets) for row in scores(parts[half], rankings)]
+        rows = [row for parts in tqdm(sets) for row in evaluate(parts[half], rankings)]
         tables.append(np.array(rows))
     print("| color | mean mAP, first half | worst against plain | second half | worst against plain |")
     print("| ---: | ---: | ---: | ---: | ---: |")
-    lost = [(table[:, 1:] - table[:, :1]).min(axis=0) for table in tables]
+    losses = [(table[:, 1:] - table[:, :1]).min(axis=0) for table in tables]
     means = [table.mean(axis=0) for table in tables]
-    for place, share in enumerate(SHARES):
-        cells = [f"{mean[place + 1]:.4f} | {worst[place]:+.4f}" for mean, worst in zip(means, lost, strict=True)]
+    for index, share in enumerate(SHARES):
+        cells = [f"{mean[index + 1]:.4f} | {loss[index]:+.4f}" for mean, loss in zip(means, losses, strict=True)]
         print(f"| {share:.2f} | {' | '.join(cells)} |")
     for half, other in ((0, 1), (1, 0)):
-        allowed = np.where(lost[half] >= -LOSS, means[half][1:], 0)
-        best = int(allowed.argmax())
+        allowed = np.where(losses[half] >= -MAX_LOSS, means[half][1:], 0)
+        selected = int(allowed.argmax())
         print(
-            f"Chosen in half {half + 1}: {SHARES[best]:.2f}. In the other: {means[other][best + 1]:.4f} "
-            f"(plain {means[other][0]:.4f}), worst {lost[other][best]:+.4f}."
+            f"Selected in half {half + 1}: {SHARES[selected]:.2f}. In the other: {means[other][selected + 1]:.4f} "
+            f"(plain {means[other][0]:.4f}), worst {losses[other][selected]:+.4f}."
         )

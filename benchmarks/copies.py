@@ -1,8 +1,9 @@
-"""How surely a search for copies finds them, and nothing else: `python -m benchmarks copies DATASETS [--every N]`.
+"""Precision and recall of searches for copies: `python -m benchmarks copies DATASETS [--every N]`.
 
-DATASETS is the folder of the sets. Of every Nth of 100 pictures of copydetect, all 15 transforms at their 3
-strengths are searched for among the 300 of the set, by the methods, weights, candidates and rule of `mode="copy"`.
-Then pictures of one class, and of one group, of the other sets are compared by the same rule: none is a copy.
+DATASETS is the folder of the sets. Every Nth of 100 images of copydetect is modified by all 15 transforms at their 3
+strengths; each copy is searched among the 300 images of the set, by the methods, weights, candidates and rule of
+`mode="copy"`. Then pairs of images of one class, and of one group, of the other sets are compared by the same rule:
+none is a copy.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from functools import cache, partial
 from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import django
 import numpy as np
 
 from similar_images import plugins
-from similar_images.evaluation.description import decode_image, describe_images
+from similar_images.evaluation.description import DescribedSet, decode_image, describe_images
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder, sample_indices
 from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 from similar_images.measures.base import LONG_SIDE, ComparisonImage
@@ -30,92 +32,124 @@ from similar_images.search.candidates import Candidate, ScoredCandidate
 from similar_images.search.rerank import copies
 from similar_images.signatures.distances import SignatureArray, similarities_from_distances
 
-CHANGED = 100
+MODIFIED = 100
 MAX_PIXELS = 80_000_000
-LOOKALIKES = ("furniture", "corel", "emoji", "grocery", "clothing", "dvdcovers")
+LOOKALIKE_SETS = ("furniture", "corel", "emoji", "grocery", "clothing", "dvdcovers")
 
 
-def view_of(item: LabeledImage) -> ComparisonImage:
-    return ComparisonImage.from_file(item.read(), max_pixels=MAX_PIXELS, long_side=LONG_SIDE)
+class CopySearch(NamedTuple):
+    """The result of a search by one modified copy; `false_copies`: other images that reach the threshold."""
+
+    transform: str
+    strength: int
+    is_verified: bool
+    is_first: bool
+    is_copy: bool
+    false_copies: int
 
 
-def found_by_signatures(queries: list[Pixels], base: dict[str, SignatureArray]) -> Iterator[list[ScoredCandidate]]:
-    """The candidates of each query, best first, with the number of a picture as its record's."""
+Task = tuple[int, list[list[ScoredCandidate]]]
+"""The index of an image, and the candidates of each of its modified copies."""
+
+
+def load_image(image: LabeledImage) -> ComparisonImage:
+    """Read an image for a comparison."""
+    return ComparisonImage.from_file(image.read(), max_pixels=MAX_PIXELS, long_side=LONG_SIDE)
+
+
+def search_candidates(queries: list[Pixels], base: dict[str, SignatureArray]) -> Iterator[list[ScoredCandidate]]:
+    """Yield the candidates of each query, best first, with the index of an image as its record's id."""
     weights = copies.copy_weights(base)
-    percents = {}
-    for name in weights:
-        method = base[name].method
-        values = SignatureArray(method, [method.compute(query) for query in queries])
-        percents[name] = np.concatenate(
-            [similarities_from_distances(method, block) for block in base[name].distances(values)]
-        )
-    blend = sum(weight * percents[name] for name, weight in weights.items()) / sum(weights.values())
+    values = {
+        name: SignatureArray(base[name].method, [base[name].method.compute(query) for query in queries])
+        for name in weights
+    }
+    similarities = {
+        name: similarities_from_distances(base[name].method, np.concatenate(list(base[name].distances(values[name]))))
+        for name in weights
+    }
+    blended = np.sum([weight * similarities[name] for name, weight in weights.items()], axis=0) / sum(weights.values())
     for row in range(len(queries)):
-        places = np.argsort(-blend[row], kind="stable")[: copies.COPY_CANDIDATES]
+        nearest = np.argsort(-blended[row], kind="stable")[: copies.COPY_CANDIDATES]
         yield [
             ScoredCandidate(
-                float(blend[row, place]),
-                Candidate(int(place), "", "", {}),
-                {name: float(percents[name][row, place]) for name in weights},
+                float(blended[row, index]),
+                Candidate(int(index), "", "", {}),
+                {name: float(similarities[name][row, index]) for name in weights},
             )
-            for place in places
+            for index in nearest
         ]
 
 
-def changed(item: LabeledImage) -> Iterator[tuple[str, int, Pixels]]:
-    """The picture changed in every way: the transform, its strength, and the pixels."""
-    pixels = decode_image(item, MAX_PIXELS)
+def modified_copies(image: LabeledImage) -> Iterator[tuple[str, int, Pixels]]:
+    """Yield every modified copy of an image: the transform, its strength, and the pixels."""
+    pixels = decode_image(image, MAX_PIXELS)
     for name, transform in TRANSFORMS.items():
-        for strength, picture in enumerate(transform(pixels)):
-            yield name, strength, picture
+        for strength, copy in enumerate(transform(pixels)):
+            yield name, strength, copy
 
 
-def search(
-    task: tuple[int, list[list[ScoredCandidate]]], items: list[LabeledImage]
-) -> list[tuple[str, int, bool, bool, float, bool, int]]:
-    """Of each changed picture: the transform, its strength, whether the original was looked at, and came first, its
-    similarity, whether that reached the threshold, and how many others did."""
+def verify_searches(task: Task, images: list[LabeledImage]) -> list[CopySearch]:
+    """Compare the modified copies of an image with their candidates."""
     cv2.setNumThreads(1)
-    place, found_by_query = task
-    rows, views = [], cache(lambda number: view_of(items[number]))
-    for (name, strength, query), found in zip(changed(items[place]), found_by_query, strict=True):
-        view, told = ComparisonImage(query), {}
-        for one in copies.select_for_verification(found, copies.MAX_VERIFIED):
-            number = one.candidate.record_id
-            told[number] = copies.compare(view, views(number), one)
-        percents = {
-            number: copies.copy_similarity(*told.get(number, (None, 0.0)), one.similarity)
-            for one in found
-            for number in [one.candidate.record_id]
+    original, candidates_by_copy = task
+    searches, load = [], cache(lambda index: load_image(images[index]))
+    for (name, strength, pixels), results in zip(modified_copies(images[original]), candidates_by_copy, strict=True):
+        query = ComparisonImage(pixels)
+        verdicts = {
+            scored.candidate.record_id: copies.copy_verdict(query, load(scored.candidate.record_id), scored.similarity)
+            for scored in copies.select_for_verification(results, copies.MAX_VERIFIED)
         }
-        first = max(percents, key=lambda number: percents[number])
-        false = sum(percent >= copies.COPY_THRESHOLD for number, percent in percents.items() if number != place)
-        own = percents.get(place, 0.0)
-        is_looked_at = place in told
-        rows.append((name, strength, is_looked_at, first == place, own, own >= copies.COPY_THRESHOLD, false))
-    return rows
+        similarities = {}
+        for scored in results:
+            verdict, agreement = verdicts.get(scored.candidate.record_id, (None, 0.0))
+            similarities[scored.candidate.record_id] = copies.copy_similarity(verdict, agreement, scored.similarity)
+        found = {index for index, similarity in similarities.items() if similarity >= copies.COPY_THRESHOLD}
+        first = max(similarities, key=lambda index: similarities[index])
+        searches.append(
+            CopySearch(
+                name, strength, original in verdicts, first == original, original in found, len(found - {original})
+            )
+        )
+    return searches
 
 
-def lookalikes(folder: Path, label: str, count: int) -> list[tuple[LabeledImage, LabeledImage]]:
-    """At most so many pairs of pictures with the same label, always the same ones."""
+def sample_pairs(folder: Path, label: str, count: int) -> list[tuple[LabeledImage, LabeledImage]]:
+    """Return at most so many pairs of images with the same label, always the same ones."""
     by_label: dict[str, list[LabeledImage]] = defaultdict(list)
-    for item in read_folder(folder):
-        if item.labels.get(label):
-            by_label[item.labels[label]].append(item)
-    pairs = [pair for items in by_label.values() for pair in combinations(items, 2)]
+    for image in read_folder(folder):
+        if image.labels.get(label):
+            by_label[image.labels[label]].append(image)
+    pairs = [pair for images in by_label.values() for pair in combinations(images, 2)]
     return random.Random(0).sample(pairs, min(count, len(pairs)))
 
 
 def are_copies(pair: tuple[LabeledImage, LabeledImage]) -> bool:
+    """Tell whether two images count as copies, whatever their signatures say."""
     cv2.setNumThreads(1)
-    one = ScoredCandidate(
-        0.0, Candidate(0, "", "", {}), {}
-    )  # the signatures' own similarity lifts nothing over the threshold
-    told = copies.compare(*(view_of(item) for item in pair), one)
-    return copies.copy_similarity(*told, one.similarity) >= copies.COPY_THRESHOLD
+    verdict, agreement = copies.copy_verdict(load_image(pair[0]), load_image(pair[1]), 0.0)
+    return copies.copy_similarity(verdict, agreement, 0.0) >= copies.COPY_THRESHOLD
+
+
+def print_recall(searches: list[CopySearch]) -> None:
+    """Print the recall by transform, as a table in Markdown."""
+    print("| transform | verified | recall@1 | recall at the threshold |\n| --- | ---: | ---: | ---: |")
+    parts = {"all": searches, "mild": [search for search in searches if search.strength == 0]}
+    parts |= {name: [search for search in searches if search.transform == name] for name in TRANSFORMS}
+    for name, part in parts.items():
+        means = np.mean([(search.is_verified, search.is_first, search.is_copy) for search in part], axis=0)
+        print(f"| {name} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
+
+
+def make_tasks(described: DescribedSet, every: int) -> Iterator[Task]:
+    """Search with all modified copies of every Nth image."""
+    for index in sample_indices(len(described.images), MODIFIED)[::every]:
+        queries = [pixels for _name, _strength, pixels in modified_copies(described.images[index])]
+        yield index, list(search_candidates(queries, described.signatures))
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("datasets", type=Path)
     parser.add_argument("--every", type=int, default=10)
@@ -125,34 +159,22 @@ def main() -> None:
     enabled = plugins.enabled_methods()
     methods = {name: enabled.get(name) or plugins.load_method(name, {}) for name in options.method or enabled}
     described = describe_images(read_folder(options.datasets / "copydetect"), methods, MAX_PIXELS)
-    places = sample_indices(len(described.images), CHANGED)[:: options.every]
-    tasks = []
-    for place in places:
-        queries = [pixels for _name, _strength, pixels in changed(described.images[place])]
-        tasks.append((place, list(found_by_signatures(queries, described.signatures))))
-    rows = []
+    tasks = list(make_tasks(described, options.every))
     with ProcessPoolExecutor(2, get_context("spawn"), django.setup) as pool:
-        for part in pool.map(partial(search, items=described.images), tasks):
-            rows += part
-        print(f"{len(places)} pictures changed, {len(rows)} searches by {', '.join(copies.copy_weights(methods))}")
-        print("| transform | looked at | recall@1 | recall at the threshold |\n| --- | ---: | ---: | ---: |")
-        kinds = {"all": rows, "mild": [row for row in rows if row[1] == 0]}
-        kinds |= {name: [row for row in rows if row[0] == name] for name in TRANSFORMS}
-        for name, chosen in kinds.items():
-            means = [np.mean([row[column] for row in chosen]) for column in (2, 3, 5)]
-            print(f"| {name} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
-        right, false = sum(row[5] for row in rows), sum(row[6] for row in rows)
-        print(
-            f"Of the set itself: {right} copies reach {copies.COPY_THRESHOLD:g}, and {false} other pictures.",
-            flush=True,
-        )
+        results = pool.map(partial(verify_searches, images=described.images), tasks)
+        searches = [search for part in results for search in part]
+        print(f"{len(tasks)} images modified, {len(searches)} searches by {', '.join(copies.copy_weights(methods))}")
+        print_recall(searches)
+        found, false = (sum(values) for values in zip(*((s.is_copy, s.false_copies) for s in searches), strict=True))
+        print(f"In the set: {found} copies reach {copies.COPY_THRESHOLD:g}, and {false} other images.", flush=True)
         compared = wrong = 0
-        for name in LOOKALIKES:
+        for name in LOOKALIKE_SETS:
             for label in ("class", "group"):
-                pairs = lookalikes(options.datasets / name, label, options.pairs)
+                pairs = sample_pairs(options.datasets / name, label, options.pairs)
                 count = sum(pool.map(are_copies, pairs, chunksize=20))
                 if pairs:
-                    print(f"{name} of one {label}: {count} of {len(pairs)} reach it", flush=True)
+                    print(f"{name}, pairs of one {label}: {count} of {len(pairs)} reach it", flush=True)
                 compared, wrong = compared + len(pairs), wrong + count
-    recall, rate = right / len(rows), wrong / max(1, compared)
-    print(f"Precision, of as many look-alikes as copies: {recall / (recall + rate):.4f} ({wrong} of {compared} wrong)")
+    recall, false_rate = found / len(searches), wrong / max(1, compared)
+    precision = recall / (recall + false_rate)
+    print(f"Precision for as many look-alikes as copies: {precision:.4f} ({wrong} of {compared} wrong)")

@@ -1,7 +1,7 @@
-"""How searches scale: a made-up source of any size, searched exactly and by index, through filters.
+"""Scaling of searches: a generated source of any size is searched exactly and by index, through filters.
 
-Its tables are in a schema of their own, which comes first on the search path of the connection and is dropped at the
-end: the tables of the host are never written to.
+Its tables are in a separate schema, which comes first on the search path of the connection and is dropped at the end:
+the tables of the site are never written to.
 """
 
 from __future__ import annotations
@@ -38,44 +38,47 @@ from similar_images.signatures.base import Method
 SCHEMA = "similar_images_benchmark"
 LIMIT = 12
 SHARES = (1.0, 0.1, 0.01, 0.001)
-"""How much of the source the filters leave."""
+"""Shares of the records that the filters leave."""
 
-CLUSTERED = 400
-"""Records to a cluster."""
+CLUSTER_SIZE = 400
+"""Records in a cluster."""
 
-CHUNK = 2_000
-TIMED_EXACTLY = 5
-"""Queries by which exact searches are timed, which take long."""
+INSERTED_AT_ONCE = 2_000
+TIMED_EXACT = 5
+"""Number of queries to time exact searches with, which are slow."""
 
-Bar = Callable[..., Iterable[Any]]
-"""Shows progress over an iterable, as tqdm does."""
+Progress = Callable[..., Iterable[Any]]
+"""Wraps an iterable to show progress, as tqdm does."""
 
 
 class Item(models.Model):
-    """The model of the made-up source, unknown to the host's migrations."""
+    """The model of the generated source, without a migration."""
 
     image = models.ImageField()
     share = models.FloatField(db_index=True)
 
     class Meta:
+        """A registry of its own hides the model from the site."""
+
         app_label = SCHEMA
         apps = Apps()
 
     def __str__(self) -> str:
+        """Return a title."""
         return f"Item {self.pk}"
 
 
-OF_THE_APP = (Source, MethodVersion, IndexedImage, Signature, Mark)
-TABLES = ", ".join(model._meta.db_table for model in (*OF_THE_APP, Item))
+APP_MODELS = (Source, MethodVersion, IndexedImage, Signature, Mark)
+TABLES = ", ".join(model._meta.db_table for model in (*APP_MODELS, Item))
 
 
 @dataclass
-class Row:
-    """What was measured of one kind of search, over all queries; times are medians in milliseconds.
+class SearchFigures:
+    """Measurements of one kind of search, over all queries; times are medians in milliseconds.
 
-    `there_are` so many matches to be found, and the `fewest` that were. `sql_ms` is the time of sending the very
-    statements of a call, BEGIN and COMMIT among them, by a cursor of psycopg's own and fetching all rows; `call_ms` is
-    that of the whole call, which puts them together and makes matches of the rows.
+    `there_are`: minimum number of matches that exist; `fewest`: that were found. `sql_ms`: time to send the statements
+    of a call, BEGIN and COMMIT included, by a plain psycopg cursor, and to fetch all rows; `call_ms`: time of the whole
+    call, which composes the statements and makes matches of the rows.
     """
 
     title: str
@@ -93,15 +96,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Benchmark:
+    """The results; `dimensions` by method, `build_s`: seconds to build the indexes."""
+
     records: int
     dimensions: dict[str, int]
     build_s: float
-    rows: list[Row]
+    rows: list[SearchFigures]
 
 
 @dataclass(frozen=True)
-class Timed:
-    """The times of one search in milliseconds, its number of queries, and whether it went by an index."""
+class Timing:
+    """Times of one search in milliseconds, its number of queries, and whether it used an index."""
 
     sql_ms: float
     call_ms: float
@@ -109,23 +114,23 @@ class Timed:
     by_index: bool
 
 
-def run(records: int, queries: int, bar: Bar) -> Benchmark:
-    """Make a source of so many records, and measure so many searches of every kind."""
+def run(records: int, queries: int, progress: Progress) -> Benchmark:
+    """Generate a source with so many records, and measure so many searches of every kind."""
     methods = list(plugins.enabled_methods().values())
-    with own_source() as (source, connection):
-        fill(source, methods, records, bar)
+    with temporary_source() as (source, connection):
+        generate_records(source, methods, records, progress)
         with connection.cursor() as cursor:
             cursor.execute(f"VACUUM ANALYZE {TABLES}")
-        searches = kinds(methods, records)
+        searches = search_kinds(methods, records)
         items = list(Item._base_manager.order_by("share")[:: records // queries][:queries])
         best = []
         for row, search in searches:
-            best.append([exact_scores(item, search) for item in bar(items, desc=f"exactly: {row.title}")])
-            timed = [timed_search(connection, item, search) for item in items[:TIMED_EXACTLY]]
-            row.exact_sql_ms, row.exact_call_ms = medians(timed)
-        build_s = build(connection, source, bar)
-        for (row, search), of_row in zip(searches, best, strict=True):
-            measure(connection, row, search, bar(items, desc=row.title), of_row)
+            best.append([exact_scores(item, search) for item in progress(items, desc=f"exactly: {row.title}")])
+            timings = [time_search(connection, item, search) for item in items[:TIMED_EXACT]]
+            row.exact_sql_ms, row.exact_call_ms = median_times(timings)
+        build_s = build_indexes(connection, source, progress)
+        for (row, search), exact in zip(searches, best, strict=True):
+            measure_indexed(connection, row, search, progress(items, desc=row.title), exact)
         dimensions = {method.name: method.dimensions for method in methods}
         return Benchmark(records, dimensions, build_s, [row for row, _search in searches])
 
@@ -133,23 +138,31 @@ def run(records: int, queries: int, bar: Bar) -> Benchmark:
 Search = Callable[..., list[Match]]
 
 
-def kinds(methods: Iterable[Method], records: int) -> list[tuple[Row, Search]]:
-    """What is measured: without a filter, through filters, and by each method alone."""
-    found: list[tuple[Row, Search]] = [(Row("no filter", records), partial(similar_to, fold=False))]
+def search_kinds(methods: Iterable[Method], records: int) -> list[tuple[SearchFigures, Search]]:
+    """Return the kinds of searches: without a filter, through filters, and by each method alone."""
+    searches: list[tuple[SearchFigures, Search]] = [
+        (SearchFigures("no filter", records), partial(similar_to, fold=False))
+    ]
     for share in SHARES:
         objects = Item._base_manager.filter(share__lt=share)
-        found.append(
-            (Row(f"{100 * share:g}% left", objects.count()), partial(similar_to, queryset=objects, fold=False))
+        searches.append(
+            (
+                SearchFigures(f"{100 * share:g}% left", objects.count()),
+                partial(similar_to, queryset=objects, fold=False),
+            )
         )
-    return found + [
-        (Row(f"no filter, `{method.name}` alone", records), partial(similar_to, method=method.name, fold=False))
+    return searches + [
+        (
+            SearchFigures(f"no filter, `{method.name}` alone", records),
+            partial(similar_to, method=method.name, fold=False),
+        )
         for method in methods
     ]
 
 
 @contextmanager
-def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
-    """The made-up source, in tables like those of the app, and in place of all others, for as long as the block."""
+def temporary_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
+    """Provide the generated source in copies of the app's tables, instead of all other sources, for the block."""
     connection = connections[router.db_for_write(Signature)]
     name = f"{SCHEMA}_{os.getpid()}"
     with connection.cursor() as cursor:
@@ -159,10 +172,10 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
     options = connection.settings_dict["OPTIONS"]
     try:
         with connection.cursor() as cursor:
-            for model in OF_THE_APP:
+            for model in APP_MODELS:
                 table = model._meta.db_table
                 cursor.execute(f'CREATE UNLOGGED TABLE "{name}"."{table}" (LIKE "{table}" INCLUDING ALL)')
-        connection.close()  # a connection that is made again must not end up in the tables of the host
+        connection.close()  # a new connection must not use the tables of the site either
         path = "-c search_path=" + search_path.replace(" ", "")
         connection.settings_dict["OPTIONS"] = {**options, "options": f"{options.get('options', '')} {path}"}
         with connection.cursor() as cursor:
@@ -185,14 +198,14 @@ def own_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
             cursor.execute(f'DROP SCHEMA "{name}" CASCADE')
 
 
-def fill(source: ImageSource, methods: Sequence[Method], records: int, bar: Bar) -> None:
-    """Objects with records and signatures, in clusters as pictures of like things are."""
+def generate_records(source: ImageSource, methods: Sequence[Method], records: int, progress: Progress) -> None:
+    """Generate objects with records and signatures, in clusters like images of similar objects."""
     rng = np.random.default_rng(1)
     source_id = Source.objects.get_id(source)
-    clusters = max(2, records // CLUSTERED)
-    makers = [(method, maker(method, clusters, rng)) for method in methods]
-    for start in bar(range(0, records, CHUNK), desc="records", unit="chunk"):
-        numbers = range(start, min(start + CHUNK, records))
+    clusters = max(2, records // CLUSTER_SIZE)
+    generators = [(method, value_generator(method, clusters, rng)) for method in methods]
+    for start in progress(range(0, records, INSERTED_AT_ONCE), desc="records", unit="chunk"):
+        numbers = range(start, min(start + INSERTED_AT_ONCE, records))
         items = Item._base_manager.bulk_create(Item(image=f"{n}.png", share=rng.random()) for n in numbers)
         images = IndexedImage.objects.bulk_create(
             IndexedImage(
@@ -200,31 +213,33 @@ def fill(source: ImageSource, methods: Sequence[Method], records: int, bar: Bar)
             )
             for i in items
         )
-        for method, make in makers:
+        for method, make in generators:
             values = (storage.pack(method, make(number % clusters)) for number in numbers)
-            copy(source_id, method, zip(images, values, strict=True))
+            copy_signatures(source_id, method, zip(images, values, strict=True))
 
 
-def copy(source_id: int, method: Method, rows: Iterable[tuple[IndexedImage, Any]]) -> None:
-    """Write signatures in the binary format of the server, which spares both sides the text.
+def copy_signatures(source_id: int, method: Method, rows: Iterable[tuple[IndexedImage, Any]]) -> None:
+    """Write signatures in the binary format of COPY, which avoids the conversion to text.
 
-    By a connection of its own: what is registered with it changes how vectors are read.
+    Uses a separate connection, as the registered types change how vectors are read.
     """
     connection = connections[router.db_for_write(Signature)]
     columns = f"record_id, source_id, method, version, low_detail, {storage.column_name(method)}"
-    with connection.get_new_connection(connection.get_connection_params()) as own:
-        register_vector(own)
-        with own.cursor().copy(f"COPY {Signature._meta.db_table} ({columns}) FROM STDIN (FORMAT BINARY)") as target:
+    with connection.get_new_connection(connection.get_connection_params()) as separate:
+        register_vector(separate)
+        with separate.cursor().copy(
+            f"COPY {Signature._meta.db_table} ({columns}) FROM STDIN (FORMAT BINARY)"
+        ) as target:
             for image, packed in rows:
                 value = Bit(packed) if isinstance(packed, str) else packed
                 target.write_row((Int8(image.pk), Int8(source_id), method.name, method.version, False, value))
 
 
-def maker(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[int], Any]:
-    """Makes signatures of one cluster or another.
+def value_generator(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[int], Any]:
+    """Return a function that generates signatures of a cluster.
 
-    Dense ones have a cosine of about 0.2 to those of other clusters and 0.8 to those of their own, in some 60
-    directions that matter, as those of networks do; bits differ in 1 of 12, sparse ones share 6 in 10 places.
+    Dense ones have a cosine of about 0.2 to those of other clusters and 0.8 to those of their own, in about 60
+    directions, like embeddings; bits differ in 1 of 12, sparse ones share 6 of 10 dimensions.
     """
     size = method.dimensions
     if method.storage == "bit":
@@ -232,10 +247,10 @@ def maker(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[
         return lambda cluster: bits[cluster] ^ (rng.random(size) < 1 / 12)
     if method.storage == "sparsevec":
         count = min(180, size // 4)
-        places = np.array([rng.choice(size, count, replace=False) for _ in range(clusters)])
+        dimensions_of_cluster = np.array([rng.choice(size, count, replace=False) for _ in range(clusters)])
 
         def sparse(cluster: int) -> dict[int, float]:
-            kept = places[cluster][rng.random(count) < 0.6]
+            kept = dimensions_of_cluster[cluster][rng.random(count) < 0.6]
             return dict.fromkeys(map(int, rng.choice(size, count - len(kept))), 0.5) | dict.fromkeys(
                 map(int, kept), 0.7
             )
@@ -251,50 +266,55 @@ def maker(method: Method, clusters: int, rng: np.random.Generator) -> Callable[[
     return dense
 
 
-def build(connection: BaseDatabaseWrapper, source: ImageSource, bar: Bar) -> float:
-    """Build the indexes with room for all of their graphs; return how many seconds it took."""
+def build_indexes(connection: BaseDatabaseWrapper, source: ImageSource, progress: Progress) -> float:
+    """Build the indexes, with memory for their whole graphs; return how many seconds it took."""
     start = time.perf_counter()
-    of_source = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
+    method_versions = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
     count = IndexedImage.objects.count()
     with connection.cursor() as cursor:
-        for version in bar(list(of_source), desc="indexes", unit="index"):
+        for version in progress(list(method_versions), desc="indexes", unit="index"):
             kilobytes = 64 * 1024 + count * (2 * version.dimensions + 1024) // 1024
             cursor.execute(f"SET maintenance_work_mem = '{kilobytes}kB'")
             cursor.execute(hnsw.index_sql(version))
-        of_source.update(has_index=True)
+        method_versions.update(has_index=True)
         cursor.execute(f"ANALYZE {TABLES}")
     return time.perf_counter() - start
 
 
 def exact_scores(item: Item, search: Search) -> list[float]:
-    """The similarities of the best matches, from many times the candidates; while there is no index."""
+    """Return the similarities of the best matches, from many times the candidates, before there is an index."""
     return [match.similarity for match in search(item, limit=20 * LIMIT)[:LIMIT]]
 
 
-def measure(
-    connection: BaseDatabaseWrapper, row: Row, search: Search, items: Iterable[Item], best: Sequence[Sequence[float]]
+def measure_indexed(
+    connection: BaseDatabaseWrapper,
+    row: SearchFigures,
+    search: Search,
+    items: Iterable[Item],
+    best: Sequence[Sequence[float]],
 ) -> None:
-    """Search by index, and compare to what there is to be found."""
-    found, timed = [], []
+    """Search by index, and compare the matches with those of the exact search."""
+    found, timings = [], []
     for item in items:
-        timed.append(timed_search(connection, item, search))
+        timings.append(time_search(connection, item, search))
         found.append([match.similarity for match in search(item, limit=LIMIT)])
     row.there_are, row.fewest = min(map(len, best)), min(map(len, found))
-    # By similarity: of pictures that are equally like, any is right.
+    # Compared by similarity: of equally similar images, any is right.
     row.recall = fmean(
         sum(score >= right[-1] for score in some) / len(right) for some, right in zip(found, best, strict=True) if right
     )
-    row.by_index = any(one.by_index for one in timed)
-    row.queries = max(one.queries for one in timed)
-    row.sql_ms, row.call_ms = medians(timed)
+    row.by_index = any(timing.by_index for timing in timings)
+    row.queries = max(timing.queries for timing in timings)
+    row.sql_ms, row.call_ms = median_times(timings)
 
 
-def medians(timed: Sequence[Timed]) -> tuple[float, float]:
-    return median(one.sql_ms for one in timed), median(one.call_ms for one in timed)
+def median_times(timings: Sequence[Timing]) -> tuple[float, float]:
+    """Return the median times of the SQL and of the calls, in milliseconds."""
+    return median(timing.sql_ms for timing in timings), median(timing.call_ms for timing in timings)
 
 
-def timed_search(connection: BaseDatabaseWrapper, item: Item, search: Search) -> Timed:
-    """Search once to see the statements and to warm the caches, then by the call, then by its statements alone."""
+def time_search(connection: BaseDatabaseWrapper, item: Item, search: Search) -> Timing:
+    """Search once to capture the statements and warm the caches, then time the call, then its statements alone."""
     with CaptureQueriesContext(connection) as captured:
         search(item, limit=LIMIT)
     statements = [query["sql"] for query in captured]
@@ -303,13 +323,13 @@ def timed_search(connection: BaseDatabaseWrapper, item: Item, search: Search) ->
     called = time.perf_counter()
     cursor = psycopg.Cursor(connection.connection)
     for statement in statements:
-        send(cursor, statement)
+        send_statement(cursor, statement)
     sent = time.perf_counter()
     plans = [
-        send(cursor, f"EXPLAIN {text}" if text.lstrip("(").startswith(("SELECT", "WITH")) else text)
+        send_statement(cursor, f"EXPLAIN {text}" if text.lstrip("(").startswith(("SELECT", "WITH")) else text)
         for text in statements
     ]
-    return Timed(
+    return Timing(
         sql_ms=1000 * (sent - called),
         call_ms=1000 * (called - start),
         queries=len([text for text in statements if text not in ("BEGIN", "COMMIT")]),
@@ -317,13 +337,13 @@ def timed_search(connection: BaseDatabaseWrapper, item: Item, search: Search) ->
     )
 
 
-def send(cursor: psycopg.Cursor[Any], statement: str) -> list[Any]:
+def send_statement(cursor: psycopg.Cursor[Any], statement: str) -> list[Any]:
     cursor.execute(statement.encode())
     return cursor.fetchall() if cursor.description else []
 
 
 def tables(benchmark: Benchmark) -> str:
-    """The results in Markdown."""
+    """Return the results as a table in Markdown."""
     unfiltered = benchmark.rows[0]
     columns = ["search", "records", "matches", "recall@12", "plan", "queries", "SQL, ms", "call, ms", "call : SQL"]
     columns += ["SQL : no filter", "call : no filter", "exact SQL, ms", "exact call, ms"]
@@ -345,6 +365,6 @@ def tables(benchmark: Benchmark) -> str:
         )
         for row in benchmark.rows
     ]
-    of = ", ".join(f"{name} of {count:,}" for name, count in benchmark.dimensions.items())
-    made = f"{benchmark.records:,} records with signatures by {of} dimensions"
-    return str(MarkdownTable(f"{made}; indexes built in {benchmark.build_s:.0f} s", columns, rows))
+    sizes = ", ".join(f"{name} of {count:,}" for name, count in benchmark.dimensions.items())
+    title = f"{benchmark.records:,} records with signatures by {sizes} dimensions"
+    return str(MarkdownTable(f"{title}; indexes built in {benchmark.build_s:.0f} s", columns, rows))

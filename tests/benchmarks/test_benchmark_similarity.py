@@ -1,4 +1,4 @@
-"""The command that measures how searches scale: by made-up records, beside the host's and not among them."""
+"""The command that measures how searches scale: with generated records, separate from those of the site."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ run = partial(commands.run, "benchmark_similarity", verbosity=0)
 
 @pytest.fixture(autouse=True)
 def _quick(configure: Any) -> None:
-    own = ("Wide", "Bits", "Sparse", "Mean")
-    configure(METHODS={f"tests.methods.{name}": {} for name in own}, RANKING={"wide": 1})
+    names = ("Wide", "Bits", "Sparse", "Mean")
+    configure(METHODS={f"tests.methods.{name}": {} for name in names}, RANKING={"wide": 1})
 
 
 def schemas() -> list[str]:
@@ -34,14 +34,14 @@ def schemas() -> list[str]:
 
 
 def test_benchmark__measures_every_kind_of_search() -> None:
-    told = json.loads(run("--records", "2500", "--queries", "3", "--json")[0])
-    rows = {row["title"]: row for row in told["rows"]}
+    result = json.loads(run("--records", "2500", "--queries", "3", "--json")[0])
+    rows = {row["title"]: row for row in result["rows"]}
     assert list(rows) == [
         "no filter",
         *(f"{share}% left" for share in (100, 10, 1, 0.1)),
         *(f"no filter, `{name}` alone" for name in ("wide", "bits", "sparse", "mean")),
     ]
-    assert told["records"] == rows["no filter"]["records"] == rows["100% left"]["records"] == 2500
+    assert result["records"] == rows["no filter"]["records"] == rows["100% left"]["records"] == 2500
     assert 150 < rows["10% left"]["records"] < 350
     for row in rows.values():
         assert row["fewest"] == row["there_are"]
@@ -52,28 +52,28 @@ def test_benchmark__measures_every_kind_of_search() -> None:
     assert rows["100% left"]["queries"] == 4
 
 
-def test_benchmark__leaves_the_host_alone(make_picture: Any, index_now: Any) -> None:
+def test_benchmark__does_not_touch_the_records_of_the_site(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     make_picture(2)
     index_now()
     tables = (Source, MethodVersion, IndexedImage, Signature)
 
-    def everything() -> Any:
+    def snapshot() -> Any:
         return [list(model.objects.order_by("pk").values()) for model in tables], registry.get_sources()
 
-    before, matches = everything(), similar_images.similar_to(item)
+    before, matches = snapshot(), similar_images.similar_to(item)
     assert "| 10% left " in run("--records", "3000", "--queries", "2")[0]
-    assert everything() == before
+    assert snapshot() == before
     assert similar_images.similar_to(item) == matches
     assert schemas() == []
 
 
-def test_benchmark__leaves_nothing_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmark__cleans_up_when_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*args: Any) -> None:
         assert schemas()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scaling, "build", stop)
+    monkeypatch.setattr(scaling, "build_indexes", stop)
     before = registry.get_sources()
     with pytest.raises(KeyboardInterrupt):
         run("--records", "300", "--queries", "2")
@@ -81,7 +81,7 @@ def test_benchmark__leaves_nothing_when_it_is_stopped(monkeypatch: pytest.Monkey
     assert registry.get_sources() == before
 
 
-def test_nonsense__is_told() -> None:
+def test_benchmark__rejects_invalid_options() -> None:
     for options in (["--records", "5"], ["--queries", "0"]):
         with pytest.raises(CommandError, match="--queries"):
             run(*options)

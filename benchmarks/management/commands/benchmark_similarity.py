@@ -13,23 +13,27 @@ from similar_images.management.base import progress_bar
 
 
 class Command(BaseCommand):
+    """Measures how searches scale."""
+
     help = (
-        "Measure how searches scale: make so many records with signatures of the enabled methods, in clusters, and "
-        "search them through filters that leave 100, 10, 1 and 0.1 percent, exactly and by index. Tells how many of "
-        "12 matches came, how many of them an exact search finds, and median times of the whole call and of its SQL "
-        "alone. Everything is made in a schema of its own, which is dropped at the end. For 200,000 records and the "
-        "default methods it takes 2 GB of disk, 1 GB of memory while an index is built, and some ten minutes."
+        "Measure how searches scale: generate records with signatures of the enabled methods, in clusters, and search "
+        "them through filters that leave 100, 10, 1 and 0.1 percent, exactly and by index. Reports how many of 12 "
+        "matches are found, how many of them an exact search finds, and median times of the whole call and of its SQL "
+        "alone. Everything is generated in a separate schema, which is dropped at the end. With 200,000 records and "
+        "the default methods it needs 2 GB of disk, 1 GB of memory while an index is built, and about ten minutes."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--records", type=int, default=200_000, metavar="N", help="How many to make (200,000).")
+        """Add the options."""
+        parser.add_argument("--records", type=int, default=200_000, metavar="N", help="Number of records (200,000).")
         parser.add_argument("--queries", type=int, default=30, metavar="N", help="Searches of every kind (30).")
-        parser.add_argument("--json", action="store_true", help="Print JSON in place of tables in Markdown.")
+        parser.add_argument("--json", action="store_true", help="Print JSON instead of a table in Markdown.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Run the benchmark and print the results."""
         records, queries = options["records"], options["queries"]
         if not 1 <= queries <= records:
-            raise CommandError("--queries must be at least 1, and at most as many as --records.")
+            raise CommandError("--queries must be at least 1 and at most --records.")
         benchmark = scaling.run(records, queries, partial(progress_bar, options))
         if options["json"]:
             self.stdout.write(json.dumps(asdict(benchmark), indent=2))
