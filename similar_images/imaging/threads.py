@@ -20,11 +20,12 @@ def bind_context(work: Callable[..., Output]) -> Callable[..., Output]:
     """
     context, language = contextvars.copy_context(), get_language()
 
-    def run(*args: Any) -> Output:
+    def run_in_language(*args: Any) -> Output:
+        """Return `work(*args)`, in the language of the caller."""
         with override(language):
             return work(*args)
 
-    return lambda *args: context.copy().run(run, *args)
+    return lambda *args: context.copy().run(run_in_language, *args)
 
 
 def map_in_threads(work: Callable[[Entry], Output], entries: Iterable[Entry], jobs: int) -> Iterator[Output]:

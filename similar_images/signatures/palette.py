@@ -38,7 +38,7 @@ def _grid_shape(spacing: int) -> tuple[int, int, int]:
 
 GRID_POINTS = sum(math.prod(_grid_shape(spacing)) for spacing in LAB_SPACINGS)
 PALETTE_SCALE = 2e-5
-"""Factor of the palette at the end of a signature: too small to affect the distance, yet exact in half precision."""
+"""Factor of the palette at the end of a signature: too small to affect the distance, yet precise in half precision."""
 
 
 class Palette(Method):

@@ -1,4 +1,4 @@
-"""What every signature method must do, whatever it looks at; a method's test class inherits it."""
+"""Tests of every signature method; the test class of a method inherits them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from similar_images.signatures.base import Method
 if TYPE_CHECKING:
     from similar_images.signatures.base import Value
 
-LONGEST = {"halfvec": 4000, "bit": 64_000, "sparsevec": 1_000_000}
+MAX_DIMENSIONS_BY_STORAGE = {"halfvec": 4000, "bit": 64_000, "sparsevec": 1_000_000}
 HEAVY = ("numpy", "cv2", "onnx", "onnxruntime", "torch")
 
 
@@ -44,17 +44,17 @@ PICTURES = {
 
 
 def stored(signature: Value) -> Value:
-    """A signature as it comes back from its column: bits as they are, sparse numbers in float32, dense in float16."""
+    """Round a signature as its column does: bits as they are, sparse numbers to float32, dense ones to float16."""
     if isinstance(signature, dict):
-        return {place: float(np.float32(number)) for place, number in signature.items()}
+        return {index: float(np.float32(number)) for index, number in signature.items()}
     return signature if signature.dtype == bool else signature.astype(np.float16).astype(np.float32)
 
 
 def distance(method: Method, a: Value, b: Value) -> float:
-    """What pgvector tells for two stored signatures."""
+    """Return the distance of pgvector between two stored signatures."""
     if isinstance(a, dict) and isinstance(b, dict):
-        places = sorted(a.keys() | b.keys())
-        a, b = (np.array([signature.get(place, 0) for place in places]) for signature in (a, b))
+        indices = sorted(a.keys() | b.keys())
+        a, b = (np.array([signature.get(index, 0) for index in indices]) for signature in (a, b))
     if method.metric == "l1":
         return float(np.abs(a - b).sum())
     if method.metric == "hamming":
@@ -65,11 +65,11 @@ def distance(method: Method, a: Value, b: Value) -> float:
 
 
 def assert_valid(method: Method, signature: Value) -> None:
-    """It is what `storage` says, and `metric` is defined for it."""
+    """Check that the signature is of the `storage`, and that `metric` is defined for it."""
     if method.storage == "sparsevec":
         assert isinstance(signature, dict)
         assert len(signature) <= 1000
-        assert all(type(place) is int and 0 <= place < method.dimensions for place in signature)
+        assert all(type(index) is int and 0 <= index < method.dimensions for index in signature)
         numbers = np.array(list(stored(signature).values()))
         assert numbers.all()
     else:
@@ -77,39 +77,39 @@ def assert_valid(method: Method, signature: Value) -> None:
         assert signature.dtype == (np.bool_ if method.storage == "bit" else np.float32)
         numbers = stored(signature)
     assert np.isfinite(numbers).all()
-    assert method.metric in ("l1", "hamming") or numbers.any()  # the others are undefined for nothing but zeros
+    assert method.metric in ("l1", "hamming") or numbers.any()  # the other metrics are undefined for zeros
 
 
-def same(a: Value, b: Value) -> bool:
+def are_equal(a: Value, b: Value) -> bool:
     return a == b if isinstance(a, dict) else np.array_equal(a, b)
 
 
 class MethodContract:
-    """Needs a fixture `method`, and one of its `options` where it has some."""
+    """Requires a fixture `method`, and a fixture `options` if it has some."""
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         return {}
 
     @pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
-    def test_any_picture_gets_a_finite_signature_like_itself(self, method: Method, pixels: NDArray[np.uint8]) -> None:
+    def test_compute__any_image(self, method: Method, pixels: NDArray[np.uint8]) -> None:
         before = pixels.copy()
         signature = method.compute(pixels)
         assert_valid(method, signature)
         assert method.similarity(distance(method, stored(signature), stored(signature))) > 99.9
         assert (pixels == before).all()
 
-    def test_same_picture_same_signature(self, method: Method, options: dict[str, Any]) -> None:
+    def test_compute__is_deterministic(self, method: Method, options: dict[str, Any]) -> None:
         pixels = draw(200, 300)
-        again = type(method)(**options).compute(pixels.copy())
-        assert same(method.compute(pixels), again)
+        repeated = type(method)(**options).compute(pixels.copy())
+        assert are_equal(method.compute(pixels), repeated)
 
-    def test_other_picture_other_signature(self, method: Method) -> None:
+    def test_compute__different_images_differ(self, method: Method) -> None:
         red, blue = np.zeros((2, 50, 50, 3), np.uint8)
         red[10:40, 10:40, 0] = blue[20:30, :, 2] = 200
         assert method.similarity(distance(method, method.compute(red), method.compute(blue))) < 90
 
-    def test_curve_falls_from_100_to_0(self, method: Method) -> None:
+    def test_curve__falls_from_100_to_0(self, method: Method) -> None:
         distances, similarities = zip(*method.curve, strict=True)
         assert method.curve[0] == (0, 100)
         assert similarities[-1] == 0
@@ -118,12 +118,12 @@ class MethodContract:
         assert method.similarity(0) == 100
         assert method.similarity(distances[-1] + 1) == 0
 
-    def test_name_and_version_fit_their_columns(self, method: Method) -> None:
+    def test_name_and_version__fit_their_columns(self, method: Method) -> None:
         assert 0 < len(method.name) <= 64
         assert 0 < len(method.version) <= 64
-        assert 0 < method.dimensions <= LONGEST[method.storage]
+        assert 0 < method.dimensions <= MAX_DIMENSIONS_BY_STORAGE[method.storage]
 
-    def test_describing_itself_loads_nothing_heavy(self, method: Method, options: dict[str, Any]) -> None:
+    def test_init__imports_nothing_heavy(self, method: Method, options: dict[str, Any]) -> None:
         module, name = type(method).__module__, type(method).__name__
         code = (
             f"import sys; from {module} import {name}; method = {name}(**{options!r})\n"

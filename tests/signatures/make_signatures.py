@@ -1,6 +1,6 @@
-"""Write the signatures that test_stored.py guards: python -m tests.signatures.make_signatures
+"""Write the signatures that test_stored_signatures.py guards: python -m tests.signatures.make_signatures
 
-To be run when the version of a method has changed, and never else.
+Run it when the version of a method has changed, and only then.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ SEEDS = (1, 2)
 
 
 def compute(name: str) -> list[Value]:
-    """The signatures of two drawn pictures."""
+    """Compute the signatures of two drawn images."""
     method = plugins.load_method(name, {})
     return [method.compute(np.array(drawing.scene(seed, size=(320, 240)))) for seed in SEEDS]
 
 
-def text(value: Value) -> Any:
-    """A signature as it is stored, for JSON."""
+def serialize(value: Value) -> Any:
+    """Serialize a signature, rounded as it is stored, for JSON."""
     if isinstance(value, dict):
-        return {str(place): round(number, 5) for place, number in value.items()}
+        return {str(index): round(number, 5) for index, number in value.items()}
     if value.dtype == bool:
         return np.packbits(value).tobytes().hex()
     return value.astype(np.float16).tobytes().hex()
 
 
 if __name__ == "__main__":
-    made = {
-        name: {"version": plugins.load_method(name, {}).version, "values": [text(value) for value in compute(name)]}
+    signatures_by_name = {
+        name: {
+            "version": plugins.load_method(name, {}).version,
+            "values": [serialize(value) for value in compute(name)],
+        }
         for name in signatures.BUILT_IN_METHODS
     }
-    FILE.write_text(json.dumps(made, indent=0) + "\n")
+    FILE.write_text(json.dumps(signatures_by_name, indent=0) + "\n")

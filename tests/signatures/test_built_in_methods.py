@@ -1,4 +1,4 @@
-"""Every built-in method, from the upload to the match, on every surface."""
+"""Every built-in method, from upload to match, on every surface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
 
-ODD = {
+SPECIAL_IMAGES = {
     "blank": Image.new("RGB", (64, 48), (30, 90, 160)),
     "white": Image.new("RGB", (64, 48), "white"),
     "one pixel": Image.new("RGB", (1, 1), (200, 30, 90)),
@@ -37,13 +37,11 @@ def _all_methods(configure: Any) -> None:
 
 
 @pytest.mark.usefixtures("_all_methods")
-def test_every_method__is_stored_and_searched_as_it_was_computed(
-    make_picture: Any, index_now: Any, client: Any
-) -> None:
-    item, twin, *_others = [make_picture(seed) for seed in (1, 1, 2, 3)]
-    odd = {
-        name: Picture.objects.create(image=drawing.ContentFile(drawing.encoded(image), name="odd.png"))
-        for name, image in ODD.items()
+def test_method__is_stored_and_searched_as_it_was_computed(make_picture: Any, index_now: Any, client: Any) -> None:
+    item, twin, *others = [make_picture(seed) for seed in (1, 1, 2, 3)]
+    special = {
+        name: Picture.objects.create(image=drawing.ContentFile(drawing.encoded(image), name="special.png"))
+        for name, image in SPECIAL_IMAGES.items()
     }
     index_now()
     assert IndexedImage.objects.filter(status="indexed").count() == 8
@@ -53,15 +51,15 @@ def test_every_method__is_stored_and_searched_as_it_was_computed(
     }
     assert len(values) == 8 * len(signatures.BUILT_IN_METHODS)
     for name, method in plugins.enabled_methods().items():
-        here = stored(method.compute(np.array(drawing.scene(1))))
+        query = stored(method.compute(np.array(drawing.scene(1))))
         matches = similar_images.similar_to(item, method=name)
         assert (matches[0].object, matches[0].similarity) == (twin, 100.0)
         assert matches[0].distances[name] == pytest.approx(0, abs=1e-6)
         assert len(matches) == (7 if name != "kaze" else len(matches))
         by_object = {match.object.pk: match for match in matches}
-        for seed, other in ((2, _others[0]), (3, _others[1])):
-            there = stored(method.compute(np.array(drawing.scene(seed))))
-            expected = method.refine(here, [there])[0] if method.refines else distance(method, here, there)
+        for seed, other in ((2, others[0]), (3, others[1])):
+            candidate = stored(method.compute(np.array(drawing.scene(seed))))
+            expected = method.refine(query, [candidate])[0] if method.refines else distance(method, query, candidate)
             assert by_object[other.pk].distances[name] == pytest.approx(expected, abs=2e-3 * max(1, expected))
         uploaded = similar_images.similar_to(
             io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture, method=name, limit=2
@@ -73,14 +71,14 @@ def test_every_method__is_stored_and_searched_as_it_was_computed(
         assert page.status_code == 200
     blend = similar_images.similar_to(item)
     assert set(blend[0].scores) == set(signatures.BUILT_IN_METHODS)
-    assert all(similar_images.similar_to(picture) for picture in odd.values())
+    assert all(similar_images.similar_to(picture) for picture in special.values())
 
 
 @pytest.mark.usefixtures("_all_methods")
-def test_kaze__a_picture_without_detail_is_marked_and_nobody_s_match(make_picture: Any, index_now: Any) -> None:
+def test_kaze__image_without_detail_is_never_a_match(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     blanks = [
-        Picture.objects.create(image=drawing.ContentFile(drawing.encoded(ODD[name]), name=f"{name}.png"))
+        Picture.objects.create(image=drawing.ContentFile(drawing.encoded(SPECIAL_IMAGES[name]), name=f"{name}.png"))
         for name in ("blank", "white")
     ]
     index_now()
@@ -91,15 +89,15 @@ def test_kaze__a_picture_without_detail_is_marked_and_nobody_s_match(make_pictur
     match = similar_images.similar_to(blanks[0])[0]
     assert match.object == blanks[1]
     assert "kaze" not in match.scores
-    uploaded = io.BytesIO(drawing.encoded(ODD["white"]))
+    uploaded = io.BytesIO(drawing.encoded(SPECIAL_IMAGES["white"]))
     assert "kaze" not in similar_images.similar_to(uploaded, model=Picture)[0].scores
     make_picture(2)
-    Picture.objects.create(image=drawing.ContentFile(drawing.encoded(ODD["blank"]), name="again.png"))
+    Picture.objects.create(image=drawing.ContentFile(drawing.encoded(SPECIAL_IMAGES["blank"]), name="again.png"))
     index_now()
     assert Signature.objects.filter(low_detail=True).count() == 3, "signatures of the same bytes keep the mark"
 
 
-def test_palette__the_best_are_ranked_by_the_earth_mover_s_distance(
+def test_palette__is_ranked_by_the_earth_mover_s_distance(
     make_picture: Any, index_now: Any, configure: Any, django_assert_num_queries: Any
 ) -> None:
     configure(METHODS={"palette": {}}, RANKING={"palette": 1})
@@ -117,3 +115,14 @@ def test_palette__the_best_are_ranked_by_the_earth_mover_s_distance(
     assert [match.distances["palette"] for match in uploaded[1:]] == pytest.approx(
         [match.distances["palette"] for match in matches], abs=0.02
     )
+
+
+@pytest.mark.parametrize("name", signatures.BUILT_IN_METHODS)
+def test_method__is_stored_under_its_name_and_can_be_indexed(name: str) -> None:
+    method = plugins.load_method(name, {})
+    assert method.name == name
+    assert 0 < len(method.version) <= 64
+    assert method.dimensions <= {"halfvec": 4_000, "bit": 64_000, "sparsevec": 10**9}[method.storage]
+    assert method.metric in storage.VECTOR_TYPES[method.storage].distances
+    assert method.curve[0] == (0, 100)
+    assert method.curve[-1][1] == 0

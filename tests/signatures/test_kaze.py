@@ -14,7 +14,7 @@ from tests.datasets import PHOTOS, needs
 
 from .contract import MethodContract, distance, draw, stored
 
-REAL = ["chelsea", "coffee", "astronaut", "rocket"]
+PHOTO_NAMES = ["chelsea", "coffee", "astronaut", "rocket"]
 
 
 class TestKaze(MethodContract):
@@ -32,8 +32,8 @@ def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return method.similarity(distance(method, stored(method.compute(a)), stored(method.compute(b))))
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_is_the_strongest_descriptors_of_opencv(name: str) -> None:
+@pytest.mark.parametrize("name", PHOTO_NAMES)
+def test_compute__is_the_strongest_descriptors_of_opencv(name: str) -> None:
     pixels = photo(name)
     scale = 160 / max(pixels.shape[:2])
     size = [round(side * scale) for side in pixels.shape[1::-1]]
@@ -46,7 +46,7 @@ def test_is_the_strongest_descriptors_of_opencv(name: str) -> None:
     np.testing.assert_allclose(KazeMethod().compute(pixels).reshape(32, 64), expected, atol=1e-6)
 
 
-def test_few_points_are_filled_up_with_zeros() -> None:
+def test_compute__pads_with_zeros() -> None:
     pixels = np.full((120, 160, 3), 255, np.uint8)
     cv2.circle(pixels, (80, 60), 10, (90, 30, 10), -1)
     rows = KazeMethod().compute(pixels).reshape(32, 64)
@@ -58,18 +58,18 @@ def test_few_points_are_filled_up_with_zeros() -> None:
 
 @given(level=st.integers(0, 255), height=st.integers(1, 400), width=st.integers(1, 400))
 @settings(deadline=None, max_examples=30)
-def test_blank_pictures_are_like_each_other(level: int, height: int, width: int) -> None:
+def test_compute__blank_images_are_equal(level: int, height: int, width: int) -> None:
     blank = KazeMethod().compute(np.full((height, width, 3), level, np.uint8))
     assert (blank == KazeMethod().compute(np.zeros((60, 80, 3), np.uint8))).all()
     assert (blank < 0).all()
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_a_blank_picture_is_the_last_match_of_any_other(name: str) -> None:
+@pytest.mark.parametrize("name", PHOTO_NAMES)
+def test_compute__blank_image_is_farther_than_any_other(name: str) -> None:
     method = KazeMethod()
     signature = stored(method.compute(photo(name)))
     blank = stored(method.compute(np.zeros((60, 80, 3), np.uint8)))
-    others = [stored(method.compute(photo(other))) for other in REAL if other != name]
+    others = [stored(method.compute(photo(other))) for other in PHOTO_NAMES if other != name]
     others.append(stored(method.compute(draw(40, 50))))
     assert distance(method, signature, blank) > 1
     assert method.similarity(distance(method, signature, blank)) == 0
@@ -81,7 +81,7 @@ def test_a_blank_picture_is_the_last_match_of_any_other(name: str) -> None:
     seeds=st.lists(st.integers(0, 99), min_size=2, max_size=2),
 )
 @settings(deadline=None, max_examples=40)
-def test_distance_is_symmetric_and_far_from_blanks(sides: list[int], seeds: list[int]) -> None:
+def test_distance__is_symmetric_and_large_from_blank_images(sides: list[int], seeds: list[int]) -> None:
     method = KazeMethod()
     a = stored(method.compute(draw(sides[0], sides[1], seeds[0])))
     b = stored(method.compute(draw(sides[2], sides[3], seeds[1])))
@@ -93,20 +93,22 @@ def test_distance_is_symmetric_and_far_from_blanks(sides: list[int], seeds: list
         assert distance(method, a, b) >= 1 - 1e-6
 
 
-def test_does_not_depend_on_threads() -> None:
+def test_compute__does_not_depend_on_threads() -> None:
     threads = cv2.getNumThreads()
     try:
         cv2.setNumThreads(1)
-        alone = KazeMethod().compute(photo("coffee"))
+        single_threaded = KazeMethod().compute(photo("coffee"))
     finally:
         cv2.setNumThreads(threads)
-    assert (alone == KazeMethod().compute(photo("coffee"))).all()
+    assert (single_threaded == KazeMethod().compute(photo("coffee"))).all()
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_a_turned_photo_is_more_like_it_than_another(name: str) -> None:
+@pytest.mark.parametrize("name", PHOTO_NAMES)
+def test_compute__rotated_photo_is_closer_than_others(name: str) -> None:
     turned = np.ascontiguousarray(np.rot90(photo(name)))
-    assert similarity(photo(name), turned) > max(similarity(turned, photo(other)) for other in REAL if other != name)
+    assert similarity(photo(name), turned) > max(
+        similarity(turned, photo(other)) for other in PHOTO_NAMES if other != name
+    )
 
 
 def test_init__refuses_a_build_without_kaze(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +117,7 @@ def test_init__refuses_a_build_without_kaze(monkeypatch: pytest.MonkeyPatch) -> 
         KazeMethod()
 
 
-def test_a_build_that_hid_it_tells_at_the_first_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compute__refuses_a_build_without_kaze(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "KAZE_create", raising=False)
     monkeypatch.delattr(cv2, "xfeatures2d")
     with pytest.raises(RuntimeError, match="no KAZE: install opencv-contrib"):
@@ -128,7 +130,7 @@ def encoded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @needs(PHOTOS)
-def test_percent_means_what_it_means_for_other_methods() -> None:
+def test_curve__is_calibrated_like_those_of_other_methods() -> None:
     files = sorted(PHOTOS.glob("*.jpg"))
     assert len(files) == 300
     photos = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
@@ -139,12 +141,12 @@ def test_percent_means_what_it_means_for_other_methods() -> None:
         for pictures in (photos, map(encoded, photos), map(encoded, halves))
     )
 
-    def median(others: NDArray[np.float32]) -> float:
-        pairs = zip(originals, others, strict=True)
+    def median_similarity(copies: NDArray[np.float32]) -> float:
+        pairs = zip(originals, copies, strict=True)
         return float(np.median([method.similarity(distance(method, a, b)) for a, b in pairs]))
 
-    assert median(copies) >= 94
-    assert median(smaller) >= 87
+    assert median_similarity(copies) >= 94
+    assert median_similarity(smaller) >= 87
     unit = originals / np.linalg.norm(originals, axis=1, keepdims=True)
     distances = 1 - (unit @ unit.T)[np.triu_indices(len(unit), 1)]
     random = np.array([method.similarity(d) for d in distances])

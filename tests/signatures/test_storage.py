@@ -20,10 +20,10 @@ from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
 
-OWN = {"Mean": methods.Mean, "Bits": methods.Bits, "Sparse": methods.Sparse}
+CUSTOM_METHODS = {"Mean": methods.Mean, "Bits": methods.Bits, "Sparse": methods.Sparse}
 
 
-def dense(method: Method, pixels: np.ndarray) -> np.ndarray:
+def dense_value(method: Method, pixels: np.ndarray) -> np.ndarray:
     value = method.compute(pixels)
     if isinstance(value, dict):
         full = np.zeros(method.dimensions)
@@ -32,38 +32,38 @@ def dense(method: Method, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(value, float)
 
 
-def reference(method: Method, a: np.ndarray, b: np.ndarray) -> float:
+def expected_distance(method: Method, a: np.ndarray, b: np.ndarray) -> float:
     if method.metric == "cosine":
         return float(1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b))
     return float(np.abs(a - b).sum())
 
 
-@pytest.mark.parametrize("kind", OWN)
-def test_own_method__is_stored_searched_and_compared(
-    kind: str, make_picture: Any, index_now: Any, configure: Any
+@pytest.mark.parametrize("name", CUSTOM_METHODS)
+def test_custom_method__is_stored_searched_and_compared(
+    name: str, make_picture: Any, index_now: Any, configure: Any
 ) -> None:
     """A class of the project's own, named in the setting, of every kind of value."""
-    method = OWN[kind]()
-    configure(METHODS={f"tests.methods.{kind}": {}, "color": {}}, RANKING={method.name: 1})
+    method = CUSTOM_METHODS[name]()
+    configure(METHODS={f"tests.methods.{name}": {}, "color": {}}, RANKING={method.name: 1})
     pictures = [make_picture(seed) for seed in range(6)]
     index_now()
     assert Signature.objects.filter(method=method.name).count() == 6
-    arrays = {picture.pk: dense(method, np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
+    arrays = {picture.pk: dense_value(method, np.array(drawing.scene(seed))) for seed, picture in enumerate(pictures)}
     matches = similar_images.similar_to(pictures[0])
     assert len(matches) == 5
     for match in matches:
-        expected = method.similarity(reference(method, arrays[pictures[0].pk], arrays[match.object.pk]))
+        expected = method.similarity(expected_distance(method, arrays[pictures[0].pk], arrays[match.object.pk]))
         assert match.similarity == pytest.approx(expected, abs=0.15)
     by_file = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(0))), model=Picture)
     assert (by_file[0].object, by_file[0].similarity) == (pictures[0], 100.0)
     assert [match.similarity for match in by_file[1:]] == [match.similarity for match in matches]
 
 
-@pytest.mark.parametrize("kind", OWN)
-def test_value__survives_the_round_trip(kind: str, make_picture: Any, index_now: Any, configure: Any) -> None:
+@pytest.mark.parametrize("name", CUSTOM_METHODS)
+def test_pack__value_survives_the_round_trip(name: str, make_picture: Any, index_now: Any, configure: Any) -> None:
     """Twice: the second picture's signature is a copy of the first's, read from the database."""
-    method = OWN[kind]()
-    configure(METHODS={f"tests.methods.{kind}": {}}, RANKING={method.name: 1})
+    method = CUSTOM_METHODS[name]()
+    configure(METHODS={f"tests.methods.{name}": {}}, RANKING={method.name: 1})
     make_picture(1)
     index_now()
     make_picture(1)
@@ -71,7 +71,7 @@ def test_value__survives_the_round_trip(kind: str, make_picture: Any, index_now:
     column = storage.column_name(method)
     first, second = Signature.objects.values_list(column, flat=True)
     assert first == second
-    expected = dense(method, np.array(drawing.scene(1)))
+    expected = dense_value(method, np.array(drawing.scene(1)))
     if isinstance(first, str):
         assert [bit == "1" for bit in first] == list(expected.astype(bool))
     elif hasattr(first, "indices"):
@@ -84,10 +84,12 @@ def test_value__survives_the_round_trip(kind: str, make_picture: Any, index_now:
     assert set(Signature.objects.values_list(*others)) == {(None, None)}
 
 
-def test_blend__of_all_storages_in_one_query(
+def test_search__blends_all_storages_in_one_query(
     make_picture: Any, index_now: Any, configure: Any, django_assert_num_queries: Any
 ) -> None:
-    configure(METHODS={f"tests.methods.{kind}": {} for kind in OWN}, RANKING={"mean": 1, "bits": 1, "sparse": 1})
+    configure(
+        METHODS={f"tests.methods.{name}": {} for name in CUSTOM_METHODS}, RANKING={"mean": 1, "bits": 1, "sparse": 1}
+    )
     black = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8))), name="black.png")
     pictures = [make_picture(seed) for seed in range(3)] + [Picture.objects.create(image=black)]
     index_now()
@@ -97,7 +99,7 @@ def test_blend__of_all_storages_in_one_query(
     assert all(set(match.scores) == {"mean", "bits", "sparse"} for match in matches)
 
 
-class Overlap(methods.Bits):
+class JaccardBits(methods.Bits):
     metric = "jaccard"
 
 
@@ -116,7 +118,7 @@ class Overlap(methods.Bits):
         (methods.Wide(), np.zeros(256), "zeros, which has no direction"),
         (methods.Wide(), np.full(256, 1e-9), "zeros, which has no direction"),  # so they would be, in half precision
         (methods.Bits(), np.ones(63, bool), "no signature of 64 values"),
-        (Overlap(), np.ones((8, 8), bool), "no signature of 64 values"),
+        (JaccardBits(), np.ones((8, 8), bool), "no signature of 64 values"),
         (methods.Sparse(), {-1: 1.0}, "no signature of 50000 values"),
         (methods.Sparse(), {50_000: 1.0}, "no signature of 50000 values"),
         (methods.Sparse(), {1: np.nan}, "infinite value, or NaN"),
@@ -125,7 +127,7 @@ class Overlap(methods.Bits):
         (methods.Sparse(), {1: 0.0}, "zeros, which has no direction"),
     ],
 )
-def test_pack__refuses_what_the_method_does_not_promise(method: Method, value: Any, reason: str) -> None:
+def test_pack__refuses_invalid_values(method: Method, value: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=f"The method {method.name} gave .*{reason}"):
         storage.pack(method, value)
 
@@ -140,7 +142,7 @@ def test_pack__refuses_what_the_method_does_not_promise(method: Method, value: A
         (methods.Sparse(), {0: 1e-9, 49_999: storage.MAX_HALF}),
     ],
 )
-def test_pack__takes_what_can_be_compared(method: Method, value: Any) -> None:
+def test_pack__accepts_extreme_values(method: Method, value: Any) -> None:
     distance = storage.distance_sql(method, storage.column_name(method), "%s")
     literal = query_vectors.literal(storage.pack(method, value))
     with connection.cursor() as cursor:

@@ -66,7 +66,7 @@ class Embedding(Method):
     ) -> None:
         if preset is None and file is None:
             preset = DEFAULT_PRESET
-        _validate_source(preset, file)
+        _validate_preset(preset, file)
         if (text_file is None) != (tokenizer is None):
             raise ValueError("text_file and tokenizer belong together: give both or neither")
         if not (isinstance(threads, int) and threads > 0):
@@ -180,7 +180,7 @@ class Embedding(Method):
         return unit
 
 
-def _validate_source(preset: str | None, file: str | Path | None) -> None:
+def _validate_preset(preset: str | None, file: str | Path | None) -> None:
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
     if file is None and preset not in CHECKPOINTS:

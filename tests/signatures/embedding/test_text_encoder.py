@@ -1,5 +1,3 @@
-"""Words and pictures in one space."""
-
 from __future__ import annotations
 
 import re
@@ -25,12 +23,12 @@ def options(tmp_path: Path) -> dict[str, Any]:
     return encoders.pair(tmp_path)
 
 
-def plain(color: str) -> NDArray[np.uint8]:
+def solid_color(color: str) -> NDArray[np.uint8]:
     value = {"red": (200, 20, 30), "green": (20, 190, 40), "blue": (10, 30, 180)}[color]
     return np.full((40, 40, 3), value, np.uint8)
 
 
-def test_words_are_near_the_pictures_they_fit(options: dict[str, Any]) -> None:
+def test_compute_text__is_close_to_images_that_fit(options: dict[str, Any]) -> None:
     method = Embedding(**options)
     assert method.takes_text
     assert method.check() == []
@@ -38,11 +36,11 @@ def test_words_are_near_the_pictures_they_fit(options: dict[str, Any]) -> None:
         vector = method.compute_text(word)
         assert (vector.shape, vector.dtype) == ((3,), np.float32)
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
-        cosines = {color: float(vector @ method.compute(plain(color))) for color in encoders.COLORS}
+        cosines = {color: float(vector @ method.compute(solid_color(color))) for color in encoders.COLORS}
         assert max(cosines, key=lambda color: cosines[color]) == word
 
 
-def test_length_and_padding_do_not_matter(options: dict[str, Any], tmp_path: Path) -> None:
+def test_compute_text__length_and_padding_do_not_matter(options: dict[str, Any], tmp_path: Path) -> None:
     method = Embedding(**options)
     assert method.compute_text("red ! " * 1000).shape == (3,)
     np.testing.assert_allclose(method.compute_text("Red"), Embedding(**options | {"context": 64}).compute_text("red"))
@@ -50,18 +48,18 @@ def test_length_and_padding_do_not_matter(options: dict[str, Any], tmp_path: Pat
     np.testing.assert_allclose(bare.compute_text("red"), method.compute_text("red"), atol=0.02)
 
 
-def test_padding__is_the_token_of_choice(options: dict[str, Any], tmp_path: Path) -> None:
+def test_compute_text__pads_with_the_chosen_token(options: dict[str, Any], tmp_path: Path) -> None:
     text_file = encoders.text_encoder(tmp_path / "bare.onnx", mask=False)
     blue = Embedding(**options | {"text_file": text_file, "padding": 4})
     assert float(blue.compute_text("red") @ blue.compute_text("blue")) > 0.5
 
 
-def test_the_texts_part_is_no_part_of_the_version(options: dict[str, Any]) -> None:
+def test_version__does_not_depend_on_the_text_encoder(options: dict[str, Any]) -> None:
     pictures = {name: value for name, value in options.items() if name not in ("text_file", "tokenizer", "context")}
     assert Embedding(**options).version == Embedding(**pictures).version
 
 
-def test_curve(options: dict[str, Any]) -> None:
+def test_text_similarity__has_a_curve_of_its_own(options: dict[str, Any]) -> None:
     method = Embedding(**options, text_curve=[[0, 100], [0.5, 40], [1, 0]])
     assert method.text_similarity(0.5) == 40
     assert method.similarity(0.05) == 95
@@ -70,7 +68,7 @@ def test_curve(options: dict[str, Any]) -> None:
         assert is_curve(encoder.text_curve)
 
 
-def test_methods_without_words() -> None:
+def test_compute_text__methods_without_a_text_encoder() -> None:
     method: Method
     for method in (Embedding(), Color()):
         assert not method.takes_text
@@ -80,7 +78,7 @@ def test_methods_without_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "options", "reason"),
+    ("sizes", "options", "reason"),
     [
         (
             {"dimensions": 4},
@@ -91,9 +89,11 @@ def test_methods_without_words() -> None:
         ({}, {"text_output": "pooled"}, r"has no output 'pooled': name one of text_embeds"),
     ],
 )
-def test_wrong_text_encoder(made: dict[str, Any], options: dict[str, Any], reason: str, tmp_path: Path) -> None:
+def test_find_problems__in_checks_and_on_use(
+    sizes: dict[str, Any], options: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
     given = encoders.pair(tmp_path) | options
-    encoders.text_encoder(tmp_path / "text.onnx", **made)
+    encoders.text_encoder(tmp_path / "text.onnx", **sizes)
     method = Embedding(**given)
     (problem,) = method.check()
     assert problem.startswith(f"{tmp_path}/text.onnx ")
@@ -102,12 +102,12 @@ def test_wrong_text_encoder(made: dict[str, Any], options: dict[str, Any], reaso
         method.compute_text("red")
 
 
-def test_a_picture_encoder_in_place_of_the_text_encoder(options: dict[str, Any]) -> None:
+def test_find_problems__image_encoder_as_text_encoder(options: dict[str, Any]) -> None:
     (problem,) = Embedding(**options | {"text_file": options["file"]}).check()
     assert "takes as 'picture' float32" in problem
 
 
-def test_wrong_tokenizer(options: dict[str, Any]) -> None:
+def test_check__wrong_tokenizer(options: dict[str, Any]) -> None:
     Path(options["tokenizer"]).write_text('{"version": "1.0"}')
     method = Embedding(**options)
     (problem,) = method.check()
@@ -116,13 +116,13 @@ def test_wrong_tokenizer(options: dict[str, Any]) -> None:
         method.compute_text("red")
 
 
-def test_missing_tokenizer(options: dict[str, Any]) -> None:
+def test_init__missing_tokenizer(options: dict[str, Any]) -> None:
     Path(options["tokenizer"]).unlink()
     with pytest.raises(ValueError, match=r"tokenizer: there is no file .*tokenizer\.json"):
         Embedding(**options)
 
 
-def test_missing_package(options: dict[str, Any]) -> None:
+def test_check__missing_package(options: dict[str, Any]) -> None:
     code = (
         "import sys; sys.modules['tokenizers'] = None\n"
         "from similar_images.signatures.embedding import Embedding\n"
