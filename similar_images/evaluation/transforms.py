@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -31,12 +32,9 @@ def _resize(pixels: Pixels, factor: float) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _reencode(suffix: str, option: int) -> Callable[[Pixels, float], Pixels]:
-    def change(pixels: Pixels, quality: float) -> Pixels:
-        _, file = cv2.imencode(suffix, pixels[..., ::-1], [option, round(quality)])
-        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
-
-    return change
+def _reencode(pixels: Pixels, quality: float, *, suffix: str, option: int) -> Pixels:
+    _, file = cv2.imencode(suffix, pixels[..., ::-1], [option, round(quality)])
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
 def _crop(pixels: Pixels, keep: float) -> Pixels:
@@ -121,10 +119,13 @@ def _to_pixels(values: NDArray[np.floating]) -> Pixels:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
+_JPEG = partial(_reencode, suffix=".jpg", option=cv2.IMWRITE_JPEG_QUALITY)
+_WEBP = partial(_reencode, suffix=".webp", option=cv2.IMWRITE_WEBP_QUALITY)
+
 TRANSFORMS = {
     "resize": ImageTransform(_resize, {"75%": 0.75, "50%": 0.5, "25%": 0.25}),
-    "JPEG": ImageTransform(_reencode(".jpg", cv2.IMWRITE_JPEG_QUALITY), {"quality 80": 80, "50": 50, "20": 20}),
-    "WebP": ImageTransform(_reencode(".webp", cv2.IMWRITE_WEBP_QUALITY), {"quality 80": 80, "50": 50, "20": 20}),
+    "JPEG": ImageTransform(_JPEG, {"quality 80": 80, "50": 50, "20": 20}),
+    "WebP": ImageTransform(_WEBP, {"quality 80": 80, "50": 50, "20": 20}),
     "crop": ImageTransform(_crop, {"90% of each side left": 0.9, "75%": 0.75, "50%": 0.5}),
     "mirror": ImageTransform(_mirror, {"left to right": 0, "upside down": 1, "about the diagonal": 2}),
     "turn": ImageTransform(_rotate, {"5°": 5, "90°": 90, "180°": 180}),

@@ -38,12 +38,12 @@ from tests.datasets import DATASETS, needs
 from tests.methods import Bits, Mean
 from tests.testapp.models import Picture
 
-PICTURES = 60
+IMAGES_PER_SET = 60
 """Of every labeled set, for the comparison of the methods."""
 
 
 def by_counting(order: tuple[int, ...], relevant: list[bool]) -> list[float]:
-    """The METRICS of one order, from their definitions."""
+    """Compute the METRICS of one order from their definitions."""
     hits = [relevant[place] for place in order]
     total = sum(hits)
     precisions = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits) if hit]
@@ -54,10 +54,10 @@ def by_counting(order: tuple[int, ...], relevant: list[bool]) -> list[float]:
     ]
 
 
-def test_judge__by_hand() -> None:
+def test_ranking_metrics__by_hand() -> None:
     values = ranking_metrics(np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]), np.array([[1, 0, 1, 0, 0, 1]], bool))
-    told = dict(zip(METRICS, values[0].tolist(), strict=True))
-    assert told == pytest.approx(
+    metrics = dict(zip(METRICS, values[0].tolist(), strict=True))
+    assert metrics == pytest.approx(
         {
             "mAP": (1 + 2 / 3 + 3 / 6) / 3,
             "precision@1": 1,
@@ -72,13 +72,13 @@ def test_judge__by_hand() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6))
 @hypothesis_settings(max_examples=60, deadline=None)
-def test_judge__is_the_mean_over_all_orders_of_ties(pictures: list[tuple[int, bool]]) -> None:
-    distances, relevant = [distance for distance, _ in pictures], [hit for _, hit in pictures]
+def test_ranking_metrics__are_means_over_all_orders_of_ties(results: list[tuple[int, bool]]) -> None:
+    distances, relevant = [distance for distance, _ in results], [hit for _, hit in results]
     if not any(relevant):
         relevant[0] = True
     orders = [
         order
-        for order in permutations(range(len(pictures)))
+        for order in permutations(range(len(results)))
         if all(distances[a] <= distances[b] for a, b in pairwise(order))
     ]
     expected = np.mean([by_counting(order, relevant) for order in orders], axis=0)
@@ -89,7 +89,7 @@ def mean_signatures(levels: list[float]) -> SignatureArray:
     return SignatureArray(Mean(), [np.full(3, level, np.float32) for level in levels])
 
 
-def test_retrieve__leaves_the_query_out_and_knows_no_empty_label() -> None:
+def test_retrieve__excludes_the_query_and_empty_labels() -> None:
     found = retrieve({"mean": 1}, {"mean": mean_signatures([0, 1, 3, 7, 8])}, ["a", "b", "a", "", "b"])
     assert list(found.queries) == [0, 1, 2, 4]
     assert list(found.values[:, 0]) == [1 / 2, 1 / 4, 1 / 2, 1 / 3]
@@ -100,14 +100,14 @@ def test_retrieve__leaves_the_query_out_and_knows_no_empty_label() -> None:
     assert found.means["recall@5"] == 1
 
 
-def test_retrieve__by_no_method_is_what_chance_gives() -> None:
+def test_retrieve__without_weights_gives_the_metrics_of_chance() -> None:
     labels = ["a", "a", "b", "b", "c"]
     found = retrieve({}, {"mean": mean_signatures([0, 1, 2, 3, 4])}, labels)
     assert found.means["mAP"] == pytest.approx(fmean(1 / rank for rank in (1, 2, 3, 4)))
     assert found.means["precision@1"] == pytest.approx(1 / 4)
 
 
-def test_retrieve__is_the_same_in_one_block_and_in_many() -> None:
+def test_retrieve__in_blocks_equals_one_matrix() -> None:
     rng = np.random.default_rng(0)
     count = BLOCK + 40
     signatures = {"mean": SignatureArray(Mean(), list(rng.random((count, 3), np.float32)))}
@@ -119,12 +119,12 @@ def test_retrieve__is_the_same_in_one_block_and_in_many() -> None:
     np.testing.assert_allclose(found.values, ranking_metrics(distances, relevant))
 
 
-def test_searchable__needs_another_of_the_same_label() -> None:
+def test_query_indices__share_their_label() -> None:
     assert list(query_indices(["a", "b", "", "a", ""])) == [0, 3]
 
 
-class Odd(Method):
-    """Of any storage and metric."""
+class AnyMethod(Method):
+    """A method of any storage and metric."""
 
     name = "any"
     version = "1"
@@ -140,10 +140,10 @@ class Odd(Method):
         return self._dimensions
 
     def compute(self, pixels: NDArray[np.uint8]) -> Any:
-        raise AssertionError("nothing is described here")
+        raise AssertionError("no signature is computed here")
 
 
-def drawn(storage: str) -> list[Any]:
+def random_values(storage: str) -> list[Any]:
     rng = np.random.default_rng(1)
     if storage == "sparsevec":
         return [{int(place): float(rng.random()) for place in rng.choice(1000, 30, replace=False)} for _ in range(6)]
@@ -156,9 +156,9 @@ def drawn(storage: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("storage", "metric"), [(name, metric) for name, kind in vectors.VECTOR_TYPES.items() for metric in kind.distances]
 )
-def test_distances__are_those_of_pgvector(storage: StorageType, metric: Metric) -> None:
-    values = drawn(storage)
-    method = Odd(storage, metric, 1000 if storage == "sparsevec" else 40)
+def test_distances__equal_those_of_pgvector(storage: StorageType, metric: Metric) -> None:
+    values = random_values(storage)
+    method = AnyMethod(storage, metric, 1000 if storage == "sparsevec" else 40)
     source = Source.objects.get_id(registry.get_source(Picture, "image"))
     column = vectors.column_name(method)
     for number, value in enumerate(values):
@@ -171,24 +171,24 @@ def test_distances__are_those_of_pgvector(storage: StorageType, metric: Metric) 
     expected = [list(rows.values_list(RawSQL(distance, [text]), flat=True)) for text in texts]  # noqa: S611 - SQL by the app itself; the text goes as a parameter
     stored = [unpack(value) for value in rows.values_list(column, flat=True)]
     for signatures in (SignatureArray(method, values), SignatureArray(method, stored)):
-        (told,) = signatures.distances(signatures)
-        np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-5)
+        (distances,) = signatures.distances(signatures)
+        np.testing.assert_allclose(distances, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_distances__where_there_is_no_cosine_are_infinite() -> None:
-    signatures = SignatureArray(Odd("halfvec", "cosine", 2), [np.zeros(2, np.float32), np.ones(2, np.float32)])
-    (told,) = signatures.distances(signatures)
-    assert np.isinf(told[0]).all()
-    assert told[1, 1] == pytest.approx(0, abs=1e-6)
+def test_distances__are_infinite_without_a_cosine() -> None:
+    signatures = SignatureArray(AnyMethod("halfvec", "cosine", 2), [np.zeros(2, np.float32), np.ones(2, np.float32)])
+    (distances,) = signatures.distances(signatures)
+    assert np.isinf(distances[0]).all()
+    assert distances[1, 1] == pytest.approx(0, abs=1e-6)
 
 
-def test_bytes__of_every_storage() -> None:
+def test_bytes_each__for_every_storage() -> None:
     assert mean_signatures([0]).mean_bytes() == 8 + 2 * 3
     assert SignatureArray(Bits(), [np.zeros(64, bool)]).mean_bytes() == 8 + 8
     assert SignatureArray(Wavelet(), [{1: 1.0}, {1: 1.0, 5: 1.0, 7: 2.0}]).mean_bytes() == 16 + 8 * 2
 
 
-def test_similarity__is_that_of_the_method() -> None:
+def test_similarities__equal_those_of_the_method() -> None:
     method = Color()
     distances = np.linspace(0, 2.5, 40, dtype=np.float32)
     np.testing.assert_allclose(
@@ -196,26 +196,26 @@ def test_similarity__is_that_of_the_method() -> None:
     )
 
 
-def test_ranked__blends_percents_as_a_search_does() -> None:
+def test_rank_by_distance__blends_similarities_like_a_search() -> None:
     rng = np.random.default_rng(2)
     base = {
         "mean": SignatureArray(Mean(), list(rng.random((5, 3), np.float32))),
         "bits": SignatureArray(Bits(), list(rng.random((5, 64)) < 0.5)),
     }
-    (told,) = rank_by_distance({"mean": 3, "bits": 1}, base, base)
+    (distances,) = rank_by_distance({"mean": 3, "bits": 1}, base, base)
     (mean,), (bits,) = (signatures.distances(signatures) for signatures in base.values())
     expected = [
         [(3 * Mean().similarity(a) + Bits().similarity(b)) / 4 for a, b in zip(*pair, strict=True)]
         for pair in zip(mean, bits, strict=True)
     ]
-    np.testing.assert_allclose(100 - told, expected)
+    np.testing.assert_allclose(100 - distances, expected)
 
 
 PHOTO = cv2.resize(skimage.data.chelsea(), (320, 240), interpolation=cv2.INTER_AREA)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_transform__is_a_picture_and_always_the_same(transform: ImageTransform) -> None:
+def test_transform__returns_the_same_valid_pixels(transform: ImageTransform) -> None:
     for pixels in (PHOTO, PHOTO[:1, :1], PHOTO[:2, :90], PHOTO[:90, :1]):
         before = pixels.copy()
         first, again = list(transform(pixels)), list(transform(pixels))
@@ -232,7 +232,7 @@ def test_transform__is_a_picture_and_always_the_same(transform: ImageTransform) 
 
 
 @pytest.mark.parametrize("name", sorted(TRANSFORMS.keys() - {"mirror", "turn"}))
-def test_transform__changes_more_the_stronger_it_is(name: str) -> None:
+def test_transform__changes_more_at_higher_strength(name: str) -> None:
     def change(copy: NDArray[np.uint8]) -> float:
         small = cv2.resize(copy, PHOTO.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return float(np.abs(small.astype(float) - PHOTO).mean())
@@ -241,14 +241,14 @@ def test_transform__changes_more_the_stronger_it_is(name: str) -> None:
     assert 0 < mild < middle < strong
 
 
-def test_turn__keeps_what_it_can() -> None:
+def test_turn__keeps_shape_and_pixels() -> None:
     little, quarter, half = TRANSFORMS["turn"](PHOTO)
     assert little.shape == PHOTO.shape
     assert np.array_equal(quarter, np.rot90(PHOTO))
     assert np.array_equal(half, PHOTO[::-1, ::-1])
 
 
-def test_withstand__finds_originals() -> None:
+def test_evaluate_robustness__finds_originals() -> None:
     scenes = [np.array(drawing.scene(seed)) for seed in range(6)]
     tiny = Tiny()
     base = {"tiny": SignatureArray(tiny, [tiny.compute(scene) for scene in scenes])}
@@ -264,7 +264,7 @@ def test_withstand__finds_originals() -> None:
     assert evaluate_robustness({"tiny": {"tiny": 1}}, base, []) == {}
 
 
-def test_describe__skips_what_cannot_be_read(tmp_path: Path) -> None:
+def test_describe_images__skips_unreadable_images(tmp_path: Path) -> None:
     good = drawing.encoded(drawing.scene(1))
     items = [
         LabeledImage("good", lambda: good),
@@ -281,13 +281,13 @@ def test_describe__skips_what_cannot_be_read(tmp_path: Path) -> None:
     assert cv2.getNumThreads() == threads
 
 
-def test_sample__is_always_the_same() -> None:
+def test_sample_indices__are_repeatable() -> None:
     assert sample_indices(5, None) == sample_indices(5, 9) == [0, 1, 2, 3, 4]
     assert sample_indices(100, 10) == sample_indices(100, 10) == sorted(set(sample_indices(100, 10)))
     assert sample_indices(3, 0) == []
 
 
-def test_markdown__is_written_between_the_marks_only(tmp_path: Path) -> None:
+def test_write_markdown__replaces_text_between_markers(tmp_path: Path) -> None:
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     start, end = report.MARKDOWN_MARKERS
     page.write_text(f"# Title\n{start}\nold\n{end}\nend\n")
@@ -299,14 +299,14 @@ def test_markdown__is_written_between_the_marks_only(tmp_path: Path) -> None:
 
 
 @needs(DATASETS)
-def test_no_method_is_worse_than_a_naive_version_of_itself() -> None:
+def test_methods__rank_as_expected_on_labeled_sets() -> None:
     """On a share of every labeled set: chance, then the tiny picture, then color, wavelets and the network."""
     methods: dict[str, Method] = {m.name: m for m in (Embedding(), Color(), Wavelet(), Tiny())}
     by_class: dict[str, dict[str, float]] = {}
     means: dict[str, list[float]] = {name: [] for name in (*methods, "random")}
     for name in ("clothing", "corel", "emoji", "furniture", "grocery"):
         items = read_folder(DATASETS / name)
-        step = -(-len(items) // PICTURES)
+        step = -(-len(items) // IMAGES_PER_SET)
         # Every so many groups, as whole ones, or else every so many pictures of every class.
         groups = set(sorted({item.labels["group"] for item in items})[::step])
         items = [item for item in items if item.labels["group"] in groups] if len(groups) > 1 else items[::step]

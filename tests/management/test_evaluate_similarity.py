@@ -34,13 +34,13 @@ def fill(folder: Path, seeds: range = range(6)) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Six pictures without labels."""
+    """Six images without labels."""
     return fill(tmp_path / "photos")
 
 
 @pytest.fixture
 def labeled(tmp_path: Path) -> Path:
-    """Six pictures, each also half as large: that is its group; red and blue ones are the classes."""
+    """Six images in two sizes: the sizes of one are a group; red and blue ones are the classes."""
     folder = tmp_path / "labeled"
     folder.mkdir()
     rows = ["path,group,class"]
@@ -54,26 +54,26 @@ def labeled(tmp_path: Path) -> Path:
     return folder
 
 
-def test_labels__are_found_and_told_in_tables(labeled: Path) -> None:
+def test_labeled_images__are_evaluated_in_tables(labeled: Path) -> None:
     out, err = run(labeled, *QUICK, "--ranking", "mean:1,tiny:3")
     assert err == ""
     head, rule, *rows = [line for line in out.split("All metrics")[0].splitlines() if line.startswith("|")]
     assert [cell.strip() for cell in head.split("|")[2:-1]] == ["labeled, group", "labeled, class", "mean"]
     assert set(rule) <= set("|-: ")
-    told = {row.split("|")[1].strip(): [float(cell) for cell in row.split("|")[2:-1]] for row in rows}
-    assert told.keys() == {"mean", "tiny", "mean:1,tiny:3", "random"}
-    assert told["tiny"][0] == 1
-    assert told["random"][0] == pytest.approx(sum(1 / rank for rank in range(1, 12)) / 11, abs=0.001)
-    assert all(told[name][2] > told["random"][2] for name in told.keys() - {"random"})
+    shares = {row.split("|")[1].strip(): [float(cell) for cell in row.split("|")[2:-1]] for row in rows}
+    assert shares.keys() == {"mean", "tiny", "mean:1,tiny:3", "random"}
+    assert shares["tiny"][0] == 1
+    assert shares["random"][0] == pytest.approx(sum(1 / rank for rank in range(1, 12)) / 11, abs=0.001)
+    assert all(shares[name][2] > shares["random"][2] for name in shares.keys() - {"random"})
     assert "Cost per image" in out
     assert "modified images" not in out
 
 
-def test_plain_pictures__are_changed(photos: Path, tmp_path: Path) -> None:
+def test_unlabeled_images__are_modified(photos: Path, tmp_path: Path) -> None:
     document = json.loads(run(photos, *QUICK, "--json", "-")[0])
-    (found,) = document["sets"]
-    assert (found["name"], found["pictures"], found["retrieval"], found["unreadable"]) == ("photos", 6, {}, {})
-    tiny = found["robustness"]["tiny"]
+    (result,) = document["sets"]
+    assert (result["name"], result["pictures"], result["retrieval"], result["unreadable"]) == ("photos", 6, {}, {})
+    tiny = result["robustness"]["tiny"]
     assert tiny["queries"] == 6
     assert len(tiny["transforms"]) == 15
     assert all(len(strengths) == 3 for strengths in tiny["transforms"].values())
@@ -89,18 +89,18 @@ def test_plain_pictures__are_changed(photos: Path, tmp_path: Path) -> None:
 
 
 def test_labels_and_transforms__together(labeled: Path) -> None:
-    (found,) = json.loads(run(labeled, *QUICK, "--by", "class", "--transforms", 2, "--json", "-")[0])["sets"]
-    assert found["retrieval"].keys() == {"class"}
-    assert found["retrieval"]["class"]["tiny"]["queries"] == 12
-    assert found["robustness"]["tiny"]["queries"] == 2
+    (result,) = json.loads(run(labeled, *QUICK, "--by", "class", "--transforms", 2, "--json", "-")[0])["sets"]
+    assert result["retrieval"].keys() == {"class"}
+    assert result["retrieval"]["class"]["tiny"]["queries"] == 12
+    assert result["robustness"]["tiny"]["queries"] == 2
 
 
-def test_files__are_written(labeled: Path, photos: Path, tmp_path: Path) -> None:
+def test_options__write_files(labeled: Path, photos: Path, tmp_path: Path) -> None:
     names = [tmp_path / name for name in ("figures.json", "figures.md", "figures.png", "misses.jpg")]
     flags = ("--json", "--markdown", "--plot", "--misses")
     out, _err = run(labeled, photos, *QUICK, *(part for pair in zip(flags, names, strict=True) for part in pair))
     data, page, plot, sheet = names
-    assert [found["name"] for found in json.loads(data.read_text())["sets"]] == ["labeled", "photos"]
+    assert [result["name"] for result in json.loads(data.read_text())["sets"]] == ["labeled", "photos"]
     assert out in page.read_text()
     assert "```sh\n" in page.read_text()
     for path in (plot, sheet):
@@ -110,13 +110,13 @@ def test_files__are_written(labeled: Path, photos: Path, tmp_path: Path) -> None
             assert len(image.convert("RGB").resize((200, 200)).getcolors(40_000) or []) > 20
 
 
-def test_defaults__are_all_built_in_methods_and_the_ranking(photos: Path) -> None:
+def test_defaults__are_all_built_in_methods_and_the_configured_ranking(photos: Path) -> None:
     document = json.loads(run(photos, "--limit", 2, "--transforms", 1, "--json", "-")[0])
     assert document["costs"].keys() == set(BUILT_IN_METHODS)
     assert document["means"].keys() - BUILT_IN_METHODS == {"embedding:0.93,color:0.07"}
 
 
-def test_floor__that_holds_is_silent_and_one_that_fails_is_named(labeled: Path, tmp_path: Path) -> None:
+def test_floor__fails_if_a_mean_is_below(labeled: Path, tmp_path: Path) -> None:
     blend = ("--ranking", "tiny:1,mean:1")
     run(labeled, *QUICK, *blend, "--floor", "tiny:mAP:0.5", "--floor", "tiny:1,mean:1:recall@10:0.5")
     page = tmp_path / "page.md"
@@ -137,11 +137,11 @@ def test_floor__that_holds_is_silent_and_one_that_fails_is_named(labeled: Path, 
         ("tiny", "is not of the form"),
         ("tiny:mAP:x", "is not of the form"),
         ("tiny:mAP:0.5.5", "is not of the form"),
-        ("color:mAP:0.5", "color is not evaluated. Choices: .*tiny"),
-        ("tiny:speed:0.5", "unknown metric. Choices: mAP, precision@1"),
+        ("color:mAP:0.5", "unknown ranking color. Choices: .*tiny"),
+        ("tiny:speed:0.5", "unknown metric speed. Choices: mAP, precision@1"),
     ],
 )
-def test_floor__that_makes_no_sense(photos: Path, floor: str, message: str) -> None:
+def test_floor__rejects_invalid_values(photos: Path, floor: str, message: str) -> None:
     with pytest.raises(CommandError, match=message):
         run(photos, *QUICK, "--floor", floor)
 
@@ -161,35 +161,35 @@ def test_floor__that_makes_no_sense(photos: Path, floor: str, message: str) -> N
         (b"path,group\n\xff.png,a", "not a CSV file in UTF-8"),
     ],
 )
-def test_labels__that_are_wrong(photos: Path, table: str | bytes, message: str) -> None:
+def test_labels_file__with_errors(photos: Path, table: str | bytes, message: str) -> None:
     (photos.parent / "secret.png").touch()
     (photos / "labels.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
     with pytest.raises(CommandError, match=message):
         run(photos, *QUICK)
 
 
-def test_labels__short_rows_and_a_byte_order_mark_are_no_trouble(photos: Path) -> None:
+def test_labels_file__with_short_rows_and_a_byte_order_mark(photos: Path) -> None:
     (photos / "labels.csv").write_text("\ufeffpath,group,class\n0.png,a\n1.png, a ,x\n2.png,b,x\n")
-    (found,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
-    assert {label: by["tiny"]["queries"] for label, by in found["retrieval"].items()} == {"group": 2, "class": 2}
+    (result,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
+    assert {label: by["tiny"]["queries"] for label, by in result["retrieval"].items()} == {"group": 2, "class": 2}
 
 
-def test_labels__that_all_share_tell_nothing(photos: Path) -> None:
+def test_labels__that_all_or_none_share_are_ignored(photos: Path) -> None:
     rows = [f"{seed}.png,{seed},thing" for seed in range(6)]
     (photos / "labels.csv").write_text("\n".join(["path,group,class", *rows]))
-    (found,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
-    assert found["retrieval"] == {}
-    assert found["robustness"]["tiny"]["queries"] == 6
+    (result,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
+    assert result["retrieval"] == {}
+    assert result["robustness"]["tiny"]["queries"] == 6
 
 
-def test_folder__that_is_missing_or_empty(tmp_path: Path) -> None:
+def test_folder__missing_or_empty(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"nowhere is not a folder\."):
         run(tmp_path / "nowhere")
     with pytest.raises(CommandError, match=r"contains neither labels\.csv nor images"):
         run(tmp_path)
 
 
-def test_unreadable__is_told_and_skipped(photos: Path) -> None:
+def test_unreadable_images__are_reported_and_skipped(photos: Path) -> None:
     (photos / "broken.jpg").write_bytes(b"no picture")
     (photos / "notes.txt").write_text("not looked at")
     out, err = run(photos, *QUICK)
@@ -202,7 +202,7 @@ def test_unreadable__is_told_and_skipped(photos: Path) -> None:
         run(photos, *QUICK)
 
 
-def test_same_names__are_told_apart(photos: Path, tmp_path: Path) -> None:
+def test_folders__of_the_same_name_are_distinguished(photos: Path, tmp_path: Path) -> None:
     other = fill(tmp_path / "other" / "photos", range(6, 9))
     out, _err = run(photos, other, *QUICK)
     assert f"{photos}: recall@1" in out
@@ -229,18 +229,18 @@ def test_same_names__are_told_apart(photos: Path, tmp_path: Path) -> None:
         (("{photos}", "--limit", "-1"), "--limit"),
     ],
 )
-def test_arguments__that_make_no_sense(photos: Path, flags: tuple[str, ...], message: str) -> None:
+def test_arguments__rejects_invalid_combinations(photos: Path, flags: tuple[str, ...], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         run(*(flag.replace("{photos}", str(photos)) for flag in flags))
 
 
-def test_plot__without_matplotlib_says_what_to_install(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot__names_the_missing_package(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_similarity, "find_spec", lambda name: None)
     with pytest.raises(CommandError, match="requires Matplotlib"):
         run(photos, "--plot", photos / "plot.png")
 
 
-def test_without_a_plot__matplotlib_is_not_imported(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matplotlib__is_imported_only_for_a_plot(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def refusing(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -251,12 +251,12 @@ def test_without_a_plot__matplotlib_is_not_imported(photos: Path, monkeypatch: p
     run(photos, *QUICK, "--misses", photos / "misses.png")
 
 
-def test_machine__is_told() -> None:
+def test_describe_machine() -> None:
     assert " cores (" in report.describe_machine()
 
 
 class TestSource:
-    """Two shelves of three pictures each, one picture on none, one not indexed."""
+    """Two shelves of three images each, one image on no shelf, one not indexed."""
 
     pytestmark = pytest.mark.django_db
 
@@ -275,12 +275,12 @@ class TestSource:
         out, err = run("--source", "testapp.Picture.image", "--json", "-", *flags)
         return json.loads(out), err
 
-    def test_stored_signatures__by_any_label(self) -> None:
+    def test_stored_signatures__with_any_label(self) -> None:
         document, err = self.evaluate("--label", "shelf__name")
         assert err == ""
-        (found,) = document["sets"]
-        assert (found["name"], found["pictures"], found["robustness"]) == ("testapp.Picture.image", 7, {})
-        by = found["retrieval"]["shelf__name"]
+        (result,) = document["sets"]
+        assert (result["name"], result["pictures"], result["robustness"]) == ("testapp.Picture.image", 7, {})
+        by = result["retrieval"]["shelf__name"]
         assert by.keys() == {"mean:1,bits:1", "mean", "bits", "sparse", "random"}
         assert all(figures["queries"] == 6 for figures in by.values())
         assert document["costs"]["bits"] == {"milliseconds": None, "bytes": 16}
@@ -288,8 +288,8 @@ class TestSource:
         assert by_key["retrieval"]["shelf"]["mean"] == by["mean"]
         assert "–" in run("--source", "testapp.Picture.image", "--label", "shelf")[0]
 
-    def test_figures__are_those_of_the_files(self, settings: Any, tmp_path: Path) -> None:
-        (found,) = self.evaluate("--label", "shelf")[0]["sets"]
+    def test_metrics__equal_those_of_the_files(self, settings: Any, tmp_path: Path) -> None:
+        (result,) = self.evaluate("--label", "shelf")[0]["sets"]
         rows = [
             f"{Path(picture.image.name).name},{picture.shelf_id or ''}"
             for picture in Picture.objects.order_by("pk")
@@ -300,9 +300,9 @@ class TestSource:
         out, _err = run(folder, *OWN, "--json", "-")
         by_file = json.loads(out)["sets"][0]["retrieval"]["class"]
         for name in ("mean", "bits", "sparse", "random"):
-            assert by_file[name] == pytest.approx(found["retrieval"]["shelf"][name])
+            assert by_file[name] == pytest.approx(result["retrieval"]["shelf"][name])
 
-    def test_missing_signatures__are_told_and_left_out(self) -> None:
+    def test_images_without_a_signature__are_reported_and_skipped(self) -> None:
         Signature.objects.filter(method="bits").earliest("pk").delete()
         document, err = self.evaluate("--label", "shelf")
         assert err == "Images skipped for lack of a current signature by bits: 1.\n"
@@ -332,15 +332,15 @@ class TestSource:
             (("--source", "testapp.Picture.image", "--label", "colour"), "--label: Cannot resolve keyword 'colour'"),
         ],
     )
-    def test_source_or_label__that_is_none(self, flags: tuple[str, ...], message: str) -> None:
+    def test_unknown_source_or_label(self, flags: tuple[str, ...], message: str) -> None:
         with pytest.raises(CommandError, match=message):
             run(*flags)
 
 
 @pytest.fixture
-def framed(tmp_path: Path) -> Path:
-    """Six scenes full of detail, each also turned and darker: a group that a mean color does not tell."""
-    folder = tmp_path / "framed"
+def rotated(tmp_path: Path) -> Path:
+    """Six detailed scenes, each also rotated and darker: groups that a mean color does not find."""
+    folder = tmp_path / "rotated"
     folder.mkdir()
     rows = ["path,group"]
     for seed in range(6):
@@ -352,23 +352,23 @@ def framed(tmp_path: Path) -> Path:
     return folder
 
 
-def test_rerank__is_measured_beside_the_blend(framed: Path) -> None:
+def test_rerank__is_evaluated_beside_the_blend(rotated: Path) -> None:
     blend = "mean:1,tiny:1"
     flags = ("--ranking", blend, "--rerank", "keypoints", "--json", "-", "--floor", f"{blend} + keypoints:mAP:0.9")
-    (found,) = json.loads(run(framed, *QUICK, *flags)[0])["sets"]
-    by_group = found["retrieval"]["group"]
+    (result,) = json.loads(run(rotated, *QUICK, *flags)[0])["sets"]
+    by_group = result["retrieval"]["group"]
     assert by_group[f"{blend} + keypoints"]["mAP"] == 1
     assert by_group[blend]["mAP"] < 0.9
     assert by_group.keys() == {blend, f"{blend} + keypoints", "mean", "tiny", "random"}
 
 
-def test_rerank__needs_pictures() -> None:
+def test_rerank__needs_image_files() -> None:
     with pytest.raises(CommandError, match="--rerank reads image files"):
         run("--source", "testapp.Picture.image", "--rerank", "keypoints")
 
 
-def test_every__searches_with_fewer_pictures(labeled: Path) -> None:
-    (found,) = json.loads(run(labeled, *QUICK, "--every", 5, "--json", "-")[0])["sets"]
-    assert found["retrieval"]["group"]["tiny"]["queries"] == 3
+def test_every__searches_with_fewer_images(labeled: Path) -> None:
+    (result,) = json.loads(run(labeled, *QUICK, "--every", 5, "--json", "-")[0])["sets"]
+    assert result["retrieval"]["group"]["tiny"]["queries"] == 3
     with pytest.raises(CommandError, match="--every"):
         run(labeled, "--every", 0)

@@ -86,7 +86,7 @@ def counts(indexed: int = 0, failed: int = 0, later: int = 0) -> str:
 # --- finding -----------------------------------------------------------------------------------------------------
 
 
-def test_sync__what_was_written_past_the_signals(make_picture: Any, index_now: Any, tmp_path: Path) -> None:
+def test_sync__indexes_objects_saved_without_signals(make_picture: Any, index_now: Any, tmp_path: Path) -> None:
     updated, kept, bare = make_picture(1), make_picture(2), Picture.objects.create()
     index_now()
     old = record_of(updated)
@@ -121,7 +121,7 @@ def test_sync__again_does_nothing(wakes: list[int]) -> None:
     assert wakes == []
 
 
-def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, configure: Any) -> None:
+def test_sync__indexes_several_chunks_and_batches(monkeypatch: pytest.MonkeyPatch, configure: Any) -> None:
     monkeypatch.setattr(outbox, "WRITE_CHUNK", 3)
     configure(METHODS=MEAN, BATCH_SIZE=2)
     unseen(7)
@@ -130,7 +130,7 @@ def test_sync__more_than_a_chunk_and_a_batch(monkeypatch: pytest.MonkeyPatch, co
     assert Signature.objects.count() == 14
 
 
-def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queue__leaves_indexing_to_the_workers(wakes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
     unseen(5)
     assert run() == ("Images queued for the workers: 5.\n", "")
@@ -138,7 +138,7 @@ def test_queue__leaves_the_work_to_the_workers(wakes: list[int], monkeypatch: py
     assert (wakes, Mean.computed) == ([1], 0)
 
 
-def test_queue__wakes_nobody_for_nothing(wakes: list[int]) -> None:
+def test_queue__notifies_no_worker_if_nothing_is_due(wakes: list[int]) -> None:
     assert run() == ("Images queued for the workers: 0.\n", "")
     assert wakes == []
 
@@ -146,7 +146,7 @@ def test_queue__wakes_nobody_for_nothing(wakes: list[int]) -> None:
 # --- options -----------------------------------------------------------------------------------------------------
 
 
-def test_model__only_these(wakes: list[int]) -> None:
+def test_model__limits_the_sources(wakes: list[int]) -> None:
     (picture,) = unseen(1)
     other = UuidPicture.objects.create(image=drawing.file(2))
     couple = Couple.objects.bulk_create([Couple(front=store(3), back=store(4))])[0]
@@ -169,7 +169,7 @@ def test_model__only_these(wakes: list[int]) -> None:
         (["--method", "mean", "--method", "color"], r"Unknown method: color\."),
     ],
 )
-def test_wrong_option__is_named_and_nothing_done(args: list[str], message: str) -> None:
+def test_invalid_option__is_reported_before_any_work(args: list[str], message: str) -> None:
     unseen(1)
     Unregistered.objects.create(image=store(2))
     with pytest.raises(CommandError, match=message):
@@ -177,7 +177,7 @@ def test_wrong_option__is_named_and_nothing_done(args: list[str], message: str) 
     assert not IndexedImage.objects.exists()
 
 
-def test_method__only_what_lacks_its_signature(configure: Any) -> None:
+def test_method__requests_images_without_its_signature(configure: Any) -> None:
     first, second = unseen(2)
     run("--sync")
     configure(METHODS={**MEAN, f"{__name__}.Brightness": {}})
@@ -197,7 +197,7 @@ def test_sync__adds_the_signatures_of_a_new_method(configure: Any) -> None:
     assert Signature.objects.count() == 6
 
 
-def test_failed__is_tried_again_only_when_asked() -> None:
+def test_failed__retries_failed_images() -> None:
     item = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
     out, err = run("--sync")
     assert out == counts(failed=1)
@@ -210,7 +210,7 @@ def test_failed__is_tried_again_only_when_asked() -> None:
     assert run("--sync", "--failed") == (counts(indexed=1), "")
 
 
-def test_failed__names_a_number_of_them() -> None:
+def test_failed__lists_a_limited_number() -> None:
     for number in range(MAX_FAILURES_SHOWN + 2):
         Picture.objects.create(image=ContentFile(b"text", name=f"text{number}.png"))
     out, err = run("--sync")
@@ -218,7 +218,7 @@ def test_failed__names_a_number_of_them() -> None:
     assert len(err.splitlines()) >= MAX_FAILURES_SHOWN
 
 
-def test_again__reads_what_is_indexed_already() -> None:
+def test_again__reads_indexed_images() -> None:
     (item,) = unseen(1)
     broken = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
     run("--sync")
@@ -232,7 +232,7 @@ def test_again__reads_what_is_indexed_already() -> None:
     assert statuses()[str(broken.pk)] == "failed"
 
 
-def test_again__only_of_the_model() -> None:
+def test_again__is_limited_to_the_model() -> None:
     unseen(1)
     UuidPicture.objects.create(image=drawing.file(2))
     run("--sync")
@@ -240,7 +240,7 @@ def test_again__only_of_the_model() -> None:
     assert IndexedImage.objects.get(status="pending").source.model == "uuidpicture"
 
 
-def test_again__keeps_serving_meanwhile() -> None:
+def test_again__keeps_signatures_searchable() -> None:
     unseen(2)
     run("--sync")
     run("--again")
@@ -250,7 +250,7 @@ def test_again__keeps_serving_meanwhile() -> None:
 # --- stopping and starting again ---------------------------------------------------------------------------------
 
 
-def test_sync__interrupted_and_started_again(configure: Any) -> None:
+def test_sync__resumes_after_an_interruption(configure: Any) -> None:
     unseen(6)
     configure(METHODS={f"{__name__}.Interrupted": {}}, BATCH_SIZE=2)
     with pytest.raises(KeyboardInterrupt):
@@ -265,7 +265,7 @@ def test_sync__interrupted_and_started_again(configure: Any) -> None:
     assert done < set(Signature.objects.values_list("pk", flat=True))
 
 
-def test_queue__interrupted_while_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queue__resumes_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
     unseen(5)
     chunks = outbox.enqueue_missing(registry.get_source(Picture))
@@ -295,7 +295,7 @@ def test_help__explains_every_option(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("args", [[], ["--sync"]])
-def test_bar__none_where_stderr_is_no_terminal(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_bar__is_hidden_without_a_terminal(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     unseen(2)
     call_command("index_images", *args)
     captured = capfd.readouterr()
@@ -309,7 +309,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
-def test_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, out = Terminal(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", terminal)
     unseen(2)

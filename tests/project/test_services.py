@@ -32,7 +32,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
 
 
-def test_postgres_has_pgvector_and_keeps_its_data(data: Path) -> None:
+def test_postgres__has_pgvector_and_keeps_its_data(data: Path) -> None:
     with services.postgres(data) as server:
         assert server.is_running()
         with psycopg.connect(server.url) as connection:
@@ -44,7 +44,7 @@ def test_postgres_has_pgvector_and_keeps_its_data(data: Path) -> None:
         assert connection.execute("SELECT value::text FROM kept").fetchall() == [("[1,2]",)]
 
 
-def test_postgres_stops_though_an_earlier_user_was_killed(data: Path) -> None:
+def test_postgres__stops_after_an_earlier_client_was_killed(data: Path) -> None:
     with services.postgres(data):
         pass
     (data / "postgres" / ".handle_pids.json").write_text("[1]")
@@ -53,13 +53,13 @@ def test_postgres_stops_though_an_earlier_user_was_killed(data: Path) -> None:
     assert not server.is_running()
 
 
-def test_postgres_serves_one_demo_a_folder(data: Path) -> None:
+def test_postgres__serves_one_demo_per_folder(data: Path) -> None:
     with services.postgres(data), pytest.raises(services.ServiceError, match="DEMO_DATA"), services.postgres(data):
         pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root opens folders")
-def test_root_is_told_which_folders_are_opened(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_postgres__warns_root_about_readable_folders(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inner = data / "closed" / "demo"
     inner.mkdir(parents=True)
     inner.parent.chmod(0o700)
@@ -72,7 +72,7 @@ def test_root_is_told_which_folders_are_opened(data: Path, capsys: pytest.Captur
     assert stat.S_IMODE(inner.parent.stat().st_mode) == 0o755
 
 
-def test_valkey_answers(data: Path) -> None:
+def test_valkey__responds(data: Path) -> None:
     with services.valkey(data) as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
         assert server.is_running()
@@ -81,12 +81,12 @@ def test_valkey_answers(data: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [services.postgres, services.valkey])
-def test_a_path_with_a_space_is_refused(start: type, tmp_path: Path) -> None:
+def test_servers__reject_a_path_with_a_space(start: type, tmp_path: Path) -> None:
     with pytest.raises(services.ServiceError, match="DEMO_DATA"), start(tmp_path / "my data"):
         pass
 
 
-def test_a_process_is_stopped_with_its_children(tmp_path: Path) -> None:
+def test_process__is_stopped_with_its_children(tmp_path: Path) -> None:
     family = f"{sys.executable} -c 'import time; time.sleep(99)' & echo $! > child; wait"
     with services.process(["sh", "-c", family], cwd=tmp_path, log=tmp_path / "log") as parent:
         while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
@@ -97,7 +97,7 @@ def test_a_process_is_stopped_with_its_children(tmp_path: Path) -> None:
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_taken_port_is_named_with_the_way_out() -> None:
+def test_check_port__reports_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(services.ServiceError, match=f"{port}.*DEMO_PORT"):
@@ -105,7 +105,7 @@ def test_a_taken_port_is_named_with_the_way_out() -> None:
     services.check_port("127.0.0.1", port)
 
 
-def test_the_demo_says_that_the_port_is_taken(tmp_path: Path) -> None:
+def test_demo__reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = subprocess.run(
@@ -126,7 +126,7 @@ def test_the_demo_says_that_the_port_is_taken(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_socket_folder_comes_through_the_url() -> None:
+def test_database_url__has_the_socket_folder() -> None:
     parsed = dj_database_url.parse("postgresql://postgres@/postgres?host=/some/d%C3%AFr")
     assert parsed["NAME"] == parsed["USER"] == "postgres"
     assert parsed["HOST"] == ""

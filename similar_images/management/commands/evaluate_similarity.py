@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -22,23 +20,12 @@ from similar_images.evaluation import report
 from similar_images.evaluation.description import DescribedSet, describe_images
 from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
 from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
-from similar_images.evaluation.retrieval import METRICS
-from similar_images.evaluation.robustness import COPY_METRICS
+from similar_images.evaluation.metric_floors import ALL_METRICS, find_failures, parse_floor
 from similar_images.evaluation.stored import describe_source
 from similar_images.management.base import progress_bar, select_source_by_label
 from similar_images.signatures.base import Method
 
 MAX_UNREADABLE_SHOWN = 20
-ALL_METRICS = (*METRICS, *COPY_METRICS)
-
-
-@dataclass(frozen=True)
-class MetricFloor:
-    """A minimum for the mean of a metric, 0 to 1."""
-
-    ranking: str
-    metric: str
-    minimum: float
 
 
 class Command(BaseCommand):
@@ -154,7 +141,10 @@ class Command(BaseCommand):
             rerank=bool(options["rerank"]),
             modified=options["transforms"],
         )
-        floors = [_parse_floor(text, evaluator.titles) for text in options["floor"]]
+        try:
+            floors = [parse_floor(text, evaluator.titles) for text in options["floor"]]
+        except ValueError as error:
+            raise CommandError(f"--floor {error}") from error
         results = [evaluator.evaluate(*named_set) for named_set in self._described_sets(methods, options)]
         if not any(result.described.images for result in results):
             raise CommandError("There are no images to evaluate on.")
@@ -162,7 +152,8 @@ class Command(BaseCommand):
             self.write_results(results, next(iter(rankings)), options)
         except (OSError, ValueError) as error:
             raise CommandError(f"Could not write a file: {error}") from error
-        _check_floors(floors, report.mean_metrics(results))
+        if failures := find_failures(floors, report.mean_metrics(results)):
+            raise CommandError("\n".join(failures))
 
     def check_output_files(self, options: dict[str, Any]) -> None:
         """Check before all the work that the files can be written.
@@ -276,18 +267,6 @@ class Command(BaseCommand):
             report.write_markdown(options["markdown"], f"{origin}\n{text}")
 
 
-def _check_floors(floors: Iterable[MetricFloor], means: dict[str, dict[str, float]]) -> None:
-    failures = []
-    for floor in floors:
-        value = means[floor.ranking].get(floor.metric)
-        if value is None:
-            failures.append(f"{floor.ranking} {floor.metric} was not measured on these images.")
-        elif value < floor.minimum:
-            failures.append(f"{floor.ranking} {floor.metric} is {value:.4f}, below the floor of {floor.minimum:g}.")
-    if failures:
-        raise CommandError("\n".join(failures))
-
-
 def _short_names(folders: list[Path]) -> list[str]:
     """Return the last part of each folder's path, or the whole path if another folder has the same last part."""
     short = [Path(os.path.abspath(folder)).name for folder in folders]
@@ -303,21 +282,6 @@ def _parse_ranking(text: str) -> dict[str, float]:
     if not conf.is_valid_ranking(weights) or len(weights) < len(pairs):
         raise CommandError(f"--ranking {text!r} is not of the form embedding:0.9,color:0.1.")
     return {name: weight for name, weight in weights.items() if weight}
-
-
-def _parse_floor(text: str, rankings: Iterable[str]) -> MetricFloor:
-    match = re.fullmatch(r"(.+):([^:]+):([0-9.]+)", text)
-    try:
-        floor = MetricFloor(match[1], match[2], float(match[3])) if match else None
-    except ValueError:
-        floor = None
-    if floor is None:
-        raise CommandError(f"--floor {text!r} is not of the form embedding:mAP:0.5.")
-    if floor.ranking not in rankings:
-        raise CommandError(f"--floor {text!r}: {floor.ranking} is not evaluated. Choices: {', '.join(rankings)}.")
-    if floor.metric not in ALL_METRICS:
-        raise CommandError(f"--floor {text!r}: unknown metric. Choices: {', '.join(ALL_METRICS)}.")
-    return floor
 
 
 def _parse_integer(minimum: int, text: str) -> int:

@@ -218,7 +218,7 @@ environment:
 
     def wait_for_index(self, since: float) -> None:
         """Show progress until no image is pending."""
-        with tqdm(desc="Indexing", unit=" pictures", disable=None, leave=False) as bar:
+        with tqdm(desc="Indexing", unit=" images", disable=None, leave=False) as bar:
             while True:
                 counts = dict(IndexedImage.objects.values_list("status").annotate(Count("pk")))
                 bar.total = sum(counts.values())
