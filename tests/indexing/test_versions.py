@@ -329,10 +329,12 @@ def test_check__tells_what_is_missing(
     outbox.sweep_sources()
     IndexedImage.objects.update(status="indexed")
     told = check()
-    assert "testapp.Picture.image is still searched by a former version of grid; 2 pictures lack the new one" in told
-    assert "side3, and 0 failed." in told
+    words = (
+        "testapp.Picture.image is still searched by an earlier version of grid: 2 images lack a signature of the new"
+    )
+    assert f"{words} version, side3, and 0 failed." in told
     configure(HNSW_MIN_ROWS=2)
-    assert "testapp.picture.image is searched exactly by grid: it has no index yet." in check()
+    assert "testapp.picture.image has no HNSW index for grid yet, so it is searched exactly." in check()
 
 
 def test_sync__index_images_switches_by_itself(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
