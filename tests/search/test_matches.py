@@ -1,4 +1,4 @@
-"""What comes back, for whom, in which order, and at what price."""
+"""Matches: which objects come back, for whom, in which order, and with how many queries."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from django.db.models import Count, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
-from hypothesis import given
-from hypothesis import strategies as st
 
 import similar_images
-from similar_images import plugins, registry
+from similar_images import registry
 from similar_images.imaging import timeouts
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.models import IndexedImage, Signature
-from similar_images.search import candidates, query_vectors
 from tests import drawing
 from tests.items import gray, objects
 from tests.methods import Mean
@@ -30,27 +27,27 @@ from tests.testapp.models import NamedPicture, Picture, Private, Shelf, Unregist
 pytestmark = pytest.mark.django_db
 
 
-def test_similar_to__the_same_picture_is_100_and_first(make_picture: Any, index_now: Any) -> None:
-    item, other, twin = make_picture(1), make_picture(2), make_picture(1)
+def test_similar_to__ranks_the_same_image_first_at_100_percent(make_picture: Any, index_now: Any) -> None:
+    item, other, copy = make_picture(1), make_picture(2), make_picture(1)
     index_now()
     first, second = similar_images.similar_to(item)
-    assert (first.object, first.similarity, first.scores) == (twin, 100.0, {"embedding": 100.0, "color": 100.0})
+    assert (first.object, first.similarity, first.scores) == (copy, 100.0, {"embedding": 100.0, "color": 100.0})
     assert second.object == other
     assert second.similarity < 100
 
 
 @pytest.mark.usefixtures("quick")
-def test_similar_to__best_first_and_itself_left_out(index_now: Any) -> None:
-    levels = [gray(level) for level in (100, 200, 110, 85, 101)]
+def test_similar_to__sorts_by_similarity_without_the_query(index_now: Any) -> None:
+    items = [gray(level) for level in (100, 200, 110, 85, 101)]
     index_now()
-    by_hand = sorted(levels[1:], key=lambda item: abs(int(item.title) - 100))
-    matches = similar_images.similar_to(levels[0])
-    assert objects(matches) == by_hand
+    expected = sorted(items[1:], key=lambda item: abs(int(item.title) - 100))
+    matches = similar_images.similar_to(items[0])
+    assert objects(matches) == expected
     assert [match.similarity for match in matches] == sorted((m.similarity for m in matches), reverse=True)
 
 
 @pytest.mark.usefixtures("quick")
-def test_similar_to__equals_the_distances_computed_in_python(index_now: Any) -> None:
+def test_similarity__is_that_of_distances_computed_in_python(index_now: Any) -> None:
     items = [gray(level) for level in range(0, 250, 12)]
     index_now()
     values = {s.record.object_id: s.dense for s in Signature.objects.select_related("record")}
@@ -60,7 +57,7 @@ def test_similar_to__equals_the_distances_computed_in_python(index_now: Any) -> 
         assert match.similarity == round(Mean().similarity(distance), 1)
 
 
-def test_ranking__blends_by_weight_and_tells_the_parts(make_picture: Any, index_now: Any) -> None:
+def test_ranking__blends_scores_by_weight(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     for seed in range(2, 8):
         make_picture(seed)
@@ -76,7 +73,7 @@ def test_ranking__blends_by_weight_and_tells_the_parts(make_picture: Any, index_
 
 
 @pytest.mark.usefixtures("quick")
-def test_limits__limit_min_similarity_exclude(index_now: Any, configure: Any) -> None:
+def test_options__limit_min_similarity_and_exclude(index_now: Any, configure: Any) -> None:
     items = [gray(level) for level in range(100, 120)]
     index_now()
     assert len(similar_images.similar_to(items[0])) == 12
@@ -102,13 +99,13 @@ def test_limits__limit_min_similarity_exclude(index_now: Any, configure: Any) ->
     ],
 )
 @pytest.mark.usefixtures("quick")
-def test_limits__nonsense_is_told(options: dict[str, Any]) -> None:
+def test_options__out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"limit|method|ranking|[Ww]eight"):
         similar_images.similar_to(gray(1), **options)
 
 
 @pytest.mark.usefixtures("quick")
-def test_queryset__only_its_objects_come_back_and_the_page_is_filled(index_now: Any) -> None:
+def test_queryset__restricts_the_objects_and_the_page_is_filled(index_now: Any) -> None:
     """However few it leaves: a filter after the search would find none of these."""
     shelf = Shelf.objects.create(name="far")
     query = gray(0)
@@ -123,7 +120,7 @@ def test_queryset__only_its_objects_come_back_and_the_page_is_filled(index_now: 
 
 
 @pytest.mark.usefixtures("quick")
-def test_queryset__gives_the_objects_as_it_would(index_now: Any, django_assert_num_queries: Any) -> None:
+def test_queryset__keeps_its_annotations_and_joins(index_now: Any, django_assert_num_queries: Any) -> None:
     from django.db.models import Value
 
     shelf = Shelf.objects.create(name="here")
@@ -154,10 +151,10 @@ FILTERS: dict[str, Callable[[QuerySet[Picture]], QuerySet[Any]]] = {
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("by", ["queryset", "visible"])
 @pytest.mark.parametrize("kind", FILTERS)
-def test_filters__querysets_of_every_kind(
+def test_querysets__of_every_kind_restrict_the_objects(
     kind: str, by: str, index_now: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
-    """The objects come whole, so that telling of them costs no query."""
+    """The objects are loaded in full, so that showing them takes no query."""
     shelf = Shelf.objects.create()
     for level in (1, 2, 3):
         gray(level)
@@ -176,8 +173,8 @@ def test_filters__querysets_of_every_kind(
     assert objects(matches) == wanted
 
 
-def test_query__may_be_a_lazy_object(make_picture: Any, index_now: Any) -> None:
-    """As request.user is one."""
+def test_similar_to__takes_lazy_objects(make_picture: Any, index_now: Any) -> None:
+    """For example, request.user is one."""
     item, other = make_picture(1), make_picture(1)
     index_now()
     assert objects(similar_images.similar_to(SimpleLazyObject(lambda: item))) == [other]
@@ -185,7 +182,7 @@ def test_query__may_be_a_lazy_object(make_picture: Any, index_now: Any) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_visible__decides_what_comes_back(index_now: Any) -> None:
+def test_visible__restricts_queries_and_matches(index_now: Any) -> None:
     shown, hidden, query = gray(1), gray(2, published=False), gray(3)
     index_now()
     assert objects(similar_images.similar_to(query)) == [shown]
@@ -195,32 +192,32 @@ def test_visible__decides_what_comes_back(index_now: Any) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_visible__goes_by_the_request_and_without_one_by_an_anonymous_visitor(index_now: Any) -> None:
+def test_visible__goes_by_the_request_or_else_by_an_anonymous_visitor(index_now: Any) -> None:
     from PIL import Image
 
     def private(owner: str, level: int) -> Private:
         file = drawing.ContentFile(drawing.encoded(Image.new("RGB", (8, 8), (level,) * 3)), name="p.png")
         return Private.objects.create(owner=owner, image=file)
 
-    mine, also_mine, yours, open_one = private("me", 1), private("me", 2), private("you", 3), private("", 4)
+    mine, also_mine, yours, public = private("me", 1), private("me", 2), private("you", 3), private("", 4)
     index_now()
 
-    def ask(user: Any) -> Any:
+    def request_by(user: Any) -> Any:
         request = RequestFactory().get("/")
         request.user = user
         return request
 
-    assert objects(similar_images.similar_to(mine, request=ask(User(username="me")))) == [also_mine]
-    assert similar_images.similar_to(mine, request=ask(User(username="you"))) == []
-    assert similar_images.similar_to(mine, request=ask(AnonymousUser())) == []
+    assert objects(similar_images.similar_to(mine, request=request_by(User(username="me")))) == [also_mine]
+    assert similar_images.similar_to(mine, request=request_by(User(username="you"))) == []
+    assert similar_images.similar_to(mine, request=request_by(AnonymousUser())) == []
     assert similar_images.similar_to(mine) == []
-    with open_one.image.open() as file:
-        found = similar_images.similar_to(file, model=Private)
-    assert objects(found) == [open_one]
-    assert yours not in objects(found)
+    with public.image.open() as file:
+        matches = similar_images.similar_to(file, model=Private)
+    assert objects(matches) == [public]
+    assert yours not in objects(matches)
 
 
-def test_not_indexed__nothing_comes_back(make_picture: Any, index_now: Any) -> None:
+def test_similar_to__of_an_object_that_is_not_indexed_is_empty(make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()
     assert similar_images.similar_to(make_picture(2)) == []
@@ -231,7 +228,7 @@ def test_not_indexed__nothing_comes_back(make_picture: Any, index_now: Any) -> N
     assert similar_images.similar_to(Picture.objects.create()) == []
 
 
-def test_file__finds_what_is_like_it_and_keeps_nothing(make_picture: Any, index_now: Any, settings: Any) -> None:
+def test_file__is_searched_by_and_not_stored(make_picture: Any, index_now: Any, settings: Any) -> None:
     item = make_picture(1)
     make_picture(2)
     index_now()
@@ -243,7 +240,7 @@ def test_file__finds_what_is_like_it_and_keeps_nothing(make_picture: Any, index_
     assert (IndexedImage.objects.count(), sorted(settings.MEDIA_ROOT.rglob("*"))) == before
 
 
-def test_file__and_object_agree_to_the_decimal(make_picture: Any, index_now: Any) -> None:
+def test_file__has_the_matches_of_its_object(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     for seed in range(2, 9):
         make_picture(seed)
@@ -256,7 +253,7 @@ def test_file__and_object_agree_to_the_decimal(make_picture: Any, index_now: Any
     ]
 
 
-def test_file__refusals_are_clear(configure: Any) -> None:
+def test_file__errors_say_what_to_do(configure: Any) -> None:
     with pytest.raises(ValueError, match="model=Product"):
         similar_images.similar_to(io.BytesIO(b"x"))
     with pytest.raises(UnreadableImage, match="not an image"):
@@ -274,7 +271,7 @@ def test_file__refusals_are_clear(configure: Any) -> None:
         similar_images.similar_to(Unregistered())
 
 
-def test_file__takes_bounded_time(configure: Any, tmp_path: Any) -> None:
+def test_file__that_takes_too_long_raises_search_timeout(configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
     methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
     configure(METHODS=methods, RANKING={"mean": 1}, REQUEST_TIMEOUT=0.2)
@@ -286,7 +283,7 @@ def test_file__takes_bounded_time(configure: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django_assert_num_queries: Any) -> None:
+def test_queries__do_not_grow_with_the_limit(index_now: Any, django_assert_num_queries: Any) -> None:
     items = [gray(level) for level in range(40)]
     index_now()
     for limit in (1, 39):
@@ -294,7 +291,7 @@ def test_queries__are_as_many_for_many_matches_as_for_few(index_now: Any, django
             assert len(similar_images.similar_to(items[0], limit=limit)) == limit
 
 
-def test_queries__are_as_many_for_two_methods(
+def test_queries__do_not_grow_with_the_methods(
     make_picture: Any, index_now: Any, django_assert_num_queries: Any
 ) -> None:
     items = [make_picture(seed) for seed in range(3)]
@@ -304,7 +301,7 @@ def test_queries__are_as_many_for_two_methods(
 
 
 @pytest.mark.usefixtures("quick")
-def test_versions__never_meet(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions__are_not_compared_with_each_other(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     items = [gray(level) for level in (1, 2)]
     index_now()
     monkeypatch.setattr(Mean, "version", "2")
@@ -315,13 +312,13 @@ def test_versions__never_meet(index_now: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("quick")
-def test_ties__come_in_a_stable_order(index_now: Any) -> None:
+def test_ties__are_broken_by_record_id(index_now: Any) -> None:
     items = [gray(50) for _ in range(12)]
     index_now()
     assert objects(similar_images.similar_to(items[0], limit=11)) == items[1:]
 
 
-def test_other_models__do_not_come_back(make_picture: Any, index_now: Any) -> None:
+def test_similar_to__returns_only_objects_of_the_source(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     UuidPicture.objects.create(image=drawing.file(1))
     NamedPicture.objects.create(name="x", image=drawing.file(1))
@@ -329,7 +326,7 @@ def test_other_models__do_not_come_back(make_picture: Any, index_now: Any) -> No
     assert similar_images.similar_to(item) == []
 
 
-def test_match__title_url_and_image(make_picture: Any, index_now: Any) -> None:
+def test_match__has_title_url_and_image(make_picture: Any, index_now: Any) -> None:
     item, other = make_picture(1), make_picture(2)
     index_now()
     (match,) = similar_images.similar_to(item)
@@ -341,45 +338,25 @@ def test_match__title_url_and_image(make_picture: Any, index_now: Any) -> None:
     assert match.url == ""
 
 
-@given(distance=st.floats(0, 10), more=st.floats(0, 10))
-def test_similarity__is_a_percentage_and_never_rises_with_distance(distance: float, more: float) -> None:
-    for method in plugins.enabled_methods().values():
-        assert 100 >= method.similarity(distance) >= method.similarity(distance + more) >= 0
-        assert method.similarity(0) == 100
-
-
-def test_visible__of_one_object_a_shelf(make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visible__may_be_distinct_on_or_filtered_by_a_window(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A filter after DISTINCT ON, or on ranks, would choose anew among what is left."""
     first, second = make_picture(1), make_picture(2)
     index_now()
     source = registry.get_source(Picture)
-    for one in (
+    for queryset in (
         Picture.objects.order_by("published", "pk").distinct("published"),
-        Picture.objects.annotate(place=Window(RowNumber(), order_by="pk")).filter(place=1),
+        Picture.objects.annotate(number=Window(RowNumber(), order_by="pk")).filter(number=1),
     ):
-        changed = replace(source, visible=lambda request, one=one: one)
+        changed = replace(source, visible=lambda request, queryset=queryset: queryset)
         monkeypatch.setitem(registry._sources, (Picture, "image"), changed)
         assert changed.get_visible(None, str(second.pk)) is None
         assert changed.get_visible(None, str(first.pk)) == first
         assert similar_images.similar_to(second) == []
 
 
-def test_gone_meanwhile__is_no_error(make_picture: Any, index_now: Any, configure: Any) -> None:
-    """The signatures of the query are deleted between the first query and the last."""
-    configure(METHODS={"palette": {}, "color": {}}, RANKING={"palette": 1, "color": 1})
-    item, _other = make_picture(1), make_picture(2)
-    index_now()
-    source = registry.get_source(Picture)
-    operands = query_vectors.stored_query(source, item, ["palette", "color"])
-    assert len(operands) == 2
-    Signature.objects.filter(record__object_id=item.pk).delete()
-    weights = {"palette": 1.0, "color": 1.0}
-    records = candidates.searchable_records(source, [Picture.objects.all()], [item.pk])
-    rows = candidates.search_candidates(source, operands, records, {"palette": 12, "color": 12}, 12)
-    assert candidates.score_rows(operands, rows, weights) == []
-
-
-def test_models__of_what_is_left_out_and_where_are_checked(grays: list[Picture]) -> None:
+def test_exclude_and_queryset__of_another_model_are_refused(grays: list[Picture]) -> None:
     shelf = Shelf.objects.create(pk=grays[1].pk)
     with pytest.raises(ValueError, match="is not a Picture"):
         similar_images.similar_to(grays[0], exclude=[shelf])
@@ -392,17 +369,3 @@ def test_ranking__weights_are_bounded(grays: list[Picture], client: Any) -> None
         address = f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}"
         assert client.get(address, {"ranking": "mean:1e308"}).status_code == 400
         assert client.get(address, {"ranking": "mean:1e6"}).status_code == 200
-
-
-def test_box__of_a_picture_whose_storage_is_down(
-    grays: list[Picture], client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def down(*args: Any, **options: Any) -> None:
-        raise ConnectionError("secret.internal:9000 refused")
-
-    monkeypatch.setattr("django.core.files.storage.FileSystemStorage._open", down)
-    for prefix, suffix in (("/similar-images", ""), ("/api/similar-images", "similar/")):
-        answer = client.get(f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}", {"box": "0,0,1,1"})
-        assert answer.status_code == 503
-        assert "try again later" in answer.content.decode()
-        assert "secret" not in answer.content.decode()

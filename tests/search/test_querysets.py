@@ -1,4 +1,4 @@
-"""`similar_to` as part of the ORM: an ordinary queryset, with the order and the numbers of the function."""
+"""`similar_to` as part of the ORM: an ordinary queryset, with the order and similarities of the function."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def shades(index_now: Any) -> list[Picture]:
     return items
 
 
-def pairs(matches: Any) -> list[tuple[Any, float]]:
+def results_of(matches: Any) -> list[tuple[Any, float]]:
     """Objects and similarities, of matches or of a queryset."""
     return [(getattr(match, "object", match), match.similarity) for match in matches]
 
 
 @pytest.mark.parametrize("limit", [1, 12, 100])
 @pytest.mark.parametrize("options", [{}, {"min_similarity": 60}, {"method": "mean"}, {"ranking": {"mean": 2}}])
-def test_queryset__has_the_order_and_the_numbers_of_the_function(
+def test_queryset__has_the_order_and_similarities_of_the_function(
     shades: list[Picture], limit: int, options: dict[str, Any]
 ) -> None:
     objects = Picture.objects.exclude(title="100")
     expected = similar_images.similar_to(shades[21], queryset=objects, limit=limit, **options)
-    found = objects.similar_to(shades[21], limit=limit, **options)
-    assert pairs(found) == pairs(expected)
-    assert len(found) == min(limit, len(found)) > 0
-    assert type(found[0]) is Picture
+    matches = objects.similar_to(shades[21], limit=limit, **options)
+    assert results_of(matches) == results_of(expected)
+    assert len(matches) == min(limit, len(matches)) > 0
+    assert type(matches[0]) is Picture
 
 
 def test_queryset__shows_no_more_than_the_function(shades: list[Picture]) -> None:
@@ -55,7 +55,7 @@ def test_queryset__shows_no_more_than_the_function(shades: list[Picture]) -> Non
     assert first == shades[2]
 
 
-def test_queryset__fills_up_behind_a_filter_and_chooses_by_one_after(shades: list[Picture]) -> None:
+def test_queryset__searches_within_filters_before_it_and_selects_by_those_after(shades: list[Picture]) -> None:
     on_shelf = [shades[number] for number in (5, 10, 15)]
     assert list(Picture.objects.filter(shelf__name="here").similar_to(shades[0], limit=3)) == on_shelf
     assert list(Picture.objects.similar_to(shades[0], limit=12).filter(shelf__name="here")) == on_shelf[:2]
@@ -63,42 +63,42 @@ def test_queryset__fills_up_behind_a_filter_and_chooses_by_one_after(shades: lis
     assert list(Picture.objects.filter(pk__in=[]).similar_to(shades[0])) == []
 
 
-def test_queryset__is_filtered_ordered_and_aggregated_by_similarity(shades: list[Picture]) -> None:
-    found = Picture.objects.similar_to(shades[0])
-    numbers = [similarity for _item, similarity in pairs(found)]
-    assert numbers == sorted(numbers, reverse=True)
-    near = found.filter(similarity__gte=80)
-    assert 0 < near.count() == sum(number >= 80 for number in numbers) < len(numbers)
-    assert found.order_by("similarity", "-pk").first() == found.last() == list(found)[-1]
-    assert list(found.reverse()) == list(found)[::-1]
-    assert found.aggregate(most=Max("similarity"))["most"] == numbers[0]
-    assert found.aggregate(mean=Avg("similarity"))["mean"] == pytest.approx(sum(numbers) / len(numbers))
-    assert found.values_list("pk", "similarity").first() == (shades[1].pk, numbers[0])
-    assert found.exists()
-    assert not found.filter(similarity__gt=100).exists()
-    assert found.get(title="5") == shades[1]
+def test_queryset__can_be_filtered_ordered_and_aggregated_by_similarity(shades: list[Picture]) -> None:
+    matches = Picture.objects.similar_to(shades[0])
+    similarities = [similarity for _item, similarity in results_of(matches)]
+    assert similarities == sorted(similarities, reverse=True)
+    near = matches.filter(similarity__gte=80)
+    assert 0 < near.count() == sum(similarity >= 80 for similarity in similarities) < len(similarities)
+    assert matches.order_by("similarity", "-pk").first() == matches.last() == list(matches)[-1]
+    assert list(matches.reverse()) == list(matches)[::-1]
+    assert matches.aggregate(most=Max("similarity"))["most"] == similarities[0]
+    assert matches.aggregate(mean=Avg("similarity"))["mean"] == pytest.approx(sum(similarities) / len(similarities))
+    assert matches.values_list("pk", "similarity").first() == (shades[1].pk, similarities[0])
+    assert matches.exists()
+    assert not matches.filter(similarity__gt=100).exists()
+    assert matches.get(title="5") == shades[1]
 
 
-def test_queryset__joins_prefetches_and_is_part_of_others(
+def test_queryset__can_be_joined_prefetched_and_used_in_others(
     shades: list[Picture], django_assert_num_queries: Any
 ) -> None:
-    found = Picture.objects.filter(shelf__name="here").similar_to(shades[0])
+    matches = Picture.objects.filter(shelf__name="here").similar_to(shades[0])
     with django_assert_num_queries(4):
-        assert {item.shelf.name for item in found.select_related("shelf")} == {"here"}
-    shelves = Shelf.objects.prefetch_related(Prefetch("picture_set", found, to_attr="alike"))
-    assert [item.title for item in shelves.get().alike] == [item.title for item in found]
-    assert Shelf.objects.filter(picture__in=found).distinct().count() == 1
-    counted = found.annotate(neighbors=Count("shelf__picture"))
+        assert {item.shelf.name for item in matches.select_related("shelf")} == {"here"}
+    shelves = Shelf.objects.prefetch_related(Prefetch("picture_set", matches, to_attr="alike"))
+    assert [item.title for item in shelves.get().alike] == [item.title for item in matches]
+    assert Shelf.objects.filter(picture__in=matches).distinct().count() == 1
+    counted = matches.annotate(neighbors=Count("shelf__picture"))
     assert {item.neighbors for item in counted} == {8}
-    assert pairs(counted) == pairs(found)
+    assert results_of(counted) == results_of(matches)
 
 
-def test_queryset__searches_once_and_not_before_it_must(shades: list[Picture], django_assert_num_queries: Any) -> None:
+def test_queryset__searches_once_and_lazily(shades: list[Picture], django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        found = Picture.objects.similar_to(shades[0])
-        near = found.filter(similarity__gte=50)
+        matches = Picture.objects.similar_to(shades[0])
+        near = matches.filter(similarity__gte=50)
     with django_assert_num_queries(3 + 1):  # versions, setting and ranking, then the objects
-        assert len(found) == 35
+        assert len(matches) == 35
     with django_assert_num_queries(2):
         assert near.count() > 0
         assert near[:3]
@@ -106,8 +106,8 @@ def test_queryset__searches_once_and_not_before_it_must(shades: list[Picture], d
         assert list(Picture.objects.similar_to(shades[0], min_similarity=101)) == []
 
 
-def test_pages__give_each_match_once_while_others_are_indexed(index_now: Any) -> None:
-    """Also where many are equally like: the order of ties is that of their numbers."""
+def test_pages__have_each_match_once_while_others_are_indexed(index_now: Any) -> None:
+    """Also where many are equally similar: ties are broken by record id."""
     query = gray(100)
     items = [gray(100 + number % 9) for number in range(60)]
     index_now()
@@ -122,52 +122,52 @@ def test_pages__give_each_match_once_while_others_are_indexed(index_now: Any) ->
     assert Picture.objects.similar_to(query).count() == 60 + pages.num_pages
 
 
-def test_ties__come_in_the_same_order_on_every_page(index_now: Any) -> None:
+def test_ties__have_the_same_order_on_every_page(index_now: Any) -> None:
     items = [gray(50) for _ in range(12)]
     index_now()
-    seen = [Picture.objects.similar_to(items[0])[place] for place in range(11)]
+    seen = [Picture.objects.similar_to(items[0])[index] for index in range(11)]
     assert seen == items[1:]
 
 
-def test_queryset__leaves_out_whose_file_was_changed_past_the_hooks(shades: list[Picture]) -> None:
+def test_queryset__leaves_out_objects_whose_file_changed_without_signals(shades: list[Picture]) -> None:
     Picture.objects.filter(pk=shades[1].pk).update(image="other.png")
     assert shades[1] not in Picture.objects.similar_to(shades[0])
     shades[1].refresh_from_db()
     assert list(Picture.objects.similar_to(shades[1])) == []
 
 
-def test_query__may_be_a_file(shades: list[Picture]) -> None:
+def test_queryset__may_be_searched_by_a_file(shades: list[Picture]) -> None:
     with shades[3].image.open() as opened:
         picture = opened.read()
     expected = similar_images.similar_to(io.BytesIO(picture), model=Picture)
     file = io.BytesIO(picture)
-    found = Picture.objects.similar_to(file, limit=12)
+    matches = Picture.objects.similar_to(file, limit=12)
     file.close()
-    assert pairs(found) == pairs(expected)
-    assert found[0] == shades[3]
+    assert results_of(matches) == results_of(expected)
+    assert matches[0] == shades[3]
 
 
 @pytest.mark.parametrize("model", [UuidPicture, NamedPicture])
-def test_keys__of_every_kind(model: Any, index_now: Any) -> None:
+def test_queryset__of_models_with_uuid_and_text_keys(model: Any, index_now: Any) -> None:
     items = [model(image=drawing.file(seed)) for seed in (1, 2, 1)]
     for number, item in enumerate(items):
         if model is NamedPicture:
             item.name = f"It's 100 % no. {number}"
         item.save()
     index_now()
-    assert pairs(model.objects.similar_to(items[0])) == pairs(similar_images.similar_to(items[0]))
-    assert pairs(model.objects.similar_to(items[0]))[0] == (items[2], 100.0)
+    assert results_of(model.objects.similar_to(items[0])) == results_of(similar_images.similar_to(items[0]))
+    assert results_of(model.objects.similar_to(items[0]))[0] == (items[2], 100.0)
 
 
-def test_model__may_be_a_child(index_now: Any) -> None:
+def test_queryset__of_a_child_model_returns_children(index_now: Any) -> None:
     plain, framed = gray(1), FramedPicture.objects.create(image=drawing.file(1))
     index_now()
     assert [item.pk for item in Picture.objects.similar_to(plain)] == [framed.pk]
-    (found,) = FramedPicture.objects.filter(frame="").similar_to(plain)
-    assert (type(found), found.pk) == (FramedPicture, framed.pk)
+    (match,) = FramedPicture.objects.filter(frame="").similar_to(plain)
+    assert (type(match), match.pk) == (FramedPicture, framed.pk)
 
 
-def test_field__of_several(index_now: Any) -> None:
+def test_queryset__takes_one_of_several_fields(index_now: Any) -> None:
     one, other = (Couple.objects.create(front=drawing.file(n), back=drawing.file(3)) for n in (1, 2))
     index_now()
     (by_front,) = Couple.objects.similar_to(one)
@@ -176,7 +176,7 @@ def test_field__of_several(index_now: Any) -> None:
     assert by_front.similarity < by_back.similarity == 100
 
 
-def test_nonsense__is_told_at_once(shades: list[Picture]) -> None:
+def test_queryset__checks_its_options_at_once(shades: list[Picture]) -> None:
     with pytest.raises(ValueError, match="not a Picture"):
         Picture.objects.similar_to(Shelf())
     for options in ({"limit": 0}, {"method": "nonsense"}, {"ranking": {}}, {"text": "red"}):
@@ -186,18 +186,18 @@ def test_nonsense__is_told_at_once(shades: list[Picture]) -> None:
         Picture.objects.similar_to()
 
 
-def test_pickle__keeps_what_was_found(shades: list[Picture], django_assert_num_queries: Any) -> None:
-    found = Picture.objects.similar_to(shades[0], limit=3)
-    expected = pairs(found)
-    assert pairs(pickle.loads(pickle.dumps(found))) == expected  # noqa: S301 - pickled in this line
+def test_pickle__keeps_the_results(shades: list[Picture], django_assert_num_queries: Any) -> None:
+    matches = Picture.objects.similar_to(shades[0], limit=3)
+    expected = results_of(matches)
+    assert results_of(pickle.loads(pickle.dumps(matches))) == expected  # noqa: S301 - pickled in this line
     query = pickle.dumps(Picture.objects.similar_to(shades[0], limit=3).query)
     again = Picture.objects.all()
     again.query = pickle.loads(query)  # noqa: S301 - pickled two lines above
     with django_assert_num_queries(1):
-        assert pairs(again) == expected
+        assert results_of(again) == expected
 
 
-def test_queryset__that_repeats_objects_gives_each_once(grays: list[Picture]) -> None:
+def test_queryset__whose_joins_repeat_objects_returns_each_once(grays: list[Picture]) -> None:
     shelf = Shelf.objects.create()
     Picture.objects.update(shelf=shelf)
     expected = list(Picture.objects.similar_to(grays[0]))
@@ -207,7 +207,7 @@ def test_queryset__that_repeats_objects_gives_each_once(grays: list[Picture]) ->
     assert list(distinct.similar_to(grays[0])) == [distinct.get()]
 
 
-def test_queryset__without_a_limit_gives_all(index_now: Any) -> None:
+def test_queryset__with_limit_none_takes_its_default_limit(index_now: Any) -> None:
     query = gray(100)
     for level in range(101, 131):
         gray(level)
@@ -215,7 +215,7 @@ def test_queryset__without_a_limit_gives_all(index_now: Any) -> None:
     assert len(Picture.objects.similar_to(query, limit=None)) == 30
 
 
-def test_queryset__several_examples_may_come_one_by_one(grays: list[Picture]) -> None:
+def test_queryset__takes_examples_from_any_iterable(grays: list[Picture]) -> None:
     expected = [match.object for match in similar_images.similar_to(grays[:2], limit=100)]
     assert list(Picture.objects.similar_to(item for item in grays[:2])) == expected
     assert list(Picture.objects.similar_to(Picture.objects.order_by("pk")[:2])) == expected

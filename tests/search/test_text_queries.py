@@ -1,4 +1,4 @@
-"""Encoders of the host's choice, stored, found, and searched by text."""
+"""Text queries, and configured encoders of images and text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_pictures(index_now: Any) -> dict[str, Picture]:
 # --- several encoders ------------------------------------------------------------------------------------------
 
 
-def test_two_encoders_are_stored_beside_each_other(shop: dict[str, Picture]) -> None:
+def test_encoders__are_stored_beside_each_other(shop: dict[str, Picture]) -> None:
     stored = Signature.objects.filter(record__object_id=str(shop["red"].pk))
     assert sorted(len(row.dense) for row in stored) == [3, 216, 1280]
     assert set(stored.values_list("method", flat=True)) == {"embedding", "color", "clip"}
@@ -58,16 +58,16 @@ def test_two_encoders_are_stored_beside_each_other(shop: dict[str, Picture]) -> 
     assert set(both[0].scores) == {"embedding", "clip"}
 
 
-def test_2048_numbers_are_stored_and_found(configure: Any, tmp_path: Path, make_picture: Any, index_now: Any) -> None:
+def test_encoders__may_have_2048_dimensions(configure: Any, tmp_path: Path, make_picture: Any, index_now: Any) -> None:
     file = str(encoders.image_encoder(tmp_path / "wide.onnx", size=224, dimensions=2048))
     resnet = {"class": "embedding", "preset": "resnet50", "file": file, "output": "map"}
     configure(METHODS={"resnet": resnet}, RANKING={"resnet": 1})
     call_command("check")
-    item, twin, *_others = make_picture(1), make_picture(1), make_picture(2), make_picture(3)
+    item, copy, *_others = make_picture(1), make_picture(1), make_picture(2), make_picture(3)
     index_now()
     assert len(Signature.objects.first().dense) == 2048
     matches = similar_images.similar_to(item)
-    assert (matches[0].object, matches[0].similarity) == (twin, 100.0)
+    assert (matches[0].object, matches[0].similarity) == (copy, 100.0)
     assert matches[1].similarity < 100
     assert len(matches) == 3
 
@@ -75,7 +75,7 @@ def test_2048_numbers_are_stored_and_found(configure: Any, tmp_path: Path, make_
 # --- by text, in Python ----------------------------------------------------------------------------------------
 
 
-def test_text__finds_what_it_names(shop: dict[str, Picture]) -> None:
+def test_text__finds_images_that_fit_it(shop: dict[str, Picture]) -> None:
     for name, item in shop.items():
         matches = similar_images.similar_to(text=f"a {name} thing", model=Picture)
         assert matches[0].object == item
@@ -84,43 +84,43 @@ def test_text__finds_what_it_names(shop: dict[str, Picture]) -> None:
         assert matches[0].similarity > 80 > matches[1].similarity
 
 
-def test_text__takes_the_options(shop: dict[str, Picture]) -> None:
-    def found(**options: Any) -> list[Any]:
+def test_text__accepts_the_options_of_a_search(shop: dict[str, Picture]) -> None:
+    def search(**options: Any) -> list[Any]:
         matches = similar_images.similar_to(text="red", **{"model": "testapp.Picture", **options})
         return [match.object for match in matches]
 
     red, green, blue = shop.values()
-    assert found(limit=1) == [red]
-    assert found(min_similarity=80) == [red]
-    assert set(found(exclude=[red])) == {green, blue}
-    assert found(queryset=Picture.objects.filter(pk=blue.pk)) == [blue]
-    assert found(method="clip", limit=1) == [red]
+    assert search(limit=1) == [red]
+    assert search(min_similarity=80) == [red]
+    assert set(search(exclude=[red])) == {green, blue}
+    assert search(queryset=Picture.objects.filter(pk=blue.pk)) == [blue]
+    assert search(method="clip", limit=1) == [red]
     Picture.objects.filter(pk=red.pk).update(published=False)
-    assert set(found()) == {green, blue}
+    assert set(search()) == {green, blue}
 
 
-def test_text__in_one_of_two_fields(shop: dict[str, Picture], index_now: Any) -> None:
+def test_text__searches_one_of_two_fields(shop: dict[str, Picture], index_now: Any) -> None:
     def plain(name: str) -> ContentFile[bytes]:
         return ContentFile(drawing.encoded(Image.new("RGB", (60, 40), COLORS[name])), name=f"{name}.png")
 
-    one = Couple.objects.create(front=plain("blue"), back=plain("red"))
-    two = Couple.objects.create(front=plain("red"), back=plain("blue"))
+    first = Couple.objects.create(front=plain("blue"), back=plain("red"))
+    second = Couple.objects.create(front=plain("red"), back=plain("blue"))
     index_now()
-    for field, best in (("front", two), ("back", one)):
-        assert similar_images.similar_to(text="red", model=Couple, field=field)[0].object == best
+    for field, expected in (("front", second), ("back", first)):
+        assert similar_images.similar_to(text="red", model=Couple, field=field)[0].object == expected
 
 
-def test_text__own_curve(shop: dict[str, Picture]) -> None:
-    """The percentage of a text is told by the curve for texts."""
+def test_text__has_a_curve_of_its_own(shop: dict[str, Picture]) -> None:
+    """The similarity to a text goes by the curve for texts."""
     (match,) = similar_images.similar_to(text="red blue", model=Picture, queryset=Picture.objects.filter(title="red"))
     method = plugins.enabled_methods()["clip"]
-    distance = float(1 - method.compute_text("red blue") @ method.compute(drawing_of("red")))
+    distance = float(1 - method.compute_text("red blue") @ method.compute(plain_pixels("red")))
     assert 0.3 < distance < 0.7
     assert match.similarity == pytest.approx(method.text_similarity(distance), abs=0.2)
     assert abs(match.similarity - method.similarity(distance)) > 1
 
 
-def drawing_of(name: str) -> Any:
+def plain_pixels(name: str) -> Any:
     import numpy as np
 
     return np.full((40, 60, 3), COLORS[name], np.uint8)
@@ -142,12 +142,12 @@ def drawing_of(name: str) -> Any:
     ],
     ids=str,
 )
-def test_text__wrong_options(shop: dict[str, Picture], options: dict[str, Any], reason: str) -> None:
+def test_text__refuses_bad_options(shop: dict[str, Picture], options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         similar_images.similar_to(**{"text": "red", "model": Picture, **options})
 
 
-def test_text__without_a_method_for_it() -> None:
+def test_text__without_a_method_that_takes_text_names_the_setting() -> None:
     with pytest.raises(ValueError, match=r"set “text_file” and “tokenizer” of one in SIMILAR_IMAGES\['METHODS'\]"):
         similar_images.similar_to(text="red", model=Picture)
 
@@ -155,7 +155,7 @@ def test_text__without_a_method_for_it() -> None:
 # --- by text, over REST ----------------------------------------------------------------------------------------
 
 
-def test_rest__agrees_with_python(client: Any, shop: dict[str, Picture]) -> None:
+def test_rest__has_the_matches_of_python(client: Any, shop: dict[str, Picture]) -> None:
     answer = client.get(API, {"text": " red armchair ", "model": "testapp.picture", "min_similarity": 80})
     assert answer.status_code == 200
     data = answer.json()
@@ -191,7 +191,7 @@ def test_rest__bad_parameters_are_named(client: Any, shop: dict[str, Picture], p
     assert list(answer.json()) == [field]
 
 
-def test_rest__without_a_method_for_it_names_the_setting(client: Any) -> None:
+def test_rest__without_a_method_that_takes_text_names_the_setting(client: Any) -> None:
     answer = client.get(API, {"text": "red", "model": "testapp.picture"})
     assert answer.status_code == 400
     (reason,) = answer.json()["text"]
@@ -199,8 +199,7 @@ def test_rest__without_a_method_for_it_names_the_setting(client: Any) -> None:
     assert "text_file" in reason
 
 
-def test_too_slow(client: Any, configure: Any) -> None:
-    """By a method of the host's own."""
+def test_rest_and_page__are_503_where_the_text_takes_too_long(client: Any, configure: Any) -> None:
     configure(METHODS={"tests.methods.SlowReader": {}}, RANKING={"mean": 1}, REQUEST_TIMEOUT=0.01)
     answer = client.get(API, {"text": "red", "model": "testapp.picture"})
     assert answer.status_code == 503
@@ -209,7 +208,7 @@ def test_too_slow(client: Any, configure: Any) -> None:
     assert "took too long" in page.content.decode()
 
 
-def test_rest__schema_tells_both_searches(client: Any) -> None:
+def test_schema__has_searches_by_text_and_by_image(client: Any) -> None:
     methods = client.get("/api/similar-images/schema/").json()["paths"]["/api/similar-images/search/"]
     assert set(methods) == {"get", "post"}
     assert {parameter["name"] for parameter in methods["get"]["parameters"]} >= {"text", "model", "limit", "method"}
@@ -228,13 +227,13 @@ def test_page__finds_by_text(client: Any, shop: dict[str, Picture]) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_page__without_a_method_for_it_shows_no_box(client: Any) -> None:
+def test_page__without_a_method_that_takes_text_has_no_text_box(client: Any) -> None:
     for answer in (client.get(PAGE), client.get(PAGE, {"text": "red"})):
         assert answer.status_code == 200
         assert 'name="text"' not in answer.content.decode()
 
 
-def test_page__bad_input_is_told(client: Any, shop: dict[str, Picture]) -> None:
+def test_page__shows_errors_of_the_text(client: Any, shop: dict[str, Picture]) -> None:
     answer = client.get(PAGE, {"text": "x" * 301, "model": "testapp.picture"})
     assert answer.status_code == 400
     assert "errorlist" in answer.content.decode()
