@@ -101,9 +101,8 @@ def test_knn__has_no_distance_where_a_method_did_not_describe_a_record(records: 
 def test_knn__of_exact_methods_bypasses_the_index_and_breaks_ties_by_record_id(
     records: list[int], index_now: Any
 ) -> None:
-    statement, _parameters = sql.knn_sql(
-        source_id(), [operand(BLACK)], IndexedImage.objects.all(), {"mean": 1}, ["mean"]
-    )
+    arguments = source_id(), [operand(BLACK)], IndexedImage.objects.all(), {"mean": 1}
+    statement, _parameters = sql.knn_sql(*arguments, ["mean"])
     assert statement.count(" + 0, record_id LIMIT 1)") == 1
     statement, _parameters = sql.knn_sql(*arguments)
     assert " + 0" not in statement
