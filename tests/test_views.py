@@ -1,4 +1,4 @@
-"""The HTML pages."""
+"""Pages: similar items, and the search by an upload or a text."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def page(client: Any, item: Any, **params: Any) -> Any:
     return client.get(f"/similar-images/testapp.picture/{item.pk}/", params)
 
 
-def test_similar__shows_matches_with_link_picture_and_percent(client: Any, make_picture: Any, index_now: Any) -> None:
-    item, twin = make_picture(1), make_picture(1, title="A <twin>")
+def test_similar__shows_matches_with_link_image_and_percent(client: Any, make_picture: Any, index_now: Any) -> None:
+    item, copy = make_picture(1), make_picture(1, title="A <copy>")
     index_now()
     html = page(client, item).content.decode()
-    assert f'href="{twin.get_absolute_url()}"' in html
-    assert f'src="{twin.image.url}"' in html
-    assert "A &lt;twin&gt;" in html
+    assert f'href="{copy.get_absolute_url()}"' in html
+    assert f'src="{copy.image.url}"' in html
+    assert "A &lt;copy&gt;" in html
     assert "100% similar" in html
 
 
-def test_similar__takes_its_options(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar__accepts_options(client: Any, make_picture: Any, index_now: Any) -> None:
     items = [make_picture(1) for _ in range(4)]
     other = make_picture(2)
     index_now()
@@ -42,7 +42,7 @@ def test_similar__takes_its_options(client: Any, make_picture: Any, index_now: A
 
 
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 1000}, {"min_similarity": "x"}, {"method": "nonsense"}])
-def test_similar__bad_options_are_told_and_the_page_stands(
+def test_similar__shows_errors_of_options_beside_matches(
     client: Any, make_picture: Any, index_now: Any, params: Any
 ) -> None:
     item = make_picture(1)
@@ -64,7 +64,7 @@ def test_similar__says_why_it_is_empty(client: Any, make_picture: Any, index_now
     assert "no usable image" in page(client, Picture.objects.create()).content.decode()
 
 
-def test_similar__invisible_and_missing_are_not_found(client: Any, make_picture: Any) -> None:
+def test_similar__of_invisible_and_missing_objects_is_404(client: Any, make_picture: Any) -> None:
     hidden = make_picture(1, published=False)
     nul = "testapp.namedpicture/a%00b"
     for path in (f"testapp.picture/{hidden.pk}", "testapp.picture/0", "testapp.picture/x", nul, "auth.user/1", "x/1"):
@@ -72,7 +72,7 @@ def test_similar__invisible_and_missing_are_not_found(client: Any, make_picture:
     assert client.get(f"/similar-images/testapp.picture/{hidden.pk}/?field=nonsense").status_code == 404
 
 
-def test_similar__costs_as_many_queries_for_many_as_for_few(
+def test_similar__takes_as_many_queries_for_any_limit(
     client: Any, make_picture: Any, index_now: Any, django_assert_num_queries: Any
 ) -> None:
     item = make_picture(1)
@@ -85,7 +85,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
             page(client, item, limit=limit)
 
 
-def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_search__by_an_upload_works_without_scripts(client: Any, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     index_now()
     assert client.get("/similar-images/search/").status_code == 200
@@ -103,21 +103,21 @@ def test_search__without_script_finds_by_upload(client: Any, make_picture: Any, 
         ({"field": "nonsense"}, "no image field"),
     ],
 )
-def test_search__bad_input_is_told(client: Any, fields: Any, words: str) -> None:
+def test_search__shows_errors_of_bad_input(client: Any, fields: Any, words: str) -> None:
     data = {"image": upload(data=fields.pop("image", None)), "model": "testapp.picture"} | fields
     answer = client.post("/similar-images/search/", data)
     assert answer.status_code == 400
     assert words in answer.content.decode()
 
 
-def test_search__too_many_pixels_are_told(client: Any, configure: Any) -> None:
+def test_search__refuses_too_many_pixels(client: Any, configure: Any) -> None:
     configure(SEARCH_MAX_PIXELS=100)
     answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"})
     assert answer.status_code == 400
     assert "more than 100 pixels" in answer.content.decode()
 
 
-def test_search__is_guarded_against_forged_requests() -> None:
+def test_search__needs_a_csrf_token() -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post("/similar-images/search/", {"image": upload()}).status_code == 403
 
@@ -133,7 +133,7 @@ def test_pages__run_under_a_strict_content_security_policy(client: Any, make_pic
 
 
 @pytest.mark.parametrize("name", ["base", "report"])
-def test_own_frames__say_which_way_the_language_is_written(name: str) -> None:
+def test_base_templates__have_language_and_direction(name: str) -> None:
     engine = DjangoTemplates({"NAME": "own", "DIRS": [], "APP_DIRS": True, "OPTIONS": {}})  # not the demo's
     template = engine.get_template(f"similar_images/{name}.html")
     with translation.override("ar"):

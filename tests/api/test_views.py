@@ -1,4 +1,4 @@
-"""REST: the contract, to the letter."""
+"""REST: matches, searches, marks and status, as the contract has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def similar(client: Any, item: Any, **params: Any) -> Any:
     return client.get(f"{API}/{item._meta.label_lower}/{item.pk}/similar/", params)
 
 
-def test_similar__has_the_agreed_form(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar__has_the_fields_of_the_contract(client: Any, make_picture: Any, index_now: Any) -> None:
     item, other = make_picture(1), make_picture(1)
     index_now()
     answer = similar(client, item)
@@ -45,7 +45,7 @@ def test_similar__has_the_agreed_form(client: Any, make_picture: Any, index_now:
     }
 
 
-def test_similar__agrees_with_python_to_the_decimal(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar__has_the_matches_of_python(client: Any, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     for seed in range(2, 20):
         make_picture(seed)
@@ -78,14 +78,16 @@ def test_similar__agrees_with_python_to_the_decimal(client: Any, make_picture: A
         ({"ranking": "nonsense:1"}, "ranking"),
     ],
 )
-def test_similar__bad_parameters_are_named(client: Any, make_picture: Any, params: Any, field: str) -> None:
+def test_similar__names_bad_parameters(client: Any, make_picture: Any, params: Any, field: str) -> None:
     answer = similar(client, make_picture(1), **params)
     assert answer.status_code == 400
     assert list(answer.json()) == [field]
     assert answer.json()[field][0].endswith(".")
 
 
-def test_similar__not_indexed_is_no_error(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar__of_an_image_not_indexed_is_empty_with_its_status(
+    client: Any, make_picture: Any, index_now: Any
+) -> None:
     make_picture(1)
     index_now()
     pending = make_picture(2)
@@ -99,7 +101,9 @@ def test_similar__not_indexed_is_no_error(client: Any, make_picture: Any, index_
         assert answer.json()["results"] == []
 
 
-def test_similar__invisible_and_missing_give_the_same_answer(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar__of_invisible_and_missing_objects_is_the_same_404(
+    client: Any, make_picture: Any, index_now: Any
+) -> None:
     hidden = make_picture(1, published=False)
     index_now()
     answers = [
@@ -122,7 +126,7 @@ def test_similar__invisible_and_missing_give_the_same_answer(client: Any, make_p
     assert len({answer.content for answer in answers}) == 1
 
 
-def test_similar__invisible_objects_never_show_or_count(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_similar_and_status__leave_invisible_objects_out(client: Any, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     for _ in range(3):
         make_picture(1, published=False)
@@ -134,7 +138,7 @@ def test_similar__invisible_objects_never_show_or_count(client: Any, make_pictur
     assert counts == {"pending": 0, "indexed": 2, "failed": 0}
 
 
-def test_similar__keys_of_every_kind(client: Any, index_now: Any) -> None:
+def test_similar__takes_uuid_and_text_keys(client: Any, index_now: Any) -> None:
     for items in (
         [UuidPicture.objects.create(image=drawing.file(seed)) for seed in (1, 2)],
         [NamedPicture.objects.create(name=name, image=drawing.file(1)) for name in ("a/b", "ä ?#")],
@@ -145,7 +149,7 @@ def test_similar__keys_of_every_kind(client: Any, index_now: Any) -> None:
         assert row["pk"] == str(items[1].pk)
 
 
-def test_similar__of_one_of_two_fields(client: Any, index_now: Any) -> None:
+def test_similar__takes_one_of_two_fields(client: Any, index_now: Any) -> None:
     item = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
     Couple.objects.create(front=drawing.file(3), back=drawing.file(2))
     index_now()
@@ -154,7 +158,7 @@ def test_similar__of_one_of_two_fields(client: Any, index_now: Any) -> None:
     assert similar(client, item, field="nonsense").status_code == 404
 
 
-def test_similar__costs_as_many_queries_for_many_as_for_few(
+def test_similar__takes_as_many_queries_for_any_limit(
     client: Any, make_picture: Any, index_now: Any, django_assert_num_queries: Any
 ) -> None:
     item = make_picture(1)
@@ -166,9 +170,7 @@ def test_similar__costs_as_many_queries_for_many_as_for_few(
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
 
 
-def test_search__finds_by_upload_and_keeps_nothing(
-    client: Any, make_picture: Any, index_now: Any, settings: Any
-) -> None:
+def test_search__by_an_upload_stores_nothing(client: Any, make_picture: Any, index_now: Any, settings: Any) -> None:
     item = make_picture(1)
     make_picture(2)
     index_now()
@@ -195,7 +197,7 @@ def test_search__finds_by_upload_and_keeps_nothing(
         ({"field": "nonsense"}, "field", "no image field"),
     ],
 )
-def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, field: str, words: str) -> None:
+def test_search__names_bad_fields(client: Any, configure: Any, data: Any, field: str, words: str) -> None:
     configure(SEARCH_MAX_BYTES=1500)
     fields = {"image": upload(), "model": "testapp.picture"} | data
     if isinstance(fields["image"], bytes):
@@ -208,7 +210,7 @@ def test_search__bad_input_is_named(client: Any, configure: Any, data: Any, fiel
     assert words in answer.json()[field][0]
 
 
-def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tmp_path: Any) -> None:
+def test_search__that_takes_too_long_is_503(client: Any, configure: Any, tmp_path: Any) -> None:
     (tmp_path / "hold").touch()
     methods = {"tests.methods.Slow": {"folder": str(tmp_path)}}
     configure(METHODS=methods, RANKING={"mean": 1}, REQUEST_TIMEOUT=0.1)
@@ -221,41 +223,41 @@ def test_search__that_takes_too_long_is_given_up(client: Any, configure: Any, tm
 
 
 @pytest.mark.parametrize("name", ["method", "ranking", "field", "limit", "min_similarity"])
-def test_options__with_a_nul_are_refused(client: Any, make_picture: Any, name: str) -> None:
+def test_options__with_a_nul_character_are_400(client: Any, make_picture: Any, name: str) -> None:
     item = make_picture(1)
     assert client.get(f"{API}/testapp.picture/{item.pk}/similar/?{name}=%00").status_code == 400
     assert client.get(f"/similar-images/testapp.picture/{item.pk}/?{name}=%00").status_code == 400
 
 
-def test_distances__are_told_on_request(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_distances__come_on_request(client: Any, make_picture: Any, index_now: Any) -> None:
     item, _other = make_picture(1), make_picture(2)
     index_now()
     assert "distances" not in similar(client, item).json()["results"][0]
     (match,) = similar_images.similar_to(item)
-    (told,) = similar(client, item, distances=1).json()["results"]
-    assert told["distances"] == match.distances
-    assert set(told["distances"]) == {"embedding", "color"}
-    (told,) = client.post(
+    (row,) = similar(client, item, distances=1).json()["results"]
+    assert row["distances"] == match.distances
+    assert set(row["distances"]) == {"embedding", "color"}
+    (row,) = client.post(
         f"{API}/search/", {"image": upload(), "model": "testapp.picture", "distances": "1", "limit": 1}
     ).json()["results"]
-    assert set(told["distances"]) == {"embedding", "color"}
+    assert set(row["distances"]) == {"embedding", "color"}
 
 
-def test_search__too_many_pixels_are_refused(client: Any, configure: Any) -> None:
+def test_search__refuses_too_many_pixels(client: Any, configure: Any) -> None:
     configure(SEARCH_MAX_PIXELS=100)
     answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
     assert answer.status_code == 400
     assert "more than 100 pixels" in answer.json()["image"][0]
 
 
-def test_search__invisible_objects_never_show(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_search__leaves_invisible_objects_out(client: Any, make_picture: Any, index_now: Any) -> None:
     make_picture(1, published=False)
     index_now()
     answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture"})
     assert answer.json()["results"] == []
 
 
-def test_status__tells_records_and_methods(admin_client: Any, make_picture: Any, index_now: Any) -> None:
+def test_status__has_records_and_methods(admin_client: Any, make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     make_picture(2, published=False)
     index_now()
@@ -269,7 +271,7 @@ def test_status__tells_records_and_methods(admin_client: Any, make_picture: Any,
     assert (color["name"], color["metric"]) == ("color", "l1")
 
 
-def test_schema__describes_these_endpoints_only(client: Any) -> None:
+def test_schema__has_the_endpoints_of_this_app_only(client: Any) -> None:
     schema = client.get(f"{API}/schema/").json()
     assert schema["openapi"].startswith("3.")
     assert set(schema["paths"]) == {
@@ -296,7 +298,7 @@ def test_schema__describes_these_endpoints_only(client: Any) -> None:
     }
 
 
-def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) -> None:
+def test_errors__are_in_the_language_of_the_visitor(client: Any, make_picture: Any) -> None:
     """Django's own catalogs translate the bounds of a number."""
     item = make_picture(1)
     url = f"{API}/testapp.picture/{item.pk}/similar/?limit=0"
@@ -312,19 +314,19 @@ def test_language__messages_are_the_visitor_s(client: Any, make_picture: Any) ->
     assert "größer" in german
 
 
-def test_explain__tells_how_matches_came_about(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_explain__adds_methods_weights_and_distances(client: Any, make_picture: Any, index_now: Any) -> None:
     item, _other = make_picture(1), make_picture(2)
     index_now()
     assert "explanation" not in similar(client, item, explain=0).json()["results"][0]
     answer = similar(client, item, explain=1).json()
     (match,) = similar_images.similar_to(item, explain=True)
-    (told,) = answer["results"]
-    assert told["explanation"] == {"found_by": match.explanation.found_by, "weights": match.explanation.weights}
-    assert told["distances"] == match.distances
+    (row,) = answer["results"]
+    assert row["explanation"] == {"found_by": match.explanation.found_by, "weights": match.explanation.weights}
+    assert row["distances"] == match.distances
     assert "why_not" not in answer
 
 
-def test_why_not__says_why_an_object_is_not_there(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_why_not__explains_why_an_object_is_missing(client: Any, make_picture: Any, index_now: Any) -> None:
     item, other, far = make_picture(1), make_picture(1), make_picture(2)
     index_now()
     answer = similar(client, item, limit=1, explain=1, why_not=far.pk).json()
@@ -342,7 +344,7 @@ def test_why_not__says_why_an_object_is_not_there(client: Any, make_picture: Any
     assert (low["code"], low["rank"]) == ("below-threshold", None)
 
 
-def test_why_not__invisible_is_as_if_it_did_not_exist(
+def test_why_not__of_an_invisible_object_is_that_of_a_missing_one(
     client: Any, admin_client: Any, make_picture: Any, index_now: Any
 ) -> None:
     from django.test import Client
@@ -359,7 +361,7 @@ def test_why_not__invisible_is_as_if_it_did_not_exist(
     assert similar(Client(), item, why_not="\0").status_code == 400
 
 
-def marked(client: Any, item: Any, data: Any, method: str = "post") -> Any:
+def send_mark(client: Any, item: Any, data: Any, method: str = "post") -> Any:
     url = f"{API}/{item._meta.label_lower}/{item.pk}/mark/"
     if method == "delete":
         return client.delete(url, query_params=data)
@@ -380,7 +382,7 @@ def test_mark__hides_a_pair_and_can_be_taken_back(editor: Any, make_picture: Any
     a, b = make_picture(1), make_picture(1)
     index_now()
     for _again in range(2):
-        answer = marked(editor, a, {"other": b.pk, "alike": False})
+        answer = send_mark(editor, a, {"other": b.pk, "alike": False})
         assert answer.status_code == 200
         assert answer.json() == {"model": "testapp.picture", "pk": str(a.pk), "other": str(b.pk), "alike": False}
     assert similar(editor, b).json()["results"] == []
@@ -388,13 +390,13 @@ def test_mark__hides_a_pair_and_can_be_taken_back(editor: Any, make_picture: Any
     assert similar(editor, b, why_not=a.pk).json()["why_not"]["code"] == "marked"
     answer = editor.post(f"{API}/testapp.picture/{a.pk}/mark/", {"other": b.pk, "alike": "1"})
     assert (answer.status_code, answer.json()["alike"]) == (200, True)
-    answer = marked(editor, b, {"other": a.pk}, "delete")
+    answer = send_mark(editor, b, {"other": a.pk}, "delete")
     assert (answer.status_code, answer.json()["alike"]) == (200, None)
     assert not Mark.objects.exists()
     assert len(similar(editor, b).json()["results"]) == 1
 
 
-def test_mark__is_for_editors(client: Any, make_picture: Any, index_now: Any) -> None:
+def test_mark__is_for_staff_who_may_change_objects(client: Any, make_picture: Any, index_now: Any) -> None:
     from django.contrib.auth.models import Permission, User
 
     a, b = make_picture(1), make_picture(1)
@@ -408,16 +410,16 @@ def test_mark__is_for_editors(client: Any, make_picture: Any, index_now: Any) ->
             client.force_login(user)
         for method in ("post", "delete"):
             for other in (b.pk, 999_999):
-                assert marked(client, a, {"other": other, "alike": False}, method).status_code == 403
+                assert send_mark(client, a, {"other": other, "alike": False}, method).status_code == 403
     assert not Mark.objects.exists()
 
 
-def test_mark__only_what_may_be_seen(editor: Any, make_picture: Any, index_now: Any) -> None:
+def test_mark__of_invisible_and_missing_objects_is_404(editor: Any, make_picture: Any, index_now: Any) -> None:
     a, hidden = make_picture(1), make_picture(1, published=False)
     index_now()
     for item, other in ((a, hidden.pk), (hidden, a.pk), (a, 999_999), (a, "chair"), (Picture(pk=999_999), a.pk)):
         for method in ("post", "delete"):
-            assert marked(editor, item, {"other": other, "alike": False}, method).status_code == 404
+            assert send_mark(editor, item, {"other": other, "alike": False}, method).status_code == 404
     assert editor.post(f"{API}/auth.user/1/mark/", {"other": 1, "alike": "0"}).status_code == 404
 
 
@@ -425,21 +427,21 @@ def test_mark__only_what_may_be_seen(editor: Any, make_picture: Any, index_now: 
     ("data", "field"),
     [({"alike": True}, "other"), ({"other": "{b}"}, "alike"), ({"other": "{a}", "alike": True}, "other")],
 )
-def test_mark__bad_input_is_named(editor: Any, make_picture: Any, data: dict[str, Any], field: str) -> None:
+def test_mark__names_bad_fields(editor: Any, make_picture: Any, data: dict[str, Any], field: str) -> None:
     a, b = make_picture(1), make_picture(2)
     data = {name: value.format(a=a.pk, b=b.pk) if name == "other" else value for name, value in data.items()}
-    answer = marked(editor, a, data)
+    answer = send_mark(editor, a, data)
     assert answer.status_code == 400
     assert list(answer.json()) == [field]
-    assert marked(editor, a, {"other": Picture.objects.create().pk, "alike": True}).status_code == 400
-    assert marked(editor, a, {"other": a.pk}, "delete").status_code == 400
-    assert marked(editor, a, [1]).status_code == 400
+    assert send_mark(editor, a, {"other": Picture.objects.create().pk, "alike": True}).status_code == 400
+    assert send_mark(editor, a, {"other": a.pk}, "delete").status_code == 400
+    assert send_mark(editor, a, [1]).status_code == 400
 
 
-def test_mark__needs_a_token_in_a_session(make_picture: Any, admin_user: Any) -> None:
+def test_mark__in_a_session_needs_a_csrf_token(make_picture: Any, admin_user: Any) -> None:
     from django.test import Client
 
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
     a, b = make_picture(1), make_picture(2)
-    assert marked(client, a, {"other": b.pk, "alike": False}).status_code == 403
+    assert send_mark(client, a, {"other": b.pk, "alike": False}).status_code == 403
