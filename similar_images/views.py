@@ -58,8 +58,10 @@ class SimilarPage(View):
 
 
 class SearchPage(View):
-    """Search by an image that a visitor chooses, drops or pastes, and that is not stored; or by text where a method
-    understands it."""
+    """Search by an image that a visitor chooses, drops or pastes, or by text where a method understands it.
+
+    The image is not stored.
+    """
 
     template_name = "similar_images/search.html"
 
@@ -93,8 +95,7 @@ class SearchPage(View):
 
 
 class ComparePage(View):
-    """Two images compared, each one that a visitor chooses, drops or pastes, or that of an object; a link to it names
-    two objects."""
+    """Two images compared: each one that a visitor chooses, drops or pastes, or that of an object."""
 
     template_name = "similar_images/compare.html"
 

@@ -202,7 +202,6 @@ def _reason_at(code: str, text: str, scored: ScoredCandidate, rank: int | None, 
 
 def _exact_rank(search: Search, records: IndexedImageQuerySet, own: list[sql.KnnRow]) -> int:
     """Return the rank of a record among all, by stored distances."""
-
     (own_key,) = _stored_keys(search, own)
     return 1 + sum(key < own_key for rows in _read_distances(search, records) for key in _stored_keys(search, rows))
 

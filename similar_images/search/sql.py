@@ -38,11 +38,16 @@ class VectorOperand(Protocol):
     """A value to compute distances from: that of a stored signature, or a literal where there is no record id."""
 
     @property
-    def spec(self) -> VectorSpec: ...
+    def spec(self) -> VectorSpec:
+        """The version that the value is of."""
+
     @property
-    def record_id(self) -> int: ...
+    def record_id(self) -> int:
+        """Id of the record whose signature it is; 0 for a literal."""
+
     @property
-    def literal(self) -> str: ...
+    def literal(self) -> str:
+        """The value as Postgres reads it."""
 
 
 class KnnRow(NamedTuple):
