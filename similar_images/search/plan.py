@@ -57,7 +57,7 @@ def list_examples(query: Example | Iterable[Example] | None) -> list[Example]:
     """Return the objects and images of a query, which may be a single one."""
     if query is None:
         return []
-    if isinstance(query, Iterable) and not isinstance(query, models.Model) and not hasattr(query, "read"):
+    if isinstance(query, Iterable) and not isinstance(query, (models.Model, bytes, str)) and not hasattr(query, "read"):
         return list(query)
     return [cast("Example", query)]
 

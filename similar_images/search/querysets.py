@@ -50,7 +50,7 @@ class SimilarMixin(QuerySetBase):
         from .options import SearchOptions
         from .plan import list_examples, plan_search
 
-        options = {"limit": QUERYSET_LIMIT, **{name: value for name, value in options.items() if value is not None}}
+        options["limit"] = QUERYSET_LIMIT if options.get("limit") is None else options["limit"]
         source = registry.get_source(self.model, options.get("field"))
         examples = list_examples(query)
         for example in examples:

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import RequestFactory
+from django.utils import timezone
+from django.utils.formats import date_format
 
 import similar_images
 from similar_images import registry
-from similar_images.models import Signature
-from similar_images.search import candidates, query_vectors, search
+from similar_images.models import IndexedImage, Mark, Signature
+from similar_images.search import candidates, explain, query_vectors, search
 from similar_images.search.matches import Explanation
+from similar_images.search.options import SearchOptions
+from similar_images.search.plan import plan_search
 from similar_images.search.sql import KnnRow
 from tests import drawing
 from tests.items import gray
@@ -250,3 +254,65 @@ def test_why_not__of_a_near_duplicate_of_a_match(make_picture: Any, index_now: A
     assert (match.object, match.folded) == (first, 1)
     reason = similar_images.why_not(item, copy)
     assert (reason.code, reason.similarity) == ("folded", match.similarity)
+
+
+def test_reason__rounds_to_one_decimal(grays: list[Picture]) -> None:
+    planned = plan_search(grays[0], SearchOptions())
+    scored = planned.run()[0]
+    scored = scored._replace(similarity=87.44, scores={"mean": 87.46})
+    reason = explain._reason_at("listed", "%(rank)s: %(similarity)s%% of %(limit)s", scored, 3, limit=5)
+    assert (reason.code, reason.text, reason.rank) == ("listed", "3: 87.4% of 5", 3)
+    assert (reason.similarity, reason.scores) == (87.4, {"mean": 87.5})
+    assert reason.distances == scored.candidate.distances
+
+
+def test_why_not__at_the_line_of_the_threshold(grays: list[Picture]) -> None:
+    """The decimal that is shown decides."""
+    similarity = similar_images.similar_to(grays[0])[4].similarity
+    assert code_and_rank(grays[0], grays[5], min_similarity=similarity) == ("listed", 5)
+    assert code_and_rank(grays[0], grays[5], min_similarity=similarity + 0.1)[0] == "below-threshold"
+
+
+def test_why_not__at_the_line_of_the_limit(grays: list[Picture]) -> None:
+    assert code_and_rank(grays[0], grays[5], limit=5) == ("listed", 5)
+    reason = similar_images.why_not(grays[0], grays[5], limit=4)
+    assert (reason.code, reason.rank) == ("beyond-limit", 5)
+    assert reason.text == f"It ranks at position 5 ({reason.similarity}%); only the first 4 are shown."
+    reason = similar_images.why_not(grays[0], grays[5], limit=1)
+    assert reason.text == f"It ranks at position 5 ({reason.similarity}%); only the first match is shown."
+
+
+def test_why_not__reads_distances_in_chunks(grays: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert explain.RANKED_CHUNK == 2_000
+    monkeypatch.setattr(explain, "RANKED_CHUNK", 4)
+    planned = plan_search(grays[0], SearchOptions())
+    chunks = list(explain._read_distances(planned, planned.records(planned.query.items)))
+    assert [len(chunk) for chunk in chunks] == [4, 4, 1]
+
+
+def test_why_not__of_a_mark_says_when(grays: list[Picture]) -> None:
+    similar_images.mark(grays[0], grays[1], alike=False)
+    text = similar_images.why_not(grays[0], grays[1]).text
+    day = timezone.localtime(Mark.objects.get().marked_at)
+    assert text == f"The two were marked as not similar on {date_format(day, 'DATE_FORMAT')}."
+
+
+def test_why_not__of_any_of_several_examples(grays: list[Picture]) -> None:
+    similar_images.mark(grays[1], grays[3], alike=False)
+    assert code_and_rank(grays[:2], grays[1]) == ("itself", None)
+    assert code_and_rank(grays[:2], grays[3]) == ("marked", None)
+    with grays[0].image.open() as file:
+        assert code_and_rank([file, grays[1]], grays[3], model=Picture) == ("marked", None)
+
+
+def test_why_not__of_an_example_that_matches_must_not_resemble(grays: list[Picture]) -> None:
+    assert code_and_rank(grays[0], grays[1], unlike=[grays[1]]) == ("excluded", None)
+
+
+def test_why_not__of_a_changed_file_is_not_indexed(grays: list[Picture], index_now: Any) -> None:
+    Picture.objects.filter(pk=grays[1].pk).update(image="changed.png")
+    grays[1].refresh_from_db()
+    assert similar_images.why_not(grays[0], grays[1]).text == "Its image has not been processed yet."
+    IndexedImage.objects.filter(object_id=str(grays[2].pk)).update(status=IndexedImage.Status.PENDING)
+    Signature.objects.filter(record__object_id=str(grays[2].pk)).delete()
+    assert similar_images.why_not(grays[0], grays[2]).text == "Its image has not been processed yet."

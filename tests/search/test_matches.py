@@ -18,7 +18,11 @@ import similar_images
 from similar_images import registry
 from similar_images.imaging import timeouts
 from similar_images.imaging.decode import UnreadableImage
+from similar_images.measures.verdict import Verdict
 from similar_images.models import IndexedImage, Signature
+from similar_images.search import matches
+from similar_images.search.options import SearchOptions
+from similar_images.search.plan import plan_search
 from tests import drawing
 from tests.items import gray, objects
 from tests.methods import Mean
@@ -369,3 +373,49 @@ def test_ranking__weights_are_bounded(grays: list[Picture], client: Any) -> None
         address = f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}"
         assert client.get(address, {"ranking": "mean:1e308"}).status_code == 400
         assert client.get(address, {"ranking": "mean:1e6"}).status_code == 200
+
+
+def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(grays: list[Picture]) -> None:
+    planned = plan_search(grays[0], SearchOptions())
+    results = planned.run()
+    loaded = matches._load_matches(planned, results, None)
+    assert [scored.similarity for scored in results] != [match.similarity for match in loaded]
+    for match, scored in zip(loaded, results, strict=True):
+        assert match.similarity == round(scored.similarity, 1)
+        assert match.scores == {"mean": round(scored.scores["mean"], 1)}
+        assert match.distances == scored.candidate.distances
+        assert (match.folded, match.verdict, match.is_fallback, match.explanation) == (0, None, False, None)
+        assert match.source is planned.source
+        assert match.key == f"testapp.picture.image:{match.object.pk}"
+
+
+def test_match__carries_verdict_folded_and_explanation(grays: list[Picture]) -> None:
+    planned = plan_search(grays[0], SearchOptions())
+    (scored, *_others) = planned.run()
+    changed = scored._replace(folded=3, verdict=Verdict("alike"))
+    (match,) = matches._load_matches(planned, [changed], {"mean": 2, "bits": 1})
+    assert (match.folded, match.verdict) == (3, Verdict("alike"))
+    assert match.explanation == matches.Explanation(["mean"], {"mean": 2})
+    (match,) = matches._load_matches(planned, [changed._replace(scores={})], None)
+    assert match.is_fallback
+
+
+def test_match__of_a_file_changed_without_signals_is_left_out(grays: list[Picture]) -> None:
+    Picture.objects.filter(pk=grays[1].pk).update(image="other.png")
+    assert objects(similar_images.similar_to(grays[0], limit=2)) == [grays[2]]
+
+
+def test_similar_among__searches_objects_that_the_caller_chooses(grays: list[Picture]) -> None:
+    """Without folding, near-duplicates come each on its own."""
+    source = registry.get_source(Picture)
+    Picture.objects.filter(pk=grays[1].pk).update(published=False)
+    among = Picture.objects.filter(pk__in=[item.pk for item in grays[:5]])
+    found = matches.similar_among(source, grays[0], among, limit=3)
+    assert objects(found) == grays[1:4]
+    assert found[0].explanation == matches.Explanation(["mean"], {"mean": 1.0})
+    assert matches.search_among(source, grays[0], among, limit=3).folds is False
+
+
+def test_get_object_url__is_empty_where_there_is_none(grays: list[Picture]) -> None:
+    assert matches.get_object_url(grays[0]) == grays[0].get_absolute_url()
+    assert matches.get_object_url(Shelf(name="x")) == ""

@@ -59,7 +59,7 @@ def test_plan__reads_uploads_and_boxes(grays: list[Picture]) -> None:
         (None, {}, "Say what to search by"),
         ([], {}, "Say what to search by"),
         ("item", {"text": "red"}, "Say what to search by"),
-        (b"bytes", {"model": Picture}, "open binary file, not by"),
+        (b"bytes", {"model": Picture}, "open binary file, not by b'bytes'"),
         (5, {"model": Picture}, "not by 5"),
         (["x" * 100], {"model": Picture}, rf"not by '{'x' * 79}\."),
         ("item", {"fallback": "oldest"}, "Unknown value “oldest” for fallback. Choices: newest"),

@@ -12,6 +12,8 @@ from django.db.models import Avg, Count, Max, Prefetch
 from django.http import HttpRequest
 
 import similar_images
+from similar_images.search import querysets
+from similar_images.search.querysets import SimilarQuerySet
 from tests import drawing
 from tests.items import gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
@@ -213,6 +215,46 @@ def test_queryset__with_limit_none_takes_its_default_limit(index_now: Any) -> No
         gray(level)
     index_now()
     assert len(Picture.objects.similar_to(query, limit=None)) == 30
+
+
+def test_queryset__has_a_thousand_matches_at_most_by_default(
+    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert querysets.QUERYSET_LIMIT == 1_000
+    monkeypatch.setattr(querysets, "QUERYSET_LIMIT", 4)
+    for options, count in (({}, 4), ({"limit": None}, 4), ({"limit": 3}, 3), ({"limit": 5}, 5)):
+        assert len(Picture.objects.similar_to(grays[0], **options)) == count
+
+
+def test_queryset__has_is_fallback_only_where_a_fallback_is_named(grays: list[Picture]) -> None:
+    assert not hasattr(Picture.objects.similar_to(grays[0])[0], "is_fallback")
+    assert Picture.objects.similar_to(grays[0], fallback="newest")[0].is_fallback is False
+
+
+def test_queryset__names_an_unknown_option_whose_value_is_none(grays: list[Picture]) -> None:
+    with pytest.raises(TypeError, match="limt"):
+        Picture.objects.similar_to(grays[0], limt=None)
+
+
+def test_queryset__of_objects_of_other_sources_is_not_registered() -> None:
+    with pytest.raises(similar_images.NotRegistered):
+        SimilarQuerySet(Shelf).similar_to(Shelf())
+
+
+@pytest.mark.parametrize(
+    ("queryset", "repeats"),
+    [
+        (Picture.objects.all(), False),
+        (Picture.objects.filter(shelf__name="x"), False),
+        (Picture.objects.select_related("shelf"), False),
+        (Shelf.objects.filter(picture__title="x"), True),
+        (Shelf.objects.filter(picture__title="x").distinct(), False),
+        (Shelf.objects.annotate(count=Count("picture")), False),
+    ],
+)
+def test_repeats_objects__where_a_filter_joins_many(queryset: Any, repeats: bool) -> None:
+    str(queryset.query)
+    assert querysets._repeats_objects(queryset.query) is repeats
 
 
 def test_queryset__takes_examples_from_any_iterable(grays: list[Picture]) -> None:

@@ -205,6 +205,22 @@ def test_pairs__have_a_row_more_for_each_that_is_marked_as_not_similar(cells: li
     assert [row[2] for row in pairs([cells[0], cells[2]])] == [False]
 
 
+def test_unmarked_condition__leaves_out_objects_marked_with_any_of_these(records: list[int]) -> None:
+    a, b, c = (Picture.objects.get(pk=record.object_id) for record in IndexedImage.objects.order_by("pk"))
+    similar_images.mark(a, b, alike=False)
+    similar_images.mark(b, c, alike=True)
+
+    def unmarked(*items: Picture) -> list[int]:
+        condition = sql.unmarked_condition(source_id(), [str(item.pk) for item in items])
+        return list(IndexedImage.objects.filter(condition).order_by("pk").values_list("pk", flat=True))
+
+    assert unmarked() == records
+    assert unmarked(a) == [records[0], records[2]]
+    assert unmarked(b) == records[1:]
+    assert unmarked(c) == records
+    assert unmarked(a, b) == records[2:]
+
+
 # Rows, settings and cache
 
 
@@ -251,6 +267,7 @@ def test_statements__are_cached_by_everything_that_they_depend_on() -> None:
     }
     assert len(fragments) == 8
     assert sql._cached_fragments(1, base._replace(metric="cosine")) != sql._cached_fragments(1, base)
+    assert "version = 'it''s'" in sql._cached_fragments(1, base._replace(version="it's")).condition
     assert sql._cached_fragments(1, base._replace(version="5%")).condition.count("5%%") == 1
     bounded = sql._cached_pairs_sql(1, (base,), True)
     assert bounded.count("IS NOT FALSE") == 1
