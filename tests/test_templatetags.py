@@ -40,10 +40,10 @@ def pictures(make_picture: Any, index_now: Any) -> list[Picture]:
 
 def test_items__most_similar_first(make_picture: Any, index_now: Any) -> None:
     item, other = make_picture(1), make_picture(2)
-    make_picture(title="Twin", image=drawing.file(1, name="twin.png"))
+    make_picture(title="Copy", image=drawing.file(1, name="copy.png"))
     index_now()
     html = render(ITEMS, item=item)
-    assert html.startswith("Twin=100.0;Scene 2=")
+    assert html.startswith("Copy=100.0;Scene 2=")
     assert str(item) not in html
     assert render(ITEMS, item=other).count("=") == 2
 

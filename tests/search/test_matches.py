@@ -163,7 +163,7 @@ def test_querysets__of_every_kind_restrict_the_objects(
     for level in (1, 2, 3):
         gray(level)
     query = gray(0, shelf=shelf)
-    wanted = [gray(level, shelf=shelf) for level in (200, 201)]
+    expected = [gray(level, shelf=shelf) for level in (200, 201)]
     index_now()
     chosen = FILTERS[kind](Picture.objects.filter(shelf=shelf))
     source = registry.get_source(Picture)
@@ -172,9 +172,9 @@ def test_querysets__of_every_kind_restrict_the_objects(
     with django_assert_num_queries(4):
         matches = similar_images.similar_to(query, queryset=chosen if by == "queryset" else None)
         assert [(match.title, match.image.name) for match in matches] == [
-            (item.title, item.image.name) for item in wanted
+            (item.title, item.image.name) for item in expected
         ]
-    assert objects(matches) == wanted
+    assert objects(matches) == expected
 
 
 def test_similar_to__takes_lazy_objects(make_picture: Any, index_now: Any) -> None:

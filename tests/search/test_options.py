@@ -152,6 +152,34 @@ def test_declaration__has_the_name_type_and_default_of_each_option() -> None:
     assert declared["diversity"].types == (float,)
 
 
+def test_defaults__are_those_of_the_docs() -> None:
+    assert {name: option.default for name, option in SearchOptions.declared().items()} == {
+        "model": None,
+        "field": None,
+        "queryset": None,
+        "request": None,
+        "text": None,
+        "mode": "similar",
+        "limit": None,
+        "min_similarity": None,
+        "method": None,
+        "ranking": None,
+        "rerank": None,
+        "fold": True,
+        "diversity": 0,
+        "distinct": "",
+        "like": (),
+        "unlike": (),
+        "exclude": (),
+        "box": None,
+        "fallback": None,
+        "explain": False,
+        "why_not": "",
+        "distances": False,
+        "labels": False,
+    }
+
+
 def test_surfaces__say_where_an_option_may_be_set() -> None:
     python_only = {"model", "queryset", "request", "text", "distinct", "exclude"}
     assert SearchOptions.on("python").keys() - SearchOptions.on("rest").keys() == python_only
