@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from django.utils.functional import lazy
+from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext, gettext_lazy
 
 from ..signatures import storage
@@ -13,7 +13,7 @@ from ..signatures.base import Method
 from .base import ComparisonImage, Measure, MeasureResult, Unavailable
 
 
-def _signature_title(name: str) -> str:
+def _signature_title(name: str | Promise) -> str:
     return gettext("Signature: %(name)s") % {"name": name}
 
 
@@ -27,7 +27,7 @@ class BySignature(Measure):
         self.method = method
         self.name = method.name
         self.curve = method.curve
-        self.title = lazy(_signature_title, str)(method.name)
+        self.title = lazy(_signature_title, str)(method.title or method.name)
         # Cosine, Jaccard and Hamming distances are bounded, sums of differences are not.
         self.worst = {"cosine": 2.0, "jaccard": 1.0}.get(method.metric, float("inf"))
         if method.metric == "hamming":
