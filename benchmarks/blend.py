@@ -19,7 +19,7 @@ from similar_images import plugins
 from similar_images.evaluation.description import describe_images
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.retrieval import query_indices, retrieve
-from tests.plain import SIMILAR_IMAGES
+from tests.evaluation_settings import SIMILAR_IMAGES
 
 SHARES = [number / 100 for number in range(16)]
 MAX_LOSS = 0.01

@@ -14,14 +14,14 @@ from django.utils import translation
 from similar_images.indexing import claims, worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
-from tests.items import gray
+from tests.items import save_gray
 from tests.methods import Mean
 from tests.testapp.models import Picture
 
 
 @pytest.fixture(scope="session")
 def open_folder() -> Iterator[Callable[[], Path]]:
-    """Make folders that a server's own user can enter; pytest closes those of tmp_path to others."""
+    """Create folders that a server's own user can enter, which those of tmp_path are not."""
     with ExitStack() as stack:
 
         def make() -> Path:
@@ -39,22 +39,22 @@ def _media(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_source_ids() -> Iterator[None]:
-    """What a test wrote is taken back after it, and so are the ids of rows that it made."""
+    """Forget the cached ids of rows, which are rolled back after every test."""
     Source.objects.clear_cache()
     yield
     Source.objects.clear_cache()
 
 
 @pytest.fixture(autouse=True)
-def _own_language() -> Iterator[None]:
-    """The language of a test client's request stays on in its thread."""
+def _default_language() -> Iterator[None]:
+    """Deactivate the language of a test client's request, which stays active in the thread."""
     yield
     translation.deactivate()
 
 
 @pytest.fixture
 def configure(settings: Any) -> Any:
-    """Set keys of SIMILAR_IMAGES."""
+    """Set keys of SIMILAR_IMAGES for the rest of the test."""
 
     def configure(**keys: Any) -> None:
         settings.SIMILAR_IMAGES = {**settings.SIMILAR_IMAGES, **keys}
@@ -63,16 +63,16 @@ def configure(settings: Any) -> Any:
 
 
 @pytest.fixture
-def quick(configure: Any) -> None:
-    """One quick method, which counts: the mean color."""
+def mean_method(configure: Any) -> None:
+    """Configure a single method, mean color, which is quick and counts its images."""
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
     Mean.computed = 0
 
 
 @pytest.fixture
-def grays(quick: None, index_now: Any) -> list[Picture]:
-    """Ten pictures, each the more unlike the first one the later it comes."""
-    items = [gray(level) for level in range(100, 110)]
+def gray_pictures(mean_method: None, index_now: Any) -> list[Picture]:
+    """Index ten pictures, each less similar to the first one than those before it."""
+    items = [save_gray(level) for level in range(100, 110)]
     index_now()
     return items
 
@@ -89,24 +89,24 @@ def make_picture(db: None) -> Any:
 
 @pytest.fixture
 def index_now(db: None) -> Any:
-    """Do the work of a worker until nothing is due; return the records that were taken."""
+    """Do the work of a worker until nothing is due; return the records that were claimed."""
 
     def index_now() -> list[IndexedImage]:
-        taken = []
+        claimed = []
         while records := claims.claim_batch():
             worker.index_records(records)
-            taken += records
-        return taken
+            claimed += records
+        return claimed
 
     return index_now
 
 
 @pytest.fixture
-def locked(transactional_db: None) -> Any:
-    """Lock the records of objects in another transaction; whoever waits for them gets an error soon."""
+def lock_records(transactional_db: None) -> Any:
+    """Lock the records of objects in another transaction; waiting for them fails after a second."""
 
     @contextmanager
-    def locked(*items: Any) -> Iterator[None]:
+    def lock_records(*items: Any) -> Iterator[None]:
         other = connections.create_connection("default")
         try:
             other.set_autocommit(False)
@@ -122,11 +122,11 @@ def locked(transactional_db: None) -> Any:
             other.rollback()
             other.close()
 
-    return locked
+    return lock_records
 
 
 @pytest.fixture
-def elsewhere(transactional_db: None) -> Iterator[Any]:
+def run_in_thread(transactional_db: None) -> Iterator[Any]:
     """Call functions in another thread, which has a connection of its own; each call gives a future."""
     with ThreadPoolExecutor(1) as executor:
         yield executor.submit

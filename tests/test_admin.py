@@ -559,11 +559,13 @@ def test_records__index_again(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_records__index_again_waits_for_no_locked_record(make_picture: Any, admin_client: Client, locked: Any) -> None:
+def test_records__index_again_waits_for_no_locked_record(
+    make_picture: Any, admin_client: Client, lock_records: Any
+) -> None:
     busy, free = make_picture(1), make_picture(2)
     IndexedImage.objects.update(status="failed")
     pks = list(IndexedImage.objects.values_list("pk", flat=True))
-    with locked(busy):
+    with lock_records(busy):
         answer = admin_client.post(RECORDS, {"action": "index_again", "_selected_action": pks}, follow=True)
     assert "1 image will be indexed again." in answer.content.decode()
     assert IndexedImage.objects.get(status="pending").object_id == str(free.pk)
@@ -619,7 +621,7 @@ def test_records__as_many_queries_for_many(
 
 
 def test_panel__as_many_queries_for_many(
-    quick: None, make_picture: Any, index_now: Any, admin_client: Client, django_assert_num_queries: Any
+    mean_method: None, make_picture: Any, index_now: Any, admin_client: Client, django_assert_num_queries: Any
 ) -> None:
     item = make_picture(0)
     page(admin_client, change_url(item))  # content types are read once

@@ -16,7 +16,7 @@ import similar_images
 from similar_images import comparison_results
 from tests import drawing
 from tests.drawing import upload
-from tests.items import key
+from tests.items import comparison_key
 from tests.testapp.models import Couple, Picture
 
 pytestmark = pytest.mark.django_db
@@ -69,7 +69,7 @@ def test_compare__shows_images_and_drawings(client: Any) -> None:
 
 def test_compare__by_link_of_two_objects(client: Any, make_picture: Any) -> None:
     a, b = make_picture(1, title="A <first>"), make_picture(2)
-    answer = client.get(PAGE, {"a": key(a), "b": key(b)})
+    answer = client.get(PAGE, {"a": comparison_key(a), "b": comparison_key(b)})
     assert answer.status_code == 200
     html = answer.content.decode()
     assert str(similar_images.compare(a, b).verdict.text) in html
@@ -144,7 +144,7 @@ def test_compare__reports_bad_input_at_its_field(
 
 def test_compare__a_single_object_stays_in_the_form(client: Any, make_picture: Any) -> None:
     item = make_picture(1)
-    answer = client.get(PAGE, {"a": key(item)})
+    answer = client.get(PAGE, {"a": comparison_key(item)})
     assert answer.status_code == 400
     assert list(answer.context["form"].errors) == ["b"]
     assert f'value="testapp.picture.image:{item.pk}"' in answer.content.decode()
@@ -156,7 +156,7 @@ def test_compare__reports_objects_without_a_readable_image(client: Any, make_pic
     lost.image.storage.delete(lost.image.name)
     broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
     for bad, words in ((empty, "Bare has no image"), (lost, "missing from the storage"), (broken, "not an image")):
-        answer = client.get(PAGE, {"a": key(good), "b": key(bad)})
+        answer = client.get(PAGE, {"a": comparison_key(good), "b": comparison_key(bad)})
         assert answer.status_code == 400
         assert words in answer.context["form"].errors["b"][0]
 
@@ -165,8 +165,18 @@ def test_compare__hidden_and_missing_objects_give_the_same_page(client: Any, mak
     seen = make_picture(1)
     hidden = make_picture(2, published=False)
     pages = {
-        re.sub(rb'name="csrfmiddlewaretoken" value="\w+"', b"", client.get(PAGE, {"a": key(seen), "b": name}).content)
-        for name in (key(hidden), "testapp.picture:999999", "testapp.picture:x", "testapp.namedpicture:a\0b", "x.y:1")
+        re.sub(
+            rb'name="csrfmiddlewaretoken" value="\w+"',
+            b"",
+            client.get(PAGE, {"a": comparison_key(seen), "b": name}).content,
+        )
+        for name in (
+            comparison_key(hidden),
+            "testapp.picture:999999",
+            "testapp.picture:x",
+            "testapp.namedpicture:a\0b",
+            "x.y:1",
+        )
     }
     assert len(pages) == 1
 
@@ -177,7 +187,10 @@ def test_compare__needs_as_many_queries_for_all_measures_as_for_few(
     a, b = make_picture(1), make_picture(2)
     for measures in ("ahash", "ahash,dhash,phash,blockmean,tiny,color"):
         with django_assert_num_queries(2 + 1):  # the shop's own header lists its categories
-            assert client.get(PAGE, {"a": key(a), "b": key(b), "measures": measures}).status_code == 200
+            assert (
+                client.get(PAGE, {"a": comparison_key(a), "b": comparison_key(b), "measures": measures}).status_code
+                == 200
+            )
 
 
 def test_compare__times_out(client: Any, configure: Any, tmp_path: Any) -> None:

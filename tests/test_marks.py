@@ -18,27 +18,27 @@ from similar_images.indexing import outbox
 from similar_images.models import IndexedImage, Mark, Source
 from similar_images.search.sql import unmarked_condition
 from tests import drawing
-from tests.items import gray, objects
+from tests.items import matched_objects, save_gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 def found(query: Any, **options: Any) -> list[Any]:
-    return objects(similar_images.similar_to(query, **options))
+    return matched_objects(similar_images.similar_to(query, **options))
 
 
-def test_mark__a_pair_that_is_not_alike_never_comes_back_either_way(grays: list[Picture]) -> None:
-    a, b, *_rest = grays
+def test_mark__a_pair_that_is_not_alike_never_comes_back_either_way(gray_pictures: list[Picture]) -> None:
+    a, b, *_rest = gray_pictures
     assert found(a)[0] == b
     similar_images.mark(a, b, alike=False)
-    assert found(a) == grays[2:]
-    assert found(b) == grays[2:]
-    assert found(grays[2], limit=2) == [b, grays[3]], "others still find them"
+    assert found(a) == gray_pictures[2:]
+    assert found(b) == gray_pictures[2:]
+    assert found(gray_pictures[2], limit=2) == [b, gray_pictures[3]], "others still find them"
 
 
-def test_mark__holds_for_a_part_of_the_picture(grays: list[Picture], client: Any) -> None:
-    a, b, *_rest = grays
+def test_mark__holds_for_a_part_of_the_picture(gray_pictures: list[Picture], client: Any) -> None:
+    a, b, *_rest = gray_pictures
     similar_images.mark(a, b, alike=False)
     whole = (0, 0, 1, 1)
     assert b not in found(a, box=whole)
@@ -48,21 +48,21 @@ def test_mark__holds_for_a_part_of_the_picture(grays: list[Picture], client: Any
     assert similar_images.why_not(a, b, box=whole).code == "marked"
 
 
-def test_mark__alike_hides_nothing(grays: list[Picture]) -> None:
-    similar_images.mark(grays[0], grays[1], alike=True)
-    assert found(grays[0]) == grays[1:]
+def test_mark__alike_hides_nothing(gray_pictures: list[Picture]) -> None:
+    similar_images.mark(gray_pictures[0], gray_pictures[1], alike=True)
+    assert found(gray_pictures[0]) == gray_pictures[1:]
 
 
-def test_mark__the_page_is_filled_all_the_same(grays: list[Picture]) -> None:
-    for other in (grays[1], grays[3]):
-        similar_images.mark(other, grays[0], alike=False)
-    assert found(grays[0], limit=3) == [grays[2], grays[4], grays[5]]
+def test_mark__the_page_is_filled_all_the_same(gray_pictures: list[Picture]) -> None:
+    for other in (gray_pictures[1], gray_pictures[3]):
+        similar_images.mark(other, gray_pictures[0], alike=False)
+    assert found(gray_pictures[0], limit=3) == [gray_pictures[2], gray_pictures[4], gray_pictures[5]]
 
 
-def test_mark__holds_on_every_surface(grays: list[Picture], client: Any) -> None:
+def test_mark__holds_on_every_surface(gray_pictures: list[Picture], client: Any) -> None:
     from django.template import Context, Template
 
-    a, b, c, *_rest = grays
+    a, b, c, *_rest = gray_pictures
     similar_images.mark(b, a, alike=False)
     assert list(Picture.objects.similar_to(a, limit=1)) == [c]
     answer = client.get(f"/api/similar-images/testapp.picture/{a.pk}/similar/", {"limit": 1}).json()
@@ -74,8 +74,10 @@ def test_mark__holds_on_every_surface(grays: list[Picture], client: Any) -> None
         assert c.image.url in html
 
 
-def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_assert_num_queries: Any) -> None:
-    a, b, *_rest = grays
+def test_mark__costs_no_query_and_uses_the_indexes(
+    gray_pictures: list[Picture], django_assert_num_queries: Any
+) -> None:
+    a, b, *_rest = gray_pictures
     similar_images.mark(a, b, alike=False)
     with django_assert_num_queries(4):
         assert len(found(a)) == 8
@@ -94,8 +96,8 @@ def test_mark__costs_no_query_and_uses_the_indexes(grays: list[Picture], django_
     assert "similar_images_mark_second" in plan
 
 
-def test_mark__is_kept_once_with_who_and_when(grays: list[Picture]) -> None:
-    a, b, *_rest = grays
+def test_mark__is_kept_once_with_who_and_when(gray_pictures: list[Picture]) -> None:
+    a, b, *_rest = gray_pictures
     editor, other = User.objects.create(username="editor"), User.objects.create(username="other")
     before = timezone.now()
     first = similar_images.mark(a, b, alike=False, user=editor)
@@ -110,25 +112,25 @@ def test_mark__is_kept_once_with_who_and_when(grays: list[Picture]) -> None:
     assert kept.marked_by is None
 
 
-def test_mark__outlives_who_made_it(grays: list[Picture]) -> None:
+def test_mark__outlives_who_made_it(gray_pictures: list[Picture]) -> None:
     editor = User.objects.create(username="editor")
-    similar_images.mark(grays[0], grays[1], alike=False, user=editor)
+    similar_images.mark(gray_pictures[0], gray_pictures[1], alike=False, user=editor)
     editor.delete()
     assert Mark.objects.get().marked_by is None
 
 
-def test_unmark__brings_the_pair_back(grays: list[Picture]) -> None:
-    a, b, *_rest = grays
+def test_unmark__brings_the_pair_back(gray_pictures: list[Picture]) -> None:
+    a, b, *_rest = gray_pictures
     similar_images.mark(a, b, alike=False)
     assert similar_images.unmark(b, a)
     assert not similar_images.unmark(b, a)
     assert found(a)[0] == b
 
 
-def test_marks__go_with_an_object_in_its_own_query(grays: list[Picture]) -> None:
-    a, b, c, *_rest = grays
+def test_marks__go_with_an_object_in_its_own_query(gray_pictures: list[Picture]) -> None:
+    a, b, c, *_rest = gray_pictures
     with CaptureQueriesContext(connection) as before:
-        grays[-1].delete()
+        gray_pictures[-1].delete()
     for other in (b, c):
         similar_images.mark(a, other, alike=False)
     similar_images.mark(b, c, alike=True)
@@ -141,8 +143,8 @@ def test_marks__go_with_an_object_in_its_own_query(grays: list[Picture]) -> None
     assert not Mark.objects.exists()
 
 
-def test_marks__stay_when_a_picture_is_replaced_or_indexed_again(grays: list[Picture], index_now: Any) -> None:
-    a, b, *_rest = grays
+def test_marks__stay_when_a_picture_is_replaced_or_indexed_again(gray_pictures: list[Picture], index_now: Any) -> None:
+    a, b, *_rest = gray_pictures
     similar_images.mark(a, b, alike=False)
     a.image = drawing.file(1, name="new.png")
     a.save()
@@ -166,9 +168,15 @@ def test_mark__keys_of_every_kind_and_a_mark_per_field(index_now: Any) -> None:
     assert found(couples[0], field="back") == []
 
 
-def test_mark__nonsense_is_told(grays: list[Picture]) -> None:
+def test_mark__nonsense_is_told(gray_pictures: list[Picture]) -> None:
     bare, other = Picture.objects.create(), NamedPicture.objects.create(name="x", image=drawing.file(1))
-    for a, b in ((grays[0], grays[0]), (grays[0], bare), (bare, grays[0]), (grays[0], Picture()), (grays[0], other)):
+    for a, b in (
+        (gray_pictures[0], gray_pictures[0]),
+        (gray_pictures[0], bare),
+        (bare, gray_pictures[0]),
+        (gray_pictures[0], Picture()),
+        (gray_pictures[0], other),
+    ):
         with pytest.raises(ValueError, match="can be marked"):
             similar_images.mark(a, b, alike=True)
     with pytest.raises(registry.NotRegistered):
@@ -176,27 +184,27 @@ def test_mark__nonsense_is_told(grays: list[Picture]) -> None:
     assert not Mark.objects.exists(), "and the transaction goes on"
 
 
-def test_mark__a_picture_to_search_with_is_nobody_s_pair(grays: list[Picture]) -> None:
-    similar_images.mark(grays[0], grays[1], alike=False)
-    with grays[0].image.open() as file:
-        assert found(io.BytesIO(file.read()), model=Picture)[:2] == grays[:2]
+def test_mark__a_picture_to_search_with_is_nobody_s_pair(gray_pictures: list[Picture]) -> None:
+    similar_images.mark(gray_pictures[0], gray_pictures[1], alike=False)
+    with gray_pictures[0].image.open() as file:
+        assert found(io.BytesIO(file.read()), model=Picture)[:2] == gray_pictures[:2]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_mark__two_at_a_time_are_one(index_now: Any, elsewhere: Any) -> None:
-    a, b = gray(1), gray(2)
+def test_mark__two_at_a_time_are_one(index_now: Any, run_in_thread: Any) -> None:
+    a, b = save_gray(1), save_gray(2)
     index_now()
     with transaction.atomic():
         similar_images.mark(a, b, alike=False)
-        theirs = elsewhere(similar_images.mark, b, a, alike=True)
+        theirs = run_in_thread(similar_images.mark, b, a, alike=True)
         with pytest.raises(TimeoutError):
             theirs.result(0.3)  # it waits for this transaction
     theirs.result(5)
     assert Mark.objects.get().is_alike
 
 
-def test_pairs__are_what_is_learned_from(grays: list[Picture]) -> None:
-    a, b, c, *_rest = grays
+def test_pairs__are_what_is_learned_from(gray_pictures: list[Picture]) -> None:
+    a, b, c, *_rest = gray_pictures
     similar_images.mark(b, a, alike=True)
     similar_images.mark(c, b, alike=False)
     source = registry.get_source(Picture)

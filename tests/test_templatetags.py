@@ -16,7 +16,7 @@ from similar_images.registry import NotRegistered
 from tests import drawing
 from tests.testapp.models import Couple, Picture, Private, Unregistered
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 ITEMS = (
     "{% similar_items item as matches %}{% for match in matches %}{{ match.title }}={{ match.similarity }};{% endfor %}"

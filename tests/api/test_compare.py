@@ -15,7 +15,7 @@ from similar_images import comparison
 from similar_images.measures.verdict import GeometricTransform, Verdict
 from tests import drawing
 from tests.drawing import upload
-from tests.items import key
+from tests.items import comparison_key
 from tests.testapp.models import Couple, NamedPicture, Picture
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def compare(client: Any, a: Any, b: Any, **fields: Any) -> Any:
 
 def test_compare__has_the_documented_fields(client: Any, make_picture: Any) -> None:
     item = make_picture(2)
-    answer = compare(client, upload(1), key(item))
+    answer = compare(client, upload(1), comparison_key(item))
     assert answer.status_code == 200
     data = answer.json()
     (one, other) = (data.pop(name) for name in ("a", "b"))
@@ -85,11 +85,14 @@ def test_compare__has_the_documented_fields(client: Any, make_picture: Any) -> N
 def test_compare__agrees_with_python(client: Any, make_picture: Any) -> None:
     a, b = make_picture(1), make_picture(2)
     expected = similar_images.compare(a, b)
-    data = compare(client, key(a), key(b), measures="all").json()
+    data = compare(client, comparison_key(a), comparison_key(b), measures="all").json()
     assert [row["name"] for row in data["measures"]] == list(expected)
     for row in data["measures"]:
         assert (row["value"], row["similarity"]) == (expected[row["name"]].value, expected[row["name"]].similarity)
-    names = [row["name"] for row in compare(client, key(a), key(b), measures=" ahash, phash,").json()["measures"]]
+    names = [
+        row["name"]
+        for row in compare(client, comparison_key(a), comparison_key(b), measures=" ahash, phash,").json()["measures"]
+    ]
     assert names == ["ahash", "phash"]
 
 
@@ -123,7 +126,7 @@ def test_compare__images_can_be_fetched(client: Any) -> None:
 
 def test_compare__objects_without_a_multipart_form(client: Any, make_picture: Any) -> None:
     a, b = make_picture(1), make_picture(1)
-    body = f"a={key(a)}&b={key(b)}"
+    body = f"a={comparison_key(a)}&b={comparison_key(b)}"
     answer = client.post(f"{API}/compare/", body, content_type="application/x-www-form-urlencoded")
     assert answer.json()["verdict"]["kind"] == "same-file"
 
@@ -133,7 +136,7 @@ def test_compare__keys_of_every_kind_and_fields_by_name(client: Any) -> None:
     data = compare(client, f"testapp.couple:{couple.pk}", f"testapp.Couple.back:{couple.pk}").json()
     assert (data["a"]["field"], data["b"]["field"]) == ("front", "back")
     named = NamedPicture.objects.create(name="a/b: ä", image=drawing.file(1))
-    assert compare(client, key(named), key(named)).json()["a"]["pk"] == "a/b: ä"
+    assert compare(client, comparison_key(named), comparison_key(named)).json()["a"]["pk"] == "a/b: ä"
 
 
 @pytest.mark.parametrize(
@@ -170,8 +173,8 @@ def test_compare__reports_bad_input_at_its_field(
 def test_compare__limits_for_visitors_apply_to_uploads_only(client: Any, configure: Any, make_picture: Any) -> None:
     item = make_picture(1)
     configure(SEARCH_MAX_PIXELS=100)
-    assert compare(client, key(item), key(item)).status_code == 200
-    answer = compare(client, key(item), upload(2))
+    assert compare(client, comparison_key(item), comparison_key(item)).status_code == 200
+    answer = compare(client, comparison_key(item), upload(2))
     assert answer.status_code == 400
     assert list(answer.json()) == ["b"]
     assert "more than 100 pixels" in answer.json()["b"][0]
@@ -182,7 +185,7 @@ def test_compare__hidden_and_missing_objects_give_the_same_answer(client: Any, m
     answers = [
         compare(client, upload(), name)
         for name in (
-            key(hidden),
+            comparison_key(hidden),
             f"testapp.picture.image:{hidden.pk}",
             "testapp.picture:999999",
             "testapp.picture:abc",
@@ -201,7 +204,7 @@ def test_compare__hidden_and_missing_objects_give_the_same_answer(client: Any, m
 
 def test_compare__reports_an_object_without_an_image(client: Any) -> None:
     bare = Picture.objects.create(title="Bare")
-    answer = compare(client, key(bare), upload())
+    answer = compare(client, comparison_key(bare), upload())
     assert answer.status_code == 400
     assert answer.json() == {"a": ["Bare has no image."]}
 
@@ -212,7 +215,7 @@ def test_compare__needs_as_many_queries_for_all_measures_as_for_few(
     a, b = make_picture(1), make_picture(2)
     for measures in ("ahash", "ahash,dhash,phash,blockmean,tiny,color"):
         with django_assert_num_queries(2):
-            assert compare(client, key(a), key(b), measures=measures).status_code == 200
+            assert compare(client, comparison_key(a), comparison_key(b), measures=measures).status_code == 200
 
 
 def test_compare__times_out(client: Any, configure: Any, tmp_path: Any) -> None:

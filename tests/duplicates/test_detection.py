@@ -24,7 +24,7 @@ from similar_images.plugins import enabled_methods
 from similar_images.registry import get_source
 from tests import commands, drawing
 from tests.drawing import textured
-from tests.items import save
+from tests.items import save_image
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def images(index_now: Any, configure: Any, tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, (title, picture) in enumerate(pictures.items()):
-        save(picture, title)
+        save_image(picture, title)
         (folder / f"{number:02} {title}.png").write_bytes(drawing.encoded(picture))
     index_now()
     return folder

@@ -19,7 +19,7 @@ from tests import drawing
 from tests.methods import Mean
 from tests.testapp.models import NamedPicture, Picture, UuidPicture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 def statuses() -> dict[str, str]:
@@ -70,12 +70,12 @@ def test_sources__a_save_makes_no_row_and_the_sweep_does() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sources__saves_wait_for_nobody_who_saves(elsewhere: Any) -> None:
+def test_sources__saves_wait_for_nobody_who_saves(run_in_thread: Any) -> None:
     """Not even where both would be the first of their source."""
     for _ in range(2):
         with transaction.atomic():
             Picture.objects.create(image=drawing.file(1))
-            elsewhere(Picture.objects.create, image=drawing.file(2)).result(5)
+            run_in_thread(Picture.objects.create, image=drawing.file(2)).result(5)
         Source.objects.all().delete()
         Source.objects.clear_cache()
 
@@ -132,19 +132,21 @@ def somebody_waits() -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(make_picture: Any, elsewhere: Any) -> None:
+def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(
+    make_picture: Any, run_in_thread: Any
+) -> None:
     item = make_picture(1)
     records = claims.claim_batch()
     with transaction.atomic():
         item.image.save("new.png", drawing.file(2))
-        elsewhere(worker.index_records, records).result(5)
+        run_in_thread(worker.index_records, records).result(5)
     assert not Signature.objects.exists()
     record = IndexedImage.objects.get()
     assert (record.status, record.file_name) == ("pending", "pictures/new.png")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, elsewhere: Any) -> None:
+def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, run_in_thread: Any) -> None:
     item = make_picture(1)
     records = claims.claim_batch()
     written = threading.Event()
@@ -155,7 +157,7 @@ def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, elsewhe
             written.set()
             return somebody_waits()
 
-    is_save_waiting = elsewhere(work)
+    is_save_waiting = run_in_thread(work)
     assert written.wait(5)
     item.image.save("new.png", drawing.file(2))
     assert is_save_waiting.result(), "the save has waited for the worker's commit"
@@ -168,19 +170,23 @@ def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, elsewhe
 
 
 @pytest.mark.django_db(transaction=True)
-def test_reset__leaves_out_locked_records_and_waits_for_none(make_picture: Any, index_now: Any, locked: Any) -> None:
+def test_reset__leaves_out_locked_records_and_waits_for_none(
+    make_picture: Any, index_now: Any, lock_records: Any
+) -> None:
     busy, *free = [make_picture(seed) for seed in range(3)]
     index_now()
-    with locked(busy):
+    with lock_records(busy):
         assert IndexedImage.objects.all().reset() == 2
     assert statuses() == {str(busy.pk): "indexed"} | {str(item.pk): "pending" for item in free}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_remove__leaves_out_locked_records_and_waits_for_none(make_picture: Any, index_now: Any, locked: Any) -> None:
+def test_remove__leaves_out_locked_records_and_waits_for_none(
+    make_picture: Any, index_now: Any, lock_records: Any
+) -> None:
     busy, *_free = [make_picture(seed) for seed in range(3)]
     index_now()
-    with locked(busy):
+    with lock_records(busy):
         assert IndexedImage.objects.all().remove() == 2
     assert statuses() == {str(busy.pk): "indexed"}
     assert Signature.objects.count() == 1

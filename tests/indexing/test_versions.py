@@ -206,7 +206,7 @@ def test_between__a_method_of_a_name_of_its_own_can_be_made_again(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_switch__by_two_at_a_time(deploy: Deploy, make_picture: Any, index_now: Any, elsewhere: Any) -> None:
+def test_switch__by_two_at_a_time(deploy: Deploy, make_picture: Any, index_now: Any, run_in_thread: Any) -> None:
     """One that waited must not take it that nothing serves."""
     make_picture(1), make_picture(2)
     index_now()
@@ -218,7 +218,7 @@ def test_switch__by_two_at_a_time(deploy: Deploy, make_picture: Any, index_now: 
     rows = MethodVersion.objects.filter(source__model="picture", name="grid")
     with transaction.atomic():
         assert list(rows.select_for_update().order_by("pk"))
-        waiting = elsewhere(versions.switch_versions)
+        waiting = run_in_thread(versions.switch_versions)
         with pytest.raises(TimeoutError):
             waiting.result(1)
         rows.filter(is_active=True).update(is_active=False)

@@ -29,7 +29,7 @@ from tests import drawing
 from tests.methods import Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 RED = drawing.encoded(Image.new("RGB", (20, 20), (255, 0, 0)))
 
@@ -80,20 +80,22 @@ def test_claim__gives_each_record_to_one_worker(make_picture: Any, configure: An
 
 
 @pytest.mark.django_db(transaction=True)
-def test_claim__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any) -> None:
+def test_claim__does_not_wait_for_a_locked_record(make_picture: Any, lock_records: Any) -> None:
     """A host's long transaction keeps its own record only."""
     busy, free = make_picture(1), make_picture(2)
-    with locked(busy):
+    with lock_records(busy):
         assert [record.object_id for record in claims.claim_batch()] == [str(free.pk)]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_claim__gives_up_without_waiting_for_a_locked_record(make_picture: Any, locked: Any, configure: Any) -> None:
+def test_claim__gives_up_without_waiting_for_a_locked_record(
+    make_picture: Any, lock_records: Any, configure: Any
+) -> None:
     busy, free = make_picture(1), make_picture(2)
     configure(MAX_ATTEMPTS=1)
     assert len(claims.claim_batch()) == 2  # by a worker that dies
     later(hours=1)
-    with locked(busy):
+    with lock_records(busy):
         assert claims.claim_batch() == []
         assert IndexedImage.objects.get(status="failed").object_id == str(free.pk)
     assert claims.claim_batch() == []
@@ -101,10 +103,10 @@ def test_claim__gives_up_without_waiting_for_a_locked_record(make_picture: Any, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_index__does_not_wait_for_a_locked_record(make_picture: Any, locked: Any) -> None:
+def test_index__does_not_wait_for_a_locked_record(make_picture: Any, lock_records: Any) -> None:
     busy, free = make_picture(1), make_picture(2)
     records = claims.claim_batch()
-    with locked(busy):
+    with lock_records(busy):
         worker.index_records(records)
     assert IndexedImage.objects.get(status="indexed").object_id == str(free.pk)
 
@@ -685,17 +687,17 @@ def test_atomic__signatures_and_state_come_together(make_picture: Any, monkeypat
 @pytest.mark.parametrize("write", ["renew", "hand_back"])
 @pytest.mark.parametrize("held", [0, 1])
 def test_batch__waits_for_no_record_while_it_holds_others(
-    make_picture: Any, locked: Any, elsewhere: Any, configure: Any, write: str, held: int
+    make_picture: Any, lock_records: Any, run_in_thread: Any, configure: Any, write: str, held: int
 ) -> None:
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, CLAIM_TIMEOUT=0.3)
     pictures = [make_picture(1), make_picture(2)]
     records = claims.claim_batch()
     time.sleep(0.2)
-    with locked(pictures[held]):
+    with lock_records(pictures[held]):
         call = (
-            elsewhere(claims.renew_claims, records)
+            run_in_thread(claims.renew_claims, records)
             if write == "renew"
-            else elsewhere(claims.release_claims, records, refund_attempt=True)
+            else run_in_thread(claims.release_claims, records, refund_attempt=True)
         )
         call.result(5)
         pictures[1 - held].image.save("new.png", drawing.file(6))

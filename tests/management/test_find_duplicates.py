@@ -20,7 +20,7 @@ from similar_images.duplicates.images import ImageCache
 from similar_images.evaluation.transforms import TRANSFORMS
 from tests import commands, drawing
 from tests.drawing import textured
-from tests.items import save
+from tests.items import save_image
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
@@ -37,14 +37,14 @@ def seen_from_aside(image: Image.Image) -> Image.Image:
 @pytest.fixture
 def shop(index_now: Any) -> None:
     first, second, third = textured(1), textured(2), textured(3)
-    save(first, "one")
-    save(first, "one-twin")
-    save(first.crop((15, 10, 320, 240)), "one-cropped", "JPEG", quality=70)
-    save(second, "two")
-    save(second.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "two-mirrored")
-    save(third, "three")
-    save(seen_from_aside(third), "three-aside")
-    save(textured(4), "alone")
+    save_image(first, "one")
+    save_image(first, "one-twin")
+    save_image(first.crop((15, 10, 320, 240)), "one-cropped", "JPEG", quality=70)
+    save_image(second, "two")
+    save_image(second.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "two-mirrored")
+    save_image(third, "three")
+    save_image(seen_from_aside(third), "three-aside")
+    save_image(textured(4), "alone")
     index_now()
 
 

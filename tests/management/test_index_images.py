@@ -24,7 +24,7 @@ from tests import commands, drawing
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 MEAN = {"tests.methods.Mean": {}}
 

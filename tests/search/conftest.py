@@ -11,13 +11,13 @@ from tests.testapp.models import Picture
 
 
 @pytest.fixture
-def fold_equal_grays(quick: None, configure: Any) -> None:
+def fold_equal_grays(mean_method: None, configure: Any) -> None:
     """Make grays of one level near-duplicates, and no others."""
     configure(NEAR_DUPLICATE_THRESHOLD=99.9)
 
 
 @pytest.fixture
-def red_and_green(quick: None, index_now: Any) -> list[Picture]:
+def red_and_green(mean_method: None, index_now: Any) -> list[Picture]:
     """Index an image that is red on the left and green on the right, a red one, and a green one."""
     image = Image.new("RGB", (40, 20), (200, 0, 0))
     image.paste((0, 200, 0), (20, 0, 40, 20))

@@ -13,7 +13,7 @@ from similar_images.search.query_vectors import QueryVector
 from similar_images.search.sql import KnnRow
 from similar_images.signatures.base import Method, similarities_on_curve
 from tests import drawing
-from tests.items import save
+from tests.items import save_image
 from tests.methods import Mean
 from tests.testapp.models import Picture
 
@@ -33,7 +33,7 @@ def save_color(*color: int, **fields: Any) -> Picture:
 def save_cells(bright: Any, level: int = 255, **fields: Any) -> Picture:
     """Save an image of 8 × 8 cells; `Bits` describes which are bright, and `Mean` how much light there is."""
     pixels = np.where(np.kron(bright, np.ones((2, 2))) > 0, level, 0).astype(np.uint8)
-    return save(Image.fromarray(pixels).convert("RGB"), str(level), **fields)
+    return save_image(Image.fromarray(pixels).convert("RGB"), str(level), **fields)
 
 
 def scored_candidate(record_id: int, similarity: float, **scores: float) -> ScoredCandidate:

@@ -14,7 +14,7 @@ from similar_images.models import IndexedImage, Signature
 from similar_images.search import candidates, query_vectors, sql
 from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
-from tests.items import gray
+from tests.items import save_gray
 from tests.methods import Bits, Mean
 from tests.search.samples import knn_row, query_vector, record_ids, scored_candidate
 from tests.testapp.models import Picture, Shelf
@@ -38,10 +38,15 @@ def source() -> Any:
 # Which records may come back
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_searchable_records__are_of_allowed_objects_and_not_excluded(index_now: Any) -> None:
     shelf = Shelf.objects.create()
-    items = [gray(1, shelf=shelf), gray(2, shelf=shelf), gray(3), gray(4, published=False, shelf=shelf)]
+    items = [
+        save_gray(1, shelf=shelf),
+        save_gray(2, shelf=shelf),
+        save_gray(3),
+        save_gray(4, published=False, shelf=shelf),
+    ]
     visible, on_shelf = Picture.objects.filter(published=True), Picture.objects.filter(shelf=shelf)
 
     def titles(*args: Any) -> set[str]:
@@ -138,47 +143,47 @@ def search(item: Picture, pool: int, limit: int, has_index: bool | None = None) 
 
 
 def test_search_candidates__without_an_index_scans_exactly_once(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then there is no point in less than the limit."""
     recorder = StatementRecorder(monkeypatch)
-    assert search(grays[0], 2, 3, has_index=False) == ["101", "102", "103"]
+    assert search(gray_pictures[0], 2, 3, has_index=False) == ["101", "102", "103"]
     assert recorder.calls == [({"mean": 3}, {"mean"})]
-    assert search(grays[0], 4, 3, has_index=False) == ["101", "102", "103", "104"]
+    assert search(gray_pictures[0], 4, 3, has_index=False) == ["101", "102", "103", "104"]
     assert recorder.calls[1:] == [({"mean": 4}, {"mean"})]
 
 
 def test_search_candidates__with_an_index_fetches_the_pool_first(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = StatementRecorder(monkeypatch)
-    assert search(grays[0], 3, 3, has_index=True) == ["101", "102", "103"]
+    assert search(gray_pictures[0], 3, 3, has_index=True) == ["101", "102", "103"]
     assert recorder.calls == [({"mean": 3}, set())]
-    assert search(grays[0], 4, 3, has_index=True) == ["101", "102", "103", "104"]
+    assert search(gray_pictures[0], 4, 3, has_index=True) == ["101", "102", "103", "104"]
     assert recorder.calls[1:] == [({"mean": 4}, set())]
 
 
 def test_search_candidates__fewer_than_the_limit_are_searched_again_for_as_many(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = StatementRecorder(monkeypatch)
-    assert search(grays[0], 2, 3, has_index=True) == ["101", "102", "103"]
+    assert search(gray_pictures[0], 2, 3, has_index=True) == ["101", "102", "103"]
     assert recorder.calls == [({"mean": 2}, set()), ({"mean": 3}, set())]
 
 
 def test_search_candidates__a_pool_that_is_left_short_is_searched_exactly(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There are nine others, and ten are asked for."""
     recorder = StatementRecorder(monkeypatch)
-    assert len(search(grays[0], 10, 3, has_index=True)) == 9
+    assert len(search(gray_pictures[0], 10, 3, has_index=True)) == 9
     assert recorder.calls == [({"mean": 10}, set()), ({"mean": 10}, {"mean"})]
-    assert len(search(grays[0], 9, 3, has_index=True)) == 9
+    assert len(search(gray_pictures[0], 9, 3, has_index=True)) == 9
     assert recorder.calls[2:] == [({"mean": 9}, set())]
 
 
 def test_search_candidates__a_version_without_has_index_counts_as_indexed(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the method of the setting, while no version of it is stored."""
     recorder = StatementRecorder(monkeypatch)
@@ -188,8 +193,8 @@ def test_search_candidates__a_version_without_has_index_counts_as_indexed(
     assert recorder.calls == [({"mean": 3}, set())]
 
 
-def test_search_candidates__of_an_empty_queryset_is_empty(grays: list[Picture]) -> None:
-    vectors = query_vectors.stored_query(source(), grays[0], ["mean"])
+def test_search_candidates__of_an_empty_queryset_is_empty(gray_pictures: list[Picture]) -> None:
+    vectors = query_vectors.stored_query(source(), gray_pictures[0], ["mean"])
     none = IndexedImage.objects.none()
     assert candidates.search_candidates(source(), vectors, none, {"mean": 3}, 3) == []
 
@@ -247,8 +252,8 @@ def test_score_rows__reads_the_columns_from_the_first_of_its_vectors_on() -> Non
 
 
 @pytest.fixture
-def three_grays(quick: None, index_now: Any) -> list[IndexedImage]:
-    items = [gray(level) for level in (100, 110, 130)]
+def three_grays(mean_method: None, index_now: Any) -> list[IndexedImage]:
+    items = [save_gray(level) for level in (100, 110, 130)]
     index_now()
     return [IndexedImage.objects.get(object_id=str(item.pk)) for item in items]
 

@@ -10,7 +10,7 @@ import similar_images
 from similar_images import registry
 from similar_images.search import diversity
 from similar_images.search.options import OptionError
-from tests.items import gray, objects
+from tests.items import matched_objects, save_gray
 from tests.search.samples import record_ids, save_color, scored_candidate
 from tests.testapp.models import Picture, Shelf
 
@@ -63,15 +63,15 @@ def test_diversify__takes_nothing_away() -> None:
     assert diversity.diversify(results, {}, 1) == results
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_diversity__trades_similarity_for_variety(index_now: Any, django_assert_num_queries: Any) -> None:
     query = save_color(100, 100, 100)
     near = [save_color(101 + n, 100, 100) for n in range(4)]
     other = save_color(100, 100, 160)
     index_now()
-    assert objects(similar_images.similar_to(query, limit=2)) == near[:2]
+    assert matched_objects(similar_images.similar_to(query, limit=2)) == near[:2]
     with django_assert_num_queries(5):
-        assert objects(similar_images.similar_to(query, limit=2, diversity=0.6)) == [near[0], other]
+        assert matched_objects(similar_images.similar_to(query, limit=2, diversity=0.6)) == [near[0], other]
     assert list(Picture.objects.similar_to(query, limit=2, diversity=0.6)) == [near[0], other]
     for share in (-0.1, 1.1):
         with pytest.raises(ValueError, match="diversity"):
@@ -81,32 +81,32 @@ def test_diversity__trades_similarity_for_variety(index_now: Any, django_assert_
 # Groups
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_distinct__returns_one_match_a_group_and_none_of_the_query_s(
     index_now: Any, django_assert_num_queries: Any
 ) -> None:
     shelves = [Shelf.objects.create(name=str(n)) for n in range(8)]
-    query, _sibling = (gray(100, shelf=shelves[0]) for _ in range(2))
-    pictures = [gray(101 + n, shelf=shelves[1 + n // 10]) for n in range(60)]
-    without_shelf = [gray(170), gray(171)]
+    query, _sibling = (save_gray(100, shelf=shelves[0]) for _ in range(2))
+    pictures = [save_gray(101 + n, shelf=shelves[1 + n // 10]) for n in range(60)]
+    without_shelf = [save_gray(170), save_gray(171)]
     index_now()
     with django_assert_num_queries(5):
         matches = similar_images.similar_to(query, limit=3, distinct="shelf")
-    assert objects(matches) == pictures[:30:10]
+    assert matched_objects(matches) == pictures[:30:10]
     expected = [*pictures[::10], *without_shelf]
-    assert objects(similar_images.similar_to(query, limit=12, distinct="shelf")) == expected
+    assert matched_objects(similar_images.similar_to(query, limit=12, distinct="shelf")) == expected
     assert list(Picture.objects.similar_to(query, limit=12, distinct="shelf__name")) == expected
     with pytest.raises(ValueError, match="nonsense"):
         similar_images.similar_to(query, distinct="nonsense")
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_distinct__fills_the_page_behind_a_group_of_many_images(index_now: Any) -> None:
     crowd, other = Shelf.objects.create(), Shelf.objects.create()
-    query = gray(0)
+    query = save_gray(0)
     for _ in range(150):
-        gray(1, shelf=crowd)
-    far = gray(200, shelf=other)
+        save_gray(1, shelf=crowd)
+    far = save_gray(200, shelf=other)
     index_now()
     matches = similar_images.similar_to(query, limit=2, distinct="shelf")
     assert [match.object.shelf for match in matches] == [crowd, other]
@@ -122,10 +122,10 @@ def test_check_group_path__names_the_option() -> None:
 
 
 @pytest.fixture
-def shelves(quick: None) -> dict[str, Any]:
+def shelves(mean_method: None) -> dict[str, Any]:
     """Save two pictures on one shelf, one on another, and one on none."""
     first, second = Shelf.objects.create(name="first"), Shelf.objects.create(name="second")
-    items = [gray(1, shelf=first), gray(2, shelf=first), gray(3, shelf=second), gray(4)]
+    items = [save_gray(1, shelf=first), save_gray(2, shelf=first), save_gray(3, shelf=second), save_gray(4)]
     return {"source": registry.get_source(Picture), "items": items, "first": first, "second": second}
 
 

@@ -20,10 +20,10 @@ from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from similar_images.search.sql import KnnRow
 from tests import drawing
-from tests.items import gray
+from tests.items import save_gray
 from tests.testapp.models import NamedPicture, Picture, Shelf
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 def request_by(user: Any) -> Any:
@@ -64,112 +64,118 @@ def test_explain__names_only_methods_that_found_the_match(make_picture: Any, ind
     assert len(results) == 4
 
 
-def test_explain__takes_no_more_queries(grays: list[Picture], django_assert_num_queries: Any) -> None:
+def test_explain__takes_no_more_queries(gray_pictures: list[Picture], django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(4):
-        similar_images.similar_to(grays[0], explain=True)
+        similar_images.similar_to(gray_pictures[0], explain=True)
 
 
-def test_why_not__of_a_match_and_of_the_query(grays: list[Picture]) -> None:
-    (first, *_rest) = similar_images.similar_to(grays[0])
-    reason = similar_images.why_not(grays[0], grays[1])
+def test_why_not__of_a_match_and_of_the_query(gray_pictures: list[Picture]) -> None:
+    (first, *_rest) = similar_images.similar_to(gray_pictures[0])
+    reason = similar_images.why_not(gray_pictures[0], gray_pictures[1])
     assert (reason.code, reason.rank, reason.similarity) == ("listed", 1, first.similarity)
     assert (reason.scores, reason.distances) == (first.scores, first.distances)
     assert reason.text == f"It is listed at position 1 ({first.similarity}%)."
-    assert code_and_rank(grays[0], grays[0]) == ("itself", None)
+    assert code_and_rank(gray_pictures[0], gray_pictures[0]) == ("itself", None)
 
 
-def test_why_not__of_excluded_filtered_and_marked_objects(grays: list[Picture]) -> None:
+def test_why_not__of_excluded_filtered_and_marked_objects(gray_pictures: list[Picture]) -> None:
     shelf = Shelf.objects.create()
-    assert code_and_rank(grays[0], grays[1], exclude=[grays[1]]) == ("excluded", None)
-    assert code_and_rank(grays[0], grays[1], queryset=Picture.objects.filter(shelf=shelf)) == ("filtered", None)
-    assert code_and_rank(grays[0], grays[1], queryset=Picture.objects.none()) == ("filtered", None)
-    assert code_and_rank(grays[0], grays[1], queryset=Picture.objects.order_by("-pk")[:3]) == ("filtered", None)
-    similar_images.mark(grays[1], grays[0], alike=False)
-    assert code_and_rank(grays[0], grays[1]) == ("marked", None)
-    similar_images.mark(grays[1], grays[0], alike=True)
-    assert code_and_rank(grays[0], grays[1]) == ("listed", 1)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1], exclude=[gray_pictures[1]]) == ("excluded", None)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1], queryset=Picture.objects.filter(shelf=shelf)) == (
+        "filtered",
+        None,
+    )
+    assert code_and_rank(gray_pictures[0], gray_pictures[1], queryset=Picture.objects.none()) == ("filtered", None)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1], queryset=Picture.objects.order_by("-pk")[:3]) == (
+        "filtered",
+        None,
+    )
+    similar_images.mark(gray_pictures[1], gray_pictures[0], alike=False)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1]) == ("marked", None)
+    similar_images.mark(gray_pictures[1], gray_pictures[0], alike=True)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1]) == ("listed", 1)
 
 
-def test_why_not__of_invisible_objects_is_for_staff_who_may_view_them(grays: list[Picture]) -> None:
-    hidden = grays[1]
+def test_why_not__of_invisible_objects_is_for_staff_who_may_view_them(gray_pictures: list[Picture]) -> None:
+    hidden = gray_pictures[1]
     Picture.objects.filter(pk=hidden.pk).update(published=False)
     viewer, clerk, visitor = (User.objects.create(username=name, is_staff=name != "visitor") for name in "abc")
     visitor.is_staff = False
     viewer.user_permissions.set(Permission.objects.filter(codename="view_picture"))
-    unknown = similar_images.why_not(grays[0], hidden)
+    unknown = similar_images.why_not(gray_pictures[0], hidden)
     assert unknown.code == "unknown"
     for user in (clerk, visitor, AnonymousUser()):
-        assert similar_images.why_not(grays[0], hidden, request=request_by(user)) == unknown
-    assert code_and_rank(grays[0], hidden, request=request_by(viewer)) == ("invisible", None)
-    similar_images.mark(grays[0], hidden, alike=False)
-    assert similar_images.why_not(grays[0], hidden) == unknown, "whatever else is true of it"
+        assert similar_images.why_not(gray_pictures[0], hidden, request=request_by(user)) == unknown
+    assert code_and_rank(gray_pictures[0], hidden, request=request_by(viewer)) == ("invisible", None)
+    similar_images.mark(gray_pictures[0], hidden, alike=False)
+    assert similar_images.why_not(gray_pictures[0], hidden) == unknown, "whatever else is true of it"
 
 
-def test_why_not__of_objects_that_are_not_indexed(grays: list[Picture], index_now: Any) -> None:
-    bare, pending = Picture.objects.create(), gray(1)
+def test_why_not__of_objects_that_are_not_indexed(gray_pictures: list[Picture], index_now: Any) -> None:
+    bare, pending = Picture.objects.create(), save_gray(1)
     broken = Picture.objects.create(image=drawing.ContentFile(b"x", name="x.png"))
-    texts = [similar_images.why_not(grays[0], other).text for other in (bare, pending)]
+    texts = [similar_images.why_not(gray_pictures[0], other).text for other in (bare, pending)]
     assert texts == [
         "It has no image, or its image has not been registered yet.",
         "Its image has not been processed yet.",
     ]
     index_now()
-    assert code_and_rank(grays[0], pending)[0] == "listed"
-    reason = similar_images.why_not(grays[0], broken)
+    assert code_and_rank(gray_pictures[0], pending)[0] == "listed"
+    reason = similar_images.why_not(gray_pictures[0], broken)
     assert (reason.code, reason.text) == ("not-indexed", "Its image could not be processed.")
     staff = request_by(User.objects.create(username="staff", is_staff=True, is_superuser=True))
-    assert "not an image in a supported format" in similar_images.why_not(grays[0], broken, request=staff).text
+    assert "not an image in a supported format" in similar_images.why_not(gray_pictures[0], broken, request=staff).text
     Picture.objects.filter(pk=pending.pk).update(image="changed.png")
     pending.refresh_from_db()
-    assert code_and_rank(grays[0], pending) == ("not-indexed", None)
-    assert code_and_rank(bare, grays[0]) == ("no-query", None)
+    assert code_and_rank(gray_pictures[0], pending) == ("not-indexed", None)
+    assert code_and_rank(bare, gray_pictures[0]) == ("no-query", None)
 
 
-def test_why_not__of_an_object_without_signatures(grays: list[Picture]) -> None:
-    Signature.objects.filter(record__object_id=grays[1].pk).delete()
-    assert code_and_rank(grays[0], grays[1]) == ("incomparable", None)
+def test_why_not__of_an_object_without_signatures(gray_pictures: list[Picture]) -> None:
+    Signature.objects.filter(record__object_id=gray_pictures[1].pk).delete()
+    assert code_and_rank(gray_pictures[0], gray_pictures[1]) == ("incomparable", None)
 
 
-def test_why_not__of_an_object_below_the_threshold(grays: list[Picture], index_now: Any) -> None:
-    far = gray(200)
+def test_why_not__of_an_object_below_the_threshold(gray_pictures: list[Picture], index_now: Any) -> None:
+    far = save_gray(200)
     index_now()
-    (*_near, match) = similar_images.similar_to(grays[0])
-    reason = similar_images.why_not(grays[0], far, min_similarity=90.5)
+    (*_near, match) = similar_images.similar_to(gray_pictures[0])
+    reason = similar_images.why_not(gray_pictures[0], far, min_similarity=90.5)
     assert (reason.code, reason.rank, reason.similarity) == ("below-threshold", None, match.similarity)
     assert match.object == far
     assert reason.text == f"It is {match.similarity}% similar, below the minimum of 90.5%."
-    assert code_and_rank(grays[0], far, min_similarity=match.similarity) == ("listed", 10)
+    assert code_and_rank(gray_pictures[0], far, min_similarity=match.similarity) == ("listed", 10)
 
 
 def test_why_not__of_an_object_beyond_the_limit_has_its_rank(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among the candidates, and behind them."""
-    matches = [match.object for match in similar_images.similar_to(grays[4], limit=50)]
+    matches = [match.object for match in similar_images.similar_to(gray_pictures[4], limit=50)]
     for pool in (100, 1):
         monkeypatch.setattr(search, "pool_sizes", lambda *args, pool=pool: {"mean": pool})
         for rank, other in enumerate(matches, start=1):
-            assert code_and_rank(grays[4], other, limit=2) == ("listed" if rank <= 2 else "beyond-limit", rank)
+            assert code_and_rank(gray_pictures[4], other, limit=2) == ("listed" if rank <= 2 else "beyond-limit", rank)
     hidden = matches[0]
     Picture.objects.filter(pk=hidden.pk).update(published=False)
-    assert code_and_rank(grays[4], matches[5], limit=2) == ("beyond-limit", 5), "hidden objects take no rank"
+    assert code_and_rank(gray_pictures[4], matches[5], limit=2) == ("beyond-limit", 5), "hidden objects take no rank"
 
 
 def test_why_not__of_an_object_that_the_index_missed_has_its_exact_rank(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an approximate index may, the search never finds one of them."""
-    real, missed = candidates.search_candidates, str(grays[3].pk)
+    real, missed = candidates.search_candidates, str(gray_pictures[3].pk)
 
     def search_candidates(*args: Any) -> list[KnnRow]:
         return [row for row in real(*args) if row.object_id != missed]
 
-    similarity = similar_images.similar_to(grays[0])[2].similarity
+    similarity = similar_images.similar_to(gray_pictures[0])[2].similarity
     monkeypatch.setattr(search, "search_candidates", search_candidates)
     monkeypatch.setattr("similar_images.search.explain.RANKED_CHUNK", 2)
-    reason = similar_images.why_not(grays[0], grays[3])
+    reason = similar_images.why_not(gray_pictures[0], gray_pictures[3])
     assert (reason.code, reason.rank, reason.similarity) == ("missed", 3, similarity)
-    assert code_and_rank(grays[0], grays[4]) == ("listed", 3)
+    assert code_and_rank(gray_pictures[0], gray_pictures[4]) == ("listed", 3)
 
 
 def test_why_not__ranks_by_exact_distances_where_a_method_has_them(
@@ -186,41 +192,43 @@ def test_why_not__ranks_by_exact_distances_where_a_method_has_them(
         assert reason.distances == match.distances
 
 
-def test_why_not__of_a_search_by_a_file(grays: list[Picture]) -> None:
-    with grays[0].image.open() as file:
+def test_why_not__of_a_search_by_a_file(gray_pictures: list[Picture]) -> None:
+    with gray_pictures[0].image.open() as file:
         data = file.read()
-    assert code_and_rank(io.BytesIO(data), grays[0], model=Picture) == ("listed", 1)
-    assert code_and_rank(io.BytesIO(data), grays[5], model=Picture, limit=3) == ("beyond-limit", 6)
+    assert code_and_rank(io.BytesIO(data), gray_pictures[0], model=Picture) == ("listed", 1)
+    assert code_and_rank(io.BytesIO(data), gray_pictures[5], model=Picture, limit=3) == ("beyond-limit", 6)
 
 
-def test_why_not__refuses_another_model_and_bad_options(grays: list[Picture]) -> None:
+def test_why_not__refuses_another_model_and_bad_options(gray_pictures: list[Picture]) -> None:
     with pytest.raises(ValueError, match="not of the model that is searched"):
-        similar_images.why_not(grays[0], NamedPicture(name="x"))
+        similar_images.why_not(gray_pictures[0], NamedPicture(name="x"))
     with pytest.raises(ValueError, match="limit"):
-        similar_images.why_not(grays[0], grays[1], limit=0)
+        similar_images.why_not(gray_pictures[0], gray_pictures[1], limit=0)
 
 
 def test_why_not__takes_few_queries(
-    grays: list[Picture], django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with django_assert_num_queries(4):
-        similar_images.why_not(grays[0], grays[1])
+        similar_images.why_not(gray_pictures[0], gray_pictures[1])
     with django_assert_num_queries(8):
-        assert code_and_rank(grays[0], grays[9], limit=2)[0] == "beyond-limit"
+        assert code_and_rank(gray_pictures[0], gray_pictures[9], limit=2)[0] == "beyond-limit"
     monkeypatch.setattr(search, "pool_sizes", lambda *args: {"mean": 1})
     with django_assert_num_queries(8):
-        assert code_and_rank(grays[0], grays[9], limit=2)[0] == "beyond-limit"
+        assert code_and_rank(gray_pictures[0], gray_pictures[9], limit=2)[0] == "beyond-limit"
 
 
-def test_why_not__goes_by_all_examples(grays: list[Picture], index_now: Any, make_picture: Any, configure: Any) -> None:
-    pending, unlike, other = gray(3), grays[2], grays[3]
-    search = [grays[0]], {"unlike": [unlike]}
+def test_why_not__goes_by_all_examples(
+    gray_pictures: list[Picture], index_now: Any, make_picture: Any, configure: Any
+) -> None:
+    pending, unlike, other = save_gray(3), gray_pictures[2], gray_pictures[3]
+    search = [gray_pictures[0]], {"unlike": [unlike]}
     ranks = {m.object: (n, m.similarity) for n, m in enumerate(similar_images.similar_to(*search[0], **search[1]), 1)}
     reason = similar_images.why_not(search[0], other, unlike=[unlike], min_similarity=ranks[other][1] + 0.5)
     assert (reason.code, reason.similarity) == ("below-threshold", ranks[other][1])
     reason = similar_images.why_not(search[0], other, unlike=[unlike], limit=1)
     assert (reason.code, reason.rank, reason.similarity) == ("beyond-limit", *ranks[other])
-    assert code_and_rank([pending, grays[0]], grays[9], limit=3) == ("beyond-limit", 9)
+    assert code_and_rank([pending, gray_pictures[0]], gray_pictures[9], limit=3) == ("beyond-limit", 9)
 
 
 def test_why_not__of_copies_goes_by_verification(make_picture: Any, index_now: Any) -> None:
@@ -231,16 +239,20 @@ def test_why_not__of_copies_goes_by_verification(make_picture: Any, index_now: A
     assert (reason.code, reason.similarity) == ("below-threshold", match.similarity)
 
 
-def test_why_not__of_another_image_of_the_same_group(quick: None, index_now: Any) -> None:
+def test_why_not__of_another_image_of_the_same_group(mean_method: None, index_now: Any) -> None:
     shelf = Shelf.objects.create()
-    query, sibling = gray(1, shelf=shelf), gray(2, shelf=shelf)
+    query, sibling = save_gray(1, shelf=shelf), save_gray(2, shelf=shelf)
     index_now()
     assert code_and_rank(query, sibling, distinct="shelf") == ("folded", None)
 
 
-def test_why_not__behind_more_near_duplicates_than_the_limit(quick: None, index_now: Any, configure: Any) -> None:
+def test_why_not__behind_more_near_duplicates_than_the_limit(mean_method: None, index_now: Any, configure: Any) -> None:
     configure(NEAR_DUPLICATE_THRESHOLD=99.9)
-    query, copies, others = gray(100), [gray(101) for _ in range(30)], [gray(level) for level in range(102, 120)]
+    query, copies, others = (
+        save_gray(100),
+        [save_gray(101) for _ in range(30)],
+        [save_gray(level) for level in range(102, 120)],
+    )
     index_now()
     assert code_and_rank(query, copies[25], limit=12) == ("folded", None)
     assert code_and_rank(query, others[12], limit=12) == ("beyond-limit", 14)
@@ -256,8 +268,8 @@ def test_why_not__of_a_near_duplicate_of_a_match(make_picture: Any, index_now: A
     assert (reason.code, reason.similarity) == ("folded", match.similarity)
 
 
-def test_reason__rounds_to_one_decimal(grays: list[Picture]) -> None:
-    planned = plan_search(grays[0], SearchOptions())
+def test_reason__rounds_to_one_decimal(gray_pictures: list[Picture]) -> None:
+    planned = plan_search(gray_pictures[0], SearchOptions())
     scored = planned.run()[0]
     scored = scored._replace(similarity=87.44, scores={"mean": 87.46})
     reason = explain._reason_at("listed", "%(rank)s: %(similarity)s%% of %(limit)s", scored, 3, limit=5)
@@ -266,53 +278,53 @@ def test_reason__rounds_to_one_decimal(grays: list[Picture]) -> None:
     assert reason.distances == scored.candidate.distances
 
 
-def test_why_not__at_the_line_of_the_threshold(grays: list[Picture]) -> None:
+def test_why_not__at_the_line_of_the_threshold(gray_pictures: list[Picture]) -> None:
     """The decimal that is shown decides."""
-    similarity = similar_images.similar_to(grays[0])[4].similarity
-    assert code_and_rank(grays[0], grays[5], min_similarity=similarity) == ("listed", 5)
-    assert code_and_rank(grays[0], grays[5], min_similarity=similarity + 0.1)[0] == "below-threshold"
+    similarity = similar_images.similar_to(gray_pictures[0])[4].similarity
+    assert code_and_rank(gray_pictures[0], gray_pictures[5], min_similarity=similarity) == ("listed", 5)
+    assert code_and_rank(gray_pictures[0], gray_pictures[5], min_similarity=similarity + 0.1)[0] == "below-threshold"
 
 
-def test_why_not__at_the_line_of_the_limit(grays: list[Picture]) -> None:
-    assert code_and_rank(grays[0], grays[5], limit=5) == ("listed", 5)
-    reason = similar_images.why_not(grays[0], grays[5], limit=4)
+def test_why_not__at_the_line_of_the_limit(gray_pictures: list[Picture]) -> None:
+    assert code_and_rank(gray_pictures[0], gray_pictures[5], limit=5) == ("listed", 5)
+    reason = similar_images.why_not(gray_pictures[0], gray_pictures[5], limit=4)
     assert (reason.code, reason.rank) == ("beyond-limit", 5)
     assert reason.text == f"It ranks at position 5 ({reason.similarity}%); only the first 4 are shown."
-    reason = similar_images.why_not(grays[0], grays[5], limit=1)
+    reason = similar_images.why_not(gray_pictures[0], gray_pictures[5], limit=1)
     assert reason.text == f"It ranks at position 5 ({reason.similarity}%); only the first match is shown."
 
 
-def test_why_not__reads_distances_in_chunks(grays: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_not__reads_distances_in_chunks(gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
     assert explain.RANKED_CHUNK == 2_000
     monkeypatch.setattr(explain, "RANKED_CHUNK", 4)
-    planned = plan_search(grays[0], SearchOptions())
+    planned = plan_search(gray_pictures[0], SearchOptions())
     chunks = list(explain._read_distances(planned, planned.records(planned.query.items)))
     assert [len(chunk) for chunk in chunks] == [4, 4, 1]
 
 
-def test_why_not__of_a_mark_says_when(grays: list[Picture]) -> None:
-    similar_images.mark(grays[0], grays[1], alike=False)
-    text = similar_images.why_not(grays[0], grays[1]).text
+def test_why_not__of_a_mark_says_when(gray_pictures: list[Picture]) -> None:
+    similar_images.mark(gray_pictures[0], gray_pictures[1], alike=False)
+    text = similar_images.why_not(gray_pictures[0], gray_pictures[1]).text
     day = timezone.localtime(Mark.objects.get().marked_at)
     assert text == f"The two were marked as not similar on {date_format(day, 'DATE_FORMAT')}."
 
 
-def test_why_not__of_any_of_several_examples(grays: list[Picture]) -> None:
-    similar_images.mark(grays[1], grays[3], alike=False)
-    assert code_and_rank(grays[:2], grays[1]) == ("itself", None)
-    assert code_and_rank(grays[:2], grays[3]) == ("marked", None)
-    with grays[0].image.open() as file:
-        assert code_and_rank([file, grays[1]], grays[3], model=Picture) == ("marked", None)
+def test_why_not__of_any_of_several_examples(gray_pictures: list[Picture]) -> None:
+    similar_images.mark(gray_pictures[1], gray_pictures[3], alike=False)
+    assert code_and_rank(gray_pictures[:2], gray_pictures[1]) == ("itself", None)
+    assert code_and_rank(gray_pictures[:2], gray_pictures[3]) == ("marked", None)
+    with gray_pictures[0].image.open() as file:
+        assert code_and_rank([file, gray_pictures[1]], gray_pictures[3], model=Picture) == ("marked", None)
 
 
-def test_why_not__of_an_example_that_matches_must_not_resemble(grays: list[Picture]) -> None:
-    assert code_and_rank(grays[0], grays[1], unlike=[grays[1]]) == ("excluded", None)
+def test_why_not__of_an_example_that_matches_must_not_resemble(gray_pictures: list[Picture]) -> None:
+    assert code_and_rank(gray_pictures[0], gray_pictures[1], unlike=[gray_pictures[1]]) == ("excluded", None)
 
 
-def test_why_not__of_a_changed_file_is_not_indexed(grays: list[Picture], index_now: Any) -> None:
-    Picture.objects.filter(pk=grays[1].pk).update(image="changed.png")
-    grays[1].refresh_from_db()
-    assert similar_images.why_not(grays[0], grays[1]).text == "Its image has not been processed yet."
-    IndexedImage.objects.filter(object_id=str(grays[2].pk)).update(status=IndexedImage.Status.PENDING)
-    Signature.objects.filter(record__object_id=str(grays[2].pk)).delete()
-    assert similar_images.why_not(grays[0], grays[2]).text == "Its image has not been processed yet."
+def test_why_not__of_a_changed_file_is_not_indexed(gray_pictures: list[Picture], index_now: Any) -> None:
+    Picture.objects.filter(pk=gray_pictures[1].pk).update(image="changed.png")
+    gray_pictures[1].refresh_from_db()
+    assert similar_images.why_not(gray_pictures[0], gray_pictures[1]).text == "Its image has not been processed yet."
+    IndexedImage.objects.filter(object_id=str(gray_pictures[2].pk)).update(status=IndexedImage.Status.PENDING)
+    Signature.objects.filter(record__object_id=str(gray_pictures[2].pk)).delete()
+    assert similar_images.why_not(gray_pictures[0], gray_pictures[2]).text == "Its image has not been processed yet."

@@ -24,7 +24,7 @@ from similar_images.search import matches
 from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from tests import drawing
-from tests.items import gray, objects
+from tests.items import matched_objects, save_gray
 from tests.methods import Mean
 from tests.testapp.models import NamedPicture, Picture, Private, Shelf, Unregistered, UuidPicture
 
@@ -40,19 +40,19 @@ def test_similar_to__ranks_the_same_image_first_at_100_percent(make_picture: Any
     assert second.similarity < 100
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_similar_to__sorts_by_similarity_without_the_query(index_now: Any) -> None:
-    items = [gray(level) for level in (100, 200, 110, 85, 101)]
+    items = [save_gray(level) for level in (100, 200, 110, 85, 101)]
     index_now()
     expected = sorted(items[1:], key=lambda item: abs(int(item.title) - 100))
     matches = similar_images.similar_to(items[0])
-    assert objects(matches) == expected
+    assert matched_objects(matches) == expected
     assert [match.similarity for match in matches] == sorted((m.similarity for m in matches), reverse=True)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_similarity__is_that_of_distances_computed_in_python(index_now: Any) -> None:
-    items = [gray(level) for level in range(0, 250, 12)]
+    items = [save_gray(level) for level in range(0, 250, 12)]
     index_now()
     values = {s.record.object_id: s.dense for s in Signature.objects.select_related("record")}
     query = values[str(items[3].pk)]
@@ -76,15 +76,15 @@ def test_ranking__blends_scores_by_weight(make_picture: Any, index_now: Any) -> 
     assert set(similar_images.similar_to(item, ranking={"color": 1, "embedding": 0})[0].scores) == {"color"}
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_options__limit_min_similarity_and_exclude(index_now: Any, configure: Any) -> None:
-    items = [gray(level) for level in range(100, 120)]
+    items = [save_gray(level) for level in range(100, 120)]
     index_now()
     assert len(similar_images.similar_to(items[0])) == 12
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, LIMIT=3)
     assert len(similar_images.similar_to(items[0])) == 3
     assert len(similar_images.similar_to(items[0], limit=100)) == 19
-    assert objects(similar_images.similar_to(items[0], limit=2, exclude=[items[1]])) == items[2:4]
+    assert matched_objects(similar_images.similar_to(items[0], limit=2, exclude=[items[1]])) == items[2:4]
     near = similar_images.similar_to(items[0], limit=100, min_similarity=95)
     assert 0 < len(near) < 19
     assert all(match.similarity >= 95 for match in near)
@@ -102,33 +102,33 @@ def test_options__limit_min_similarity_and_exclude(index_now: Any, configure: An
         {"method": "mean", "ranking": {"mean": 1}},
     ],
 )
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_options__out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"limit|method|ranking|[Ww]eight"):
-        similar_images.similar_to(gray(1), **options)
+        similar_images.similar_to(save_gray(1), **options)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_queryset__restricts_the_objects_and_the_page_is_filled(index_now: Any) -> None:
     """However few it leaves: a filter after the search would find none of these."""
     shelf = Shelf.objects.create(name="far")
-    query = gray(0)
+    query = save_gray(0)
     for level in range(1, 131):
-        gray(level)
-    far = [gray(level, shelf=shelf) for level in range(200, 206)]
+        save_gray(level)
+    far = [save_gray(level, shelf=shelf) for level in range(200, 206)]
     index_now()
     on_shelf = Picture.objects.filter(shelf__name="far")
-    assert objects(similar_images.similar_to(query, queryset=on_shelf)) == far
-    assert objects(similar_images.similar_to(query, queryset=Picture.objects.none())) == []
-    assert objects(similar_images.similar_to(query, queryset=on_shelf.order_by("-pk")[:2])) == far[-2:]
+    assert matched_objects(similar_images.similar_to(query, queryset=on_shelf)) == far
+    assert matched_objects(similar_images.similar_to(query, queryset=Picture.objects.none())) == []
+    assert matched_objects(similar_images.similar_to(query, queryset=on_shelf.order_by("-pk")[:2])) == far[-2:]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_queryset__keeps_its_annotations_and_joins(index_now: Any, django_assert_num_queries: Any) -> None:
     from django.db.models import Value
 
     shelf = Shelf.objects.create(name="here")
-    query, _other = gray(1), gray(2, shelf=shelf)
+    query, _other = save_gray(1), save_gray(2, shelf=shelf)
     index_now()
     queryset = Picture.objects.select_related("shelf").annotate(extra=Value("yes"))
     (match,) = similar_images.similar_to(query, queryset=queryset)
@@ -152,7 +152,7 @@ FILTERS: dict[str, Callable[[QuerySet[Picture]], QuerySet[Any]]] = {
 }
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 @pytest.mark.parametrize("by", ["queryset", "visible"])
 @pytest.mark.parametrize("kind", FILTERS)
 def test_querysets__of_every_kind_restrict_the_objects(
@@ -161,9 +161,9 @@ def test_querysets__of_every_kind_restrict_the_objects(
     """The objects are loaded in full, so that showing them takes no query."""
     shelf = Shelf.objects.create()
     for level in (1, 2, 3):
-        gray(level)
-    query = gray(0, shelf=shelf)
-    expected = [gray(level, shelf=shelf) for level in (200, 201)]
+        save_gray(level)
+    query = save_gray(0, shelf=shelf)
+    expected = [save_gray(level, shelf=shelf) for level in (200, 201)]
     index_now()
     chosen = FILTERS[kind](Picture.objects.filter(shelf=shelf))
     source = registry.get_source(Picture)
@@ -174,28 +174,28 @@ def test_querysets__of_every_kind_restrict_the_objects(
         assert [(match.title, match.image.name) for match in matches] == [
             (item.title, item.image.name) for item in expected
         ]
-    assert objects(matches) == expected
+    assert matched_objects(matches) == expected
 
 
 def test_similar_to__takes_lazy_objects(make_picture: Any, index_now: Any) -> None:
     """For example, request.user is one."""
     item, other = make_picture(1), make_picture(1)
     index_now()
-    assert objects(similar_images.similar_to(SimpleLazyObject(lambda: item))) == [other]
+    assert matched_objects(similar_images.similar_to(SimpleLazyObject(lambda: item))) == [other]
     assert similar_images.similar_to(item, exclude=[SimpleLazyObject(lambda: other)]) == []
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_visible__restricts_queries_and_matches(index_now: Any) -> None:
-    shown, hidden, query = gray(1), gray(2, published=False), gray(3)
+    shown, hidden, query = save_gray(1), save_gray(2, published=False), save_gray(3)
     index_now()
-    assert objects(similar_images.similar_to(query)) == [shown]
+    assert matched_objects(similar_images.similar_to(query)) == [shown]
     assert similar_images.similar_to(hidden) == []
     everything = Picture.objects.all()
-    assert objects(similar_images.similar_to(query, queryset=everything)) == [shown]
+    assert matched_objects(similar_images.similar_to(query, queryset=everything)) == [shown]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_visible__goes_by_the_request_or_else_by_an_anonymous_visitor(index_now: Any) -> None:
     from PIL import Image
 
@@ -211,14 +211,14 @@ def test_visible__goes_by_the_request_or_else_by_an_anonymous_visitor(index_now:
         request.user = user
         return request
 
-    assert objects(similar_images.similar_to(mine, request=request_by(User(username="me")))) == [also_mine]
+    assert matched_objects(similar_images.similar_to(mine, request=request_by(User(username="me")))) == [also_mine]
     assert similar_images.similar_to(mine, request=request_by(User(username="you"))) == []
     assert similar_images.similar_to(mine, request=request_by(AnonymousUser())) == []
     assert similar_images.similar_to(mine) == []
     with public.image.open() as file:
         matches = similar_images.similar_to(file, model=Private)
-    assert objects(matches) == [public]
-    assert yours not in objects(matches)
+    assert matched_objects(matches) == [public]
+    assert yours not in matched_objects(matches)
 
 
 def test_similar_to__of_an_object_that_is_not_indexed_is_empty(make_picture: Any, index_now: Any) -> None:
@@ -286,9 +286,9 @@ def test_file__that_takes_too_long_raises_search_timeout(configure: Any, tmp_pat
         (tmp_path / "hold").unlink()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_queries__do_not_grow_with_the_limit(index_now: Any, django_assert_num_queries: Any) -> None:
-    items = [gray(level) for level in range(40)]
+    items = [save_gray(level) for level in range(40)]
     index_now()
     for limit in (1, 39):
         with django_assert_num_queries(4):
@@ -304,22 +304,22 @@ def test_queries__do_not_grow_with_the_methods(
         assert len(similar_images.similar_to(items[0])) == 2
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_versions__are_not_compared_with_each_other(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    items = [gray(level) for level in (1, 2)]
+    items = [save_gray(level) for level in (1, 2)]
     index_now()
     monkeypatch.setattr(Mean, "version", "2")
-    new = gray(3)
+    new = save_gray(3)
     index_now()
     assert similar_images.similar_to(new) == []
-    assert objects(similar_images.similar_to(items[0])) == [items[1]]
+    assert matched_objects(similar_images.similar_to(items[0])) == [items[1]]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_ties__are_broken_by_record_id(index_now: Any) -> None:
-    items = [gray(50) for _ in range(12)]
+    items = [save_gray(50) for _ in range(12)]
     index_now()
-    assert objects(similar_images.similar_to(items[0], limit=11)) == items[1:]
+    assert matched_objects(similar_images.similar_to(items[0], limit=11)) == items[1:]
 
 
 def test_similar_to__returns_only_objects_of_the_source(make_picture: Any, index_now: Any) -> None:
@@ -360,23 +360,23 @@ def test_visible__may_be_distinct_on_or_filtered_by_a_window(
         assert similar_images.similar_to(second) == []
 
 
-def test_exclude_and_queryset__of_another_model_are_refused(grays: list[Picture]) -> None:
-    shelf = Shelf.objects.create(pk=grays[1].pk)
+def test_exclude_and_queryset__of_another_model_are_refused(gray_pictures: list[Picture]) -> None:
+    shelf = Shelf.objects.create(pk=gray_pictures[1].pk)
     with pytest.raises(ValueError, match="is not a Picture"):
-        similar_images.similar_to(grays[0], exclude=[shelf])
+        similar_images.similar_to(gray_pictures[0], exclude=[shelf])
     with pytest.raises(ValueError, match="The queryset is of Shelf, not of Picture"):
-        similar_images.similar_to(grays[0], queryset=Shelf.objects.all())
+        similar_images.similar_to(gray_pictures[0], queryset=Shelf.objects.all())
 
 
-def test_ranking__weights_are_bounded(grays: list[Picture], client: Any) -> None:
+def test_ranking__weights_are_bounded(gray_pictures: list[Picture], client: Any) -> None:
     for prefix, suffix in (("/similar-images", ""), ("/api/similar-images", "similar/")):
-        address = f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}"
+        address = f"{prefix}/testapp.picture/{gray_pictures[0].pk}/{suffix}"
         assert client.get(address, {"ranking": "mean:1e308"}).status_code == 400
         assert client.get(address, {"ranking": "mean:1e6"}).status_code == 200
 
 
-def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(grays: list[Picture]) -> None:
-    planned = plan_search(grays[0], SearchOptions())
+def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(gray_pictures: list[Picture]) -> None:
+    planned = plan_search(gray_pictures[0], SearchOptions())
     results = planned.run()
     loaded = matches._load_matches(planned, results, None)
     assert [scored.similarity for scored in results] != [match.similarity for match in loaded]
@@ -389,8 +389,8 @@ def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(grays: li
         assert match.key == f"testapp.picture.image:{match.object.pk}"
 
 
-def test_match__carries_verdict_folded_and_explanation(grays: list[Picture]) -> None:
-    planned = plan_search(grays[0], SearchOptions())
+def test_match__carries_verdict_folded_and_explanation(gray_pictures: list[Picture]) -> None:
+    planned = plan_search(gray_pictures[0], SearchOptions())
     (scored, *_others) = planned.run()
     changed = scored._replace(folded=3, verdict=Verdict("alike"))
     (match,) = matches._load_matches(planned, [changed], {"mean": 2, "bits": 1})
@@ -400,22 +400,22 @@ def test_match__carries_verdict_folded_and_explanation(grays: list[Picture]) -> 
     assert match.is_fallback
 
 
-def test_match__of_a_file_changed_without_signals_is_left_out(grays: list[Picture]) -> None:
-    Picture.objects.filter(pk=grays[1].pk).update(image="other.png")
-    assert objects(similar_images.similar_to(grays[0], limit=2)) == [grays[2]]
+def test_match__of_a_file_changed_without_signals_is_left_out(gray_pictures: list[Picture]) -> None:
+    Picture.objects.filter(pk=gray_pictures[1].pk).update(image="other.png")
+    assert matched_objects(similar_images.similar_to(gray_pictures[0], limit=2)) == [gray_pictures[2]]
 
 
-def test_similar_among__searches_objects_that_the_caller_chooses(grays: list[Picture]) -> None:
+def test_similar_among__searches_objects_that_the_caller_chooses(gray_pictures: list[Picture]) -> None:
     """Without folding, near-duplicates come each on its own."""
     source = registry.get_source(Picture)
-    Picture.objects.filter(pk=grays[1].pk).update(published=False)
-    among = Picture.objects.filter(pk__in=[item.pk for item in grays[:5]])
-    found = matches.similar_among(source, grays[0], among, limit=3)
-    assert objects(found) == grays[1:4]
+    Picture.objects.filter(pk=gray_pictures[1].pk).update(published=False)
+    among = Picture.objects.filter(pk__in=[item.pk for item in gray_pictures[:5]])
+    found = matches.similar_among(source, gray_pictures[0], among, limit=3)
+    assert matched_objects(found) == gray_pictures[1:4]
     assert found[0].explanation == matches.Explanation(["mean"], {"mean": 1.0})
-    assert matches.search_among(source, grays[0], among, limit=3).folds is False
+    assert matches.search_among(source, gray_pictures[0], among, limit=3).folds is False
 
 
-def test_get_object_url__is_empty_where_there_is_none(grays: list[Picture]) -> None:
-    assert matches.get_object_url(grays[0]) == grays[0].get_absolute_url()
+def test_get_object_url__is_empty_where_there_is_none(gray_pictures: list[Picture]) -> None:
+    assert matches.get_object_url(gray_pictures[0]) == gray_pictures[0].get_absolute_url()
     assert matches.get_object_url(Shelf(name="x")) == ""

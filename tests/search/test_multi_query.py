@@ -11,14 +11,14 @@ import similar_images
 from similar_images.search import multi_query
 from similar_images.search.candidates import Candidate, ScoredCandidate
 from tests import drawing
-from tests.items import objects
+from tests.items import matched_objects
 from tests.search.samples import knn_row, query_vector, record_ids, save_color
 from tests.testapp.models import Couple, Picture
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_examples__are_scored_by_the_mean(index_now: Any, django_assert_num_queries: Any) -> None:
     red, green = save_color(200, 0, 0), save_color(0, 200, 0)
     near_red, between, near_green = save_color(190, 0, 0), save_color(100, 100, 0), save_color(0, 190, 0)
@@ -31,10 +31,10 @@ def test_examples__are_scored_by_the_mean(index_now: Any, django_assert_num_quer
         similarities = [single.similarity for single in by_one if single.object == match.object]
         assert match.similarity == pytest.approx(sum(similarities) / 2, abs=0.11)
         assert match.scores == {"mean": match.similarity}
-    assert list(Picture.objects.similar_to([red, green])) == objects(matches)
+    assert list(Picture.objects.similar_to([red, green])) == matched_objects(matches)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_examples__may_be_objects_and_files(index_now: Any) -> None:
     red, green, other = save_color(200, 0, 0), save_color(0, 200, 0), save_color(90, 90, 0)
     index_now()
@@ -42,18 +42,18 @@ def test_examples__may_be_objects_and_files(index_now: Any) -> None:
     with green.image.open() as file:
         mixed = similar_images.similar_to([red, file])
     assert {match.object: match.similarity for match in mixed}[other] == by_objects[0].similarity
-    assert objects(by_objects) == [other]
+    assert matched_objects(by_objects) == [other]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_unlike__lowers_what_resembles_it(index_now: Any) -> None:
     query, unwanted = save_color(100, 0, 0), save_color(130, 60, 0)
     near_unwanted, fine = save_color(120, 30, 0), save_color(100, 0, 60)
     index_now()
     before = similar_images.similar_to(query)
-    assert objects(before)[0] == near_unwanted
+    assert matched_objects(before)[0] == near_unwanted
     after = similar_images.similar_to(query, unlike=[unwanted])
-    assert objects(after) == [fine, near_unwanted]
+    assert matched_objects(after) == [fine, near_unwanted]
     with unwanted.image.open() as file:
         by_file = similar_images.similar_to(query, unlike=[file], exclude=[unwanted])
     assert [(m.object, m.similarity) for m in by_file] == [(m.object, m.similarity) for m in after]
@@ -61,14 +61,14 @@ def test_unlike__lowers_what_resembles_it(index_now: Any) -> None:
     assert after[0].similarity < {m.object: m.similarity for m in before}[fine]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_unlike__finds_matches_behind_a_crowd_that_resembles_it(index_now: Any) -> None:
     query, unwanted = save_color(100, 100, 100), save_color(110, 100, 100)
     for _ in range(300):
         save_color(108, 100, 100)
     good = [save_color(80, 100, 100) for _ in range(5)]
     index_now()
-    assert objects(similar_images.similar_to(query, unlike=[unwanted], min_similarity=48.9)) == good
+    assert matched_objects(similar_images.similar_to(query, unlike=[unwanted], min_similarity=48.9)) == good
 
 
 def test_examples__find_what_suits_all_but_is_nearest_to_none(index_now: Any, configure: Any) -> None:
@@ -87,8 +87,8 @@ def test_examples__find_what_suits_all_but_is_nearest_to_none(index_now: Any, co
         save_stripes(20, 20, 20, level)
     between = save_stripes(10, 20)
     index_now()
-    assert between not in objects(similar_images.similar_to(first, limit=22))
-    assert objects(similar_images.similar_to([first, second], limit=2))[0] == between
+    assert between not in matched_objects(similar_images.similar_to(first, limit=22))
+    assert matched_objects(similar_images.similar_to([first, second], limit=2))[0] == between
 
 
 def test_examples__of_another_model_are_refused(make_picture: Any) -> None:
@@ -142,13 +142,15 @@ def page_url(item: Picture) -> str:
 @pytest.mark.parametrize("name", ["like", "unlike"])
 @pytest.mark.parametrize(("count", "status"), [(10, 200), (11, 400)])
 def test_like_and_unlike__take_ten_objects_and_not_eleven(
-    name: str, count: int, status: int, client: Any, grays: list[Picture]
+    name: str, count: int, status: int, client: Any, gray_pictures: list[Picture]
 ) -> None:
-    params = {name: [grays[1].pk] * count}
-    page = client.get(page_url(grays[0]), params)
-    answer = client.get(f"/api/similar-images{page_url(grays[0]).removeprefix('/similar-images')}similar/", params)
+    params = {name: [gray_pictures[1].pk] * count}
+    page = client.get(page_url(gray_pictures[0]), params)
+    answer = client.get(
+        f"/api/similar-images{page_url(gray_pictures[0]).removeprefix('/similar-images')}similar/", params
+    )
     assert (page.status_code, answer.status_code) == (status, status)
-    with grays[0].image.open() as file:
+    with gray_pictures[0].image.open() as file:
         upload = {"image": file, "model": "testapp.picture", **params}
         searched = client.post("/api/similar-images/search/", upload)
     assert searched.status_code == status
@@ -194,7 +196,7 @@ def test_combine_examples__names_every_method_that_found_it_once() -> None:
     assert multi_query.combine_examples(positive, [scored(9, 9, ("c",))]).candidate.found_by == ["b", "a"]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_score_examples__reads_the_distances_of_each_example() -> None:
     """By the curve of `Mean`, distances of 0, 0.5, 1 and 3 are 100, 75, 50 and 0%."""
     positive, negative = [[query_vector()], [query_vector()]], [[query_vector()]]

@@ -19,7 +19,7 @@ from similar_images.models import IndexedImage
 from similar_images.search import near_duplicates
 from similar_images.search.matches import Match
 from tests import drawing
-from tests.items import gray, objects
+from tests.items import matched_objects, save_gray
 from tests.search.samples import HALF, METHODS, record_ids, save_cells, scored_candidate
 from tests.testapp.models import Picture
 
@@ -36,9 +36,9 @@ def titles_and_folded(matches: Iterable[Match]) -> list[tuple[str, int]]:
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_fold__groups_copies_of_the_query_and_of_other_images(index_now: Any, django_assert_num_queries: Any) -> None:
     """Ten copies of the query and three of another image take two positions of the page, which is full."""
-    query = gray(100)
+    query = save_gray(100)
     for level in [100] * 10 + [101] * 3 + list(range(102, 120)):
-        gray(level)
+        save_gray(level)
     index_now()
     with django_assert_num_queries(5):
         matches = similar_images.similar_to(query, limit=12)
@@ -49,11 +49,11 @@ def test_fold__groups_copies_of_the_query_and_of_other_images(index_now: Any, dj
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_fold__keeps_the_best_of_each_group_on_all_pages(index_now: Any) -> None:
     """Pages of a queryset have each match once, in the order of the function."""
-    query = gray(100)
-    items = [gray(100 + number // 2) for number in range(2, 60)]
+    query = save_gray(100)
+    items = [save_gray(100 + number // 2) for number in range(2, 60)]
     index_now()
     matches = similar_images.similar_to(query, limit=40)
-    assert objects(matches) == items[::2]
+    assert matched_objects(matches) == items[::2]
     assert {match.folded for match in matches} == {1}
     pages = Paginator(Picture.objects.similar_to(query), 7)
     assert [item for page in pages for item in page] == items[::2]
@@ -95,17 +95,17 @@ def test_fold__by_default_groups_recompressed_photos_and_no_others(index_now: An
 def test_fold__keeps_images_that_lack_a_method_of_most_of_the_weight(index_now: Any, configure: Any) -> None:
     """While a new method is filled in, images that differ by it alone are no near-duplicates."""
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1}, NEAR_DUPLICATE_THRESHOLD=99.9)
-    query = gray(100)
+    query = save_gray(100)
     shapes = [save_cells(np.roll(HALF, rows, 0)) for rows in range(6)]
     index_now()
     assert len(similar_images.similar_to(query)) == 1
     configure(METHODS=METHODS, RANKING={"mean": 1, "bits": 9})
-    assert set(objects(similar_images.similar_to(query))) == set(shapes)
+    assert set(matched_objects(similar_images.similar_to(query))) == set(shapes)
 
 
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_fold__keeps_pairs_that_are_marked_as_not_similar(index_now: Any, django_assert_num_queries: Any) -> None:
-    query, first, second, third = gray(100), gray(103), gray(103), gray(103)
+    query, first, second, third = save_gray(100), save_gray(103), save_gray(103), save_gray(103)
     index_now()
     similar_images.mark(first, second, alike=False)
     with django_assert_num_queries(5):
@@ -113,12 +113,12 @@ def test_fold__keeps_pairs_that_are_marked_as_not_similar(index_now: Any, django
     assert [(match.object, match.folded) for match in matches] == [(first, 1), (second, 0)]
     similar_images.unmark(first, second)
     assert [(match.object, match.folded) for match in similar_images.similar_to(query)] == [(first, 2)]
-    assert third not in objects(matches)
+    assert third not in matched_objects(matches)
 
 
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_fold__is_counted_in_querysets(index_now: Any) -> None:
-    query, first, *_copies = gray(100), gray(101), gray(101), gray(101)
+    query, first, *_copies = save_gray(100), save_gray(101), save_gray(101), save_gray(101)
     index_now()
     assert [(item, item.folded) for item in Picture.objects.similar_to(query)] == [(first, 2)]
 
@@ -127,7 +127,7 @@ def test_fold__is_counted_in_querysets(index_now: Any) -> None:
 def test_fold__is_the_default_on_every_surface_and_counted(
     client: Any, index_now: Any, django_assert_num_queries: Any
 ) -> None:
-    query, first, *_rest = [gray(level) for level in (100, 101, 101, 101, 102)]
+    query, first, *_rest = [save_gray(level) for level in (100, 101, 101, 101, 102)]
     index_now()
     api = f"/api/similar-images/testapp.picture/{query.pk}/similar/"
     with django_assert_num_queries(7):  # the object, its status, and five of the search
@@ -172,7 +172,7 @@ def test_pair_similarities__are_those_of_searches_by_either_image(make_picture: 
 
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_pair_similarities__leave_marked_pairs_out_only_among_near_duplicates(index_now: Any) -> None:
-    items = [gray(100), gray(100), gray(100)]
+    items = [save_gray(100), save_gray(100), save_gray(100)]
     index_now()
     similar_images.mark(items[0], items[1], alike=False)
     source, methods = registry.get_source(Picture), dict(plugins.enabled_methods())
@@ -183,7 +183,7 @@ def test_pair_similarities__leave_marked_pairs_out_only_among_near_duplicates(in
     assert near_duplicates.pair_similarities(source, methods, ids, near_only=True) == pairs
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_pair_similarities__of_fewer_than_two_records_take_no_query(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         for ids in ([], [1]):
@@ -193,7 +193,7 @@ def test_pair_similarities__of_fewer_than_two_records_take_no_query(django_asser
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_pair_similarities__use_the_active_versions_of_methods_that_were_not_searched_by(index_now: Any) -> None:
     for _ in range(2):
-        gray(100)
+        save_gray(100)
     index_now()
     a, b = IndexedImage.objects.order_by("pk").values_list("pk", flat=True)
     assert near_duplicates.pair_similarities(registry.get_source(Picture), {}, [a, b]) == {(a, b): 100}
@@ -241,7 +241,7 @@ def test_min_method_similarity__is_what_other_methods_could_make_up_for() -> Non
     assert near_duplicates._min_method_similarity(0.25) == 65
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_fold_near_duplicates__adds_each_result_to_the_best_that_it_duplicates(configure: Any) -> None:
     configure(NEAR_DUPLICATE_THRESHOLD=99)
     results = [scored_candidate(number, 90 - number) for number in (5, 1, 4, 2, 3)]
@@ -253,7 +253,7 @@ def test_fold_near_duplicates__adds_each_result_to_the_best_that_it_duplicates(c
     assert [(scored.candidate.record_id, scored.folded) for scored in folded] == [(1, 1), (3, 0), (4, 0), (5, 0)]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_fold_near_duplicates__counts_what_results_already_stand_for(configure: Any) -> None:
     configure(NEAR_DUPLICATE_THRESHOLD=99)
     results = [scored_candidate(1, 90)._replace(folded=2), scored_candidate(2, 80)._replace(folded=3)]
@@ -261,7 +261,7 @@ def test_fold_near_duplicates__counts_what_results_already_stand_for(configure: 
     assert (scored.candidate.record_id, scored.folded) == (1, 6)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 @pytest.mark.parametrize(("query_is_image", "kept"), [(True, [1, 3]), (False, [1, 2, 3, 4])])
 def test_fold_near_duplicates__groups_copies_of_a_query_that_is_an_image(
     query_is_image: bool, kept: list[int], configure: Any
@@ -285,7 +285,7 @@ def test_fold_near_duplicates__calls_nothing_a_copy_of_a_query_that_lacks_a_meth
 def test_group__compares_the_best_results_only(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert near_duplicates.MAX_FOLDED == 400
     for level in (100, 100, 100):
-        gray(level)
+        save_gray(level)
     index_now()
     ids = list(IndexedImage.objects.order_by("pk").values_list("pk", flat=True))
     results = [scored_candidate(pk, 50) for pk in ids]

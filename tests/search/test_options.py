@@ -15,7 +15,7 @@ from similar_images.search.options import OptionError, SearchOptions
 from tests import drawing
 from tests.testapp.models import Picture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 API = "/api/similar-images"
 
@@ -55,8 +55,8 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("index", range(len(OPTIONS)))
-def test_options__any_two_give_an_answer(index: int, grays: list[Picture], client: Any) -> None:
-    query, other = grays[0], grays[1]
+def test_options__any_two_give_an_answer(index: int, gray_pictures: list[Picture], client: Any) -> None:
+    query, other = gray_pictures[0], gray_pictures[1]
     similar = [
         f"{prefix}/testapp.picture/{query.pk}/{suffix}"
         for prefix, suffix in (("/similar-images", ""), (API, "similar/"))
@@ -331,22 +331,22 @@ def test_check__accepts_options_that_do(options: dict[str, Any], examples: int) 
     "options", [{"mode": "nonsense"}, {"rerank": "nonsense"}, {"mode": "copy", "rerank": "keypoints"}]
 )
 def test_mode_and_rerank__are_checked_on_every_surface(
-    grays: list[Picture], client: Any, options: dict[str, str]
+    gray_pictures: list[Picture], client: Any, options: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match=r"mode|rerank"):
-        similar_images.similar_to(grays[0], **options)
-    answer = client.get(f"{API}/testapp.picture/{grays[0].pk}/similar/", options)
+        similar_images.similar_to(gray_pictures[0], **options)
+    answer = client.get(f"{API}/testapp.picture/{gray_pictures[0].pk}/similar/", options)
     assert (answer.status_code, set(answer.json()) <= {"mode", "rerank"}) == (400, True)
-    assert client.get(f"/similar-images/testapp.picture/{grays[0].pk}/", options).status_code == 400
+    assert client.get(f"/similar-images/testapp.picture/{gray_pictures[0].pk}/", options).status_code == 400
 
 
 @pytest.mark.parametrize("options", [{"box": "0,0,0.5,0.5"}, {"diversity": 0.5}, {"like": "other"}])
 @pytest.mark.parametrize("comparing", [{"mode": "copy"}, {"rerank": "keypoints"}])
 def test_mode_and_rerank__refuse_options_they_cannot_combine_with_on_every_surface(
-    options: dict[str, Any], comparing: dict[str, str], grays: list[Picture], client: Any
+    options: dict[str, Any], comparing: dict[str, str], gray_pictures: list[Picture], client: Any
 ) -> None:
     """A page or an answer that says so, not a failure, and not a search that ignores the option."""
-    query, other = grays[0], grays[2]
+    query, other = gray_pictures[0], gray_pictures[2]
     params = {**comparing, **(options if "like" not in options else {"like": other.pk})}
     for address in (f"{API}/testapp.picture/{query.pk}/similar/", f"/similar-images/testapp.picture/{query.pk}/"):
         answer = client.get(address, params)

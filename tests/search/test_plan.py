@@ -19,15 +19,15 @@ def plan_search(query: Any = None, **options: Any) -> Search:
     return plan.plan_search(query, SearchOptions.from_arguments("similar_to", options))
 
 
-def test_plan__has_the_defaults_of_the_setting_and_of_the_mode(grays: list[Picture], configure: Any) -> None:
-    planned = plan_search(grays[0])
+def test_plan__has_the_defaults_of_the_setting_and_of_the_mode(gray_pictures: list[Picture], configure: Any) -> None:
+    planned = plan_search(gray_pictures[0])
     assert (planned.limit, planned.min_similarity, planned.weights) == (12, 0, {"mean": 1.0})
-    assert (planned.excluded, planned.options.fold, planned.reranker) == ([grays[0].pk], True, None)
+    assert (planned.excluded, planned.options.fold, planned.reranker) == ([gray_pictures[0].pk], True, None)
     configure(LIMIT=5)
-    planned = plan_search(grays[0], mode="copy")
+    planned = plan_search(gray_pictures[0], mode="copy")
     assert (planned.limit, planned.min_similarity, planned.reranker, planned.folds) == (5, 70, "copy", False)
-    assert plan_search(grays[0], mode="copy", min_similarity=0).min_similarity == 0
-    assert plan_search(grays[0], rerank="keypoints").reranker == "keypoints"
+    assert plan_search(gray_pictures[0], mode="copy", min_similarity=0).min_similarity == 0
+    assert plan_search(gray_pictures[0], rerank="keypoints").reranker == "keypoints"
 
 
 def test_plan__for_copies_weighs_by_hashes_unless_a_method_or_ranking_is_named(
@@ -41,13 +41,13 @@ def test_plan__for_copies_weighs_by_hashes_unless_a_method_or_ranking_is_named(
     assert plan_search(item, mode="copy", ranking={"phash": 2}).weights == {"phash": 2}
 
 
-def test_plan__excludes_all_objects_that_it_searches_by(grays: list[Picture]) -> None:
-    planned = plan_search(grays[:2], unlike=[grays[2]], exclude=[grays[3]])
-    assert planned.excluded == [grays[3].pk, grays[0].pk, grays[1].pk, grays[2].pk]
+def test_plan__excludes_all_objects_that_it_searches_by(gray_pictures: list[Picture]) -> None:
+    planned = plan_search(gray_pictures[:2], unlike=[gray_pictures[2]], exclude=[gray_pictures[3]])
+    assert planned.excluded == [gray_pictures[3].pk, gray_pictures[0].pk, gray_pictures[1].pk, gray_pictures[2].pk]
 
 
-def test_plan__reads_uploads_and_boxes(grays: list[Picture]) -> None:
-    with grays[0].image.open() as file:
+def test_plan__reads_uploads_and_boxes(gray_pictures: list[Picture]) -> None:
+    with gray_pictures[0].image.open() as file:
         planned = plan_search(file, model=Picture, box="0,0,1,0.5")
     assert isinstance(planned.examples[0], bytes)
     assert planned.options.box == (0, 0, 1, 0.5)

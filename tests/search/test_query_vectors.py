@@ -13,7 +13,7 @@ from similar_images.imaging.timeouts import SearchTimeout
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.search import query_vectors
 from tests import drawing
-from tests.items import gray
+from tests.items import save_gray
 from tests.methods import Mean
 from tests.search.samples import METHODS
 from tests.testapp.models import Picture
@@ -34,7 +34,7 @@ def stored(item: Picture, *allowed: Any, methods: tuple[str, ...] = ("mean", "bi
 @pytest.fixture
 def item(configure: Any, index_now: Any) -> Picture:
     configure(METHODS=METHODS, RANKING={"mean": 1, "bits": 1})
-    item = gray(100)
+    item = save_gray(100)
     index_now()
     return item
 
@@ -82,7 +82,7 @@ def test_stored_query__prefers_the_active_version_to_the_configured_one(
 ) -> None:
     """The configured one alone serves an image that is newer than the change of the setting."""
     monkeypatch.setattr(Mean, "version", "2")
-    new = gray(50)
+    new = save_gray(50)
     index_now()
     assert version_row(is_active=True).version == "1"
     assert stored(new, methods=("mean",)) == [("mean", "2", record_id(new))]

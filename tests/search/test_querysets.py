@@ -15,17 +15,17 @@ import similar_images
 from similar_images.search import querysets
 from similar_images.search.querysets import SimilarQuerySet
 from tests import drawing
-from tests.items import gray
+from tests.items import save_gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 @pytest.fixture
 def shades(index_now: Any) -> list[Picture]:
     """Forty grays from dark to light, every fifth on a shelf, four of them hidden."""
     shelf = Shelf.objects.create(name="here")
-    items = [gray(5 * n, shelf=None if n % 5 else shelf, published=n % 10 != 9) for n in range(40)]
+    items = [save_gray(5 * n, shelf=None if n % 5 else shelf, published=n % 10 != 9) for n in range(40)]
     index_now()
     return items
 
@@ -110,14 +110,14 @@ def test_queryset__searches_once_and_lazily(shades: list[Picture], django_assert
 
 def test_pages__have_each_match_once_while_others_are_indexed(index_now: Any) -> None:
     """Also where many are equally similar: ties are broken by record id."""
-    query = gray(100)
-    items = [gray(100 + number % 9) for number in range(60)]
+    query = save_gray(100)
+    items = [save_gray(100 + number % 9) for number in range(60)]
     index_now()
     pages = Paginator(Picture.objects.similar_to(query), 7)
     seen = []
     for number in pages.page_range:
         seen += pages.page(number).object_list
-        gray(100)
+        save_gray(100)
         index_now()
     assert len(seen) == 60
     assert set(seen) == set(items)
@@ -125,7 +125,7 @@ def test_pages__have_each_match_once_while_others_are_indexed(index_now: Any) ->
 
 
 def test_ties__have_the_same_order_on_every_page(index_now: Any) -> None:
-    items = [gray(50) for _ in range(12)]
+    items = [save_gray(50) for _ in range(12)]
     index_now()
     seen = [Picture.objects.similar_to(items[0])[index] for index in range(11)]
     assert seen == items[1:]
@@ -162,7 +162,7 @@ def test_queryset__of_models_with_uuid_and_text_keys(model: Any, index_now: Any)
 
 
 def test_queryset__of_a_child_model_returns_children(index_now: Any) -> None:
-    plain, framed = gray(1), FramedPicture.objects.create(image=drawing.file(1))
+    plain, framed = save_gray(1), FramedPicture.objects.create(image=drawing.file(1))
     index_now()
     assert [item.pk for item in Picture.objects.similar_to(plain)] == [framed.pk]
     (match,) = FramedPicture.objects.filter(frame="").similar_to(plain)
@@ -199,41 +199,41 @@ def test_pickle__keeps_the_results(shades: list[Picture], django_assert_num_quer
         assert results_of(again) == expected
 
 
-def test_queryset__whose_joins_repeat_objects_returns_each_once(grays: list[Picture]) -> None:
+def test_queryset__whose_joins_repeat_objects_returns_each_once(gray_pictures: list[Picture]) -> None:
     shelf = Shelf.objects.create()
     Picture.objects.update(shelf=shelf)
-    expected = list(Picture.objects.similar_to(grays[0]))
+    expected = list(Picture.objects.similar_to(gray_pictures[0]))
     assert expected
-    assert list(Picture.objects.filter(shelf__picture__published=True).similar_to(grays[0])) == expected
+    assert list(Picture.objects.filter(shelf__picture__published=True).similar_to(gray_pictures[0])) == expected
     distinct = Picture.objects.filter(published=True).order_by("shelf", "-pk").distinct("shelf")
-    assert list(distinct.similar_to(grays[0])) == [distinct.get()]
+    assert list(distinct.similar_to(gray_pictures[0])) == [distinct.get()]
 
 
 def test_queryset__with_limit_none_takes_its_default_limit(index_now: Any) -> None:
-    query = gray(100)
+    query = save_gray(100)
     for level in range(101, 131):
-        gray(level)
+        save_gray(level)
     index_now()
     assert len(Picture.objects.similar_to(query, limit=None)) == 30
 
 
 def test_queryset__has_a_thousand_matches_at_most_by_default(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert querysets.QUERYSET_LIMIT == 1_000
     monkeypatch.setattr(querysets, "QUERYSET_LIMIT", 4)
     for options, count in (({}, 4), ({"limit": None}, 4), ({"limit": 3}, 3), ({"limit": 5}, 5)):
-        assert len(Picture.objects.similar_to(grays[0], **options)) == count
+        assert len(Picture.objects.similar_to(gray_pictures[0], **options)) == count
 
 
-def test_queryset__has_is_fallback_only_where_a_fallback_is_named(grays: list[Picture]) -> None:
-    assert not hasattr(Picture.objects.similar_to(grays[0])[0], "is_fallback")
-    assert Picture.objects.similar_to(grays[0], fallback="newest")[0].is_fallback is False
+def test_queryset__has_is_fallback_only_where_a_fallback_is_named(gray_pictures: list[Picture]) -> None:
+    assert not hasattr(Picture.objects.similar_to(gray_pictures[0])[0], "is_fallback")
+    assert Picture.objects.similar_to(gray_pictures[0], fallback="newest")[0].is_fallback is False
 
 
-def test_queryset__names_an_unknown_option_whose_value_is_none(grays: list[Picture]) -> None:
+def test_queryset__names_an_unknown_option_whose_value_is_none(gray_pictures: list[Picture]) -> None:
     with pytest.raises(TypeError, match="limt"):
-        Picture.objects.similar_to(grays[0], limt=None)
+        Picture.objects.similar_to(gray_pictures[0], limt=None)
 
 
 def test_queryset__of_objects_of_other_sources_is_not_registered() -> None:
@@ -257,9 +257,9 @@ def test_repeats_objects__where_a_filter_joins_many(queryset: Any, repeats: bool
     assert querysets._repeats_objects(queryset.query) is repeats
 
 
-def test_queryset__takes_examples_from_any_iterable(grays: list[Picture]) -> None:
-    expected = [match.object for match in similar_images.similar_to(grays[:2], limit=100)]
-    assert list(Picture.objects.similar_to(item for item in grays[:2])) == expected
+def test_queryset__takes_examples_from_any_iterable(gray_pictures: list[Picture]) -> None:
+    expected = [match.object for match in similar_images.similar_to(gray_pictures[:2], limit=100)]
+    assert list(Picture.objects.similar_to(item for item in gray_pictures[:2])) == expected
     assert list(Picture.objects.similar_to(Picture.objects.order_by("pk")[:2])) == expected
     for query in (b"picture", "picture", 5):
         with pytest.raises(ValueError, match="Search by an object or an open binary file"):

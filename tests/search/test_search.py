@@ -16,7 +16,7 @@ from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from similar_images.search.search import SearchTrace
 from tests import drawing
-from tests.items import gray, objects
+from tests.items import matched_objects, save_gray
 from tests.search.samples import HALF, METHODS, save_cells
 from tests.testapp.models import Picture, Shelf
 
@@ -33,9 +33,9 @@ def test_page__is_filled_behind_more_copies_than_candidates(
     index_now: Any, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "REFILL_FACTOR", 1)
-    query = gray(100)
+    query = save_gray(100)
     for level in [100] * 150 + list(range(101, 120)):
-        gray(level)
+        save_gray(level)
     index_now()
     with django_assert_num_queries(8):  # the setting, the search and the pairs once more
         matches = similar_images.similar_to(query, limit=12)
@@ -78,15 +78,15 @@ def test_page__that_a_threshold_leaves_short_takes_one_round(
     third = similar_images.similar_to(query)[2].similarity
     with django_assert_num_queries(5):
         matches = similar_images.similar_to(query, limit=12, min_similarity=third)
-    assert objects(matches) == others[:3]
+    assert matched_objects(matches) == others[:3]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("mean_method")
 def test_ties__of_a_longer_list_begin_with_the_shorter_one(index_now: Any) -> None:
-    query, copies = gray(50), [gray(50) for _ in range(150)]
+    query, copies = save_gray(50), [save_gray(50) for _ in range(150)]
     index_now()
     for limit in (12, 50):
-        assert objects(similar_images.similar_to(query, limit=limit))[:12] == copies[:12]
+        assert matched_objects(similar_images.similar_to(query, limit=limit))[:12] == copies[:12]
     assert list(Picture.objects.similar_to(query)[:12]) == copies[:12]
 
 
@@ -106,7 +106,7 @@ def rounds(item: Picture, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tu
 
 
 @pytest.fixture
-def identical(index_now: Any, configure: Any, quick: None) -> list[Picture]:
+def identical(index_now: Any, configure: Any, mean_method: None) -> list[Picture]:
     """Index sixty images of one gray, near-duplicates whose files are not the same."""
     configure(NEAR_DUPLICATE_THRESHOLD=99.9)
     items = []
@@ -171,10 +171,10 @@ def test_rounds__of_one_method_end_at_the_threshold(index_now: Any, monkeypatch:
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_rounds__pass_over_files_that_were_seen(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Identical files fold into what is there: the search goes on among the others."""
-    query, first = gray(0), gray(100)
+    query, first = save_gray(0), save_gray(100)
     for _ in range(40):
-        gray(100)
-    far = gray(200)
+        save_gray(100)
+    far = save_gray(200)
     index_now()
     sizes, results, trace = rounds(query, monkeypatch, limit=2)
     assert sizes == [2, 8]
@@ -184,11 +184,11 @@ def test_rounds__pass_over_files_that_were_seen(index_now: Any, monkeypatch: pyt
 
 
 def test_rounds__with_diversity_fetch_what_it_chooses_from(
-    grays: list[Picture], monkeypatch: pytest.MonkeyPatch
+    gray_pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert rounds(grays[0], monkeypatch, limit=2, diversity=0.5)[0] == [100]
-    assert rounds(grays[0], monkeypatch, limit=200, diversity=0.5)[0] == [200]
-    assert rounds(grays[0], monkeypatch, limit=2)[0] == [2]
+    assert rounds(gray_pictures[0], monkeypatch, limit=2, diversity=0.5)[0] == [100]
+    assert rounds(gray_pictures[0], monkeypatch, limit=200, diversity=0.5)[0] == [200]
+    assert rounds(gray_pictures[0], monkeypatch, limit=2)[0] == [2]
 
 
 # A part of an image
@@ -201,9 +201,9 @@ def test_box__of_a_stored_image_searches_by_that_part(
     with django_assert_num_queries(5):  # may it be seen, the versions, the setting, the search and the objects
         left = similar_images.similar_to(both, box=(0, 0, 0.5, 1))
     assert [(match.object, match.similarity) for match in left] == [(red, 100), (green, left[1].similarity)]
-    assert objects(similar_images.similar_to(both, box=(0.5, 0, 0.5, 1))) == [green, red]
+    assert matched_objects(similar_images.similar_to(both, box=(0.5, 0, 0.5, 1))) == [green, red]
     assert list(Picture.objects.similar_to(both, box=(0.5, 0, 0.5, 1))) == [green, red]
-    assert objects(similar_images.similar_to(both, box=(0.9999, 0.9999, 0.0001, 0.0001)))[0] == green
+    assert matched_objects(similar_images.similar_to(both, box=(0.9999, 0.9999, 0.0001, 0.0001)))[0] == green
 
 
 def test_box__of_an_upload_searches_by_that_part(red_and_green: list[Picture]) -> None:
@@ -230,7 +230,7 @@ def test_box__of_a_stored_image_is_bounded_like_an_upload(red_and_green: list[Pi
     assert similar_images.similar_to(both, box=(0, 0, 1, 1)) == []
 
 
-def test_box__of_an_object_without_an_image_finds_nothing(grays: list[Picture]) -> None:
+def test_box__of_an_object_without_an_image_finds_nothing(gray_pictures: list[Picture]) -> None:
     assert similar_images.similar_to(Picture.objects.create(), box=(0, 0, 1, 1)) == []
 
 
@@ -256,14 +256,14 @@ def test_box__over_rest_and_on_the_page(client: Any, red_and_green: list[Picture
 
 
 def test_box__while_the_storage_is_down_is_503_without_details(
-    grays: list[Picture], client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    gray_pictures: list[Picture], client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*args: Any, **options: Any) -> None:
         raise ConnectionError("secret.internal:9000 refused")
 
     monkeypatch.setattr("django.core.files.storage.FileSystemStorage._open", refuse)
     for prefix, suffix in (("/similar-images", ""), (API, "similar/")):
-        answer = client.get(f"{prefix}/testapp.picture/{grays[0].pk}/{suffix}", {"box": "0,0,1,1"})
+        answer = client.get(f"{prefix}/testapp.picture/{gray_pictures[0].pk}/{suffix}", {"box": "0,0,1,1"})
         assert answer.status_code == 503
         assert "try again later" in answer.content.decode()
         assert "secret" not in answer.content.decode()

@@ -15,7 +15,7 @@ from similar_images.models import IndexedImage, Signature, Source
 from similar_images.search import sql
 from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
-from tests.items import gray
+from tests.items import save_gray
 from tests.methods import Bits, Mean
 from tests.search.samples import HALF, METHODS, save_cells
 from tests.testapp.models import Picture
@@ -26,10 +26,10 @@ BLACK, WHITE = "[0,0,0]", "[1,1,1]"
 
 
 @pytest.fixture
-def records(quick: None, index_now: Any) -> list[int]:
+def records(mean_method: None, index_now: Any) -> list[int]:
     """Index three grays; return the ids of their records."""
     for level in (51, 102, 204):
-        gray(level)
+        save_gray(level)
     index_now()
     return list(IndexedImage.objects.order_by("pk").values_list("pk", flat=True))
 
@@ -107,7 +107,7 @@ def test_knn__of_exact_methods_bypasses_the_index_and_breaks_ties_by_record_id(
     statement, _parameters = sql.knn_sql(*arguments)
     assert " + 0" not in statement
     for _ in range(3):
-        gray(51)
+        save_gray(51)
     index_now()
     assert [row.record_id for row in knn([operand(BLACK)], exact=["mean"], mean=1)] == records[:1]
 

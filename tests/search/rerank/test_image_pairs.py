@@ -16,7 +16,7 @@ from similar_images.search.rerank import image_pairs
 from tests import drawing
 from tests.testapp.models import Picture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 @pytest.fixture
