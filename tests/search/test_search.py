@@ -160,9 +160,9 @@ def test_rounds__without_folding_end_after_the_first(
 @pytest.mark.usefixtures("fold_equal_grays")
 def test_rounds__of_one_method_end_at_the_threshold(index_now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes after a candidate below the threshold is below it, too, whatever was folded before."""
-    query = gray(100)
+    query = save_gray(100)
     for level in [101] * 10 + [*range(150, 180)]:
-        gray(level)
+        save_gray(level)
     index_now()
     sizes, results, _trace = rounds(query, monkeypatch, limit=2, min_similarity=90)
     assert (sizes, [scored.folded for scored in results]) == ([2], [9])
