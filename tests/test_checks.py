@@ -309,7 +309,7 @@ def test_check__wrong_measures(keys: dict[str, Any], reason: str, configure: Any
 
 
 def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("similar_images.measures.keypoints.find_spec", lambda name: None)
+    monkeypatch.setattr("similar_images.measures.geometry.keypoint_options.find_spec", lambda name: None)
     monkeypatch.setattr("similar_images.measures.transport.find_spec", lambda name: None)
     [message] = checks.check_measures()
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
