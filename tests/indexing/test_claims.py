@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.db import DatabaseError
 from django.utils import timezone
 
 from similar_images.indexing import claims, outbox, worker
@@ -29,6 +30,24 @@ def test_claim_batch__gives_each_record_to_one_worker(make_picture: Any, configu
     assert not {record.pk for record in first} & {record.pk for record in second}
 
 
+def test_claim_batch__claims_in_the_database_and_in_memory(make_picture: Any) -> None:
+    make_picture()
+    before = timezone.now()
+    (record,) = claims.claim_batch()
+    stored = IndexedImage.objects.get()
+    assert (record.attempts, record.started_at) == (stored.attempts, stored.started_at)
+    assert record.attempts == 1
+    assert before <= record.started_at <= timezone.now()
+
+
+def test_claim_batch__within_a_queryset(make_picture: Any) -> None:
+    first, second = make_picture(1), make_picture(2)
+    records = IndexedImage.objects.filter(object_id=str(first.pk))
+    assert [record.object_id for record in claims.claim_batch(records)] == [str(first.pk)]
+    assert claims.claim_batch(records) == []
+    assert [record.object_id for record in claims.claim_batch()] == [str(second.pk)]
+
+
 def test_claim_batch__newest_requests_first(make_picture: Any, configure: Any) -> None:
     make_picture(1)
     pass_time(minutes=1)
@@ -39,9 +58,9 @@ def test_claim_batch__newest_requests_first(make_picture: Any, configure: Any) -
 
 @pytest.mark.django_db(transaction=True)
 def test_claim_batch__skips_locked_records(make_picture: Any, lock_records: Any) -> None:
-    """A host's long transaction keeps its own record only."""
-    busy, free = make_picture(1), make_picture(2)
-    with lock_records(busy):
+    """A long transaction of the project holds up its own record only."""
+    locked, free = make_picture(1), make_picture(2)
+    with lock_records(locked):
         assert [record.object_id for record in claims.claim_batch()] == [str(free.pk)]
 
 
@@ -49,11 +68,11 @@ def test_claim_batch__skips_locked_records(make_picture: Any, lock_records: Any)
 def test_claim_batch__fails_exhausted_records_and_skips_locked_ones(
     make_picture: Any, lock_records: Any, configure: Any
 ) -> None:
-    busy, free = make_picture(1), make_picture(2)
+    locked, free = make_picture(1), make_picture(2)
     configure(MAX_ATTEMPTS=1)
     assert len(claims.claim_batch()) == 2  # by a worker that dies
     pass_time(hours=1)
-    with lock_records(busy):
+    with lock_records(locked):
         assert claims.claim_batch() == []
         assert IndexedImage.objects.get(status="failed").object_id == str(free.pk)
     assert claims.claim_batch() == []
@@ -69,14 +88,14 @@ def test_claim_timeout__returns_the_records_of_a_dead_worker(make_picture: Any, 
     assert claims.claim_batch() == []
     pass_time(seconds=20)
     assert outbox.sweep_sources() == 1
-    (again,) = claims.claim_batch()
-    assert again.pk == record.pk
-    worker.index_records([again])
+    (reclaimed,) = claims.claim_batch()
+    assert reclaimed.pk == record.pk
+    worker.index_records([reclaimed])
     assert IndexedImage.objects.get().status == "indexed"
 
 
 def test_claim_batch__attempted_records_come_last_and_alone(make_picture: Any) -> None:
-    """So that a picture that kills its worker takes no others with it more than once."""
+    """An image that kills its worker affects others no more than once."""
     for seed in range(3):
         make_picture(seed)
     claims.claim_batch()  # by a worker that dies
@@ -98,6 +117,48 @@ def test_claim_batch__fails_an_image_that_kills_every_worker(make_picture: Any, 
     assert "crashed the worker" in record.error
 
 
+def test_claim_batch__fails_all_exhausted_records_in_one_call(make_picture: Any, configure: Any) -> None:
+    """Otherwise, `while claim_batch()` would stop before the records behind a batch of exhausted ones."""
+    make_picture(1), make_picture(2)
+    configure(MAX_ATTEMPTS=1)
+    claims.claim_batch()  # by a worker that dies
+    pass_time(hours=1)
+    configure(BATCH_SIZE=1)
+    assert claims.claim_batch() == []
+    assert IndexedImage.objects.filter(status="failed").count() == 2
+
+
+def test_claim_batch__an_image_of_many_attempts_can_be_the_last_of_a_batch(make_picture: Any, configure: Any) -> None:
+    make_picture(1), make_picture(2)
+    configure(MAX_ATTEMPTS=3)
+    IndexedImage.objects.update(attempts=2)
+    assert [record.attempts for record in claims.claim_batch()] == [3]
+    assert not IndexedImage.objects.filter(status="failed").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds", "is_due"),
+    [
+        ("started_at", 60, False),
+        ("started_at", 60.000001, True),
+        ("retry_at", -0.000001, False),
+        ("retry_at", 0, True),
+    ],
+)
+def test_due__to_the_microsecond(
+    field: str, seconds: float, is_due: bool, make_picture: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim lasts for CLAIM_TIMEOUT, and a retry is due at its time."""
+    make_picture()
+    configure(CLAIM_TIMEOUT=60)
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    IndexedImage.objects.update(**{field: now - timedelta(seconds=seconds)})
+    assert IndexedImage.objects.due().exists() is is_due
+    IndexedImage.objects.update(status="failed")
+    assert not IndexedImage.objects.due().exists()
+
+
 def test_lost_claim__two_workers_with_one_record_agree(make_picture: Any) -> None:
     make_picture()
     (first,) = claims.claim_batch()
@@ -111,43 +172,99 @@ def test_lost_claim__two_workers_with_one_record_agree(make_picture: Any) -> Non
 
 def test_lost_claim__results_are_discarded(make_picture: Any) -> None:
     make_picture()
-    late = claims.claim_batch()
+    lost = claims.claim_batch()
     pass_time(hours=1)
-    now = claims.claim_batch()
+    current = claims.claim_batch()
     before = IndexedImage.objects.values().get()
-    worker.index_records(late)
+    worker.index_records(lost)
     assert IndexedImage.objects.values().get() == before
     assert not Signature.objects.exists()
-    worker.index_records(now)
+    worker.index_records(current)
     assert IndexedImage.objects.get().status == "indexed"
 
 
 def test_renew_claims__a_slow_batch_keeps_what_it_has_not_started(
     make_picture: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file takes 10 s: the last of 16 is begun when the lease of the batch would have ended long ago."""
+    """A file takes 10 s, so that the last of 16 is started long after the claim of the batch would have timed out."""
     configure(CLAIM_TIMEOUT=90)
-    begin = time.time()
-    taken_meanwhile: list[IndexedImage] = []
+    start = time.time()
+    claimed_meanwhile: list[IndexedImage] = []
     opened = 0
 
     class SlowStorage(FileSystemStorage):
         def _open(self, name: str, mode: str = "rb") -> Any:
             nonlocal opened
             opened += 1
-            taken_meanwhile.extend(claims.claim_batch())
+            claimed_meanwhile.extend(claims.claim_batch())
             return super()._open(name, mode)
 
     def now() -> datetime:
-        return datetime.fromtimestamp(begin + 10 * opened, UTC)
+        return datetime.fromtimestamp(start + 10 * opened, UTC)
 
     monkeypatch.setattr(timezone, "now", now)
     for seed in range(16):
         make_picture(seed)
     set_storage(monkeypatch, SlowStorage())
     worker.index_records(claims.claim_batch())
-    assert (opened, taken_meanwhile) == (16, [])
+    assert (opened, claimed_meanwhile) == (16, [])
     assert IndexedImage.objects.filter(status="indexed", attempts=1).count() == 16
+
+
+def test_renew_claims__after_a_third_of_the_timeout(
+    make_picture: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        make_picture(seed)
+    configure(CLAIM_TIMEOUT=90)
+    recent, aged, replaced = claims.claim_batch()
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    recent.started_at = now - timedelta(seconds=30)
+    aged.started_at = replaced.started_at = now - timedelta(seconds=30, microseconds=1)
+    IndexedImage.objects.bulk_update([recent, aged, replaced], ["started_at"])
+    IndexedImage.objects.filter(pk=replaced.pk).update(revision=uuid.uuid4())
+    claims.renew_claims([recent, aged, replaced])
+    times = [now - timedelta(seconds=30), now, now - timedelta(seconds=30, microseconds=1)]
+    assert [record.started_at for record in (recent, aged, replaced)] == times
+    assert [IndexedImage.objects.get(pk=record.pk).started_at for record in (recent, aged, replaced)] == times
+
+
+def test_renew_claims__of_recent_ones_needs_no_query(make_picture: Any, django_assert_num_queries: Any) -> None:
+    make_picture()
+    records = claims.claim_batch()
+    with django_assert_num_queries(0):
+        claims.renew_claims(records)
+
+
+@pytest.mark.parametrize(("refund_attempt", "attempts"), [(True, 0), (False, 1)])
+def test_release_claims__makes_records_due_at_once(refund_attempt: bool, attempts: int, make_picture: Any) -> None:
+    make_picture()
+    claims.release_claims(claims.claim_batch(), refund_attempt=refund_attempt)
+    assert IndexedImage.objects.values_list("started_at", "attempts").get() == (None, attempts)
+    assert len(claims.claim_batch()) == 1
+
+
+def test_release_claims__leaves_what_was_written(make_picture: Any) -> None:
+    """A written record has no claim in memory; another one may wait for its retry."""
+    make_picture()
+    (record,) = claims.claim_batch()
+    record.started_at = None
+    IndexedImage.objects.update(started_at=None)
+    claims.release_claims([record], refund_attempt=True)
+    assert IndexedImage.objects.get().attempts == 1
+
+
+def test_release_claims__a_database_error_is_logged(
+    make_picture: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error that stopped the worker must not be replaced by that of a lost connection."""
+    make_picture()
+    records = claims.claim_batch()
+    monkeypatch.setattr(claims, "lock_claimed", make_raiser(DatabaseError("the connection is lost")))
+    claims.release_claims(records, refund_attempt=True)
+    assert "could not be released" in caplog.text
+    assert "the connection is lost" in caplog.text
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()], ids=repr)
@@ -155,29 +272,29 @@ def test_release_claims__leaves_the_claim_of_another_worker(
     error: BaseException, make_picture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_picture(1)
-    mine = claims.claim_batch()
+    records = claims.claim_batch()
     pass_time(hours=1)
     claims.claim_batch()
     before = IndexedImage.objects.values().get()
     monkeypatch.setattr(Mean, "compute", make_raiser(error))
     with pytest.raises(type(error)):
-        worker.index_records(mine)
+        worker.index_records(records)
     assert IndexedImage.objects.values().get() == before
 
 
 def test_release_claims__leaves_a_new_request(make_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_picture(1)
-    mine = claims.claim_batch()
+    records = claims.claim_batch()
     IndexedImage.objects.update(revision=uuid.uuid4())
     before = IndexedImage.objects.values().get()
     monkeypatch.setattr(Mean, "compute", make_raiser(MemoryError()))
     with pytest.raises(MemoryError):
-        worker.index_records(mine)
+        worker.index_records(records)
     assert IndexedImage.objects.values().get() == before
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("write", ["renew", "hand_back"])
+@pytest.mark.parametrize("write", ["renew", "release"])
 @pytest.mark.parametrize("held", [0, 1])
 def test_locks__wait_for_no_record_while_holding_others(
     make_picture: Any, lock_records: Any, run_in_thread: Any, configure: Any, write: str, held: int
