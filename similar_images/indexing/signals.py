@@ -29,7 +29,7 @@ it, None until the object is saved."""
 
 def connect(source: ImageSource) -> None:
     """Listen to the source's model and all its children and proxies, as Django sends signals for exact classes."""
-    for model in _concrete_subclasses(source.model):
+    for model in _with_subclasses(source.model):
         label = model._meta.label
         post_save.connect(_on_save, sender=model, dispatch_uid=f"{__name__}.saved.{label}")
         if model._meta.concrete_model is source.model:  # deleting a child sends its parent's signal, too
@@ -38,8 +38,8 @@ def connect(source: ImageSource) -> None:
         vars(source.field)["generate_filename"] = FilenameHook(source.field)
 
 
-def _concrete_subclasses(model: type[models.Model]) -> set[type[models.Model]]:
-    return {model}.union(*(_concrete_subclasses(child) for child in model.__subclasses__() if not child._meta.abstract))
+def _with_subclasses(model: type[models.Model]) -> set[type[models.Model]]:
+    return {model}.union(*map(_with_subclasses, model.__subclasses__()))
 
 
 class FilenameHook:

@@ -1,4 +1,4 @@
-"""Save, delete, replace: what the hooks write, in the caller's own transaction."""
+"""Signal receivers: records written when objects are saved, replaced and deleted, in the same transaction."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import uuid
 from typing import Any
 
 import pytest
+from django.apps.registry import Apps
 from django.core import serializers
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import transaction
-from django.db.models.signals import post_delete
+from django.db import models, transaction
+from django.db.models.signals import post_delete, post_save
+from django.test.utils import isolate_apps
 
 import similar_images
+from similar_images import registry
 from similar_images.indexing import notify, outbox, signals
-from similar_images.models import IndexedImage, Signature
+from similar_images.models import IndexedImage, Signature, Source
+from similar_images.registry import ImageSource
 from tests import drawing
 from tests.testapp.models import (
     Couple,
@@ -32,7 +36,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def wakes(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+def notifications(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Record the calls of `notify_workers` instead of sending anything."""
     calls: list[None] = []
     monkeypatch.setattr(notify, "notify_workers", lambda: calls.append(None))
     return calls
@@ -42,37 +47,81 @@ def record_of(item: Any) -> IndexedImage:
     return IndexedImage.objects.get(object_id=str(item.pk))
 
 
-def test_save__writes_a_pending_record_and_wakes_after_the_commit(
-    wakes: list[None], django_capture_on_commit_callbacks: Any
+def test_save__writes_a_pending_record_and_notifies_after_the_commit(
+    notifications: list[None], django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         item = Picture.objects.create(image=drawing.file())
-        assert not wakes
-    assert len(wakes) == 1
+        assert not notifications
+    assert len(notifications) == 1
     record = record_of(item)
     assert (record.status, record.file_name, record.object_key) == ("pending", item.image.name, item.pk)
     assert str(record.source) == "testapp.picture.image"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_save__rolled_back_leaves_no_record_and_wakes_nobody(wakes: list[None]) -> None:
+def test_save__rolled_back_leaves_no_record_and_notifies_nobody(notifications: list[None]) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Picture.objects.create(image=drawing.file())
         assert IndexedImage.objects.count() == 1
         raise ZeroDivisionError
-    assert not wakes
+    assert not notifications
     assert not IndexedImage.objects.exists()
     Picture.objects.create(image=drawing.file())  # the rolled-back source row is not remembered
-    assert len(wakes) == IndexedImage.objects.count() == 1
+    assert len(notifications) == IndexedImage.objects.count() == 1
 
 
-def test_save__without_a_file_writes_nothing(wakes: list[None]) -> None:
+def test_save__without_a_file_writes_nothing(notifications: list[None]) -> None:
     Picture.objects.create()
     UuidPicture.objects.create()
     assert not IndexedImage.objects.exists()
 
 
-def test_save__of_other_fields_changes_nothing(make_picture: Any, index_now: Any, wakes: list[None]) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_save__is_not_broken_by_a_failing_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def fail() -> None:
+        calls.append("notify_workers")
+        raise RuntimeError
+
+    monkeypatch.setattr(notify, "notify_workers", fail)
+    with transaction.atomic():
+        Picture.objects.create(image=drawing.file())
+        transaction.on_commit(lambda: calls.append("another callback"))
+    assert calls == ["notify_workers", "another callback"]
+    assert IndexedImage.objects.count() == 1
+
+
+def test_save__raw_writes_no_record() -> None:
+    """A fixture may be loaded before the tables that its objects refer to are complete; the sweep finds them."""
+    item = Picture(pk=99, image="pictures/loaded.png")
+    item.save_base(raw=True)
+    assert not IndexedImage.objects.exists()
+    item.save()
+    assert record_of(item).file_name == "pictures/loaded.png"
+
+
+class RecordsElsewhere:
+    """A router that keeps the image records in another database than the objects."""
+
+    def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
+        return "other" if model is IndexedImage else None
+
+
+def test_other_databases__are_not_followed(make_picture: Any, settings: Any) -> None:
+    item = make_picture()
+    records = list(IndexedImage.objects.values())
+    settings.DATABASE_ROUTERS = ["tests.indexing.test_signals.RecordsElsewhere"]
+    make_picture(1)
+    item.image.save("new.png", drawing.file(2))
+    item.delete()
+    signals.create_sources(using="default")
+    settings.DATABASE_ROUTERS = []
+    assert list(IndexedImage.objects.values()) == records
+
+
+def test_save__of_other_fields_changes_nothing(make_picture: Any, index_now: Any, notifications: list[None]) -> None:
     item = make_picture()
     index_now()
     before = IndexedImage.objects.values().get()
@@ -140,7 +189,7 @@ def test_replace__by_another_name_with_the_same_bytes_is_a_new_picture(make_pict
 
 
 @pytest.mark.parametrize("way", ["overwritten", "deleted_before", "assigned"])
-def test_replace__under_the_same_name_is_seen(
+def test_replace__under_the_same_name_is_detected(
     make_picture: Any, index_now: Any, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item, twin = make_picture(1), make_picture(1)
@@ -165,7 +214,7 @@ def test_replace__under_the_same_name_is_seen(
     assert match.similarity < 100
 
 
-def test_replace__is_noted_once(make_picture: Any, index_now: Any) -> None:
+def test_replace__is_requested_once(make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     item.image.save("new.png", drawing.file(2))
     revision = record_of(item).revision
@@ -177,7 +226,7 @@ def test_replace__is_noted_once(make_picture: Any, index_now: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["update_or_create", "assign", "assign_fresh"])
-def test_replace__by_its_own_name_is_none(make_picture: Any, index_now: Any, way: str) -> None:
+def test_replace__by_its_own_name_changes_nothing(make_picture: Any, index_now: Any, way: str) -> None:
     item = make_picture(1)
     index_now()
     before = IndexedImage.objects.values().get()
@@ -192,23 +241,23 @@ def test_replace__by_its_own_name_is_none(make_picture: Any, index_now: Any, way
 
 
 @pytest.mark.django_db(transaction=True)
-def test_replace__rolled_back_and_saved_again_is_ordered(
-    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, wakes: list[None]
+def test_replace__rolled_back_and_saved_again_is_requested(
+    make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, notifications: list[None]
 ) -> None:
     """The file was overwritten for good: storages know no rollback."""
     monkeypatch.setattr(Picture._meta.get_field("image"), "storage", FileSystemStorage(allow_overwrite=True))
     item = make_picture(1)
     index_now()
-    wakes.clear()
+    notifications.clear()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
         raise ZeroDivisionError
-    assert (record_of(item).status, wakes) == ("indexed", [])
+    assert (record_of(item).status, notifications) == ("indexed", [])
     item.save()
-    assert (record_of(item).status, len(wakes)) == ("pending", 1)
+    assert (record_of(item).status, len(notifications)) == ("pending", 1)
     assert not Signature.objects.exists()
     item.save()
-    assert len(wakes) == 1
+    assert len(notifications) == 1
 
 
 def test_replace__waits_for_a_save_that_writes_the_field(make_picture: Any, index_now: Any) -> None:
@@ -221,7 +270,7 @@ def test_replace__waits_for_a_save_that_writes_the_field(make_picture: Any, inde
     assert record_of(item).status == "pending"
 
 
-def test_clear__drops_the_record(make_picture: Any, index_now: Any) -> None:
+def test_clear__deletes_the_record(make_picture: Any, index_now: Any) -> None:
     item = make_picture()
     index_now()
     item.image = ""
@@ -231,7 +280,7 @@ def test_clear__drops_the_record(make_picture: Any, index_now: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["object", "queryset", "cascade", "raw_sql_record"])
-def test_delete__takes_record_and_signatures_along(make_picture: Any, index_now: Any, way: str) -> None:
+def test_delete__deletes_record_and_signatures(make_picture: Any, index_now: Any, way: str) -> None:
     shelf = Shelf.objects.create()
     gone = [make_picture(seed, shelf=shelf) for seed in range(2)]
     stays = make_picture(3)
@@ -250,7 +299,9 @@ def test_delete__takes_record_and_signatures_along(make_picture: Any, index_now:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_delete__rolled_back_keeps_record_and_signatures(make_picture: Any, index_now: Any, wakes: list[None]) -> None:
+def test_delete__rolled_back_keeps_record_and_signatures(
+    make_picture: Any, index_now: Any, notifications: list[None]
+) -> None:
     item = make_picture()
     index_now()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
@@ -271,7 +322,7 @@ def test_delete__costs_one_query_more(make_picture: Any, index_now: Any, django_
         named.delete()
 
 
-def test_family__children_and_proxies_are_followed(index_now: Any) -> None:
+def test_inheritance__children_and_proxies_are_followed(index_now: Any) -> None:
     framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
     proxied = PictureProxy.objects.create(image=drawing.file(1))
     index_now()
@@ -285,7 +336,61 @@ def test_family__children_and_proxies_are_followed(index_now: Any) -> None:
     assert not IndexedImage.objects.exists()
 
 
-def test_family__a_child_that_goes_alone_leaves_its_parent_s_record(index_now: Any) -> None:
+@isolate_apps("tests.testapp")
+def test_inheritance__children_of_abstract_children_are_followed() -> None:
+    class Base(models.Model):
+        image = models.ImageField()
+
+        class Meta:
+            app_label = "testapp"
+
+    class Abstract(Base):
+        class Meta:
+            app_label = "testapp"
+            abstract = True
+
+    class Grandchild(Abstract):
+        class Meta:
+            app_label = "testapp"
+
+    signals.connect(ImageSource(Base, "image"))
+    try:
+        assert post_save.has_listeners(Base)
+        assert post_save.has_listeners(Grandchild)
+        assert post_delete.has_listeners(Base)
+        assert not post_delete.has_listeners(Grandchild), "its parent's signal is enough"
+    finally:
+        for model in (Base, Abstract, Grandchild):
+            label = model._meta.label
+            post_save.disconnect(sender=model, dispatch_uid=f"{signals.__name__}.saved.{label}")
+            post_delete.disconnect(sender=model, dispatch_uid=f"{signals.__name__}.deleted.{label}")
+
+
+def test_connect__twice_wraps_the_field_once() -> None:
+    field = Picture._meta.get_field("image")
+    hook = field.generate_filename
+    assert isinstance(hook, signals.FilenameHook)
+    signals.connect(registry.get_source(Picture))
+    assert field.generate_filename is hook
+
+
+def test_create_sources__without_the_tables_of_the_app() -> None:
+    """`migrate` may stop before the migrations of this app."""
+    Source.objects.all().delete()
+    signals.create_sources(using="default", apps=Apps())
+    assert not Source.objects.exists()
+    signals.create_sources(using="default")
+    assert Source.objects.count() == len(registry.get_sources())
+
+
+def test_create_sources__with_a_wrong_setting_still_lets_migrate_run(configure: Any) -> None:
+    configure(METHODS={"nope": {}})
+    Source.objects.all().delete()
+    signals.create_sources(using="default")
+    assert Source.objects.count() == len(registry.get_sources())
+
+
+def test_inheritance__deleting_a_child_alone_keeps_the_record(index_now: Any) -> None:
     framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
     index_now()
     framed.delete(keep_parents=True)
@@ -299,8 +404,8 @@ def test_family__a_child_that_goes_alone_leaves_its_parent_s_record(index_now: A
     assert not Signature.objects.exists()
 
 
-def test_family__a_child_that_is_followed_too_leaves_its_parent_s_record(index_now: Any) -> None:
-    """Where a child is a source of its own, the hook hears of it as well as of its parent."""
+def test_inheritance__deleting_a_connected_child_alone_keeps_the_record(index_now: Any) -> None:
+    """The receiver of a child that is a source itself is called for the child as well as for the parent."""
     framed = FramedPicture.objects.create(image=drawing.file(1), frame="oak")
     index_now()
     post_delete.connect(signals._on_delete, sender=FramedPicture)
@@ -315,7 +420,7 @@ KEY = uuid.UUID("5cef0492-5e08-449f-9715-7ff171018743")
 
 
 @pytest.mark.parametrize("spelling", [str(KEY), str(KEY).upper(), KEY.hex, f"{{{KEY}}}", KEY.urn])
-def test_keys__are_one_however_they_are_spelled(spelling: str, index_now: Any) -> None:
+def test_keys__are_equal_in_every_notation(spelling: str, index_now: Any) -> None:
     item = UuidPicture.objects.create(pk=spelling, image=drawing.file(1))
     other = UuidPicture.objects.create(image=drawing.file(1))
     index_now()
@@ -364,14 +469,14 @@ def test_fields__two_of_one_model_are_two_sources(index_now: Any) -> None:
     assert len(similar_images.similar_to(one)) == 1
 
 
-def test_unregistered__models_are_left_alone() -> None:
+def test_unregistered__models_are_ignored() -> None:
     Unregistered.objects.create(image=drawing.file())
     assert not IndexedImage.objects.exists()
 
 
 @pytest.mark.parametrize("finder", ["sweep", "index_images"])
 @pytest.mark.parametrize("way", ["bulk_create", "update", "loaddata", "sql_delete"])
-def test_past_the_hooks__what_happened_is_found(way: str, finder: str, make_picture: Any, index_now: Any) -> None:
+def test_without_signals__changes_are_found(way: str, finder: str, make_picture: Any, index_now: Any) -> None:
     item = make_picture(1)
     index_now()
     name = item.image.storage.save("pictures/other.png", drawing.file(2))
@@ -405,7 +510,7 @@ def test_past_the_hooks__what_happened_is_found(way: str, finder: str, make_pict
     assert Signature.objects.count() == 2 * expected
 
 
-def test_broken_picture__saves_like_any_other(index_now: Any) -> None:
+def test_broken_image__is_saved_like_any_other(index_now: Any) -> None:
     item = Picture.objects.create(image=ContentFile(b"no picture", name="broken.png"))
     index_now()
     record = record_of(item)
