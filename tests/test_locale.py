@@ -6,6 +6,7 @@ import gettext
 import re
 from pathlib import Path
 
+import django
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
@@ -67,3 +68,20 @@ def test_typography__of_each_language() -> None:
         for message in read_catalog(language):
             for text in forms(message.string) if message.id else ():
                 assert not re.search(r"\)[sd]%%|\}%|\)s%(?![(%])", text), (language, text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_catalog__translates_messages_of_django_as_django_does(language: str) -> None:
+    """Catalogs are merged: another word for "Search" would replace Django's own, also in the admin of other apps."""
+    folders = [Path(django.__file__).parent / part for part in ("conf", "contrib/admin", "contrib/auth")]
+    catalogs = [folder / "locale" / language / "LC_MESSAGES" / "django.mo" for folder in folders]
+    shared = 0
+    for file in catalogs:
+        with file.open("rb") as opened:
+            django_catalog = gettext.GNUTranslations(opened)
+        for message in read_catalog(language):
+            if isinstance(message.id, str) and message.id:
+                theirs = django_catalog.gettext(message.id)
+                shared += theirs != message.id
+                assert theirs in (message.id, message.string), message.id
+    assert shared
