@@ -136,7 +136,8 @@ def test_check__names_the_new_key_of_a_renamed_one(old: str, new: str) -> None:
 )
 def test_find_problems__suggests_the_nearest_key(wrong: str, near: str) -> None:
     (problem,) = conf.find_problems({wrong: 1})
-    assert problem.startswith(f"SIMILAR_IMAGES[{wrong!r}] is not a known key. Did you mean '{near}'? Known keys: ")
+    known = ", ".join(sorted(conf.KEYS))
+    assert problem == f"SIMILAR_IMAGES[{wrong!r}] is not a known key. Did you mean '{near}'? Known keys: {known}."
 
 
 @pytest.mark.parametrize("value", [1, conf.MAX_WEIGHT])
@@ -160,6 +161,46 @@ def test_keys__say_what_the_docs_need() -> None:
     for key in conf.KEYS.values():
         assert key.help.endswith("."), key.name
         assert getattr(conf.Conf(), key.name.lower()) == key.default
+
+
+def test_defaults__are_those_of_the_docs() -> None:
+    assert dataclasses.asdict(conf.Conf()) == {
+        "models": (),
+        "methods": {"embedding": {}, "color": {}},
+        "ranking": {"embedding": 0.93, "color": 0.07},
+        "measures": {},
+        "compare_measures": (
+            "alignment",
+            "keypoints-rootsift",
+            "ssim",
+            "intersection",
+            "emd-color",
+            "embedding",
+            "phash",
+        ),
+        "compare_timeout": 5,
+        "compare_cache": "default",
+        "limit": 12,
+        "max_limit": 100,
+        "near_duplicate_threshold": 85,
+        "max_bytes": 52_428_800,
+        "max_pixels": 80_000_000,
+        "search_max_bytes": 10_485_760,
+        "search_max_pixels": 25_000_000,
+        "request_timeout": 10,
+        "hnsw_min_rows": 5000,
+        "batch_size": 32,
+        "claim_timeout": 300,
+        "max_attempts": 5,
+        "queue": None,
+    }
+
+
+def test_conf__can_not_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        conf.get().limit = 3
+    with pytest.raises(TypeError):
+        conf.Conf(["testapp.Picture.image"])
 
 
 def test_conf__instances_share_no_mutable_default() -> None:
@@ -197,12 +238,12 @@ def test_check__the_setting_is_no_dict(value: Any) -> None:
         {"MODELS": {}},
         {"METHODS": {"color": {"white_tolerance": 3}}, "RANKING": {"color": 1}},
         {"RANKING": {"embedding": 0, "color": 0.5}},
-        {"REQUEST_TIMEOUT": 0.5, "CLAIM_TIMEOUT": 10},
+        {key.name: 0.01 for key in conf.KEYS.values() if key.above is not None},
+        {key.name: 1 for key in conf.KEYS.values() if int in key.types},
         {"QUEUE": None},
         {"QUEUE": "images"},
         {"LIMIT": 100},
         {"MAX_LIMIT": 12},
-        dict.fromkeys(["LIMIT", "MAX_LIMIT", "MAX_BYTES", "MAX_PIXELS", "SEARCH_MAX_BYTES", "BATCH_SIZE"], 1),
     ],
     ids=repr,
 )

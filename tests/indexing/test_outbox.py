@@ -1,4 +1,4 @@
-"""Which pictures are to be indexed: what is noted, ordered, reset and dropped, beside others who write."""
+"""The outbox: requests to index, beside workers and other transactions that write, and the sweep."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
 
 
 def statuses() -> dict[str, str]:
+    """Return the status of every record, by object id."""
     return dict(IndexedImage.objects.values_list("object_id", "status"))
 
 
@@ -54,8 +55,8 @@ def test_sources__a_flush_leaves_no_stale_id(make_picture: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sources__a_save_makes_no_row_and_the_sweep_does() -> None:
-    """Whoever made it would keep all others who save waiting."""
+def test_sources__rows_are_created_by_the_sweep_but_by_no_save() -> None:
+    """A save that created the row would block the others until its transaction ends."""
     Source.objects.all().delete()
     Source.objects.clear_cache()
     item = Picture.objects.create(image=drawing.file())
@@ -70,8 +71,8 @@ def test_sources__a_save_makes_no_row_and_the_sweep_does() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sources__saves_wait_for_nobody_who_saves(run_in_thread: Any) -> None:
-    """Not even where both would be the first of their source."""
+def test_sources__saves_do_not_wait_for_each_other(run_in_thread: Any) -> None:
+    """Not even if both are the first of their source."""
     for _ in range(2):
         with transaction.atomic():
             Picture.objects.create(image=drawing.file(1))
@@ -80,7 +81,7 @@ def test_sources__saves_wait_for_nobody_who_saves(run_in_thread: Any) -> None:
         Source.objects.clear_cache()
 
 
-def test_sources__reading_makes_no_row() -> None:
+def test_sources__rows_are_not_created_by_reading() -> None:
     item = Picture.objects.create(image=drawing.file())
     Source.objects.all().delete()
     Source.objects.clear_cache()
@@ -91,7 +92,9 @@ def test_sources__reading_makes_no_row() -> None:
     assert labels() == set()
 
 
-def test_sources__rollbacks_leave_no_stale_id(django_capture_on_commit_callbacks: Any, wakes: list[None]) -> None:
+def test_sources__rollbacks_leave_no_stale_id(
+    django_capture_on_commit_callbacks: Any, notifications: list[None]
+) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             with django_capture_on_commit_callbacks(execute=True):
@@ -107,17 +110,18 @@ def test_sources__rollbacks_leave_no_stale_id(django_capture_on_commit_callbacks
 
 
 @pytest.fixture
-def wakes(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+def notifications(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Record the calls of `notify_workers` instead of sending anything."""
     calls: list[None] = []
     monkeypatch.setattr("similar_images.indexing.notify.notify_workers", lambda: calls.append(None))
     return calls
 
 
-# --- orders, beside a worker -----------------------------------------------------------------------------------
+# --- requests beside a worker -----------------------------------------------------------------------------------
 
 
-def somebody_waits() -> bool:
-    """Whether within some seconds a transaction of this database waits for another."""
+def is_anyone_waiting() -> bool:
+    """Wait up to five seconds for a transaction of this database to wait for another one."""
     end = time.monotonic() + 5
     while time.monotonic() < end:
         with connection.cursor() as cursor:
@@ -132,7 +136,7 @@ def somebody_waits() -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(
+def test_request__a_worker_that_comes_later_writes_nothing_and_does_not_wait(
     make_picture: Any, run_in_thread: Any
 ) -> None:
     item = make_picture(1)
@@ -146,7 +150,7 @@ def test_order__a_worker_that_comes_later_writes_nothing_and_does_not_wait(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, run_in_thread: Any) -> None:
+def test_request__deletes_what_a_worker_wrote_just_before(make_picture: Any, run_in_thread: Any) -> None:
     item = make_picture(1)
     records = claims.claim_batch()
     written = threading.Event()
@@ -155,7 +159,7 @@ def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, run_in_
         with transaction.atomic():
             worker.index_records(records)
             written.set()
-            return somebody_waits()
+            return is_anyone_waiting()
 
     is_save_waiting = run_in_thread(work)
     assert written.wait(5)
@@ -170,25 +174,21 @@ def test_order__drops_what_a_worker_wrote_just_before(make_picture: Any, run_in_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_reset__leaves_out_locked_records_and_waits_for_none(
-    make_picture: Any, index_now: Any, lock_records: Any
-) -> None:
-    busy, *free = [make_picture(seed) for seed in range(3)]
+def test_reset__skips_locked_records(make_picture: Any, index_now: Any, lock_records: Any) -> None:
+    locked, *free = [make_picture(seed) for seed in range(3)]
     index_now()
-    with lock_records(busy):
+    with lock_records(locked):
         assert IndexedImage.objects.all().reset() == 2
-    assert statuses() == {str(busy.pk): "indexed"} | {str(item.pk): "pending" for item in free}
+    assert statuses() == {str(locked.pk): "indexed"} | {str(item.pk): "pending" for item in free}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_remove__leaves_out_locked_records_and_waits_for_none(
-    make_picture: Any, index_now: Any, lock_records: Any
-) -> None:
-    busy, *_free = [make_picture(seed) for seed in range(3)]
+def test_remove__skips_locked_records(make_picture: Any, index_now: Any, lock_records: Any) -> None:
+    locked, *_free = [make_picture(seed) for seed in range(3)]
     index_now()
-    with lock_records(busy):
+    with lock_records(locked):
         assert IndexedImage.objects.all().remove() == 2
-    assert statuses() == {str(busy.pk): "indexed"}
+    assert statuses() == {str(locked.pk): "indexed"}
     assert Signature.objects.count() == 1
 
 
@@ -206,7 +206,43 @@ def test_chunks__few_records_are_locked_at_a_time(
     assert [step for step in steps if step in (verb, "COMMIT")] == [verb, "COMMIT"] * 3 + ["COMMIT"]
 
 
-def test_reset__every_record_is_a_new_order(make_picture: Any, index_now: Any) -> None:
+def test_request__starts_anew(make_picture: Any, index_now: Any) -> None:
+    """Nothing of the former image stays in the record, whose id stays the same."""
+    item = make_picture(1)
+    index_now()
+    before = IndexedImage.objects.get()
+    IndexedImage.objects.update(error="x", attempts=3, retry_at=before.indexed_at, started_at=before.indexed_at)
+    (record,) = outbox.request_indexing(registry.get_source(Picture), [(item.pk, "pictures/new.png")])
+    stored = IndexedImage.objects.get()
+    assert (stored.pk, stored.object_id, stored.object_key) == (before.pk, str(item.pk), item.pk)
+    assert stored.revision == record.revision != before.revision
+    assert (stored.file_name, stored.status, stored.error, stored.attempts) == ("pictures/new.png", "pending", "", 0)
+    assert (stored.sha256, stored.width, stored.height) == ("", None, None)
+    assert (stored.started_at, stored.retry_at, stored.indexed_at) == (None, None, None)
+    assert stored.requested_at > before.requested_at
+    assert not Signature.objects.exists()
+
+
+def test_enqueue__a_text_key_has_no_number() -> None:
+    NamedPicture.objects.create(name="7", image=drawing.file())
+    assert IndexedImage.objects.values_list("object_id", "object_key").get() == ("7", None)
+
+
+def test_reset__makes_records_pending_and_keeps_what_is_known(make_picture: Any, index_now: Any) -> None:
+    make_picture()
+    index_now()
+    before = IndexedImage.objects.get()
+    IndexedImage.objects.update(error="x", retry_at=before.indexed_at, started_at=before.indexed_at)
+    assert IndexedImage.objects.all().reset() == 1
+    record = IndexedImage.objects.get()
+    assert (record.status, record.error, record.attempts) == ("pending", "", 0)
+    assert (record.started_at, record.retry_at) == (None, None)
+    assert record.requested_at > before.requested_at
+    for field in ("sha256", "width", "height", "indexed_at", "file_name"):
+        assert getattr(record, field) == getattr(before, field), field
+
+
+def test_reset__gives_every_record_a_new_revision(make_picture: Any, index_now: Any) -> None:
     for seed in range(3):
         make_picture(seed)
     index_now()
@@ -219,7 +255,7 @@ def test_reset__every_record_is_a_new_order(make_picture: Any, index_now: Any) -
 # --- the sweep -------------------------------------------------------------------------------------------------
 
 
-def test_version__what_lacks_a_current_signature_is_outdated(
+def test_outdated_records__lack_a_signature_of_the_current_version(
     make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch, configure: Any
 ) -> None:
     make_picture(1)
@@ -236,7 +272,44 @@ def test_version__what_lacks_a_current_signature_is_outdated(
     assert set(Signature.objects.values_list("method", flat=True)) == {"mean", "color"}
 
 
-def test_sweep__drops_records_of_objects_that_are_gone_or_have_no_file(make_picture: Any, index_now: Any) -> None:
+def test_outdated_records__by_method(make_picture: Any, index_now: Any, configure: Any) -> None:
+    """Of other sources, and those that are not indexed, none are outdated."""
+    configure(METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}})
+    item = make_picture(1)
+    failed = make_picture(2)
+    NamedPicture.objects.create(name="x", image=drawing.file(3))
+    index_now()
+    IndexedImage.objects.filter(object_id=str(failed.pk)).update(status="failed")
+    source = registry.get_source(Picture)
+    assert not outbox.outdated_records(source).exists()
+    Signature.objects.filter(method="bits").delete()
+    for methods in (["bits"], ["mean", "bits"], ["bits", "mean"], []):
+        assert [record.object_id for record in outbox.outdated_records(source, methods)] == [str(item.pk)]
+    assert not outbox.outdated_records(source, ["mean"]).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_enqueue_missing__in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "WRITE_CHUNK", 2)
+    items = Picture.objects.bulk_create(Picture(image=f"pictures/{number}.png") for number in range(5))
+    with CaptureQueriesContext(connection) as queries:
+        assert list(outbox.enqueue_missing(registry.get_source(Picture))) == [2, 2, 1]
+    assert [query["sql"] for query in queries].count("COMMIT") == 4
+    assert statuses() == {str(item.pk): "pending" for item in items}
+    assert list(outbox.enqueue_missing(registry.get_source(Picture))) == []
+
+
+def test_missing_records__of_objects_whose_file_has_another_name(make_picture: Any) -> None:
+    recorded, renamed, _without_file = make_picture(1), make_picture(2), Picture.objects.create()
+    Picture.objects.filter(pk=renamed.pk).update(image="pictures/renamed.png")
+    source = registry.get_source(Picture)
+    assert list(outbox.missing_records(source)) == [renamed]
+    assert not outbox.orphaned_records(source).exists()
+    Picture.objects.filter(pk=recorded.pk)._raw_delete("default")
+    assert [record.object_id for record in outbox.orphaned_records(source)] == [str(recorded.pk)]
+
+
+def test_sweep__deletes_records_of_objects_that_are_gone_or_have_no_file(make_picture: Any, index_now: Any) -> None:
     gone, emptied, stays = make_picture(1), make_picture(2), make_picture(3)
     index_now()
     Picture.objects.filter(pk=gone.pk)._raw_delete("default")
@@ -247,7 +320,7 @@ def test_sweep__drops_records_of_objects_that_are_gone_or_have_no_file(make_pict
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sweep__leaves_objects_that_are_being_saved_to_their_transaction(make_picture: Any) -> None:
+def test_sweep__skips_objects_that_are_being_saved(make_picture: Any) -> None:
     Picture.objects.bulk_create([Picture(image="pictures/a.png")])
     other = connections.create_connection("default")
     try:
@@ -286,7 +359,7 @@ def test_sweep__goes_on_after_a_source_with_an_error(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("model", [Picture, UuidPicture])
-def test_sweep__writes_nothing_where_all_is_well(model: type[Picture], index_now: Any) -> None:
+def test_sweep__writes_nothing_if_nothing_changed(model: type[Picture], index_now: Any) -> None:
     model.objects.create(image=drawing.file())
     index_now()
     outbox.sweep_sources()
