@@ -53,6 +53,7 @@ def test_wheel__has_the_app_and_nothing_of_the_demo(wheel: Path) -> None:
         "similar_images/management/commands/index_images.py",
         "similar_images/signatures/embedding/imagenet_labels.txt",
         "similar_images/py.typed",
+        "similar_images/locale/de/LC_MESSAGES/django.mo",
     ):
         assert expected in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"similar_images"}

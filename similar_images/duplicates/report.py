@@ -71,7 +71,7 @@ def render_groups(results: Iterable[Duplicates]) -> str:
         }
         for duplicates in results
     ]
-    return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.localtime()})
+    return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.now()})
 
 
 def write_report(folder: Path, duplicates: Duplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
@@ -95,7 +95,7 @@ def write_report(folder: Path, duplicates: Duplicates, problems: Sequence[str], 
         "kinds": [(Verdict(kind).title, count) for kind, count in kinds.most_common()],
         "groups": sum(group[0].is_copy for group in groups),
         "names": names,
-        "date": timezone.localtime(),
+        "date": timezone.now(),
     }
     images = ImageCache()
     for name, page in zip(names, pages, strict=True):

@@ -119,7 +119,8 @@ def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
             return Reason("itself", _("This is the item that is searched by."))
         mark = marks.get_mark(source, example, other)
         if mark and not mark.is_alike:
-            day = date_format(timezone.localtime(mark.marked_at), "DATE_FORMAT")
+            moment = timezone.localtime(mark.marked_at) if timezone.is_aware(mark.marked_at) else mark.marked_at
+            day = date_format(moment, "DATE_FORMAT")
             return Reason("marked", _("The two were marked as not similar on %(day)s.") % {"day": day})
     if other.pk in search.excluded:
         return Reason("excluded", _("It was excluded explicitly."))

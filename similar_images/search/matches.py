@@ -89,7 +89,7 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
     Args:
         query: an object of a registered model; or an image, with `model` saying where to look. Or several of them:
             matches are then similar to all, by the mean.
-        **options: any of `SearchOptions`; see the reference, or `help(similar_images.similar_to)`.
+        **options: the keyword arguments in the signature; docs/reference/python-api.md says what each does.
 
     Returns:
         Matches, best first. Empty where the query is not indexed yet, or not visible.

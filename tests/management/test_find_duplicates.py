@@ -84,6 +84,14 @@ def test_text__and_a_page_that_needs_no_other_file(tmp_path: Path) -> None:
     assert "http" not in html
 
 
+@pytest.mark.usefixtures("shop")
+def test_page__of_a_project_without_time_zones(tmp_path: Path, settings: Any) -> None:
+    settings.USE_TZ = False
+    page = tmp_path / "report.html"
+    run(LABEL, "--output", page)
+    assert "Created on" in page.read_text()
+
+
 def test_all_sources__without_a_name(make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()

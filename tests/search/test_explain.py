@@ -309,6 +309,12 @@ def test_why_not__of_a_mark_says_when(gray_pictures: list[Picture]) -> None:
     assert text == f"The two were marked as not similar on {date_format(day, 'DATE_FORMAT')}."
 
 
+def test_why_not__of_a_mark_in_a_project_without_time_zones(gray_pictures: list[Picture], settings: Any) -> None:
+    settings.USE_TZ = False
+    similar_images.mark(gray_pictures[0], gray_pictures[1], alike=False)
+    assert code_and_rank(gray_pictures[0], gray_pictures[1]) == ("marked", None)
+
+
 def test_why_not__of_any_of_several_examples(gray_pictures: list[Picture]) -> None:
     similar_images.mark(gray_pictures[1], gray_pictures[3], alike=False)
     assert code_and_rank(gray_pictures[:2], gray_pictures[1]) == ("itself", None)
