@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .training_set import Floats, Indices
 
 SPLITS = 3
-"""How often the groups are halved; each half is searched with the projection learned from the other."""
+"""Number of times that the groups are halved; each half is searched with the projection learned from the other."""
 
 MIN_GAIN = 0.005
 """Mean average precision that a projection must add to be activated."""
