@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from .registry import ImageSource
 
 
+def write_alias() -> str:
+    """Return the alias of the database that holds the records, as the router names it for writing.
+
+    Whoever writes also reads there: a replica, to which a router may send other reads, lags behind.
+    """
+    return router.db_for_write(IndexedImage)
+
+
 class SourceManager(models.Manager["Source"]):
     """Caches row ids per process, like ContentTypeManager: rows of sources never change."""
 
@@ -153,7 +161,7 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         them: waiting for locks while holding others leads to deadlocks.
         """
         count = 0
-        using = router.db_for_write(IndexedImage)
+        using = write_alias()
         remaining = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
         while True:
             with transaction.atomic(using=using):

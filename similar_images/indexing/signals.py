@@ -14,11 +14,11 @@ from uuid import UUID
 from django.apps import apps as global_apps
 from django.apps.registry import Apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models, router, transaction
+from django.db import models, transaction
 from django.db.models.signals import post_delete, post_save
 
 from .. import registry
-from ..models import IndexedImage, MethodVersion, Source
+from ..models import MethodVersion, Source, write_alias
 from ..registry import ImageSource
 from . import notify, outbox, versions
 
@@ -99,7 +99,7 @@ def _on_delete(*, sender: type[models.Model], instance: models.Model, using: str
 
 def _is_record_database(using: str) -> bool:
     """Check that the database being written to is the one that holds the records; others are not indexed."""
-    return using == router.db_for_write(IndexedImage)
+    return using == write_alias()
 
 
 def create_sources(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
