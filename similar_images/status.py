@@ -17,7 +17,7 @@ from .search.ranking import resolve_weights
 def index_status(request: HttpRequest) -> dict[str, Any]:
     """Return the records of every source by status, the methods, and the index of every source and method.
 
-    Staff see the numbers of all records; other visitors those of the objects that they may see.
+    Numbers are of the objects that the visitor may see; of all of a model that the visitor may view in the admin.
     """
     sources = registry.get_sources()
     return {
@@ -30,7 +30,7 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
 def _count_records(request: HttpRequest, source: ImageSource) -> dict[str, int]:
     """Return the number of records by status."""
     records = IndexedImage.objects.for_source(source)
-    if not permissions.is_staff(request):
+    if not permissions.can_view(request, source):
         records = records.for_objects(source, source.visible_to(request))
     return dict.fromkeys(IndexedImage.Status.values, 0) | dict(records.values_list("status").annotate(Count("pk")))
 

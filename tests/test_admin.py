@@ -381,6 +381,34 @@ def test_pair__knows_only_objects_that_the_admin_lists(
     assert text_about(pictures[1].pk) == text_about(999_999)
 
 
+@pytest.mark.parametrize("is_permitted_without_object", [True, False])
+def test_pair__and_panel__ask_the_permission_of_each_object(
+    is_permitted_without_object: bool,
+    pictures: list[Picture],
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An object that its admin lists may be closed to a user all the same: it is as if it were missing."""
+    item, twin, other = pictures
+    for action in ("view", "change"):
+        monkeypatch.setattr(
+            SimilarAdmin,
+            f"has_{action}_permission",
+            lambda self, request, obj=None: is_permitted_without_object if obj is None else obj.pk != twin.pk,
+        )
+    assert "Twin" not in panel(page(admin_client, change_url(item)))
+    assert "Other" in page(admin_client, pair_url(item, other))
+    closed, missing = (page(admin_client, pair_url(item, pk)) for pk in (twin.pk, 999_999))
+    assert text(closed) == text(missing)
+    assert "Twin" not in closed
+    assert twin.image.url not in closed
+    data = {"field": "image", "other": twin.pk, "alike": "1"}
+    admin_client.post(pair_url(item), data)
+    assert not Mark.objects.exists()
+    statuses = {admin_client.get(pair_url(Picture(pk=pk), item.pk)).status_code for pk in (twin.pk, 999_999)}
+    assert statuses == {404 if is_permitted_without_object else 403}
+
+
 def test_pair__marking_needs_the_change_permission(pictures: list[Picture], staff: Any) -> None:
     item, twin, _other = pictures
     client = staff("view_picture")
@@ -442,6 +470,30 @@ def test_marks__are_listed_with_links_and_can_only_be_deleted(pictures: list[Pic
     assert list(Mark.objects.values_list("is_alike", flat=True)) == [True]
 
 
+def test_marks__are_those_of_two_objects_that_the_user_may_look_at(
+    pictures: list[Picture], staff: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, twin, other = pictures
+    for a, b in ((item, twin), (item, other), (other, twin)):
+        similar_images.mark(a, b, alike=True)
+
+    def ids() -> list[set[str]]:
+        marks = client.get("/admin/similar_images/mark/").context["cl"].result_list
+        return [{mark.first_id, mark.second_id} for mark in marks]
+
+    client = staff("view_mark")
+    assert ids() == []
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="view_picture"))
+    assert len(ids()) == 3
+    monkeypatch.setattr(
+        SimilarAdmin,
+        "get_queryset",
+        lambda self, request: admin.ModelAdmin.get_queryset(self, request).filter(published=True),
+        raising=False,
+    )
+    assert ids() == [{str(item.pk), str(other.pk)}]
+
+
 # --- the list of records -----------------------------------------------------------------------------------------
 
 
@@ -473,6 +525,28 @@ def test_records__list(records: dict[str, IndexedImage], admin_client: Client) -
     assert f'<a href="{change_url(item)}">' in html
     assert f">{records['other'].object_id}<" in html  # the model has no admin here
     assert "testapp.uuidpicture.image" in html
+
+
+def test_records__are_those_of_objects_that_the_user_may_look_at(
+    records: dict[str, IndexedImage], staff: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permission to view records is none to view objects, whose keys, file names and number they tell."""
+    client = staff("view_indexedimage")
+    assert listed(client) == set()
+    assert "\n0 image records" in page(client, RECORDS)
+    page(client, f"{RECORDS}{records['indexed'].pk}/change/", status=302)
+    user = User.objects.get()
+    user.user_permissions.add(Permission.objects.get(codename="view_uuidpicture"))
+    assert listed(client) == {records["other"].pk}
+    user.user_permissions.add(Permission.objects.get(codename="change_picture"))
+    assert listed(client) == {record.pk for record in records.values()}
+    monkeypatch.setattr(
+        SimilarAdmin,
+        "get_queryset",
+        lambda self, request: admin.ModelAdmin.get_queryset(self, request).exclude(pk=records["failed"].object_id),
+        raising=False,
+    )
+    assert listed(client) == {records[name].pk for name in ("indexed", "other", "pending")}
 
 
 def test_records__list_links_to_records_and_objects(records: dict[str, IndexedImage], admin_client: Client) -> None:
@@ -572,7 +646,7 @@ def test_records__index_again_waits_for_no_locked_record(
 
 
 def test_records__index_again_needs_the_change_permission(records: dict[str, IndexedImage], staff: Any) -> None:
-    client = staff("change_indexedimage")
+    client = staff("change_indexedimage", "view_picture")
     assert "index_again" in page(client, RECORDS)
     client.post(RECORDS, {"action": "index_again", "_selected_action": [records["failed"].pk]})
     records["failed"].refresh_from_db()
@@ -587,7 +661,7 @@ def test_records__index_again_all_of_a_filtered_list(records: dict[str, IndexedI
 
 
 def test_records__view_only_users(records: dict[str, IndexedImage], staff: Any) -> None:
-    client = staff("view_indexedimage")
+    client = staff("view_indexedimage", "view_picture")
     html = page(client, RECORDS)
     assert "index_again" not in html
     client.post(RECORDS, {"action": "index_again", "_selected_action": [records["failed"].pk]})
@@ -616,7 +690,7 @@ def test_records__as_many_queries_for_many(
     for count in (1, 12):
         for seed in range(count):
             make_picture(seed)
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             page(admin_client, RECORDS)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Mark
 from .links import object_link
+from .viewable_objects import viewable_records
 
 
 @admin.register(Mark)
@@ -20,6 +22,15 @@ class MarkAdmin(admin.ModelAdmin):
     list_select_related = ["source", "marked_by"]
     search_fields = ["=first_id", "=second_id"]
     ordering = ["-marked_at"]
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Mark]:
+        """Return the marks of two objects that the user may both look at in the admin."""
+        condition = models.Q(pk__in=[])
+        for source, records in viewable_records(self, request):
+            ids = None if records is None else records.values("object_id")
+            own = {} if ids is None else {"first_id__in": ids, "second_id__in": ids}
+            condition |= models.Q(source=source, **own)
+        return super().get_queryset(request).filter(condition)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: marks are made on the page of two objects, which checks that they belong together."""

@@ -73,7 +73,11 @@ class SimilarImagesMixin(MixinBase):
         self, source: registry.ImageSource, obj: models.Model, request: HttpRequest
     ) -> dict[str, Any]:
         """Return what the panel shows of one image field."""
-        matches = similar_among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+        matches = [
+            match
+            for match in similar_among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+            if self.has_view_or_change_permission(request, match.object)
+        ]
         # The page that compares two images goes by `visible`, which may hide some that the admin lists.
         visible = source.as_filterable(source.visible_to(request))
         candidates = [obj.pk, *(match.object.pk for match in matches)]
@@ -103,7 +107,7 @@ class SimilarImagesMixin(MixinBase):
 
     def similar_images_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Explain why another object is a match or not, and mark the pair as similar or not."""
-        obj = self.get_object(request, unquote(object_id))
+        obj = self._similar_images_object(request, unquote(object_id))
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
         data = request.POST if request.method == "POST" else request.GET
@@ -114,7 +118,7 @@ class SimilarImagesMixin(MixinBase):
         if obj is None or source is None:
             raise Http404
         form = MarkForm(data if "other" in data else None)
-        other = self.get_object(request, form.cleaned_data["other"]) if form.is_valid() else None
+        other = self._similar_images_object(request, form.cleaned_data["other"]) if form.is_valid() else None
         if other is None and form.is_bound and form.is_valid():
             form.add_error("other", explain.unknown_object().text)
         can_mark = other is not None and all(self.has_change_permission(request, item) for item in (obj, other))
@@ -135,6 +139,11 @@ class SimilarImagesMixin(MixinBase):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "similar_images/admin_pair.html", context)
+
+    def _similar_images_object(self, request: HttpRequest, object_id: str) -> models.Model | None:
+        """Return an object that the user may view, None if there is none."""
+        obj = self.get_object(request, object_id)
+        return obj if obj is not None and self.has_view_or_change_permission(request, obj) else None
 
     def _similar_images_pair(
         self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model

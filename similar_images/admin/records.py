@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from ..indexing import notify
 from ..models import IndexedImage
 from .links import object_link
+from .viewable_objects import viewable_records
 
 
 @admin.register(IndexedImage)
@@ -33,6 +34,14 @@ class IndexedImageAdmin(admin.ModelAdmin):
     search_fields = ["object_id", "file_name", "sha256"]
     actions = ["index_again"]
     ordering = ["-requested_at"]
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[IndexedImage]:
+        """Return the records of those objects that the user may look at in the admin."""
+        condition = models.Q(pk__in=[])
+        for source, records in viewable_records(self, request):
+            own = {} if records is None else {"pk__in": records.values("pk")}
+            condition |= models.Q(source=source, **own)
+        return super().get_queryset(request).filter(condition)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: records are made by saving objects."""

@@ -28,7 +28,7 @@ from ..image_labels import labels
 from ..imaging.decode import UnreadableImage
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImage
-from ..search.explain import unknown_object, why_not
+from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
 from .serializers.comparison import CompareSerializer, ComparisonSerializer
 from .serializers.search import (
@@ -90,8 +90,10 @@ class SimilarView(ApiView):
         try:
             answer["results"] = similar_to(query, **options)
             if key := form.cleaned_data["why_not"]:
-                other = source.get_or_none(source.objects, key)
-                answer["why_not"] = why_not(query, other, **options) if other else unknown_object()
+                other = source.get_visible(visitor, key)
+                answer["why_not"] = (
+                    why_not(query, other, **options) if other is not None else unseen_object(visitor, source, key)
+                )
         except UnreadableImage as error:
             raise ValidationError({"box": [str(error)]}) from None
         except SearchTimeout as error:
@@ -205,7 +207,7 @@ class StatusView(ApiView):
 
     @extend_schema(operation_id="status", responses=StatusSerializer)
     def get(self, request: Request) -> Response:
-        """Count the images of every source by status; staff counts all, others those of objects they may see."""
+        """Count the images of every source by status: of objects that the visitor may see, or view in the admin."""
         return Response(StatusSerializer(status.index_status(_django_request(request))).data)
 
 

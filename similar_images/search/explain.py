@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections, models, router, transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -73,6 +74,15 @@ def why_not(query: Example | Iterable[Example], other: models.Model, **options: 
     if not search.source.contains(search.allowed[0], other):
         return invisible_object() if can_view else unknown_object()
     return explain_absence(search, other, tells_errors=can_view)
+
+
+def unseen_object(request: HttpRequest, source: ImageSource, pk: str) -> Reason:
+    """Return the reason of a key that is of no object which the visitor may see.
+
+    Only for staff who may view it is a hidden object looked up: for others it takes the time of a missing one.
+    """
+    is_hidden = permissions.can_view(request, source) and source.get_or_none(source.objects, pk) is not None
+    return invisible_object() if is_hidden else unknown_object()
 
 
 def unknown_object() -> Reason:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 import similar_images
@@ -271,6 +274,24 @@ def test_status__has_records_and_methods(admin_client: Any, make_picture: Any, i
     assert (color["name"], color["metric"]) == ("color", "l1")
 
 
+def test_status__counts_hidden_objects_for_staff_who_may_view_them(
+    staff: Any, make_picture: Any, index_now: Any
+) -> None:
+    from django.contrib.auth.models import Permission, User
+
+    make_picture(1)
+    make_picture(2, published=False)
+    index_now()
+
+    def count() -> int:
+        sources = staff.get(f"{API}/status/").json()["sources"]
+        return next(row["records"]["indexed"] for row in sources if row["source"] == "testapp.Picture.image")
+
+    assert count() == 1
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="view_picture"))
+    assert count() == 2
+
+
 def test_schema__has_the_endpoints_of_this_app_only(client: Any) -> None:
     schema = client.get(f"{API}/schema/").json()
     assert schema["openapi"].startswith("3.")
@@ -361,11 +382,60 @@ def test_why_not__of_an_invisible_object_is_that_of_a_missing_one(
     assert similar(Client(), item, why_not="\0").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("visitor", "call"),
+    [
+        ("anonymous", lambda client, item, key: similar(client, item, why_not=key)),
+        ("staff", lambda client, item, key: similar(client, item, why_not=key)),
+        ("anonymous", lambda client, item, key: similar(client, item, like=key)),
+        ("anonymous", lambda client, item, key: similar(client, item, unlike=[key, item.pk])),
+        ("anonymous", lambda client, item, key: similar(client, Picture(pk=key))),
+        ("anonymous", lambda client, item, key: client.get(f"/similar-images/testapp.picture/{key}/")),
+        ("anonymous", lambda client, item, key: client.get("/similar-images/compare/", pair(key, item.pk))),
+        ("anonymous", lambda client, item, key: client.post(f"{API}/compare/", pair(item.pk, key))),
+        ("anonymous", lambda client, item, key: client.post(f"{API}/search/", {"image": upload(), "like": key})),
+        ("editor", lambda client, item, key: send_mark(client, item, {"other": key, "alike": True})),
+        ("editor", lambda client, item, key: send_mark(client, item, {"other": key}, "delete")),
+        ("editor", lambda client, item, key: send_mark(client, Picture(pk=key), {"other": item.pk, "alike": True})),
+    ],
+)
+def test_hidden_objects__take_the_statements_of_missing_ones(
+    visitor: str, call: Any, make_picture: Any, index_now: Any, request: Any
+) -> None:
+    """Neither the answer nor the work for it says whether an object exists that the visitor may not see."""
+    item, hidden, deleted = make_picture(1), make_picture(1, published=False), make_picture(1)
+    index_now()
+    keys = {"hidden": hidden.pk, "deleted": deleted.pk, "never": 999_999}
+    deleted.delete()
+    client = request.getfixturevalue("client" if visitor == "anonymous" else visitor)
+    answers = {}
+    for name in ("hidden", *keys):  # what is read once a process is read by the first
+        with CaptureQueriesContext(connection) as queries:
+            answer = call(client, item, keys[name])
+        texts = [answer.content.decode(), *(query["sql"] for query in queries)]
+        texts = [re.sub(r'\d+|name="csrfmiddlewaretoken"[^>]*', "", text) for text in texts]
+        answers[name] = answer.status_code, texts
+    assert answers["hidden"] == answers["deleted"] == answers["never"]
+
+
+def pair(a: Any, b: Any) -> dict[str, str]:
+    """Return the data of a comparison of two pictures."""
+    return {"a": f"testapp.picture:{a}", "b": f"testapp.picture:{b}"}
+
+
 def send_mark(client: Any, item: Any, data: Any, method: str = "post") -> Any:
     url = f"{API}/{item._meta.label_lower}/{item.pk}/mark/"
     if method == "delete":
         return client.delete(url, query_params=data)
     return client.post(url, data, content_type="application/json")
+
+
+@pytest.fixture
+def staff(client: Any) -> Any:
+    from django.contrib.auth.models import User
+
+    client.force_login(User.objects.create(username="staff", is_staff=True))
+    return client
 
 
 @pytest.fixture
