@@ -1,4 +1,8 @@
-"""Comparisons for visitors: in bounded time, with previews and drawings that are cached for ten minutes."""
+"""Comparisons for visitors: in bounded time, with previews and drawings that are cached for ten minutes.
+
+A cached drawing shows the images of objects. So the cache holds with it whose they are, and it is served only to those
+who may see these objects, and while they have the same files: never once one of them is deleted.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 
 CACHE_SECONDS = 600
 """Seconds for which the previews and drawings of a comparison are cached."""
+
+PREVIEW_NAMES = ("a", "b")
+"""Names of the previews of uploads."""
+
+ObjectFile = tuple[str, str]
+"""The key of an object's image, as `ImageSource.format_key` gives it, and the name of its file."""
 
 logger = logging.getLogger(__name__)
 
@@ -139,21 +149,33 @@ def run_comparison(
         conf.get().request_timeout, _compare_and_draw, a, b, measures
     )
     token = secrets.token_urlsafe(32)
-    urls = {name: get_url(token, name) for name in _cache_files(token, files)}
+    urls = {name: get_url(token, name) for name in _cache_files(token, files, (a, b))}
     image_a, image_b = (
         DisplayedImage(
             side, image.width, image.height, side.file.url if isinstance(side.file, FieldFile) else urls.get(name, "")
         )
-        for name, side, image in (("a", a, comparison.a), ("b", b, comparison.b))
+        for name, side, image in zip(PREVIEW_NAMES, (a, b), (comparison.a, comparison.b), strict=True)
     )
     cached_drawings = [Drawing(measure, name, title, urls[name]) for measure, name, title in drawings if name in urls]
     return RenderedComparison(image_a, image_b, comparison, cached_drawings)
 
 
-def cached_image(token: str, name: str) -> bytes | None:
-    """Return a cached PNG file; None if it has expired."""
-    file: bytes | None = _get_cache().get(_cache_key(token, name))
-    return file
+def cached_image(token: str, name: str, request: HttpRequest) -> bytes | None:
+    """Return a cached PNG file; None if it has expired, or shows an object's image that the visitor may not see."""
+    entry: tuple[bytes, list[ObjectFile]] | None = _get_cache().get(_cache_key(token, name))
+    if entry is None:
+        return None
+    file, object_files = entry
+    return file if all(_is_current(object_file, request) for object_file in object_files) else None
+
+
+def _is_current(object_file: ObjectFile, request: HttpRequest) -> bool:
+    """Check that the visitor may see the object, and that it still has this file."""
+    key, file_name = object_file
+    try:
+        return object_input(key, request).file.name == file_name
+    except LookupError:
+        return False
 
 
 def _compare_and_draw(
@@ -163,7 +185,7 @@ def _compare_and_draw(
     from .measures.drawing import canvas
 
     comparison = compare(a.file, b.file, measures=measures)
-    inputs = {"a": (a, comparison.a), "b": (b, comparison.b)}
+    inputs = dict(zip(PREVIEW_NAMES, ((a, comparison.a), (b, comparison.b)), strict=True))
     files = {name: canvas.encode_png(image.pixels) for name, (side, image) in inputs.items() if side.object is None}
     drawings = []
     for row in comparison.values():
@@ -173,11 +195,18 @@ def _compare_and_draw(
     return comparison, files, drawings
 
 
-def _cache_files(token: str, files: Mapping[str, bytes]) -> list[str]:
-    """Cache the files, and return the names of those that the cache accepted."""
+def _cache_files(token: str, files: Mapping[str, bytes], sides: tuple[ComparisonInput, ComparisonInput]) -> list[str]:
+    """Cache the files, and return the names of those that the cache accepted.
+
+    Previews show an upload alone; drawings show both sides.
+    """
+    object_files: list[ObjectFile] = [(side.key, str(side.file.name)) for side in sides if side.object is not None]
+    entries = {
+        _cache_key(token, name): (file, [] if name in PREVIEW_NAMES else object_files) for name, file in files.items()
+    }
     try:
         cache = _get_cache()
-        cache.set_many({_cache_key(token, name): file for name, file in files.items()}, CACHE_SECONDS)
+        cache.set_many(entries, CACHE_SECONDS)
         return [name for name in files if cache.has_key(_cache_key(token, name))]
     except Exception:  # cache clients raise errors of their own when their server is down
         logger.exception("The drawings of a comparison could not be cached.")
@@ -189,4 +218,6 @@ def _get_cache() -> BaseCache:
 
 
 def _cache_key(token: str, name: str) -> str:
-    return f"similar_images:{sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded
+    return (
+        f"similar_images:comparison:{sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded
+    )

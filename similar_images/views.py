@@ -130,11 +130,14 @@ class ComparePage(View):
 
 
 class CachedImageView(View):
-    """An image that explains a comparison, to whoever knows its address, for as long as it is cached."""
+    """An image that explains a comparison, for as long as it is cached.
+
+    Shown to who knows its address and may see the objects whose images it shows.
+    """
 
     def get(self, request: HttpRequest, token: str, name: str) -> HttpResponse:
         """Return the PNG file."""
-        file = comparison_results.cached_image(token, name)
+        file = comparison_results.cached_image(token, name, request)
         if file is None:
             raise Http404
         headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}

@@ -20,7 +20,7 @@ LAYERS = (
     {"marks", "permissions"},
     {"indexing"},
     {"search"},
-    {"comparison", "comparison_results", "image_labels", "status", "duplicates", "evaluation"},
+    {"comparison", "comparison_results", "image_labels", "status", "stored_data", "duplicates", "evaluation"},
     {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views"},
     {"contrib"},
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -17,7 +18,7 @@ from similar_images import comparison_results
 from tests import drawing
 from tests.drawing import upload
 from tests.items import comparison_key
-from tests.testapp.models import Couple, Picture
+from tests.testapp.models import Couple, Picture, Private
 
 pytestmark = pytest.mark.django_db
 
@@ -246,6 +247,62 @@ def test_cached_image__expired_is_not_found(client: Any, monkeypatch: pytest.Mon
     assert "pair.png" not in html
     assert client.get(reverse("similar_images:picture", args=["x" * 43, "pair"])).status_code == 404
     assert client.get(reverse("similar_images:picture", args=["x" * 400, "ä" * 400])).status_code == 404
+
+
+@pytest.fixture
+def drawn(client: Any, make_picture: Any) -> tuple[Picture, str, str]:
+    """Compare an upload with an object; return the object, and the addresses of the upload's preview and a drawing."""
+    item = make_picture(1)
+    html = client.post(PAGE, {"a": upload(2), "b": comparison_key(item)}).content.decode()
+    preview, panel, *_ = re.findall(r'<img src="(/similar-images/compare/[^"]+)"', html)
+    assert client.get(preview).status_code == client.get(panel).status_code == 200
+    return item, preview, panel
+
+
+def _hide(item: Picture) -> None:
+    Picture.objects.filter(pk=item.pk).update(published=False)
+
+
+def _replace(item: Picture) -> None:
+    item.image = drawing.file(3)
+    item.save()
+
+
+def _delete_by_sql(item: Picture) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM testapp_picture WHERE id = %s", [item.pk])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [Picture.delete, lambda item: Picture.objects.filter(pk=item.pk).delete(), _delete_by_sql, _hide, _replace],
+    ids=["deleted", "deleted-by-queryset", "deleted-by-sql", "hidden", "replaced"],
+)
+def test_cached_image__of_an_object_that_is_gone_is_not_served(
+    client: Any, drawn: tuple[Picture, str, str], change: Any
+) -> None:
+    item, preview, panel = drawn
+    change(item)
+    assert client.get(panel).status_code == 404
+    assert client.get(preview).status_code == 200  # it shows the visitor's own upload alone
+
+
+def test_cached_image__is_served_to_none_who_may_not_see_the_objects(
+    client: Any, django_user_model: Any, make_picture: Any
+) -> None:
+    ada, bob = (django_user_model.objects.create_user(name) for name in ("ada", "bob"))
+    private = Private.objects.create(owner="ada", image=drawing.file(2))
+    client.force_login(ada)
+    answer = client.get(PAGE, {"a": comparison_key(make_picture(1)), "b": comparison_key(private)})
+    addresses = [drawing.url for drawing in answer.context["result"].drawings]
+    assert addresses
+    assert {client.get(address).status_code for address in addresses} == {200}
+    for visitor in (bob, None):
+        if visitor:
+            client.force_login(visitor)
+        else:
+            client.logout()
+        assert {client.get(address).status_code for address in addresses} == {404}
 
 
 def test_similar__links_to_the_comparison_with_every_match(client: Any, make_picture: Any, index_now: Any) -> None:

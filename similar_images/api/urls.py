@@ -4,7 +4,6 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.views import APIView
 
-from ..views import CachedImageView
 from . import views
 from .schema import ApiSchemaGenerator
 
@@ -24,7 +23,7 @@ schema = SpectacularJSONAPIView.as_view(
 urlpatterns = [
     path("search/", views.SearchView.as_view(), name="search"),
     path("compare/", views.CompareView.as_view(), name="compare"),
-    path("compare/<slug:token>/<path:name>.png", CachedImageView.as_view(), name="picture"),
+    path("compare/<slug:token>/<path:name>.png", views.CachedImageApiView.as_view(), name="picture"),
     path("status/", views.StatusView.as_view(), name="status"),
     path("schema/", schema, name="schema"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),

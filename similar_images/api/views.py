@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django import forms
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
@@ -30,6 +30,7 @@ from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImage
 from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
+from ..views import CachedImageView
 from .serializers.comparison import CompareSerializer, ComparisonSerializer
 from .serializers.search import (
     MarkedSerializer,
@@ -200,6 +201,21 @@ class CompareView(ApiView):
         except SearchTimeout as error:
             raise SearchTimedOut(str(error)) from None
         return Response(ComparisonSerializer(result, context={"request": request}).data)
+
+
+class CachedImageApiView(ApiView):
+    """An image that explains a comparison, to those who may compare; read from the cache, so it is not throttled."""
+
+    throttle_classes = []
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, token: str, name: str) -> HttpResponse:
+        """Return the PNG file, as the page's own view does, to the user that the REST framework authenticated."""
+        return CachedImageView().get(_django_request(request), token, name)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Accept any Accept header, as the answer is no JSON."""
+        return super().perform_content_negotiation(request, force=True)
 
 
 class StatusView(ApiView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from similar_images.measures.verdict import GeometricTransform, Verdict
 from tests import drawing
 from tests.drawing import upload
 from tests.items import comparison_key
-from tests.testapp.models import Couple, NamedPicture, Picture
+from tests.testapp.models import Couple, NamedPicture, Picture, Private
 
 pytestmark = pytest.mark.django_db
 
@@ -122,6 +123,21 @@ def test_compare__images_can_be_fetched(client: Any) -> None:
         assert answer["Content-Type"] == "image/png"
         Image.open(io.BytesIO(answer.content)).verify()
     assert client.get(data["pictures"][0]["url"].replace("pair", "other")).status_code == 404
+
+
+def test_compare__drawings_are_served_to_the_user_that_the_api_authenticates(
+    client: Any, django_user_model: Any
+) -> None:
+    django_user_model.objects.create_user("ada", password="pass")
+    by_ada = {"HTTP_AUTHORIZATION": f"Basic {base64.b64encode(b'ada:pass').decode()}"}
+    private = Private.objects.create(owner="ada", image=drawing.file(2))
+    fields = {"a": upload(1), "b": comparison_key(private)}
+    (address, *_) = [picture["url"] for picture in client.post(f"{API}/compare/", fields, **by_ada).json()["pictures"]]
+    assert client.get(address).status_code == 404
+    answer = client.get(address, HTTP_ACCEPT="image/png", **by_ada)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    private.delete()
+    assert client.get(address, **by_ada).status_code == 404
 
 
 def test_compare__objects_without_a_multipart_form(client: Any, make_picture: Any) -> None:

@@ -108,7 +108,9 @@ class DrawingSerializer(serializers.Serializer[Drawing]):
     measure = serializers.CharField(source="measure.name", help_text="Name of the measure.")
     name = serializers.CharField()
     title = serializers.CharField()
-    url = serializers.SerializerMethodField(help_text="Absolute address of a PNG file, valid for ten minutes.")
+    url = serializers.SerializerMethodField(
+        help_text="Absolute address of a PNG file, valid for ten minutes and as long as you may see both objects."
+    )
 
     def get_url(self, drawing: Drawing) -> str:
         """Return the absolute address."""

@@ -1,0 +1,87 @@
+"""All that is stored about one object: its records, signatures and marks, as an answer to a request for access.
+
+Versions and projections of methods belong to a whole source, and hold the data of no single object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db.models import Model, Q
+
+from .models import IndexedImage, Mark, Signature, write_alias
+from .signatures import storage
+
+
+def describe_object(models: Collection[tuple[str, str]], object_id: str) -> list[dict[str, Any]]:
+    """Return what is stored about an object's images, also by sources that are no longer registered.
+
+    It is read from the database that is written to, where what was deleted a moment ago is gone.
+
+    Args:
+        models: app label and lowercase name of the object's model, and of those that it inherits from.
+        object_id: the object's primary key, as `ImageSource.object_id` returns it.
+    """
+    records = IndexedImage.objects.using(write_alias()).filter(object_id=object_id).select_related("source")
+    return [
+        _describe_record(record)
+        for record in records.order_by("source_id")
+        if (record.source.app_label, record.source.model) in models
+    ]
+
+
+def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
+    """Return the marks that a user has made."""
+    marks = Mark.objects.using(write_alias()).filter(marked_by_id=user_id).select_related("source", "marked_by")
+    return [
+        {"source": str(mark.source), "first_object_id": mark.first_id, "second_object_id": mark.second_id}
+        | _describe_verdict(mark)
+        for mark in marks.order_by("pk")
+    ]
+
+
+def _describe_record(record: IndexedImage) -> dict[str, Any]:
+    alias, object_id = write_alias(), record.object_id
+    signatures = Signature.objects.using(alias).filter(record=record).order_by("method", "version")
+    involving = Q(first_id=object_id) | Q(second_id=object_id)
+    marks = Mark.objects.using(alias).filter(involving, source=record.source_id).select_related("marked_by")
+    return {
+        "source": str(record.source),
+        "is_registered": record.source.image_source is not None,
+        "record": _field_values(record, exclude=("id", "source")),
+        "signatures": [_describe_signature(signature) for signature in signatures],
+        "marks": [
+            {"other_object_id": mark.second_id if mark.first_id == object_id else mark.first_id}
+            | _describe_verdict(mark)
+            for mark in marks.order_by("pk")
+        ],
+    }
+
+
+def _describe_signature(signature: Signature) -> dict[str, Any]:
+    values = (signature.dense, signature.bits, signature.sparse)
+    (value,) = (value for value in values if value is not None)
+    return _field_values(signature, exclude=("id", "source", "record", "dense", "bits", "sparse")) | {
+        "value": _readable(value)
+    }
+
+
+def _describe_verdict(mark: Mark) -> dict[str, Any]:
+    return {
+        "is_alike": mark.is_alike,
+        "marked_by": mark.marked_by and mark.marked_by.get_username(),
+        "marked_at": mark.marked_at,
+    }
+
+
+def _readable(value: Any) -> Any:
+    """Convert a signature to what JSON can hold: a list of numbers, a text of bits, or a dict of numbers by index."""
+    if isinstance(value, str):
+        return value
+    unpacked = storage.unpack(value)
+    return unpacked if isinstance(unpacked, dict) else unpacked.tolist()
+
+
+def _field_values(row: Model, exclude: Collection[str]) -> dict[str, Any]:
+    return {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields if field.name not in exclude}

@@ -1,0 +1,134 @@
+"""All that is stored about one object, and nothing once it is deleted."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError
+
+import similar_images
+from similar_images import registry
+from similar_images.models import IndexedImage, Mark, Signature, Source
+from tests import commands, drawing
+from tests.items import save_gray
+from tests.testapp.models import Couple, FramedPicture, Picture, UuidPicture
+
+pytestmark = pytest.mark.django_db
+
+run = partial(commands.run, "export_image_data")
+
+
+def export(label: str, pk: Any) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(run(label, str(pk))[0])
+    return data
+
+
+@pytest.fixture
+def _several_storages(configure: Any) -> None:
+    configure(
+        METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}, "tests.methods.Sparse": {}}, RANKING={"mean": 1}
+    )
+
+
+@pytest.mark.usefixtures("_several_storages")
+def test_export__tells_record_signatures_and_marks(django_user_model: Any, index_now: Any) -> None:
+    item, other = save_gray(0), save_gray(255)
+    index_now()
+    similar_images.mark(other, item, alike=False, user=django_user_model.objects.create_user("ada"))
+    data = export("testapp.Picture", item.pk)
+    assert (data["object"], data["exists"]) == (f"testapp.picture:{item.pk}", True)
+    (image,) = data["images"]
+    assert (image["source"], image["is_registered"]) == ("testapp.picture.image", True)
+    record = IndexedImage.objects.get(object_id=str(item.pk))
+    assert image["record"]["sha256"] == record.sha256
+    assert image["record"]["file_name"] == item.image.name
+    assert (image["record"]["width"], image["record"]["status"]) == (8, "indexed")
+    values = {signature["method"]: signature["value"] for signature in image["signatures"]}
+    assert values["mean"] == [0.0, 0.0, 0.0]
+    assert values["bits"] == "0" * 64
+    assert isinstance(values["sparse"], dict)
+    (mark,) = image["marks"]
+    assert (mark["other_object_id"], mark["is_alike"], mark["marked_by"]) == (str(other.pk), False, "ada")
+
+
+def test_export__covers_every_table_with_data_of_single_objects() -> None:
+    of_sources = {"Source", "MethodVersion", "Projection"}
+    models = {model.__name__ for model in apps.get_app_config("similar_images").get_models()}
+    assert models - of_sources == {model.__name__ for model in (IndexedImage, Signature, Mark)}
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__tells_every_field_and_those_of_parent_models(index_now: Any) -> None:
+    couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    framed = FramedPicture.objects.create(image=drawing.file(3))
+    sources = [image["source"] for image in export("testapp.couple", couple.pk)["images"]]
+    assert sources == ["testapp.couple.front", "testapp.couple.back"]
+    assert [image["source"] for image in export("testapp.FramedPicture", framed.pk)["images"]] == [
+        "testapp.picture.image"
+    ]
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__finds_a_key_however_it_is_written() -> None:
+    item = UuidPicture.objects.create(image=drawing.file(1))
+    assert export("testapp.UuidPicture", item.pk.hex.upper())["object"] == f"testapp.uuidpicture:{item.pk}"
+    assert len(export("testapp.UuidPicture", item.pk.hex.upper())["images"]) == 1
+
+
+@pytest.mark.usefixtures("mean_method")
+@pytest.mark.parametrize(
+    "delete",
+    [Picture.delete, lambda item: Picture.objects.filter(pk=item.pk).delete()],
+    ids=["object", "queryset"],
+)
+def test_export__nothing_is_left_of_a_deleted_object(index_now: Any, delete: Any) -> None:
+    item, other = save_gray(0), save_gray(255)
+    index_now()
+    similar_images.mark(item, other, alike=True)
+    pk = item.pk
+    delete(item)
+    out, err = run("testapp.Picture", str(pk))
+    assert json.loads(out) == {"object": f"testapp.picture:{pk}", "exists": False, "images": []}
+    assert "does not exist" in err
+    assert export("testapp.Picture", other.pk)["images"][0]["marks"] == []
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__a_deleted_user_leaves_no_name_in_marks(django_user_model: Any, index_now: Any) -> None:
+    item, other = save_gray(0), save_gray(255)
+    ada = django_user_model.objects.create_user("ada")
+    similar_images.mark(item, other, alike=True, user=ada)
+    (made,) = export("auth.User", ada.pk)["marks_made"]
+    assert (made["first_object_id"], made["second_object_id"]) == tuple(sorted((str(item.pk), str(other.pk))))
+    ada.delete()
+    (mark,) = export("testapp.Picture", item.pk)["images"][0]["marks"]
+    assert (mark["other_object_id"], mark["marked_by"]) == (str(other.pk), None)
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__finds_data_of_what_is_no_longer_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = save_gray(0)
+    monkeypatch.setattr(registry, "_sources", {})
+    (image,) = export("testapp.Picture", item.pk)["images"]
+    assert (image["is_registered"], image["record"]["file_name"]) == (False, item.image.name)
+    Source.objects.filter(model="picture").update(model="painting")
+    data = export("testapp.Painting", item.pk)
+    assert (data["exists"], data["images"][0]["source"]) == (False, "testapp.painting.image")
+
+
+@pytest.mark.parametrize(
+    ("label", "pk", "words"),
+    [
+        ("testapp.Nonsense", "1", "no model 'testapp.Nonsense'"),
+        ("nonsense", "1", "no model 'nonsense'"),
+        ("testapp.Picture", "x", "'x' is not a primary key of testapp.Picture"),
+        ("testapp.UuidPicture", "1", "not a primary key"),
+    ],
+)
+def test_export__refuses_what_names_no_object(label: str, pk: str, words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        run(label, pk)
