@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import registry
-from .models import Mark, Source
+from .models import Mark, Source, write_alias
 from .registry import ImageSource
 
 
@@ -34,8 +34,8 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
         **_mark_key(source, a, b), is_alike=alike, marked_by_id=getattr(user, "pk", None), marked_at=timezone.now()
     )
     try:
-        with transaction.atomic(using=router.db_for_write(Mark)):
-            Mark.objects.bulk_create(
+        with transaction.atomic(using=write_alias()):
+            Mark.primary.bulk_create(
                 [new_mark],
                 update_conflicts=True,
                 unique_fields=["source", "first_id", "second_id"],
@@ -53,18 +53,18 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
         NotRegistered: the model or field is not a source.
         ValueError: these are not two objects of one source.
     """
-    count, _by_model = Mark.objects.filter(**_mark_key(_get_common_source(a, b, field), a, b)).delete()
+    count, _by_model = Mark.primary.filter(**_mark_key(_get_common_source(a, b, field), a, b)).delete()
     return count > 0
 
 
 def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
     """Return the mark of two objects of a source, None if there is none."""
-    return Mark.objects.filter(**_mark_key(source, a, b)).select_related("marked_by").first()
+    return Mark.primary.filter(**_mark_key(source, a, b)).select_related("marked_by").first()
 
 
 def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
     """Return all marks of a source, oldest first: two object ids, and True if they are similar."""
-    marks = Mark.objects.filter(source_id=Source.objects.get_id(source))
+    marks = Mark.primary.filter(source_id=Source.objects.get_id(source))
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
 
 

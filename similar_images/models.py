@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.db import models, router, transaction
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .registry import ImageSource
 
 
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+
 def write_alias() -> str:
     """Return the alias of the database that holds the records, as the router names it for writing.
 
@@ -30,7 +33,18 @@ def write_alias() -> str:
     return router.db_for_write(IndexedImage)
 
 
-class SourceManager(models.Manager["Source"]):
+class PrimaryManager(models.Manager[ModelT]):
+    """The manager `primary`, of whoever writes: it also reads from the database that is written to.
+
+    `objects` reads from where a router sends reads, which may be a replica that lags behind.
+    """
+
+    def get_queryset(self) -> models.QuerySet[ModelT]:
+        """Return the rows in the database that is written to."""
+        return super().get_queryset().using(write_alias())
+
+
+class SourceManager(PrimaryManager["Source"]):
     """Caches row ids per process, like ContentTypeManager: rows of sources never change."""
 
     _ids: ClassVar[dict[tuple[str, type[models.Model], str], int]] = {}
@@ -41,7 +55,7 @@ class SourceManager(models.Manager["Source"]):
         Never creates it: a unique-key insert in the transaction that saves an object would block other saves until
         that transaction commits.
         """
-        cache_key = (self.db, source.model, source.field_name)
+        cache_key = (write_alias(), source.model, source.field_name)
         if cache_key not in self._ids:
             pk = self.filter(**self._natural_key(source)).values_list("pk", flat=True).first()
             if pk is None:
@@ -49,10 +63,10 @@ class SourceManager(models.Manager["Source"]):
             self._ids[cache_key] = pk
         return self._ids[cache_key]
 
-    def create_missing(self, sources: Iterable[ImageSource], using: str | None = None) -> None:
+    def create_missing(self, sources: Iterable[ImageSource]) -> None:
         """Create the rows of those sources that have none."""
         for source in sources:
-            self.using(using or self.db).get_or_create(**self._natural_key(source))
+            self.get_or_create(**self._natural_key(source))
 
     def clear_cache(self) -> None:
         """Forget the cached ids; for tests and after a flush."""
@@ -113,9 +127,12 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         return self.filter(status=IndexedImage.Status.INDEXED)
 
     def for_objects(self, source: ImageSource, *querysets: models.QuerySet[Any]) -> Self:
-        """Restrict to the records of objects that are in all of these querysets of the source's model."""
+        """Restrict to the records of objects that are in all of these querysets of the source's model.
+
+        The objects are looked up where the records are, whatever database their queryset names.
+        """
         records = self
-        for objects in map(source.as_filterable, querysets):
+        for objects in (source.as_filterable(queryset).using(None) for queryset in querysets):
             if source.has_integer_key:
                 records = records.filter(object_key__in=objects.values("pk"))
             else:
@@ -172,6 +189,9 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
             remaining = remaining.filter(pk__gt=pks[-1])
 
 
+PrimaryImageManager = PrimaryManager.from_queryset(IndexedImageQuerySet)
+
+
 class Projection(models.Model):
     """A linear map of one version's signatures, learned from labels, pairs or marks; its results are a new version."""
 
@@ -185,6 +205,9 @@ class Projection(models.Model):
     figures = models.JSONField(help_text=_("Mean average precision on images that were not used for learning."))
     created = models.DateTimeField(_("created"), default=timezone.now)
     is_enabled = models.BooleanField(_("enabled"), default=False, help_text=_("Use this projection in searches."))
+
+    objects = models.Manager["Projection"]()
+    primary = PrimaryManager["Projection"]()
 
     class Meta:
         verbose_name = _("projection")
@@ -220,6 +243,9 @@ class MethodVersion(models.Model):
     )
     is_active = models.BooleanField(default=False)
     has_index = models.BooleanField(default=False)
+
+    objects = models.Manager["MethodVersion"]()
+    primary = PrimaryManager["MethodVersion"]()
 
     class Meta:
         verbose_name = _("method version")
@@ -272,6 +298,7 @@ class IndexedImage(models.Model):
     indexed_at = models.DateTimeField(_("indexed"), null=True)
 
     objects = IndexedImageQuerySet.as_manager()
+    primary = PrimaryImageManager()
 
     class Meta:
         verbose_name = _("image record")
@@ -316,6 +343,9 @@ class Signature(models.Model):
         default=False, help_text=_("The method found too little detail in the image to search by it.")
     )
 
+    objects = models.Manager["Signature"]()
+    primary = PrimaryManager["Signature"]()
+
     class Meta:
         verbose_name = _("signature")
         verbose_name_plural = _("signatures")
@@ -345,6 +375,9 @@ class Mark(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("editor")
     )
     marked_at = models.DateTimeField(_("date"), default=timezone.now)
+
+    objects = models.Manager["Mark"]()
+    primary = PrimaryManager["Mark"]()
 
     class Meta:
         verbose_name = _("mark")

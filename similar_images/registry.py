@@ -77,7 +77,8 @@ class ImageSource:
         query = objects.query
         is_selection = query.is_sliced or query.combinator or query.distinct_fields or query.where.contains_over_clause
         if is_selection or not query.default_cols:
-            objects = self.objects.filter(pk__in=objects.values("pk"))
+            alias = objects._db  # type: ignore[attr-defined]  # the one that was named by using(), if any
+            objects = self.objects.using(alias).filter(pk__in=objects.using(None).values("pk"))
         return objects.defer(None)
 
     def with_file(self) -> models.QuerySet[Any]:

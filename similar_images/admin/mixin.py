@@ -85,7 +85,7 @@ class SimilarImagesMixin(MixinBase):
         return {
             "source": source,
             "key": source.format_key(obj) if obj.pk in comparable else "",
-            "status": IndexedImage.objects.get_status(source, obj.pk),
+            "status": IndexedImage.primary.get_status(source, obj.pk),
             "pair_url": self._similar_images_pair_url(source, obj),
             "matches": [
                 {

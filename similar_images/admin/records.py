@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..indexing import notify
-from ..models import IndexedImage
+from ..models import IndexedImage, write_alias
 from .links import object_link
 from .viewable_objects import viewable_records
 
@@ -72,7 +72,7 @@ class IndexedImageAdmin(admin.ModelAdmin):
     @admin.action(description=_("Index selected images again"), permissions=["change"])
     def index_again(self, request: HttpRequest, queryset: models.QuerySet[IndexedImage]) -> None:
         """Request the indexing of the selected images; their signatures stay in use until then."""
-        count = IndexedImage.objects.filter(pk__in=queryset.values("pk")).reset()
-        transaction.on_commit(notify.notify_workers)
+        count = IndexedImage.primary.filter(pk__in=queryset.values("pk")).reset()
+        transaction.on_commit(notify.notify_workers, using=write_alias(), robust=True)
         message = ngettext("%(count)d image will be indexed again.", "%(count)d images will be indexed again.", count)
         self.message_user(request, message % {"count": count})

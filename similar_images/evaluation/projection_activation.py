@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from ..indexing import hnsw, versions
-from ..models import MethodVersion, Projection, Source
+from ..models import MethodVersion, Projection, Source, write_alias
 from ..registry import ImageSource
 from ..signatures.projection import ProjectedMethod
 from .cross_validation import CrossValidation
@@ -22,11 +22,11 @@ def activate_projection(
         Whether searches use it already. If not, because a record was locked or lacks a signature, a later sweep
         completes the switch.
     """
-    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
+    rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), name=method.name)
     base = rows.get(version=method.base.version)
     (mean, matrix), (base_mean, learned_mean) = method.mean_and_matrix, validation.means
-    with transaction.atomic():
-        projection = Projection.objects.create(
+    with transaction.atomic(using=write_alias()):
+        projection = Projection.primary.create(
             base=base.version,
             mean=mean,
             matrix=matrix,
@@ -49,7 +49,7 @@ def activate_projection(
             },
         )
         # The same projection learned again takes over the version, and leaves the former row without one.
-        Projection.objects.filter(version=None).delete()
+        Projection.primary.filter(version=None).delete()
     # Filled before it is enabled, or workers would read the files of all images that lack its signature.
     for _size in versions.fill_projection(source, method):
         pass
@@ -62,11 +62,12 @@ def deactivate_projection(source: ImageSource, name: str) -> bool:
 
 
 def _set_active_projection(source: ImageSource, name: str, projection: Projection | None) -> bool:
-    rows = Projection.objects.filter(version__source_id=Source.objects.get_id(source), version__name=name)
-    with transaction.atomic():
+    rows = Projection.primary.filter(version__source_id=Source.objects.get_id(source), version__name=name)
+    with transaction.atomic(using=write_alias()):
         rows.filter(is_enabled=True).update(is_enabled=False)
         if projection:
             rows.filter(pk=projection.pk).update(is_enabled=True)
     hnsw.sync_indexes()
     versions.switch_versions()
-    return versions.active_versions(source)[name].version == versions.configured_methods(source)[name].version
+    active = versions.active_versions(source, MethodVersion.primary.all())
+    return active[name].version == versions.configured_methods(source)[name].version

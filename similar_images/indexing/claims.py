@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import conf
-from ..models import IndexedImage
+from ..models import IndexedImage, write_alias
 
 logger = logging.getLogger("similar_images")
 
@@ -29,7 +29,7 @@ def claim_batch(within: models.QuerySet[IndexedImage] | None = None) -> list[Ind
         within: claim only from these records.
     """
     while True:
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             records, exhausted = _lock_due_records(within)
             if exhausted:
                 reason = _("Processing this image crashed the worker on every attempt.")
@@ -49,7 +49,7 @@ def _lock_due_records(
 ) -> tuple[list[IndexedImage], list[IndexedImage]]:
     """Lock due records; return those to index and those whose attempts are used up."""
     settings = conf.get()
-    due = IndexedImage.objects.due()
+    due = IndexedImage.primary.due()
     if within is not None:
         due = due.filter(pk__in=within.values("pk"))
     rows = due.order_by("attempts", "-requested_at").select_related("source")
@@ -60,7 +60,7 @@ def _lock_due_records(
 
 
 def _filter_by_pk(records: Collection[IndexedImage]) -> models.QuerySet[IndexedImage]:
-    return IndexedImage.objects.filter(pk__in=[record.pk for record in records])
+    return IndexedImage.primary.filter(pk__in=[record.pk for record in records])
 
 
 def lock_claimed(records: Collection[IndexedImage]) -> set[int]:
@@ -72,7 +72,7 @@ def lock_claimed(records: Collection[IndexedImage]) -> set[int]:
     claimed = Q(pk__in=[])
     for record in records:
         claimed |= Q(pk=record.pk, revision=record.revision, started_at=record.started_at)
-    rows = IndexedImage.objects.filter(claimed, status=IndexedImage.Status.PENDING)
+    rows = IndexedImage.primary.filter(claimed, status=IndexedImage.Status.PENDING)
     return set(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
 
 
@@ -83,9 +83,9 @@ def renew_claims(records: Collection[IndexedImage]) -> None:
     aging = [record for record in records if record.started_at and record.started_at < renewal_due]
     if not aging:
         return
-    with transaction.atomic():
+    with transaction.atomic(using=write_alias()):
         locked = lock_claimed(aging)
-        IndexedImage.objects.filter(pk__in=locked).update(started_at=now)
+        IndexedImage.primary.filter(pk__in=locked).update(started_at=now)
     for record in aging:
         if record.pk in locked:
             record.started_at = now
@@ -102,8 +102,8 @@ def release_claims(records: Collection[IndexedImage], *, refund_attempt: bool) -
     if refund_attempt:
         state["attempts"] = Greatest(F("attempts") - 1, 0)
     try:
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             locked = lock_claimed([record for record in records if record.started_at])
-            IndexedImage.objects.filter(pk__in=locked).update(**state)
+            IndexedImage.primary.filter(pk__in=locked).update(**state)
     except DatabaseError:
         logger.exception("Image records could not be released; they are claimed again after CLAIM_TIMEOUT.")

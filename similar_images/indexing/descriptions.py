@@ -113,13 +113,13 @@ def _read_file(record: IndexedImage) -> bytes:
 def _load_description(sha256: str, methods: list[Method]) -> Description:
     """Return what is stored of the same bytes, for this or another record, by these methods."""
     description = Description()
-    if not IndexedImage.objects.filter(sha256=sha256).exists():  # a quick answer for most images
+    if not IndexedImage.primary.filter(sha256=sha256).exists():  # a quick answer for most images
         return description
     column_names = {(method.name, method.version): storage.column_name(method) for method in methods}
     current = Q(pk__in=[])
     for name, version in column_names:
         current |= Q(method=name, version=version)
-    rows = Signature.objects.filter(current, record__sha256=sha256).select_related("record")
+    rows = Signature.primary.filter(current, record__sha256=sha256).select_related("record")
     for signature in rows.order_by("method", "version").distinct("method", "version"):
         column = column_names[signature.method, signature.version]
         value = {column: getattr(signature, column), "low_detail": signature.low_detail}

@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from django.contrib.postgres.indexes import OpClass
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.expressions import OrderBy, RawSQL
@@ -21,7 +21,7 @@ from django.db.models.indexes import IndexExpression
 from pgvector.django import HnswIndex
 
 from .. import conf, registry
-from ..models import MethodVersion, Signature, Source
+from ..models import MethodVersion, Signature, Source, write_alias
 from ..signatures import storage
 from . import versions
 
@@ -54,7 +54,7 @@ def required_indexes() -> list[MethodVersion]:
     min_rows = conf.get().hnsw_min_rows
     return [
         row
-        for row in MethodVersion.objects.filter(current)
+        for row in MethodVersion.primary.filter(current)
         if row.dimensions <= MAX_INDEXED_DIMENSIONS[row.storage]
         and versions.signatures_of(row).order_by()[min_rows - 1 : min_rows].exists()
     ]
@@ -96,7 +96,7 @@ def _replace_indexes(cursor: CursorWrapper, required: dict[str, MethodVersion]) 
     existing = existing_indexes()
     changed = [name for name, is_complete in existing.items() if name not in required or not is_complete]
     usable = [version.pk for name, version in required.items() if existing.get(name)]
-    MethodVersion.objects.exclude(pk__in=usable).filter(has_index=True).update(has_index=False)
+    MethodVersion.primary.exclude(pk__in=usable).filter(has_index=True).update(has_index=False)
     for name in changed:
         cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
     for name, version in required.items():
@@ -107,7 +107,7 @@ def _replace_indexes(cursor: CursorWrapper, required: dict[str, MethodVersion]) 
                 logger.exception("The index %s of %s could not be built.", name, version)
                 continue
             changed.append(name)
-        MethodVersion.objects.filter(pk=version.pk, has_index=False).update(has_index=True)
+        MethodVersion.primary.filter(pk=version.pk, has_index=False).update(has_index=True)
     return changed
 
 
@@ -126,4 +126,4 @@ def index_sql(version: MethodVersion) -> str:
 
 
 def _connection() -> Any:
-    return connections[router.db_for_write(Signature)]
+    return connections[write_alias()]

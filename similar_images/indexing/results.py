@@ -13,7 +13,7 @@ from django.utils import timezone
 from .. import conf
 from ..imaging import decode
 from ..imaging.files import MissingFile
-from ..models import IndexedImage, Signature
+from ..models import IndexedImage, Signature, write_alias
 from .claims import lock_claimed
 from .descriptions import Job, SignatureColumns, StorageUnavailable
 
@@ -116,28 +116,30 @@ def write_results(results: list[IndexingResult]) -> None:
             raise
 
 
-@transaction.atomic
 def _write_together(results: list[IndexingResult]) -> None:
-    # A record that its object's transaction has locked is about to change: not worth waiting for.
-    locked = lock_claimed([result.record for result in results])
-    results = [result for result in results if result.record.pk in locked]
-    Signature.objects.filter(record__in=[result.record.pk for result in results if result.is_new_image]).delete()
-    Signature.objects.bulk_create(
-        (
-            Signature(record=result.record, source_id=result.record.source_id, method=name, version=version, **columns)
-            for result in results
-            for (name, version), columns in result.columns.items()
-        ),
-        update_conflicts=True,
-        unique_fields=["record", "method", "version"],
-        update_fields=["dense", "bits", "sparse", "low_detail"],
-    )
-    for result in results:
-        for name, value in {"started_at": None, "retry_at": None, **result.state}.items():
-            setattr(result.record, name, value)
-    IndexedImage.objects.bulk_create(
-        [result.record for result in results],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=STATE_FIELDS,
-    )
+    with transaction.atomic(using=write_alias()):
+        # A record that its object's transaction has locked is about to change: not worth waiting for.
+        locked = lock_claimed([result.record for result in results])
+        results = [result for result in results if result.record.pk in locked]
+        Signature.primary.filter(record__in=[result.record.pk for result in results if result.is_new_image]).delete()
+        Signature.primary.bulk_create(
+            (
+                Signature(
+                    record=result.record, source_id=result.record.source_id, method=name, version=version, **columns
+                )
+                for result in results
+                for (name, version), columns in result.columns.items()
+            ),
+            update_conflicts=True,
+            unique_fields=["record", "method", "version"],
+            update_fields=["dense", "bits", "sparse", "low_detail"],
+        )
+        for result in results:
+            for name, value in {"started_at": None, "retry_at": None, **result.state}.items():
+                setattr(result.record, name, value)
+        IndexedImage.primary.bulk_create(
+            [result.record for result in results],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=STATE_FIELDS,
+        )

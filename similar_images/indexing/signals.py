@@ -106,6 +106,6 @@ def create_sources(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> No
     """Create the rows of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
     if _is_record_database(using) and MethodVersion._meta.model_name in apps.all_models[Source._meta.app_label]:
-        Source.objects.create_missing(registry.get_sources(), using)
+        Source.objects.create_missing(registry.get_sources())
         with suppress(ImproperlyConfigured):  # reported by the system checks
             versions.register_versions()

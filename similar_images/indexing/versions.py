@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .. import plugins, registry
-from ..models import WRITE_CHUNK, IndexedImage, MethodVersion, Projection, Signature, Source
+from ..models import WRITE_CHUNK, IndexedImage, MethodVersion, Projection, Signature, Source, write_alias
 from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec
@@ -29,20 +29,25 @@ MAX_LOST_PERCENT = 1
 counts. More failures indicate a broken configuration rather than broken images."""
 
 
-def active_versions(source: ImageSource) -> dict[str, MethodSpec]:
+def active_versions(source: ImageSource, rows: QuerySet[MethodVersion] | None = None) -> dict[str, MethodSpec]:
     """Return the versions that a source is searched by, by name of the method.
 
     These are the active versions of the enabled methods; a method without one is used as configured.
+
+    Args:
+        source: the source.
+        rows: where to look them up; by default, where a search reads the signatures, too.
     """
     methods: dict[str, MethodSpec] = dict(plugins.enabled_methods())
-    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), is_active=True, name__in=methods)
+    rows = MethodVersion.objects.all() if rows is None else rows
+    rows = rows.filter(source_id=Source.objects.get_id(source), is_active=True, name__in=methods)
     return methods | {row.name: row for row in rows}
 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
     """Return the methods that a source should be searched by: those of the setting, with their enabled projections."""
     methods = dict(plugins.enabled_methods())
-    projected = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
+    projected = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
     for row in projected.order_by("-projection_id"):
         method = instantiate(row)
         if isinstance(method, ProjectedMethod) and method.base is methods.get(row.name):
@@ -59,7 +64,7 @@ def instantiate(spec: MethodSpec) -> Method | None:
         return None
     if spec.projection_id is None:
         return _rebuild_method(json.dumps(spec.method_config), spec.version)
-    projection = _get_projection(spec.projection_id)
+    projection = _get_projection(spec.projection_id, spec._state.db)
     if projection is None:
         return None
     if current is None or current.version != projection.base:
@@ -75,8 +80,8 @@ def instantiate(spec: MethodSpec) -> Method | None:
 
 
 @lru_cache(maxsize=8)
-def _get_projection(pk: int) -> Projection | None:
-    return Projection.objects.filter(pk=pk).first()
+def _get_projection(pk: int, alias: str | None) -> Projection | None:
+    return Projection.objects.using(alias).filter(pk=pk).first()
 
 
 @lru_cache(maxsize=8)
@@ -96,12 +101,12 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
     while a new version is being computed is found both before and after the switch.
     """
     methods = {(method.name, method.version): method for method in plugins.enabled_methods().values()}
-    rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
+    rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
         # Otherwise signatures written before the next sweep would belong to an unknown version.
         register_versions()
     methods |= {(method.name, method.version): method for method in configured_methods(source).values()}
-    for spec in active_versions(source).values():
+    for spec in active_versions(source, MethodVersion.primary.all()).values():
         if (spec.name, spec.version) not in methods and (method := instantiate(spec)):
             methods[spec.name, spec.version] = method
     return list(methods.values())
@@ -110,7 +115,7 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
 def register_versions() -> None:
     """Create or update the rows of the configured versions; the first version of a method in a source is active."""
     for source in registry.get_sources():
-        rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
+        rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source))
         for name, method in plugins.enabled_methods().items():
             _register_version(source, method, [row for row in rows if row.name == name])
 
@@ -120,13 +125,13 @@ def _register_version(source: ImageSource, method: Method, rows: list[MethodVers
     curve, method_config = [list(point) for point in method.curve], _as_json(method.method_config)
     for row in rows:
         if row.version == method.version:
-            same = MethodVersion.objects.filter(pk=row.pk)
+            same = MethodVersion.primary.filter(pk=row.pk)
             if row.curve != curve:
                 same.filter(is_calibrated=False).update(curve=curve)
             if row.method_config != method_config:
                 same.update(method_config=method_config)
             return
-    MethodVersion.objects.get_or_create(
+    MethodVersion.primary.get_or_create(
         source_id=Source.objects.get_id(source),
         name=method.name,
         version=method.version,
@@ -154,7 +159,7 @@ def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
     """Yield the configured versions that are not active yet, with their sources."""
     for source in registry.get_sources():
         for method in configured_methods(source).values():
-            row = MethodVersion.objects.filter(
+            row = MethodVersion.primary.filter(
                 source_id=Source.objects.get_id(source), name=method.name, version=method.version, is_active=False
             ).first()
             if row:
@@ -165,8 +170,8 @@ def switch_versions() -> list[MethodVersion]:
     """Activate every configured version that covers all that the active one does; return the activated ones."""
     switched = []
     for _source, new in pending_switches():
-        of_method = MethodVersion.objects.filter(source_id=new.source_id, name=new.name)
-        with transaction.atomic():
+        of_method = MethodVersion.primary.filter(source_id=new.source_id, name=new.name)
+        with transaction.atomic(using=write_alias()):
             # Lock all rows, as the active one may change while this waits for its lock, and then none would be found.
             rows = list(of_method.select_for_update().order_by("pk"))
             old = next((row for row in rows if row.is_active), None)
@@ -189,13 +194,13 @@ def is_complete(new: MethodVersion, old: MethodVersion) -> bool:
 
 def missing_signatures(new: MethodVersion, old: MethodVersion) -> QuerySet[Signature]:
     """Return the signatures of the old version whose records have none of the new one."""
-    described = Signature.objects.filter(record=OuterRef("record"), method=new.name, version=new.version)
+    described = Signature.primary.filter(record=OuterRef("record"), method=new.name, version=new.version)
     return signatures_of(old).filter(~Exists(described))
 
 
 def signatures_of(version: MethodVersion) -> QuerySet[Signature]:
     """Return the stored signatures of a version."""
-    return Signature.objects.filter(source_id=version.source_id, method=version.name, version=version.version)
+    return Signature.primary.filter(source_id=version.source_id, method=version.name, version=version.version)
 
 
 def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[int]:
@@ -205,23 +210,23 @@ def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[in
     """
     import numpy as np
 
-    signatures = Signature.objects.filter(source_id=Source.objects.get_id(source), method=method.name)
+    signatures = Signature.primary.filter(source_id=Source.objects.get_id(source), method=method.name)
     base = signatures.filter(version=method.base.version)
     missing = (
-        IndexedImage.objects.for_source(source)
+        IndexedImage.primary.for_source(source)
         .filter(Exists(base.filter(record=OuterRef("pk"))))
         .exclude(Exists(signatures.filter(record=OuterRef("pk"), version=method.version)))
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",))
     )
     while True:
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             pks = list(missing.values_list("pk", flat=True)[:WRITE_CHUNK])
             if not pks:
                 return
             rows = list(base.filter(record__in=pks))
             values = method.project(np.array([storage.unpack(row.dense) for row in rows]))
-            Signature.objects.bulk_create(
+            Signature.primary.bulk_create(
                 [
                     Signature(
                         record_id=row.record_id,
@@ -247,27 +252,27 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
         source_id = Source.objects.get_id(source)
         methods = (*plugins.enabled_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
-        for row in MethodVersion.objects.filter(source_id=source_id):
+        for row in MethodVersion.primary.filter(source_id=source_id):
             # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
                 unused = Q(is_active=False) | ~Q(name__in=plugins.enabled_methods())
-                MethodVersion.objects.filter(unused, pk=row.pk).delete()
-        known = current | set(MethodVersion.objects.filter(source_id=source_id).values_list("name", "version"))
-        rows = Signature.objects.filter(source_id=source_id)
+                MethodVersion.primary.filter(unused, pk=row.pk).delete()
+        known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
+        rows = Signature.primary.filter(source_id=source_id)
         for name, version in rows.values_list("method", "version").distinct().order_by():
             if (name, version) not in known:
                 yield from _delete_in_chunks(rows.filter(method=name, version=version))
-    Projection.objects.filter(version=None).delete()
+    Projection.primary.filter(version=None).delete()
 
 
 def _delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:
     while True:
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             # Signatures of a record that is being saved are skipped until the next time, so that no save has to wait.
             pks = list(
                 rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[: 10 * WRITE_CHUNK]
             )
             if not pks:
                 return
-            Signature.objects.filter(pk__in=pks).delete()
+            Signature.primary.filter(pk__in=pks).delete()
         yield len(pks)

@@ -31,7 +31,7 @@ def fallback_results(
     else:
         objects = source.as_filterable(allowed[-1]).exclude(pk__in=list(excluded))
         for others in allowed[:-1]:
-            objects = objects.filter(pk__in=source.as_filterable(others).values("pk"))
+            objects = objects.filter(pk__in=source.as_filterable(others).using(None).values("pk"))
         ids = [source.object_id(item.pk) for item in fallback(source, objects, limit)]
         ranks = {object_id: rank for rank, object_id in reversed(list(enumerate(ids)))}
         chosen = sorted(records.filter(object_id__in=ids), key=lambda record: ranks[record.object_id])[:limit]

@@ -50,7 +50,7 @@ def test_results__signatures_and_state_are_written_in_one_transaction(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(IndexedImage.objects.__class__, "bulk_create", fail)
+    monkeypatch.setattr(IndexedImage.primary.__class__, "bulk_create", fail)
     with pytest.raises(ZeroDivisionError):
         worker.index_records(records)
     assert not transaction.get_connection().in_atomic_block

@@ -66,7 +66,7 @@ class Command(BaseCommand):
     def _select_versions(self, source: ImageSource, names: list[str]) -> Iterator[tuple[MethodVersion, Method]]:
         configured = versions.configured_methods(source)
         for method in (configured[name] for name in names):
-            rows = MethodVersion.objects.filter(source_id=Source.objects.get_id(source), name=method.name)
+            rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), name=method.name)
             yield rows.get(version=method.version), method
 
     def _calibrate(self, source: ImageSource, version: MethodVersion, method: Method, options: dict[str, Any]) -> bool:
@@ -104,4 +104,4 @@ class Command(BaseCommand):
         if options["dry_run"]:
             return
         built_in = [list(point) for point in method.curve]
-        MethodVersion.objects.filter(pk=version.pk).update(curve=curve or built_in, is_calibrated=curve is not None)
+        MethodVersion.primary.filter(pk=version.pk).update(curve=curve or built_in, is_calibrated=curve is not None)

@@ -68,7 +68,7 @@ class Command(BaseCommand):
             for source in sources:
                 for size in outbox.enqueue_missing(source):
                     progress.update(size)
-        records = IndexedImage.objects.filter(source__in=[Source.objects.get_id(source) for source in sources])
+        records = IndexedImage.primary.filter(source__in=[Source.objects.get_id(source) for source in sources])
         if options["failed"]:
             records.filter(status=Status.FAILED).reset()
         if options["again"]:
