@@ -31,6 +31,7 @@ def register_checks() -> None:
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
     checks.register(check_versions, Tags.database)
+    checks.register(check_unregistered, Tags.database)
     checks.register(check_measures)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
@@ -170,13 +171,9 @@ def check_database(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report missing HNSW indexes, and new versions of methods that are still being computed."""
     from .indexing import hnsw, outbox, versions
-    from .models import IndexedImage, MethodVersion
+    from .models import IndexedImage
 
-    alias = router.db_for_write(MethodVersion)
-    if (
-        alias not in (databases or ())
-        or MethodVersion._meta.db_table not in connections[alias].introspection.table_names()
-    ):
+    if not _has_tables(databases):
         return []
     messages: list[CheckMessage] = [
         checks.Warning(
@@ -200,6 +197,35 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
             )
         )
     return messages
+
+
+def check_unregistered(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report records of sources that are no longer registered, which no search finds and no sweep deletes."""
+    from .indexing.unregistered import unregistered_sources
+
+    if not _has_tables(databases):
+        return []
+    return [
+        checks.Warning(
+            f"{row} is no longer registered, but {count} image records of it are stored.",
+            hint="If its field or model was renamed, rename the source, too; see “Rename a field” in "
+            "docs/how-to/upgrade.md. Otherwise register it again, or delete the records with “manage.py index_images "
+            "--prune”.",
+            id="similar_images.W007",
+        )
+        for row in unregistered_sources()
+        if (count := row.records.count())
+    ]
+
+
+def _has_tables(databases: Sequence[str] | None) -> bool:
+    """Tell whether the database of the records is among those to be checked, and has been migrated."""
+    from .models import MethodVersion, write_alias
+
+    alias = write_alias()
+    return alias in (databases or ()) and (
+        MethodVersion._meta.db_table in connections[alias].introspection.table_names()
+    )
 
 
 def check_measures(**kwargs: Any) -> list[CheckMessage]:

@@ -100,10 +100,11 @@ class Source(models.Model):
     @property
     def image_source(self) -> ImageSource | None:
         """The registered source, None if it is no longer registered."""
-        try:
-            return registry.get_source(f"{self.app_label}.{self.model}", self.field)
-        except registry.NotRegistered:
-            return None
+        for source in registry.get_sources():
+            meta = source.model._meta
+            if (meta.app_label, meta.model_name, source.field_name) == (self.app_label, self.model, self.field):
+                return source
+        return None
 
 
 WRITE_CHUNK = 200

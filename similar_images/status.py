@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from . import permissions, plugins, registry
 from .indexing import versions
+from .indexing.unregistered import unregistered_sources
 from .models import IndexedImage, MethodVersion
 from .registry import ImageSource
 from .search.ranking import resolve_weights
@@ -18,10 +19,16 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
     """Return the records of every source by status, the methods, and the index of every source and method.
 
     Numbers are of the objects that the visitor may see; of all of a model that the visitor may view in the admin.
+    Sources that are no longer registered are told to such visitors only.
     """
     sources = registry.get_sources()
     return {
         "sources": [{"source": source.label, "records": _count_records(request, source)} for source in sources],
+        "unregistered": [
+            {"source": str(row), "records": _count_by_status(row.records.all())}
+            for row in unregistered_sources()
+            if permissions.can_view_model(request, row.app_label, row.model)
+        ],
         "methods": _describe_methods(),
         "indexes": [index for source in sources for index in _describe_indexes(source)],
     }
@@ -32,6 +39,10 @@ def _count_records(request: HttpRequest, source: ImageSource) -> dict[str, int]:
     records = IndexedImage.objects.for_source(source)
     if not permissions.can_view(request, source):
         records = records.for_objects(source, source.visible_to(request))
+    return _count_by_status(records)
+
+
+def _count_by_status(records: QuerySet[IndexedImage]) -> dict[str, int]:
     return dict.fromkeys(IndexedImage.Status.values, 0) | dict(records.values_list("status").annotate(Count("pk")))
 
 

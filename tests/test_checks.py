@@ -20,7 +20,8 @@ from django.db import ConnectionHandler, models
 from django.db.migrations.state import ProjectState
 
 from project.celery import app as celery_app
-from similar_images import checks
+from similar_images import checks, registry
+from tests import drawing
 from tests.testapp.models import Private
 
 
@@ -167,6 +168,18 @@ def test_migrate__passes_over_a_database_of_another_kind() -> None:
         assert "similar_images_indexedimage" in sqlite.introspection.table_names()
     finally:
         sqlite.close()
+
+
+@pytest.mark.django_db
+def test_check__names_records_of_what_is_no_longer_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    Private.objects.create(owner="ada", image=drawing.file())
+    assert checks.check_unregistered(databases=["default"]) == []
+    sources = {key: source for key, source in registry._sources.items() if source.model is not Private}
+    monkeypatch.setattr(registry, "_sources", sources)
+    (warning,) = checks.check_unregistered(databases=["default"])
+    assert warning.id == "similar_images.W007"
+    assert warning.msg == "testapp.private.image is no longer registered, but 1 image records of it are stored."
+    assert checks.check_unregistered() == checks.check_unregistered(databases=["other"]) == []
 
 
 # --- Celery ----------------------------------------------------------------------------------------------------

@@ -400,9 +400,12 @@ def test_tutorial__and_the_guides_to_testing_and_removing_work(tmp_path: Path, o
         run("manage.py", "check")
         write_blocks(tmp_path, "how-to/test-your-project.md")
         run("manage.py", "test", "shop", "--settings", "mysite.test_settings")
-        (stop,) = code_blocks(DOCS / "how-to/remove.md", "python")
+        models = tmp_path / "shop/models.py"
+        models.write_text(re.sub(r"^similar_images\.register\(.*\n", "", models.read_text(), flags=re.MULTILINE))
+        prune = code_blocks(DOCS / "how-to/remove.md", "sh")[-1]
+        run(*prune.split()[1:])
         gone = "from similar_images.models import *\nassert not IndexedImage.objects.exists()\n"
-        run("manage.py", "shell", "--command", stop.replace("back", "photo") + gone)
+        run("manage.py", "shell", "--command", gone)
         run("manage.py", "migrate", "similar_images", "zero")
 
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 import similar_images
+from similar_images import registry
 from similar_images.models import IndexedImage, Mark
 from tests import drawing
 from tests.drawing import upload
@@ -290,6 +291,25 @@ def test_status__counts_hidden_objects_for_staff_who_may_view_them(
     assert count() == 1
     User.objects.get().user_permissions.add(Permission.objects.get(codename="view_picture"))
     assert count() == 2
+
+
+def test_status__tells_what_is_no_longer_registered_to_staff_who_may_view_it(
+    staff: Any, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.contrib.auth.models import Permission, User
+
+    make_picture(1)
+    index_now()
+    assert staff.get(f"{API}/status/").json()["unregistered"] == []
+    sources = {key: source for key, source in registry._sources.items() if source.model is not Picture}
+    monkeypatch.setattr(registry, "_sources", sources)
+    assert staff.get(f"{API}/status/").json()["unregistered"] == []
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="view_picture"))
+    data = staff.get(f"{API}/status/").json()
+    assert data["unregistered"] == [
+        {"source": "testapp.picture.image", "records": {"pending": 0, "indexed": 1, "failed": 0}}
+    ]
+    assert "testapp.Picture.image" not in [row["source"] for row in data["sources"]]
 
 
 def test_schema__has_the_endpoints_of_this_app_only(client: Any) -> None:

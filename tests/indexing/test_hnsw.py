@@ -17,7 +17,7 @@ from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.search import candidates, query_vectors
 from similar_images.search import sql as statements
 from similar_images.signatures import storage
-from tests import drawing, methods
+from tests import commands, drawing, methods
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -319,3 +319,15 @@ def test_pages__of_500_give_each_once_while_others_are_indexed(crowd: list[Pictu
         index_now()
     assert [(item, item.similarity) for item in seen] == [(match.object, match.similarity) for match in expected]
     assert len(set(seen)) == 500
+
+
+def test_prune__drops_the_indexes_of_what_is_no_longer_registered(
+    mean_method: None, configure: Any, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(HNSW_MIN_ROWS=1)
+    make_picture(1)
+    index_now()
+    (name,) = hnsw.sync_indexes()
+    monkeypatch.setattr(registry, "_sources", {})
+    commands.run("index_images", "--prune")
+    assert name not in hnsw.existing_indexes()

@@ -16,10 +16,11 @@ from django.core.management import CommandError, call_command
 from django.db import models
 from numpy.typing import NDArray
 
+import similar_images
 from similar_images import registry
 from similar_images.indexing import notify, outbox
 from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
-from similar_images.models import IndexedImage, Signature
+from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
 from tests import commands, drawing
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
@@ -322,3 +323,72 @@ def test_progress_bar__on_a_terminal(verbosity: int, monkeypatch: pytest.MonkeyP
     else:
         assert shown == ""
     assert out.getvalue() == counts(indexed=2)
+
+
+@pytest.fixture
+def former(mean_method: None, make_picture: Any, index_now: Any, monkeypatch: pytest.MonkeyPatch) -> list[Picture]:
+    """Two marked pictures, whose source is no longer registered; and a couple, whose sources are."""
+    items = [make_picture(1), make_picture(2)]
+    Couple.objects.create(front=drawing.file(3), back=drawing.file(4))
+    index_now()
+    similar_images.mark(*items, alike=False)
+    monkeypatch.setattr(registry, "_sources", leave_out(Picture))
+    return items
+
+
+def count_stored(label: str) -> tuple[int, ...]:
+    """Return the numbers of records, signatures and marks of a source."""
+    app_label, model, field = label.split(".")
+    sources = Source.objects.filter(app_label=app_label, model=model, field=field)
+    tables: list[Any] = [IndexedImage, Signature, Mark]
+    return tuple(table.objects.filter(source__in=sources).count() for table in tables)
+
+
+def leave_out(model: type[models.Model]) -> dict[Any, registry.ImageSource]:
+    """Return the registered sources but those of a model."""
+    return {key: source for key, source in registry._sources.items() if source.model is not model}
+
+
+@pytest.mark.usefixtures("former")
+def test_index_images__names_what_is_no_longer_registered_and_keeps_it() -> None:
+    _out, err = run("--sync")
+    assert "testapp.picture.image is no longer registered. Image records kept until you run --prune: 2." in err
+    outbox.sweep_sources()
+    run("--prune", "--model", "testapp.Couple")
+    assert count_stored("testapp.picture.image") == (2, 2, 1)
+
+
+@pytest.mark.usefixtures("former")
+def test_prune__deletes_all_of_what_is_no_longer_registered_and_nothing_else() -> None:
+    out, _err = run("--prune")
+    assert "testapp.picture.image is no longer registered. Deleted: 2 image records, 1 marks." in out
+    assert count_stored("testapp.picture.image") == (0, 0, 0)
+    assert not MethodVersion.objects.filter(source__model="picture").exists()
+    assert not Source.objects.filter(model="picture").exists()
+    assert count_stored("testapp.couple.front") == count_stored("testapp.couple.back") == (1, 1, 0)
+    out, err = run("--prune")
+    assert "no longer registered" not in out + err
+
+
+@pytest.mark.usefixtures("former")
+def test_prune__leaves_records_that_are_being_written_to_the_next_time(
+    lock_records: Any, former: list[Picture]
+) -> None:
+    with lock_records(former[0]):
+        out, _err = run("--prune")
+    assert "Deleted: 1 image records, 1 marks." in out
+    assert count_stored("testapp.picture.image") == (1, 1, 0)
+    assert "Deleted: 1 image records, 0 marks." in run("--prune")[0]
+    assert count_stored("testapp.picture.image") == (0, 0, 0)
+
+
+def test_index_images__reads_nothing_again_if_the_source_is_renamed_with_its_field(make_picture: Any) -> None:
+    make_picture(1)
+    run("--sync")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Source.objects.filter(model="picture").update(field="photo")  # as if this had been the name until now
+        monkeypatch.setattr(registry, "_sources", leave_out(Picture))
+        assert "testapp.picture.photo is no longer registered" in run()[1]
+        Source.objects.filter(model="picture").update(field="image")
+    assert run() == ("Images queued for the workers: 0.\n", "")
+    assert count_stored("testapp.picture.image") == (1, 1, 0)

@@ -45,5 +45,10 @@ class StatusSerializer(serializers.Serializer[Any]):
     """The status of the index."""
 
     sources = SourceStatusSerializer(many=True)
+    unregistered = SourceStatusSerializer(
+        many=True,
+        help_text="Sources that are no longer registered, for staff who may view the model. "
+        "“index_images --prune” deletes their records.",
+    )
     methods = MethodStatusSerializer(many=True)
     indexes = IndexStatusSerializer(many=True)

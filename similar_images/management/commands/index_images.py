@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from similar_images.indexing import claims, hnsw, notify, outbox, versions, worker
+from similar_images.indexing.unregistered import prune_unregistered, unregistered_sources
 from similar_images.management.base import progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.registry import ImageSource
@@ -39,7 +40,10 @@ class Command(BaseCommand):
         parser.add_argument("--again", action="store_true", help="Also read indexed images again.")
         parser.add_argument("--sync", action="store_true", help="Index right here, without Celery.")
         parser.add_argument(
-            "--prune", action="store_true", help="Only delete the signatures of former versions and methods."
+            "--prune",
+            action="store_true",
+            help="Only delete what is no longer used: signatures of former versions and methods, and, without --model, "
+            "all records, signatures and marks of sources that are no longer registered.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,6 +52,7 @@ class Command(BaseCommand):
         if options["prune"]:
             self._prune(sources, options)
             return
+        self._report_unregistered()
         records = self._request(sources, options)
         if options["sync"]:
             self._index(records, options)
@@ -77,7 +82,15 @@ class Command(BaseCommand):
             outbox.outdated_records(source, methods).reset()
         return records
 
+    def _report_unregistered(self) -> None:
+        for row in unregistered_sources():
+            if count := row.records.count():
+                self.stderr.write(f"{row} is no longer registered. Image records kept until you run --prune: {count}.")
+
     def _prune(self, sources: list[ImageSource], options: dict[str, Any]) -> None:
+        if not options["model"]:
+            for row, records, marks in prune_unregistered():
+                self.stdout.write(f"{row} is no longer registered. Deleted: {records} image records, {marks} marks.")
         count = 0
         with progress_bar(options, unit=" signatures", desc="pruning") as progress:
             for size in versions.prune_versions(sources):
