@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -116,7 +117,7 @@ def describe_files(
 def _try_describing(file: ImageFile, methods: Sequence[Method], cache: ScanCache) -> ScannedImage | str:
     try:
         return _describe_file(file, methods, cache)
-    except decode.INTERRUPTIONS:
+    except (sqlite3.DatabaseError, *decode.INTERRUPTIONS):
         raise
     except Exception as error:  # one file that fails must not stop the scan
         return f"{file.name}: {error}"

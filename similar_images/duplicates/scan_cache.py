@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -51,24 +52,36 @@ class ScanCache:
     def get_sha256(self, name: str, stamp: str) -> str | None:
         """Return the SHA-256 of a file; None where it is unknown or the file's stamp has changed."""
         rows = self._execute("SELECT sha256 FROM file WHERE name = ? AND stamp = ?", name, stamp)
-        return rows[0][0] if rows else None
+        return str(rows[0][0]) if rows and re.fullmatch("[0-9a-f]{64}", str(rows[0][0])) else None
 
     def get_size(self, sha256: str, methods: Iterable[Method]) -> tuple[int, int] | None:
         """Return width and height of an image, in pixels; None unless all these methods have described it."""
         described = {row[0] for row in self._execute("SELECT method FROM signature WHERE sha256 = ?", sha256)}
         rows = self._execute("SELECT width, height FROM image WHERE sha256 = ?", sha256)
-        return rows[0] if rows and described.issuperset(map(_method_key, methods)) else None
+        if not rows or not described.issuperset(map(_method_key, methods)):
+            return None
+        width, height = rows[0]
+        if not isinstance(width, int) or not isinstance(height, int):
+            raise sqlite3.DatabaseError("a size is not a number")
+        return width, height
 
     def get_signatures(self, sha256: str, method: Method) -> list[Value] | None:
         """Return an image's signature in each orientation; None where the method found too little detail."""
         rows = self._execute("SELECT value FROM signature WHERE sha256 = ? AND method = ?", sha256, _method_key(method))
-        return _unpack_values(method, rows[0][0]) if rows and rows[0][0] else None
+        if not rows or not rows[0][0]:
+            return None
+        try:
+            return _unpack_values(method, rows[0][0])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise sqlite3.DatabaseError(f"a signature can't be read: {error}") from error
 
-    def get_verdict(self, a: str, b: str) -> dict[str, Any] | None:
+    def get_verdict(self, a: str, b: str) -> Any:
         """Return what `save_verdict` was given for two images, by their SHA-256; None if nothing."""
         rows = self._execute("SELECT verdict FROM pair WHERE a = ? AND b = ?", a, b)
-        verdict: dict[str, Any] | None = json.loads(rows[0][0]) if rows else None
-        return verdict
+        try:
+            return json.loads(rows[0][0]) if rows else None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise sqlite3.DatabaseError(f"a verdict can't be read: {error}") from error
 
     def save_file(self, name: str, stamp: str, sha256: str) -> None:
         """Save the SHA-256 of a file."""
@@ -106,7 +119,7 @@ def _pack_values(method: Method, values: Sequence[Value]) -> bytes:
 
 def _unpack_values(method: Method, data: bytes) -> list[Value]:
     if method.storage == "sparsevec":
-        return [dict(vector) for vector in json.loads(data)]
+        return [{int(i): float(number) for i, number in vector} for vector in json.loads(data)]
     if method.storage == "bit":
         rows = np.frombuffer(data, np.uint8).reshape(-1, -(-method.dimensions // 8))
         return list(np.unpackbits(rows, axis=1, count=method.dimensions).astype(bool))

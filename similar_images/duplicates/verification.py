@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from .. import conf, plugins
 from ..imaging import decode
@@ -74,8 +74,8 @@ def is_series(registration: Registration | None) -> bool:
 
 def _verify_pair(images: ImageCache, cache: ScanCache | None, pair: CandidatePair) -> VerifiedPair | str:
     a, b, similarities = pair
-    verdict = cache.get_verdict(a.sha256, b.sha256) if cache else None
-    if verdict is None:
+    verdict: Any = cache.get_verdict(a.sha256, b.sha256) if cache else None
+    if not _is_verdict(verdict):
         try:
             verdict = _compare_pair(images, pair)
         except decode.INTERRUPTIONS:
@@ -85,6 +85,13 @@ def _verify_pair(images: ImageCache, cache: ScanCache | None, pair: CandidatePai
         if cache:
             cache.save_verdict(a.sha256, b.sha256, verdict)
     return VerifiedPair(a, b, similarities=similarities, **verdict)
+
+
+def _is_verdict(cached: Any) -> bool:
+    """Tell whether a cached value is what `_compare_pair` returns, in this version."""
+    fields = {"kind": str, "text": str, "is_series": bool}
+    is_complete = isinstance(cached, dict) and {name: type(value) for name, value in cached.items()} == fields
+    return is_complete and cached["kind"] in get_args(VerdictKind)
 
 
 def _compare_pair(images: ImageCache, pair: CandidatePair) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.signatures.hashes import DHash, PHash
@@ -39,12 +43,32 @@ def test_signatures__of_every_storage_are_kept(tmp_path: Path) -> None:
 
 def test_files_and_verdicts__are_kept_in_the_file(tmp_path: Path) -> None:
     cache = ScanCache(tmp_path / "cache.sqlite3")
-    cache.save_file("a.png", "stamp", "abc")
+    cache.save_file("a.png", "stamp", "a1" * 32)
+    cache.save_file("b.png", "stamp", "../" * 22)
     cache.save_verdict("abc", "def", {"kind": "same-picture"})
     cache.close()
     cache = ScanCache(tmp_path / "cache.sqlite3")
-    assert cache.get_sha256("a.png", "stamp") == "abc"
+    assert cache.get_sha256("a.png", "stamp") == "a1" * 32
+    assert cache.get_sha256("b.png", "stamp") is None  # a report names files by it
     assert cache.get_sha256("a.png", "newer") is None
     assert cache.get_verdict("abc", "def") == {"kind": "same-picture"}
     assert cache.get_verdict("def", "abc") is None
+    cache.close()
+
+
+@settings(deadline=None, max_examples=200)
+@given(value=st.none() | st.text() | st.binary() | st.integers(-(2**63), 2**63 - 1) | st.floats())
+def test_values__that_another_program_wrote_are_read_or_a_database_error(value: Any) -> None:
+    cache = ScanCache(Path(":memory:"))
+    for method in (Mean(), Bits(), Sparse()):
+        cache._execute("REPLACE INTO image VALUES ('a', ?, ?)", value, value)
+        cache._execute("REPLACE INTO signature VALUES ('a', ?, ?)", f"{method.name} {method.version}", value)
+        cache._execute("REPLACE INTO pair VALUES ('a', 'b', ?)", value)
+        for read in (
+            lambda method=method: cache.get_size("a", [method]),
+            lambda method=method: cache.get_signatures("a", method),
+            lambda: cache.get_verdict("a", "b"),
+        ):
+            with suppress(sqlite3.DatabaseError):
+                read()
     cache.close()

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -374,6 +376,30 @@ def test_damaged_cache__is_reported(folder: Path, output: Path) -> None:
         run(folder, "--output", output, *QUICK)
     run(folder, "--output", output, "--again", *QUICK)
     assert reported_pairs(output) == COPIES
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_computed_again"),
+    [
+        ('UPDATE pair SET verdict = \'{"kind": "stolen", "text": "", "is_series": 0, "a": 1}\'', True),
+        ("UPDATE file SET sha256 = '../../../../../../tmp/name'", True),
+        ("UPDATE pair SET verdict = '['", False),
+        ("UPDATE signature SET value = CAST('x' AS BLOB)", False),
+        ("UPDATE image SET width = 'wide'", False),
+    ],
+)
+def test_cache_that_another_program_wrote__is_computed_again_or_reported(
+    statement: str, is_computed_again: bool, folder: Path, output: Path
+) -> None:
+    run(folder, "--output", output, *QUICK)
+    with closing(sqlite3.connect(output / SCAN_CACHE_NAME)) as connection, connection:
+        assert connection.execute(statement).rowcount
+    if not is_computed_again:
+        with pytest.raises(CommandError, match="--again"):
+            run(folder, "--output", output, *QUICK)
+    else:
+        run(folder, "--output", output, *QUICK)
+        assert reported_pairs(output) == COPIES
 
 
 def test_output_in_the_folder__is_not_scanned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

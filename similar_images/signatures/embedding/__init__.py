@@ -102,7 +102,7 @@ class Embedding(Method):
         if not self.classifies:
             return f"{self.preset or 'onnx'}-{self._image_encoder.digest[:16]}-{fingerprint}-1"
         preset = self.preset or DEFAULT_PRESET
-        version = f"{preset}-{CHECKPOINTS[preset]}-gem3-center-1"
+        version = f"{preset}-{CHECKPOINTS[preset][:8]}-gem3-center-1"
         return version if fingerprint == PRESETS[preset].fingerprint else f"{version}-{fingerprint}"
 
     @cached_property

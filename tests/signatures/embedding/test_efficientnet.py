@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import io
-import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -40,28 +37,6 @@ def test_build_onnx_model__is_valid() -> None:
     onnx.checker.check_model(onnx.load_from_string(efficientnet.build_onnx_model()), full_check=True)
 
 
-class RunsCode:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.getenv, ("HOME",)
-
-
-@pytest.mark.parametrize("prefix", [b"", pickle.dumps(efficientnet.CHECKPOINT_MAGIC, 2)], ids=["at once", "later"])
-def test_load_checkpoint__cannot_run_code(prefix: bytes) -> None:
-    with pytest.raises(pickle.UnpicklingError, match="getenv"):
-        efficientnet.load_checkpoint(io.BytesIO(prefix + pickle.dumps(RunsCode(), 2)))
-
-
-def test_load_checkpoint__refuses_other_files() -> None:
-    with pytest.raises(pickle.UnpicklingError, match="layout"):
-        efficientnet.load_checkpoint(io.BytesIO(pickle.dumps({"weights": 1})))
-
-
-def test_load_checkpoint__refuses_a_truncated_file() -> None:
-    data = efficientnet.checkpoint_path("efficientnet-lite0").read_bytes()
-    with pytest.raises(EOFError):
-        efficientnet.load_checkpoint(io.BytesIO(data[:1_000_000]))
-
-
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize(("name", "classes"), PHOTO_CLASSES.items())
 def test_classify__photos_by_larger_networks(number: int, name: str, classes: set[int]) -> None:
@@ -73,7 +48,7 @@ def test_classify__photos_by_larger_networks(number: int, name: str, classes: se
     method = Embedding(preset=preset)
     assert int(method.classify(read_photo(name)).argmax()) in classes
     assert method.check() == []
-    assert method.version == f"{preset}-{CHECKPOINTS[preset]}-gem3-center-1"
+    assert method.version == f"{preset}-{CHECKPOINTS[preset][:8]}-gem3-center-1"
     vector = method.compute(read_photo(name))
     assert vector.shape == (1280,)
     assert float(vector @ Embedding().compute(read_photo(name))) < 0.9  # a network of its own

@@ -4,17 +4,20 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given, settings
+from onnx import helper
 
 from similar_images.signatures.embedding import Embedding, efficientnet, onnx_model
 from tests import encoders
 from tests.signatures.contract import draw
-from tests.signatures.embedding.samples import MAP_OPTIONS, read_photo
+from tests.signatures.embedding.samples import MAP_OPTIONS, mutate, mutations, read_photo
 
 
 def test_digest__includes_weights_beside_the_file(folder: Path) -> None:
@@ -49,6 +52,27 @@ def test_get_signature__known_one_is_that_of_the_built_model() -> None:
 def test_check__opens_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
     assert Embedding(file=encoders.image_encoder(tmp_path / "x.onnx"), **MAP_OPTIONS).check() == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(changes=mutations)
+def test_read_signature__of_a_mutated_file_gives_one_or_a_clear_error(
+    changes: list[tuple[int, bytes, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    value = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 8, 8])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", [value], [value])
+    path = tmp_path_factory.getbasetemp() / "mutated.onnx"
+    path.write_bytes(mutate(helper.make_model(graph).SerializeToString(), changes))
+    with suppress(ValueError):
+        str(onnx_model.read_signature(path))
+
+
+def test_read_signature__of_a_type_that_is_not_known(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("x", 99, [1])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", [value], [value])
+    path = tmp_path / "new.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    assert onnx_model.read_signature(path).inputs["x"].dtype == "unknown"
 
 
 def test_open_session__model_newer_than_the_runtime(tmp_path: Path) -> None:
