@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo test lint messages messages-check docs docs-check docs-reference screenshots clean
+.PHONY: demo test chaos lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,13 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
+
+# Writes, indexes and searches while everything is killed, on servers of its own: make chaos MINUTES=1 SEED=3
+MINUTES ?= 10
+SEED ?= $(shell date +%s)
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

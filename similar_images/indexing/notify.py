@@ -1,8 +1,8 @@
 """Notify the workers that records are due, without ever delaying or failing the caller.
 
 Talking to a broker can take seconds when it is down, and forever when it does not answer. So a thread of its own
-does it, once for all calls that came meanwhile. Lost notifications are harmless: the periodic sweep finds pending
-records.
+does it, once for all calls that came meanwhile, and less often while messages pile up, as when no worker runs. Lost
+notifications are harmless: the periodic sweep finds pending records.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 import celery
@@ -24,6 +25,15 @@ INDEX_TASK = "similar_images.tasks.index_due"
 
 BROKER_TIMEOUT = 5
 """Seconds without an answer after which the broker counts as down."""
+
+SHORT_QUEUE = 100
+"""Messages in the queue, whoever sent them, up to which a process sends its own without delay."""
+
+DELAY_PER_MESSAGE = 0.1
+"""Seconds that a process waits between two messages for every one in the queue above SHORT_QUEUE."""
+
+MAX_DELAY = 30
+"""Seconds that it waits at most: a queue that is always long because of other tasks must not keep images waiting."""
 
 _EXIT_TIMEOUT = 2
 """Seconds that the end of a process may be delayed by a notification that is being sent."""
@@ -57,16 +67,30 @@ def _send_task(connection: Any = None) -> None:
     task.apply_async(queue=conf.get().queue, connection=connection, retry=False, ignore_result=True)
 
 
-def _send_or_log() -> None:
+def _send_or_log() -> int:
+    """Send a message, and return how many are then in the queue; 0 where that is not known."""
     app = get_celery_app()
     try:
         if app.conf.task_always_eager:
             _send_task()
-        else:
-            with app.connection_for_write(transport_options=_transport_options(app)) as connection:
-                _send_task(connection)
+            return 0
+        with app.connection_for_write(transport_options=_transport_options(app)) as connection:
+            _send_task(connection)
+            return _count_messages(app, connection)
     except Exception as error:  # whatever the broker's client raises: the records wait for the sweep
         logger.warning("The workers could not be notified of new images; the next sweep will do so: %r", error)
+        return 0
+
+
+def _count_messages(app: celery.Celery, connection: Any) -> int:
+    """Return the number of messages that wait in the queue of the task; 0 where the broker does not say."""
+    queue = app.amqp.router.route({"queue": conf.get().queue}, INDEX_TASK).get("queue") or app.conf.task_default_queue
+    try:
+        with connection.channel() as channel:
+            count: int = channel.queue_declare(getattr(queue, "name", queue), passive=True).message_count
+            return count
+    except Exception:  # the queue is empty, or this kind of broker can't count; the message has been sent
+        return 0
 
 
 def _transport_options(app: celery.Celery) -> dict[str, Any]:
@@ -83,6 +107,7 @@ class _Sender:
         self._due = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
+        self._is_exiting = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -99,11 +124,19 @@ class _Sender:
         """Wait up to `timeout` seconds until nothing is left to send; return False if something still is."""
         return self._idle.wait(timeout)
 
+    def finish(self) -> None:
+        """Send what is left without delay, as the process is about to end."""
+        self._is_exiting.set()
+        self.wait(_EXIT_TIMEOUT)
+
     def _run(self) -> None:
+        next_message = 0.0
         while True:
             self._due.wait()
+            self._is_exiting.wait(max(next_message - time.monotonic(), 0))
             self._due.clear()
-            _send_or_log()
+            excess = max(_send_or_log() - SHORT_QUEUE, 0)
+            next_message = time.monotonic() + min(excess * DELAY_PER_MESSAGE, MAX_DELAY)
             with self._lock:
                 if not self._due.is_set():
                     self._idle.set()
@@ -118,4 +151,4 @@ def _replace_sender() -> None:
 
 
 os.register_at_fork(after_in_child=_replace_sender)  # threads do not survive in a forked process
-atexit.register(lambda: _sender.wait(_EXIT_TIMEOUT))
+atexit.register(lambda: _sender.finish())

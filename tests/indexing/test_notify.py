@@ -73,6 +73,35 @@ def test_wake__many_at_once_are_few_messages(queue: redis.Redis) -> None:
     assert 1 <= len(tasks(queue)) < 100
 
 
+def test_wake__messages_do_not_pile_up_while_nobody_takes_them(queue: redis.Redis) -> None:
+    queue.rpush("celery", *[b"{}"] * notify.SHORT_QUEUE)
+    for _ in range(500):
+        notify.notify_workers()
+        time.sleep(0.002)
+    assert notify._sender.wait(30)
+    assert 1 <= queue.llen("celery") - notify.SHORT_QUEUE < 50
+
+
+def test_wake__a_long_queue_of_other_tasks_delays_but_loses_nothing(
+    queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "MAX_DELAY", 0.5)
+    queue.rpush("celery", *[b"{}"] * 10_000)
+    for count in range(1, 4):
+        notify.notify_workers()
+        assert notify._sender.wait(30)
+        assert queue.llen("celery") == 10_000 + count
+
+
+def test_wake__the_length_of_the_task_s_own_queue_counts(queue: redis.Redis, configure: Any) -> None:
+    configure(QUEUE="pictures")
+    try:
+        queue.rpush("pictures", *[b"{}"] * 7)
+        assert notify._send_or_log() == 8
+    finally:
+        queue.delete("pictures")
+
+
 def test_wake__messages_carry_no_data(queue: redis.Redis) -> None:
     notify.notify_workers()
     assert tasks(queue)
@@ -168,6 +197,12 @@ def run(script: str) -> None:
 def test_exit__a_process_that_ends_at_once_still_sends(queue: redis.Redis) -> None:
     run("notify.notify_workers()")
     assert tasks(queue) == [TASK]
+
+
+def test_exit__a_process_that_ends_at_once_still_sends_to_a_long_queue(queue: redis.Redis) -> None:
+    queue.rpush("celery", *[b"{}"] * 10_000)
+    run("notify.notify_workers()\nassert notify._sender.wait(10)\nnotify.notify_workers()")
+    assert queue.llen("celery") == 10_002
 
 
 def test_exit__is_not_held_up_by_a_silent_broker(silent_server: str) -> None:
