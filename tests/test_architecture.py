@@ -13,7 +13,7 @@ import similar_images
 APP = Path(similar_images.__file__).parent
 
 LAYERS = (
-    {"graphs", "imaging"},
+    {"graphs", "imaging", "printable"},
     {"signatures"},
     {"measures"},
     {"conf", "models", "plugins", "ranking_presets", "registry"},

@@ -18,6 +18,7 @@ from ..imaging.files import read_bounded, sha256_of
 from ..imaging.formats import SUFFIXES
 from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
+from ..printable import make_printable
 from ..signatures.base import Method
 from ..signatures.hashes import Hash
 from .candidates import MethodSignatures, find_neighbors
@@ -94,8 +95,7 @@ def list_image_files(folder: Path) -> list[ImageFile]:
 
 def _image_file(folder: Path, path: Path) -> ImageFile:
     stat = path.stat()
-    # File names may hold bytes that are no text: these are escaped.
-    name = path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+    name = make_printable(path.relative_to(folder).as_posix())  # it may even hold bytes that are no text
     return ImageFile(name, f"{stat.st_mtime_ns} {stat.st_size}", partial(_read_path, path))
 
 

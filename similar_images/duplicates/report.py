@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
 from ..measures.drawing import canvas
 from ..measures.verdict import Verdict
+from ..printable import JOINERS, make_printable
 from .detection import Duplicates
 from .groups import PairGroup, group_copies
 from .images import ImageCache, ScannedImage
@@ -195,18 +197,21 @@ def _write_table(path: Path, pairs: Sequence[VerifiedPair]) -> None:
     methods = list(dict.fromkeys(name for pair in pairs for name in pair.similarities))
     # Spreadsheet programs recognize UTF-8 by this mark.
     with path.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, quoting=csv.QUOTE_ALL)  # also semicolons separate, in some countries
         sizes = ["a_width", "a_height", "b_width", "b_height"]
         table.writerow(["a", "b", "kind", "verdict", "similarity", *methods, *sizes])
         for pair in pairs:
             a, b = pair.a, pair.b
             by_method = [f"{pair.similarities[name]:.1f}" if name in pair.similarities else "" for name in methods]
-            names = [_escape_formula(a.name), _escape_formula(b.name)]
-            table.writerow(
-                [*names, pair.kind, pair.text, pair.similarity, *by_method, a.width, a.height, b.width, b.height]
-            )
+            texts = map(_escape_formula, (a.name, b.name, pair.kind, pair.text))
+            table.writerow([*texts, pair.similarity, *by_method, a.width, a.height, b.width, b.height])
 
 
 def _escape_formula(text: str) -> str:
-    """Quote a name that a spreadsheet program would take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Quote a text that a spreadsheet program may take for a formula, once it has trimmed and normalized it.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    text = make_printable(text)
+    start = unicodedata.normalize("NFKC", text).translate(dict.fromkeys(map(ord, JOINERS))).lstrip()[:1]
+    return f"'{text}" if start in {"=", "+", "-", "@"} else text

@@ -14,6 +14,7 @@ from .. import conf, marks
 from ..imaging.files import read_stored
 from ..indexing.versions import active_versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
+from ..printable import make_printable
 from ..registry import ImageSource
 from ..search.candidates import score_rows, search_candidates
 from ..search.query_vectors import stored_vector
@@ -95,7 +96,8 @@ class SourceImages(ImageCollection):
 
     def _image(self, record: IndexedImage) -> StoredImage:
         read = partial(read_stored, self.source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
-        name, size = f"{record.object_id}: {record.file_name}", (record.width or 0, record.height or 0)
+        name = make_printable(f"{record.object_id}: {record.file_name}")
+        size = record.width or 0, record.height or 0
         return StoredImage(name, record.sha256, *size, read, record.object_id, record.file_name)
 
     def _describing_methods(self, keys: Collection[int]) -> dict[int, list[MethodSpec]]:

@@ -1,17 +1,52 @@
-"""Shared parts of the commands: a progress bar, and the lookup of sources and methods by command-line options."""
+"""Shared parts of the commands: printable output, a progress bar, and the lookup of sources and methods by options."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from tqdm import tqdm
 
 from similar_images import plugins, registry
+from similar_images.printable import make_printable
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
+
+
+class PrintableOutput(OutputWrapper):
+    """An output of a command on which no file name or other text can control the terminal."""
+
+    def write(  # type: ignore[override]  # the stubs take it for a file's
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
+        """Write a message of one or several lines."""
+        super().write(make_printable(msg, keep="\n"), style_func, ending)
+
+
+class PrintableCommand(BaseCommand):
+    """A command whose outputs are printable."""
+
+    @property
+    def stdout(self) -> OutputWrapper:
+        """The standard output."""
+        return self._stdout
+
+    @stdout.setter
+    def stdout(self, output: Any) -> None:
+        """Make an output printable."""
+        self._stdout = PrintableOutput(output._out)
+
+    @property
+    def stderr(self) -> OutputWrapper:
+        """The standard error."""
+        return self._stderr
+
+    @stderr.setter
+    def stderr(self, output: Any) -> None:
+        """Make an output printable."""
+        self._stderr = PrintableOutput(output._out)
 
 
 def progress_bar(options: dict[str, Any], iterable: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:

@@ -16,6 +16,7 @@ from ..imaging import decode
 from ..imaging.files import read_stored
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImageQuerySet
+from ..printable import make_printable
 from ..registry import ImageSource
 from ..signatures.base import MethodSpec
 from . import diversity, near_duplicates
@@ -269,7 +270,7 @@ def _read_query_file(source: ImageSource, item: models.Model, visible: models.Qu
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:  # whatever a storage raises where it is down
-        logger.warning("%s of %s can't be read: %s", name, source.label, error)
+        logger.warning("%s", make_printable(f"{name} of {source.label} can't be read: {error}"))
         raise SearchTimeout(_("The image can't be read right now. Please try again later.")) from None
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sqlite3
+import unicodedata
 from contextlib import closing
 from functools import partial
 from html import unescape
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from PIL import Image, ImageOps
 
 from similar_images.duplicates import report
@@ -232,6 +233,48 @@ def test_report__needs_no_other_file_and_escapes_names(tmp_path: Path, output: P
     assert not re.search(r'(src|href)="(?!data:|pictures/)', html)
     (row,) = rows(output)
     assert {row["a"], row["b"]} == {evil, "'=HYPERLINK(1).bmp"}
+
+
+FORMULAS = [
+    *("=1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\u3000=1", "\xa0+1", "\ufeff=1", "\u200b=1"),
+    *("＝1", "＋1", "－1", "＠1", " ＝1", "\u200d=1", "\x1c=1", "﹦1"),
+]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_table__no_name_is_a_formula_to_a_spreadsheet(name: str, tmp_path: Path, output: Path) -> None:
+    """Also where it trims or normalizes a cell."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    drawing.scene(1).save(folder / f"{name}.png")
+    drawing.scene(1).save(folder / "~a;=1.png")
+    run(folder, "--output", output, *QUICK)
+    (row,) = rows(output)
+    assert row["b"] == "~a;=1.png" or row["a"] == "~a;=1.png"
+    for cell in row.values():
+        assert unicodedata.normalize("NFKC", cell).strip(" \t\r\n\ufeff\u200b\u200d")[:1] not in {*"=+-@"}
+        assert cell.isprintable() or "\u3000" in cell or "\xa0" in cell or "\u200d" in cell
+    assert all(line.startswith('"') for line in (output / "pairs.csv").read_text("utf-8-sig").splitlines())
+
+
+def test_names__control_neither_terminal_nor_report(tmp_path: Path, output: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    bad = "\x1b]0;owned\x07\x9b2J\u202e\nFound: 99"
+    drawing.scene(1).save(folder / f"{bad}.png")
+    drawing.scene(1).save(folder / "a.png")
+    (folder / f"{bad}.jpg").write_bytes(b"nothing")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("compare_images", folder, "--output", output, *QUICK, stdout=out, stderr=err)
+    html = (output / "index.html").read_text()
+    for text in (out.getvalue(), err.getvalue(), html, (output / "pairs.csv").read_text("utf-8-sig")):
+        assert not any(char in text for char in "\x1b\x07\x9b\u202e")
+        assert "\nFound: 99" not in text
+    shown = r"\u001b]0;owned\u0007\u009b2J\u202e\nFound: 99"
+    assert f"{shown}.jpg: " in err.getvalue()
+    assert f"{shown}.png" in html
+    assert f"{shown}.png" in {rows(output)[0]["a"], rows(output)[0]["b"]}
 
 
 def test_report__without_duplicates(tmp_path: Path, output: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from similar_images import conf, registry
 from similar_images.evaluation.calibration import MIN_IMAGES, CurveFit, fit_curve
@@ -15,13 +15,13 @@ from similar_images.evaluation.stored import describe_source
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
 from similar_images.indexing import versions
-from similar_images.management.base import progress_bar, select_methods, select_sources
+from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import MethodVersion, Source
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method, similarity_from_distance
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Fits the curves that map distances to percent on a site's own images."""
 
     help = (

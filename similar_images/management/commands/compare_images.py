@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from similar_images import comparison, conf
 from similar_images.duplicates.candidates import CANDIDATE_THRESHOLD, NEAREST
@@ -25,8 +25,9 @@ from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.source import SourceImages
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import progress_bar, select_methods, select_source_by_label
+from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_source_by_label
 from similar_images.measures.verdict import VerdictKind
+from similar_images.printable import make_printable
 
 from ... import plugins
 
@@ -38,7 +39,7 @@ REPORTED_KINDS = [kind for kind in get_args(VerdictKind) if kind != "unrelated"]
 COPY_KINDS = REPORTED_KINDS[:2]
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Compare two image files by measures, or report the duplicates of a folder or a source."""
 
     help = (
@@ -165,7 +166,7 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=130) from None
         self._print(result | {"seconds": round(time.monotonic() - started, 1)}, options)
         for problem in problems[:MAX_LISTED_PROBLEMS]:
-            self.stderr.write(problem)
+            self.stderr.write(make_printable(problem))
         if problems:
             raise CommandError(f"Images or pairs that could not be compared: {len(problems)}. All others were.")
 

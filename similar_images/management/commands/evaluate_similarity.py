@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.exceptions import FieldError, ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from similar_images import conf, plugins, ranking_presets, signatures
 from similar_images.evaluation import report
@@ -22,13 +22,14 @@ from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
 from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
 from similar_images.evaluation.metric_floors import ALL_METRICS, find_failures, parse_floor
 from similar_images.evaluation.stored import describe_source
-from similar_images.management.base import progress_bar, select_source_by_label
+from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.printable import make_printable
 from similar_images.signatures.base import Method
 
 MAX_UNREADABLE_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Evaluates methods and rankings on labeled images and on modified copies."""
 
     help = (
@@ -233,7 +234,7 @@ class Command(BaseCommand):
 
     def _report_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
         for name, reason in list(unreadable.items())[:MAX_UNREADABLE_SHOWN]:
-            self.stderr.write(f"{folder / name}: {reason}")
+            self.stderr.write(make_printable(f"{folder / name}: {reason}"))
         if unreadable:
             self.stderr.write(f"Unreadable images skipped in {folder}: {len(unreadable)}.")
 

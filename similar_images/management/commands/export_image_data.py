@@ -9,16 +9,17 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from similar_images import registry
+from similar_images.management.base import PrintableCommand
 from similar_images.models import Source, write_alias
 from similar_images.stored_data import describe_marks_by, describe_object
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Print the records, signatures and marks of an object as JSON."""
 
     help = (

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from similar_images import registry
 from similar_images.duplicates.detection import Duplicates, find_duplicates
@@ -15,10 +15,11 @@ from similar_images.duplicates.images import ScannedImage
 from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, render_groups
 from similar_images.duplicates.source import SourceImages, StoredImage
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import progress_bar, select_source_by_label
+from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.printable import make_printable
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """List the groups of copies, and the series, in one or more sources."""
 
     help = (
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         if images.missing_message:
             self.stderr.write(images.missing_message)
         for problem in duplicates.problems[:MAX_LISTED_PROBLEMS]:
-            self.stderr.write(problem)
+            self.stderr.write(make_printable(problem))
         if duplicates.problems:
             self.stderr.write(f"{source.label}: pairs that could not be compared: {len(duplicates.problems)}.")
         return duplicates

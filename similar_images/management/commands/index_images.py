@@ -6,12 +6,11 @@ from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from similar_images.indexing import claims, hnsw, notify, outbox, versions, worker
 from similar_images.indexing.unregistered import prune_unregistered, unregistered_sources
-from similar_images.management.base import progress_bar, select_methods, select_sources
+from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
+from similar_images.printable import make_printable
 from similar_images.registry import ImageSource
 
 Status = IndexedImage.Status
@@ -19,7 +18,7 @@ Status = IndexedImage.Status
 MAX_FAILURES_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Indexes the images that are not indexed yet."""
 
     help = (
@@ -107,7 +106,7 @@ class Command(BaseCommand):
                 counts.update(record.status for record in batch)
                 progress.update(len(batch))
         for record in records.filter(status=Status.FAILED).select_related("source")[:MAX_FAILURES_SHOWN]:
-            self.stderr.write(f"{record}: {record.file_name}: {record.error}")
+            self.stderr.write(make_printable(f"{record}: {record.file_name}: {record.error}"))
         self.stdout.write(
             f"{counts[Status.INDEXED]} indexed, {counts[Status.FAILED]} failed, "
             f"{counts[Status.PENDING]} will be retried later."

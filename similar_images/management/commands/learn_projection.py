@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import FieldError, ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from similar_images import marks
 from similar_images.evaluation.cross_validation import MIN_GAIN, CrossValidation, NotEnoughData, cross_validate
@@ -19,7 +19,7 @@ from similar_images.evaluation.stored import read_field_labels
 from similar_images.evaluation.training_set import TrainingSet
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.indexing import versions
-from similar_images.management.base import select_methods, select_source
+from similar_images.management.base import PrintableCommand, select_methods, select_source
 from similar_images.models import Source
 from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
@@ -31,7 +31,7 @@ NOT_ACTIVATED = 3
 INPUTS = ("by", "labels", "pairs", "marks")
 
 
-class Command(BaseCommand):
+class Command(PrintableCommand):
     """Learns a projection of stored signatures, and activates it if it finds more similar images."""
 
     help = (

@@ -12,6 +12,7 @@ from django.db import models
 from ... import conf
 from ...imaging import decode, timeouts
 from ...imaging.files import read_stored
+from ...printable import make_printable
 from ...registry import ImageSource
 from ..candidates import ScoredCandidate
 
@@ -76,7 +77,7 @@ def _stored_image(source: ImageSource, file_name: str, long_side: int) -> Compar
     except decode.INTERRUPTIONS:
         raise
     except Exception as error:  # whatever one file or its storage raises, the search goes on without it
-        logger.warning("%s of %s can't be compared: %s", file_name, source.label, error)
+        logger.warning("%s", make_printable(f"{file_name} of {source.label} can't be compared: {error}"))
         return None
 
 
