@@ -41,7 +41,16 @@ def test_similar__accepts_options(client: Any, make_picture: Any, index_now: Any
     assert set(page(client, items[0], method="color").context["matches"][0].scores) == {"color"}
 
 
-@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 1000}, {"min_similarity": "x"}, {"method": "nonsense"}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"limit": 0},
+        {"limit": 1000},
+        {"min_similarity": "x"},
+        {"method": "nonsense"},
+        {"method": "nonsense", "ranking": "color:x"},
+    ],
+)
 def test_similar__shows_errors_of_options_beside_matches(
     client: Any, make_picture: Any, index_now: Any, params: Any
 ) -> None:

@@ -100,13 +100,11 @@ class SearchOptionsForm(forms.Form):
         SearchOptions(**values).check(examples)
 
     def _check_ranking(self) -> None:
-        data = self.cleaned_data
-        if "method" not in data or "ranking" not in data:
-            return
+        method, ranking = self.cleaned_data.get("method") or None, self.cleaned_data.get("ranking")
         try:
-            self.resolve_ranking(data["method"] or None, data["ranking"])
+            self.resolve_ranking(method, ranking)
         except ValueError as error:
-            raise OptionError("ranking" if data["ranking"] else "method", str(error)) from None
+            raise OptionError("ranking" if ranking else "method", str(error)) from None
 
     def resolve_ranking(self, method: str | None, ranking: Any) -> None:
         """Check that one can search by this method or ranking.
