@@ -6,15 +6,19 @@ from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
+from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from . import comparison_results, registry
 from .comparison import Incomparable
 from .forms.comparison import CompareForm
 from .forms.search import SearchForm, SearchOptionsForm, TextForm
+from .forms.uploads import find_body_problem
 from .imaging.decode import UnreadableImage
 from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
@@ -57,7 +61,26 @@ class SimilarPage(View):
         return render(request, self.template_name, context, status=status_code)
 
 
-class SearchPage(View):
+class UploadPage(View):
+    """A page that takes images; a body that is larger than they may be is refused before it is read."""
+
+    template_name = ""
+    max_uploads = 1
+
+    @method_decorator(csrf_exempt)  # that check reads the body: it comes after the one of the size
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Refuse a body that is too large, and one without a CSRF token."""
+        if problem := find_body_problem(request.META, self.max_uploads):
+            return render(request, self.template_name, {**self.empty_context(), "problem": problem}, status=413)
+        response: HttpResponseBase = csrf_protect(super().dispatch)(request, *args, **kwargs)
+        return response
+
+    def empty_context(self) -> dict[str, Any]:
+        """Return the context of the page with its empty form."""
+        raise NotImplementedError
+
+
+class SearchPage(UploadPage):
     """Search by an image that a visitor chooses, drops or pastes, or by text where a method understands it.
 
     The image is not stored.
@@ -65,9 +88,13 @@ class SearchPage(View):
 
     template_name = "similar_images/search.html"
 
+    def empty_context(self) -> dict[str, Any]:
+        """Return the forms to search by an image and by a text."""
+        return {"form": SearchForm(), "text_form": _text_form()}
+
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or the matches of a text."""
-        context: dict[str, Any] = {"form": SearchForm(), "text_form": _text_form()}
+        context = self.empty_context()
         if "text" not in request.GET or not context["text_form"]:
             return render(request, self.template_name, context)
         form = context["text_form"] = _text_form(request.GET)
@@ -94,15 +121,20 @@ class SearchPage(View):
         return render(request, self.template_name, context, status=status_code)
 
 
-class ComparePage(View):
+class ComparePage(UploadPage):
     """Two images compared: each one that a visitor chooses, drops or pastes, or that of an object."""
 
     template_name = "similar_images/compare.html"
+    max_uploads = 2
+
+    def empty_context(self) -> dict[str, Any]:
+        """Return the form to compare two images."""
+        return {"form": CompareForm(request=self.request)}
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or two objects compared."""
         if not request.GET.get("a") and not request.GET.get("b"):
-            return render(request, self.template_name, {"form": CompareForm(request=request)})
+            return render(request, self.template_name, self.empty_context())
         return self._render_comparison(request, CompareForm(request.GET, MultiValueDict(), request=request))
 
     def post(self, request: HttpRequest) -> HttpResponse:

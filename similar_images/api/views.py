@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django import forms
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -31,6 +32,7 @@ from ..models import IndexedImage
 from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
 from ..views import CachedImageView
+from .bodies import FlatJSONParser, check_body_size, describe_body_error
 from .serializers.comparison import CompareSerializer, ComparisonSerializer
 from .serializers.search import (
     MarkedSerializer,
@@ -59,9 +61,25 @@ class SearchTimedOut(APIException):
 
 
 class ApiView(APIView):
-    """Base of these endpoints: described by drf-spectacular, whatever the project's default schema class."""
+    """Base of these endpoints, the same whatever the project's default parsers and schema class are."""
 
     schema = AutoSchema()
+    parser_classes = [FlatJSONParser, FormParser, MultiPartParser]
+
+    max_uploads = 0
+    """Number of images in a body, at most."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is too large before authentication reads it, and all that the REST framework refuses."""
+        if request.method not in ("GET", "HEAD"):
+            check_body_size(request, self.max_uploads)
+        super().initial(request, *args, **kwargs)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the answer to an exception, also to those that Django raises about a body."""
+        if error := describe_body_error(exc):
+            self.request.user = AnonymousUser()  # to authenticate for the answer would read the body again
+        return super().handle_exception(error or exc)
 
 
 class SimilarView(ApiView):
@@ -75,10 +93,7 @@ class SimilarView(ApiView):
         form = _check(RestSimilarForm(request.query_params))
         options = form.search_options()
         visitor = _django_request(request)
-        try:
-            source = registry.get_source(model, options.get("field"))
-        except registry.NotRegistered:
-            raise NotFound from None
+        source = _get_source(model, options.get("field"))
         item = source.get_visible(visitor, pk)
         if item is None:
             raise NotFound
@@ -105,12 +120,10 @@ class SimilarView(ApiView):
 class MarkView(ApiView):
     """An editor's word on an object and another one."""
 
-    parser_classes = [JSONParser, FormParser, MultiPartParser]
-
     @extend_schema(operation_id="mark", parameters=PATH_PARAMETERS, request=MarkSerializer, responses=MarkedSerializer)
     def post(self, request: Request, model: str, pk: str) -> Response:
         """Mark two objects as similar, or as not similar: then neither comes back as the other's match. For editors."""
-        return self._mark(request, model, pk, request.data)
+        return self._mark(request, model, pk)
 
     @extend_schema(
         operation_id="unmark",
@@ -119,17 +132,15 @@ class MarkView(ApiView):
     )
     def delete(self, request: Request, model: str, pk: str) -> Response:
         """Remove the mark of two objects. For editors."""
-        return self._mark(request, model, pk, request.query_params, is_removal=True)
+        return self._mark(request, model, pk, is_removal=True)
 
-    def _mark(self, request: Request, model: str, pk: str, data: Any, *, is_removal: bool = False) -> Response:
-        values = _check(MarkForm(data if isinstance(data, dict) else {})).cleaned_data
+    def _mark(self, request: Request, model: str, pk: str, *, is_removal: bool = False) -> Response:
         visitor = _django_request(request)
-        try:
-            source = registry.get_source(model, values["field"] or None)
-        except registry.NotRegistered:
-            raise NotFound from None
-        if not permissions.can_mark(visitor, source):
+        if not permissions.can_mark(visitor, _get_source(model)):
             raise PermissionDenied
+        data: Any = request.query_params if is_removal else request.data
+        values = _check(MarkForm(data)).cleaned_data
+        source = _get_source(model, values["field"] or None)
         a, b = (source.get_visible(visitor, key) for key in (pk, values["other"]))
         if a is None or b is None:
             raise NotFound
@@ -150,6 +161,7 @@ class MarkView(ApiView):
 class SearchView(ApiView):
     """The matches of a text, or of an upload."""
 
+    max_uploads = 1
     parser_classes = [MultiPartParser]
 
     @extend_schema(operation_id="search_text", parameters=[TextSerializer], responses=MatchesSerializer)
@@ -188,6 +200,7 @@ class SearchView(ApiView):
 class CompareView(ApiView):
     """Two images compared."""
 
+    max_uploads = 2
     parser_classes = [MultiPartParser, FormParser]
 
     @extend_schema(operation_id="compare", request=CompareSerializer, responses=ComparisonSerializer)
@@ -231,6 +244,13 @@ def _django_request(request: Request) -> HttpRequest:
     """Return Django's own request, with the user that the REST framework authenticated."""
     request._request.user = request.user
     return request._request
+
+
+def _get_source(model: str, field: str | None = None) -> registry.ImageSource:
+    try:
+        return registry.get_source(model, field)
+    except registry.NotRegistered:
+        raise NotFound from None
 
 
 def _cached_image_url(token: str, name: str) -> str:

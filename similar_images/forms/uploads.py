@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from .. import conf
+
+OTHER_FIELDS_BYTES = 1_000_000
+"""Bytes of a body beside its images, at most."""
+
+
+def find_body_problem(headers: Mapping[str, Any], uploads: int) -> str:
+    """Return a sentence on a body that is too large by its Content-Length, empty if it is not.
+
+    Without that header Django takes the body for empty.
+
+    Args:
+        headers: `META` of a request.
+        uploads: the number of images that the body may have.
+    """
+    try:
+        length = int(headers.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    limit = conf.get().search_max_bytes
+    if length <= uploads * limit + OTHER_FIELDS_BYTES:
+        return ""
+    return _too_large_message(limit) if uploads else _("The request is too large.")
+
+
+def _too_large_message(limit: int) -> str:
+    return _("The file is larger than %(limit)s. Please choose a smaller one.") % {"limit": filesizeformat(limit)}
 
 
 def validate_upload_size(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
@@ -18,6 +47,5 @@ def validate_upload_size(image: UploadedFile[bytes]) -> UploadedFile[bytes]:
     """
     limit = conf.get().search_max_bytes
     if image.size and image.size > limit:
-        message = _("The file is larger than %(limit)s. Please choose a smaller one.")
-        raise forms.ValidationError(message % {"limit": filesizeformat(limit)})
+        raise forms.ValidationError(_too_large_message(limit))
     return image
