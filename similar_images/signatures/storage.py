@@ -82,8 +82,10 @@ def pack(method: VectorSpec, value: Any) -> Any:
     if not (np.abs(numbers.astype(float)) <= MAX_HALF).all():
         raise ValueError(f"The method {method.name} gave a signature with an infinite value, or NaN.")
     stored_type = np.half if method.storage == "halfvec" else np.single
-    if method.metric == "cosine" and not numbers.astype(stored_type).any():
-        raise ValueError(f"The method {method.name} gave a signature of zeros, which has no direction to compare.")
+    if method.metric == "cosine":
+        squares = np.square(numbers.astype(stored_type), dtype=np.single)  # as pgvector computes the length
+        if squares.sum() < np.finfo(np.single).tiny:
+            raise ValueError(f"The method {method.name} gave a signature of zeros, which has no direction to compare.")
     return VECTOR_TYPES[method.storage].pack(value, method.dimensions)
 
 

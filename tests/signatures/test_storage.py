@@ -125,6 +125,7 @@ class JaccardBits(methods.Bits):
         (methods.Sparse(), {1: 1.0, 2: np.inf}, "infinite value, or NaN"),
         (methods.Sparse(), {}, "zeros, which has no direction"),
         (methods.Sparse(), {1: 0.0}, "zeros, which has no direction"),
+        (methods.Sparse(), {1: 1e-30}, "zeros, which has no direction"),  # so its length would be, in single precision
     ],
 )
 def test_pack__refuses_invalid_values(method: Method, value: Any, reason: str) -> None:
