@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .measures.verdict import Verdict
 
     Comparable = models.Model | FieldFile | Readable | bytes | str | Path | NDArray[np.uint8]
+    OpenedImage = tuple[ComparisonImage, str | None]
 
 logger = logging.getLogger(__name__)
 
@@ -131,29 +132,50 @@ def compare(
         NotRegistered: an object's model or field is no source.
         ValueError: there is no measure of a name.
     """
+    select_measures(measures)  # unknown names are an error before any image is
+    return compare_opened(open_or_blame("a", a, field), open_or_blame("b", b, field), measures)
+
+
+def compare_opened(a: OpenedImage, b: OpenedImage, measures: Iterable[str] | None = None) -> Comparison:
+    """Compare two images as `compare` does, which are open already.
+
+    Raises:
+        ValueError: there is no measure of a name.
+    """
     from .measures.verdict import judge_pair
 
     selected = select_measures(measures)
-    (image_a, digest_a), (image_b, digest_b) = _open_or_blame("a", a, field), _open_or_blame("b", b, field)
+    (image_a, digest_a), (image_b, digest_b) = a, b
     rows = {name: _run_measure(measure, image_a, image_b) for name, measure in selected.items()}
     is_same_file = digest_a is not None and digest_a == digest_b
     similarity = partial(image_similarity, image_a, image_b)
     return Comparison(image_a, image_b, rows, judge_pair(image_a, image_b, similarity, is_same_file=is_same_file))
 
 
-def _open_or_blame(
-    which: Literal["a", "b"], image: Comparable, field: str | None
-) -> tuple[ComparisonImage, str | None]:
+def open_or_blame(
+    which: Literal["a", "b"], image: Comparable, field: str | None = None, timeout: float | None = None
+) -> OpenedImage:
+    """Open an image as `open_for_comparison` does.
+
+    Raises:
+        Incomparable: it is no image that can be read; the error says which of the two.
+    """
     try:
-        return open_for_comparison(image, field)
+        return open_for_comparison(image, field, timeout)
     except decode.UnreadableImage as error:
         raise Incomparable(which, str(error)) from error
 
 
-def open_for_comparison(image: Comparable, field: str | None = None) -> tuple[ComparisonImage, str | None]:
+def open_for_comparison(image: Comparable, field: str | None = None, timeout: float | None = None) -> OpenedImage:
     """Return an image ready to be compared, and the SHA-256 of its file if it comes from one.
 
+    Args:
+        image: as for `compare`.
+        field: the image field of objects, if their model has several.
+        timeout: seconds after which decoding is given up.
+
     Raises:
+        DecoderUnavailable: there was no time.
         UnreadableImage: it is no image that can be read.
         NotRegistered: the object's model or field is no source.
     """
@@ -168,7 +190,7 @@ def open_for_comparison(image: Comparable, field: str | None = None) -> tuple[Co
     if isinstance(image, UploadedFile):
         max_bytes, max_pixels = settings.search_max_bytes, settings.search_max_pixels
     data = _read_bytes(image, field, max_bytes)
-    return ComparisonImage.from_file(data, max_pixels=max_pixels), sha256_of(data)
+    return ComparisonImage.from_file(data, max_pixels=max_pixels, timeout=timeout), sha256_of(data)
 
 
 def _read_bytes(image: Any, field: str | None, max_bytes: int) -> bytes:

@@ -10,7 +10,8 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -20,12 +21,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from . import conf, registry
-from .comparison import Comparison, MeasureRow, compare
+from .comparison import Comparison, MeasureRow, compare_opened, open_or_blame
 from .imaging import timeouts
 from .imaging.files import sha256_of
 from .search.matches import get_object_url
 
 if TYPE_CHECKING:
+    from .comparison import OpenedImage
     from .measures.base import Measure
     from .measures.verdict import Verdict
 
@@ -145,8 +147,10 @@ def run_comparison(
         Incomparable: one of the two can't be read.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
+    end = monotonic() + conf.get().request_timeout
+    opened = _open("a", a, end), _open("b", b, end)
     comparison, files, drawings = timeouts.run_for_request(
-        conf.get().request_timeout, _compare_and_draw, a, b, measures
+        max(end - monotonic(), 0), _compare_and_draw, (a, b), opened, measures
     )
     token = secrets.token_urlsafe(32)
     urls = {name: get_url(token, name) for name in _cache_files(token, files, (a, b))}
@@ -178,14 +182,23 @@ def _is_current(object_file: ObjectFile, request: HttpRequest) -> bool:
         return False
 
 
+def _open(which: Literal["a", "b"], side: ComparisonInput, end: float) -> OpenedImage:
+    """Open an upload on this thread, and a stored file, whose storage may be slow, on one that can be given up."""
+    with timeouts.report_timeout():
+        seconds = max(end - monotonic(), 0)
+        if side.object is None:
+            return open_or_blame(which, side.file, timeout=seconds)
+        return timeouts.run_for_request(seconds, open_or_blame, which, side.file, None, seconds, pool="stored_images")
+
+
 def _compare_and_draw(
-    a: ComparisonInput, b: ComparisonInput, measures: list[str]
+    sides: tuple[ComparisonInput, ComparisonInput], opened: tuple[OpenedImage, OpenedImage], measures: list[str]
 ) -> tuple[Comparison, dict[str, bytes], list[tuple[Measure, str, str]]]:
     """Return the comparison; PNG files of uploads and drawings by name; measure, name and title of each drawing."""
     from .measures.drawing import canvas
 
-    comparison = compare(a.file, b.file, measures=measures)
-    inputs = dict(zip(PREVIEW_NAMES, ((a, comparison.a), (b, comparison.b)), strict=True))
+    comparison = compare_opened(*opened, measures)
+    inputs = dict(zip(PREVIEW_NAMES, zip(sides, (comparison.a, comparison.b), strict=True), strict=True))
     files = {name: canvas.encode_png(image.pixels) for name, (side, image) in inputs.items() if side.object is None}
     drawings = []
     for row in comparison.values():

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from . import conf, plugins
 from .imaging import decode, timeouts
 from .imaging.files import Readable, read_bounded
 from .signatures.embedding import Embedding
 from .signatures.embedding.labels import imagenet_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -29,19 +35,18 @@ def labels(picture: Readable, *, limit: int = 5) -> list[Label]:
         UnreadableImage: the file can't be read as an image.
         SearchTimeout: it took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
     """
-    return timeouts.run_for_request(
-        conf.get().request_timeout, _classify, read_bounded(picture, max_bytes=conf.get().search_max_bytes), limit
-    )
+    settings = conf.get()
+    end = monotonic() + settings.request_timeout
+    data = read_bounded(picture, max_bytes=settings.search_max_bytes)
+    with timeouts.report_timeout():
+        image = decode.decode(data, max_pixels=settings.search_max_pixels, timeout=settings.request_timeout)
+    return timeouts.run_for_request(max(end - monotonic(), 0), _classify, image.pixels, limit)
 
 
-def _classify(data: bytes, limit: int) -> list[Label]:
+def _classify(pixels: NDArray[np.uint8], limit: int) -> list[Label]:
     import numpy as np
 
-    logits = (
-        _select_network()
-        .classify(decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels)
-        .astype(np.float64)
-    )
+    logits = _select_network().classify(pixels).astype(np.float64)
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
     return [

@@ -93,6 +93,15 @@ def test_imports__the_pure_rooms_know_no_setting() -> None:
     assert wrong == []
 
 
+def test_imports__nothing_but_the_decoder_reads_image_files() -> None:
+    """Untrusted bytes go through `imaging.decode`, which has them decoded in another process."""
+    readers = {name for name, (_file, tree) in MODULES.items() if "Image.open" in ast.unparse(tree)}
+    assert readers == {"imaging.decoder.reader"}
+    program = {name for name in MODULES if name.startswith("imaging.decoder.")} - {"imaging.decoder.protocol"}
+    users = {name for name in MODULES if not name.startswith("imaging.decoder") and program & set(imports_of(name))}
+    assert users == set()
+
+
 def test_imports__have_no_cycle() -> None:
     remaining = {name: set(imports_of(name)) for name in MODULES}
     while leaves := [name for name, targets in remaining.items() if not targets & remaining.keys()]:

@@ -146,7 +146,11 @@ SAID: list[tuple[str, str, Any]] = [
     ("how-to/steer-searches.md", r"more than (\d+) percentage points", "search.near_duplicates.MAX_METHOD_DEFICIT"),
     ("how-to/steer-searches.md", r"The (\d+) best matches are reordered", "search.diversity.MAX_DIVERSIFIED"),
     ("how-to/steer-searches.md", r"up to (\w+) of each", "search.options.MAX_EXAMPLES"),
-    ("how-to/steer-searches.md", r"to at least (\d+) pixels on their long side", "imaging.decode.WORKING_SIDE"),
+    (
+        "how-to/steer-searches.md",
+        r"to at least (\d+) pixels on their long side",
+        "imaging.decoder.protocol.WORKING_SIDE",
+    ),
     ("how-to/find-copies.md", r"The (\d+) most promising", "search.rerank.copies.MAX_VERIFIED"),
     ("how-to/find-copies.md", r"`min_similarity` defaults to (\d+)", "search.rerank.copies.COPY_THRESHOLD"),
     ("how-to/find-copies.md", r"images of the (\d+) best matches", "search.rerank.keypoints.MAX_RERANKED"),

@@ -177,10 +177,8 @@ def _draw(measure: Measure, pair: VerifiedPair, images: ImageCache) -> NDArray[n
 
 
 def _encode_preview(path: Path) -> bytes:
-    with Image.open(path) as file:
-        image = file.convert("RGB")
-    image.thumbnail((DRAWING_SIZE, DRAWING_SIZE))
-    return _encode_jpeg(image, 78)
+    pixels = decode.decode(path.read_bytes(), max_pixels=conf.get().max_pixels).pixels
+    return _encode_jpeg(Image.fromarray(reduce_to(pixels, DRAWING_SIZE)), 78)
 
 
 def _encode_jpeg(image: Image.Image, quality: int) -> bytes:

@@ -1,28 +1,27 @@
 """Decode untrusted bytes into an upright RGB picture, or refuse them with a clear error.
 
-Every bound is checked before the costly step that it guards.
+They are decoded in another process, whose time and memory are limited, by `imaging.decoder`.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import math
+import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from PIL import ExifTags, Image, UnidentifiedImageError
 
-from .formats import FORMATS, describe_unknown_format
+from .decoder.protocol import FORMATS, ReplyKind
+from .decoders import DecoderCrashed, DecoderUnavailable, get_pool
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-WORKING_SIDE = 640
-"""Pixels of the long side that a large image keeps at least; it is reduced to less than twice as many."""
 
 INTERRUPTIONS = (MemoryError, SoftTimeLimitExceeded)
 """Errors that interrupt the process and say nothing about the image; they are never turned into UnreadableImage."""
@@ -50,32 +49,38 @@ class Picture:
     pixels: NDArray[np.uint8]
 
 
-def decode(data: bytes, *, max_pixels: int) -> Picture:
+def decode(data: bytes, *, max_pixels: int, timeout: float | None = None) -> Picture:
     """Decode the first frame: upright by EXIF, transparency over white, 8 bits per channel.
 
-    Large images are reduced (see WORKING_SIDE), JPEGs by decoding fewer coefficients.
+    Large images are reduced (see decoder.protocol.WORKING_SIDE), JPEGs by decoding fewer coefficients.
+
+    Args:
+        data: an image file.
+        max_pixels: maximum width × height.
+        timeout: seconds after which it is given up.
 
     Raises:
-        UnreadableImage: the image is in none of FORMATS, larger than `max_pixels`, or damaged beyond use.
+        UnreadableImage: the image is in none of FORMATS, larger than `max_pixels`, damaged beyond use, or takes more
+            processor time or memory than any honest image of its size.
+        DecoderUnavailable: it took longer than `timeout`, or the server is too busy.
     """
-    import numpy as np
-
     try:
-        image = _open_image(data, max_pixels)
-        width, height = image.size
-        image = _load_pixels(image, data)
-        turn = _TURNS.get(_read_orientation(image))  # read after loading, which turns a TIFF by itself
-        image = _flatten_onto_white(_reduce_size(_convert_to_8_bits(image)))
-    except (UnreadableImage, *INTERRUPTIONS):
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged bytes
-        reason = str(error).rstrip(". ") or type(error).__name__
-        raise UnreadableImage(_("The image is damaged: %(reason)s.") % {"reason": reason}) from error
-    if turn is not None:
-        image = image.transpose(turn)
-        if turn in _SIDEWAYS:
-            width, height = height, width
-    return Picture(width, height, np.array(image))
+        reply, result = get_pool().decode(data, max_pixels, timeout)
+    except DecoderCrashed as error:
+        if error.number == signal.SIGKILL:  # by the system, where memory runs out
+            raise DecoderUnavailable from error
+        raise UnreadableImage(MESSAGES["crash"]("")) from error
+    if reply.kind is ReplyKind.DECODED:
+        import numpy as np
+
+        pixels = np.frombuffer(result, np.uint8).reshape(reply.rows, reply.columns, 3)
+        return Picture(reply.width, reply.height, pixels)
+    if reply.kind is ReplyKind.REFUSED:
+        code, detail = json.loads(result)
+        raise UnreadableImage(MESSAGES[code](detail))
+    if reply.number == signal.SIGPROF:
+        raise UnreadableImage(MESSAGES["time"](""))
+    raise DecoderUnavailable
 
 
 def crop(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
@@ -87,101 +92,37 @@ def crop(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     return pixels[top : max(bottom, top + 1), left : max(right, left + 1)].copy()
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+def _describe_excess(parts: str) -> str:
+    message = _(
+        "The image is built in an unusual way that takes too much time or memory to decode: %(parts)s. Please open it "
+        "in an image editor and save it again."
+    )
+    return message % {"parts": parts}
+
+
+def _number(value: int) -> str:
+    return number_format(value, force_grouping=True)
+
+
+MESSAGES: Mapping[str, Callable[..., str]] = {
+    "format": lambda _detail: (
+        _("This is not an image in a supported format (%(formats)s).") % {"formats": ", ".join(FORMATS)}
+    ),
+    "svg": lambda _detail: _("This is a vector drawing (SVG). Please save it as PNG."),
+    "pixels": lambda limit: (
+        _("The image has more than %(limit)s pixels. Please choose a smaller one.") % {"limit": _number(limit)}
+    ),
+    "damaged": lambda reason: _("The image is damaged: %(reason)s.") % {"reason": reason},
+    "incomplete": lambda _detail: _("The file is incomplete: more than half of the image is missing."),
+    "time": lambda _detail: _("The image takes too long to decode. Please save it in another format."),
+    "memory": lambda _detail: _("The image takes too much memory to decode. Please save it in another format."),
+    "crash": lambda _detail: _("The image crashes the program that decodes it. Please save it in another format."),
+    "scans": lambda limit: _describe_excess(_("it has more than %(limit)s scans") % {"limit": _number(limit)}),
+    "segments": lambda limit: _describe_excess(_("it has more than %(limit)s segments") % {"limit": _number(limit)}),
+    "chunks": lambda limit: _describe_excess(_("it has more than %(limit)s chunks") % {"limit": _number(limit)}),
+    "blocks": lambda limit: _describe_excess(_("it has more than %(limit)s blocks") % {"limit": _number(limit)}),
+    "tags": lambda limit: _describe_excess(_("it has more than %(limit)s tags") % {"limit": _number(limit)}),
+    "overlapping": lambda _detail: _describe_excess(_("its tags overlap")),
+    "tile": lambda _detail: _describe_excess(_("its tiles are much larger than the image")),
 }
-_SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
-
-
-def _open_image(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header only; refuse unknown formats and too many pixels."""
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(describe_unknown_format(data)) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow has a limit of its own: it warns above it, and raises above twice as many pixels.
-        pillow_limit = (Image.MAX_IMAGE_PIXELS or 0) * (2 if isinstance(error, Image.DecompressionBombError) else 1)
-        raise UnreadableImage(_describe_pixel_limit(min(max_pixels, pillow_limit))) from error
-    if image.width * image.height > max_pixels:
-        raise UnreadableImage(_describe_pixel_limit(max_pixels))
-    return image
-
-
-def _describe_pixel_limit(limit: int) -> str:
-    message = _("The image has more than %(limit)s pixels. Please choose a smaller one.")
-    return message % {"limit": number_format(limit, force_grouping=True)}
-
-
-def _read_orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except INTERRUPTIONS:
-        raise
-    except Exception:  # metadata that can't be parsed must not cost the image
-        return 1
-
-
-def _load_pixels(image: Image.Image, data: bytes) -> Image.Image:
-    """Decode the pixels; of a truncated JPEG, the part that is there."""
-    if image.format not in ("JPEG", "MPO"):
-        image.load()
-        return image
-    mode = image.mode
-    size = (WORKING_SIDE, WORKING_SIDE * min(image.size) // max(image.size) or 1)
-    size = size if image.width >= image.height else size[::-1]
-    image.draft(None, size)
-    try:
-        image.load()
-        return image
-    except OSError as error:
-        if "truncated" not in str(error):
-            raise
-    # An end marker lets the decoder finish; it fills the missing part with even gray, inverted in CMYK.
-    image = Image.open(io.BytesIO(data + b"\xff\xd9" * 64), formats=FORMATS)
-    image.draft(mode, size)
-    bounds = image.point(lambda value: 0 if value in (127, 128) else 255).getbbox()
-    if bounds is None or bounds[3] < image.height / 2:
-        raise UnreadableImage(_("The file is incomplete: more than half of the image is missing."))
-    return image.crop((0, 0, image.width, bounds[3]))
-
-
-def _convert_to_8_bits(image: Image.Image) -> Image.Image:
-    """Convert to a mode with 8 bits per channel that can be reduced: L, LA, RGB, RGBA or CMYK."""
-    if image.mode.startswith("I;16"):
-        return _convert_16_bit_gray(image)
-    if image.mode in ("I", "F"):
-        low, high = cast("tuple[float, float]", image.getextrema())
-        scale = 255 / (high - low) if high > low else 0
-        return image.point(lambda value: value * scale - low * scale).convert("L")
-    if image.mode in ("1", "P", "PA") or image.info.get("transparency") is not None:
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return image
-
-
-def _convert_16_bit_gray(image: Image.Image) -> Image.Image:
-    import numpy as np
-
-    values = np.asarray(image)
-    gray = Image.fromarray((values >> 8).astype(np.uint8))
-    if (transparent := image.info.get("transparency")) is not None:
-        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return gray
-
-
-def _reduce_size(image: Image.Image) -> Image.Image:
-    factor = max(image.size) // WORKING_SIDE
-    return image.reduce(min(factor, min(image.size))) if factor > 1 else image
-
-
-def _flatten_onto_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+"""Messages for people, by the code of a refusal; each is called with the refusal's detail."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -15,21 +16,34 @@ from .threads import Output, bind_context
 POOL_THREADS = 2
 """Threads of each pool; further work waits, which counts toward its timeout."""
 
+REQUESTS = "requests"
+"""The pool that describes and compares images and texts for visitors."""
+
 
 class SearchTimeout(Exception):
     """An image or text to search with was not described, or two images not compared, in time."""
 
 
-def run_for_request(seconds: float, work: Callable[..., Output], *args: Any) -> Output:
-    """Return `work(*args)`, which loads models or decodes images, for one request.
+@contextmanager
+def report_timeout() -> Iterator[None]:
+    """Turn a TimeoutError of the block into SearchTimeout, with a message for visitors."""
+    try:
+        yield
+    except TimeoutError:
+        raise SearchTimeout(_("This took too long. Please try again later, or use a smaller image.")) from None
+
+
+def run_for_request(seconds: float, work: Callable[..., Output], *args: Any, pool: str = REQUESTS) -> Output:
+    """Return `work(*args)`, which loads models, for one request.
+
+    Images are decoded before, on the request's own thread: waiting for a decoder must not hold a thread that others
+    wait for.
 
     Raises:
         SearchTimeout: it took longer than `seconds`.
     """
-    try:
-        return run_with_timeout(seconds, "requests", work, *args)
-    except TimeoutError:
-        raise SearchTimeout(_("This took too long. Please try again later, or use a smaller image.")) from None
+    with report_timeout():
+        return run_with_timeout(seconds, pool, work, *args)
 
 
 def run_with_timeout(seconds: float, pool: str, work: Callable[..., Output], *args: Any) -> Output:

@@ -45,13 +45,16 @@ class ComparisonImage:
         return image if isinstance(image, ComparisonImage) else cls(image)
 
     @classmethod
-    def from_file(cls, data: bytes, *, max_pixels: int, long_side: int | None = None) -> ComparisonImage:
-        """Decode an image file, and reduce it to `long_side` pixels on its long side if given.
+    def from_file(
+        cls, data: bytes, *, max_pixels: int, long_side: int | None = None, timeout: float | None = None
+    ) -> ComparisonImage:
+        """Decode an image file within `timeout` seconds, and reduce it to `long_side` pixels on its long side if given.
 
         Raises:
             UnreadableImage: it can't be decoded, or has more than `max_pixels`.
+            DecoderUnavailable: there was no time.
         """
-        image = decode.decode(data, max_pixels=max_pixels)
+        image = decode.decode(data, max_pixels=max_pixels, timeout=timeout)
         pixels = image.pixels if long_side is None else reduce_to(image.pixels, long_side)
         return cls(pixels, (image.width, image.height))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -18,6 +19,10 @@ from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
 from . import sql
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VERSIONS = MethodVersion._meta.db_table
 
@@ -98,8 +103,14 @@ def describe_query(
             # The active version can no longer compute signatures: only images that have the configured one can match.
             spec = method = enabled[name]
         pairs.append((spec, method))
-    describe = _describe_text if isinstance(data, str) else partial(_describe_image, box=box)
-    return timeouts.run_for_request(conf.get().request_timeout, describe, data, pairs)
+    settings = conf.get()
+    if isinstance(data, str):
+        return timeouts.run_for_request(settings.request_timeout, _describe_text, data, pairs)
+    end = monotonic() + settings.request_timeout
+    with timeouts.report_timeout():
+        image = decode.decode(data, max_pixels=settings.search_max_pixels, timeout=settings.request_timeout)
+    pixels = image.pixels if box is None else decode.crop(image.pixels, box)
+    return timeouts.run_for_request(max(end - monotonic(), 0), _describe_pixels, pixels, pairs)
 
 
 def _describe_text(text: str, methods: list[tuple[MethodSpec, Method]]) -> list[QueryVector]:
@@ -115,9 +126,7 @@ def _text_similarities(method: Method, distances: Sequence[float]) -> list[float
     return [method.text_similarity(distance) for distance in distances]
 
 
-def _describe_image(data: bytes, methods: list[tuple[MethodSpec, Method]], box: decode.Box | None) -> list[QueryVector]:
-    pixels = decode.decode(data, max_pixels=conf.get().search_max_pixels).pixels
-    pixels = pixels if box is None else decode.crop(pixels, box)
+def _describe_pixels(pixels: NDArray[np.uint8], methods: list[tuple[MethodSpec, Method]]) -> list[QueryVector]:
     vectors = []
     for spec, method in methods:
         value = method.compute(pixels)

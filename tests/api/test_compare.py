@@ -101,8 +101,8 @@ def test_compare__returns_the_transform(client: Any, monkeypatch: pytest.MonkeyP
     transform = GeometricTransform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
     verdict = Verdict("same-picture", ("cropped", "mirrored"), transform)
     monkeypatch.setattr(
-        "similar_images.comparison_results.compare",
-        lambda *a, **k: replace(comparison.compare(*a, **k), verdict=verdict),
+        "similar_images.comparison_results.compare_opened",
+        lambda *a, **k: replace(comparison.compare_opened(*a, **k), verdict=verdict),
     )
     verdict_json = compare(client, upload(1), upload(2)).json()["verdict"]
     assert verdict_json["changes"] == ["cropped", "mirrored"]

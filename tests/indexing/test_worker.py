@@ -9,8 +9,8 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from PIL import Image, ImageFile, PngImagePlugin
 
+from similar_images.imaging.decoders import DecoderPool
 from similar_images.indexing import claims, versions, worker
 from similar_images.models import IndexedImage, Signature
 from tests.indexing.faults import RED_PNG, make_raiser, replace_result_for_red
@@ -42,9 +42,7 @@ def test_index_records__needs_few_queries_per_image(
 
 INTERRUPTION_POINTS = {
     "reading": (FileSystemStorage, "_open"),
-    "opening": (PngImagePlugin.PngImageFile, "_open"),
-    "decoding": (ImageFile.ImageFile, "load"),
-    "metadata": (Image.Image, "getexif"),
+    "decoding": (DecoderPool, "decode"),
     "describing": (Mean, "compute"),
 }
 

@@ -48,32 +48,34 @@ def compare_candidates(
     end = monotonic() + timeout
 
     def work() -> None:
-        image = _query_image(source, query, long_side)
+        image = _query_image(source, query, long_side, end)
         for scored in candidates:
             if image is None or monotonic() >= end:
                 return
-            other = _stored_image(source, scored.candidate.file_name, long_side)
+            other = _stored_image(source, scored.candidate.file_name, long_side, end)
             if other is not None:
                 results[scored.candidate.record_id] = compare(image, other, scored)
 
     try:
-        timeouts.run_for_request(timeout, work)
+        timeouts.run_for_request(timeout, work, pool="image_pairs")
     except timeouts.SearchTimeout:
         logger.warning("A search of %s had no time to compare all images that it found.", source.label)
     return dict(results)
 
 
-def _query_image(source: ImageSource, query: models.Model | bytes, long_side: int) -> ComparisonImage | None:
+def _query_image(
+    source: ImageSource, query: models.Model | bytes, long_side: int, end: float
+) -> ComparisonImage | None:
     if isinstance(query, models.Model):
-        return _stored_image(source, source.get_file_name(query), long_side)
-    return _decode_image(query, conf.get().search_max_pixels, long_side)
+        return _stored_image(source, source.get_file_name(query), long_side, end)
+    return _decode_image(query, conf.get().search_max_pixels, long_side, end)
 
 
-def _stored_image(source: ImageSource, file_name: str, long_side: int) -> ComparisonImage | None:
+def _stored_image(source: ImageSource, file_name: str, long_side: int, end: float) -> ComparisonImage | None:
     settings = conf.get()
     try:
         data = read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
-        return _decode_image(data, settings.max_pixels, long_side)
+        return _decode_image(data, settings.max_pixels, long_side, end)
     except decode.INTERRUPTIONS:
         raise
     except Exception as error:  # whatever one file or its storage raises, the search goes on without it
@@ -81,7 +83,7 @@ def _stored_image(source: ImageSource, file_name: str, long_side: int) -> Compar
         return None
 
 
-def _decode_image(data: bytes, max_pixels: int, long_side: int) -> ComparisonImage:
+def _decode_image(data: bytes, max_pixels: int, long_side: int, end: float) -> ComparisonImage:
     from ...measures.base import ComparisonImage
 
-    return ComparisonImage.from_file(data, max_pixels=max_pixels, long_side=long_side)
+    return ComparisonImage.from_file(data, max_pixels=max_pixels, long_side=long_side, timeout=end - monotonic())

@@ -1,0 +1,5 @@
+"""The program that decodes untrusted bytes, in a process of its own; it imports Pillow and nothing else.
+
+Web and worker processes start it from `imaging.decoders`, outside of the package `similar_images`, so that neither
+Django nor NumPy is loaded there. Its modules import each other and Pillow only.
+"""
