@@ -21,6 +21,7 @@ from similar_images.indexing import notify, outbox, signals
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
+from tests.databases import ALIAS
 from tests.testapp.models import (
     Couple,
     FramedPicture,
@@ -61,7 +62,7 @@ def test_save__writes_a_pending_record_and_notifies_after_the_commit(
 
 @pytest.mark.django_db(transaction=True)
 def test_save__rolled_back_leaves_no_record_and_notifies_nobody(notifications: list[None]) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         Picture.objects.create(image=drawing.file())
         assert IndexedImage.objects.count() == 1
         raise ZeroDivisionError
@@ -86,9 +87,9 @@ def test_save__is_not_broken_by_a_failing_notification(monkeypatch: pytest.Monke
         raise RuntimeError
 
     monkeypatch.setattr(notify, "notify_workers", fail)
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         Picture.objects.create(image=drawing.file())
-        transaction.on_commit(lambda: calls.append("another callback"))
+        transaction.on_commit(lambda: calls.append("another callback"), using=ALIAS)
     assert calls == ["notify_workers", "another callback"]
     assert IndexedImage.objects.count() == 1
 
@@ -116,7 +117,7 @@ def test_other_databases__are_not_followed(make_picture: Any, settings: Any) -> 
     make_picture(1)
     item.image.save("new.png", drawing.file(2))
     item.delete()
-    signals.create_sources(using="default")
+    signals.create_sources(using=ALIAS)
     settings.DATABASE_ROUTERS = []
     assert list(IndexedImage.objects.values()) == records
 
@@ -141,16 +142,16 @@ def test_save__of_other_fields_costs_one_query_at_most(
 ) -> None:
     item = make_picture()
     index_now()
-    with transaction.atomic(), django_assert_num_queries(1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         item.save(update_fields=["title"])
-    with transaction.atomic(), django_assert_num_queries(2):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(2):
         item.save()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_save__of_a_new_object_costs_two_queries_more(django_assert_num_queries: Any, make_picture: Any) -> None:
     make_picture()  # the source's id is known from now on
-    with transaction.atomic(), django_assert_num_queries(1 + 2):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1 + 2):
         Picture.objects.create(image=drawing.file(1))
 
 
@@ -249,7 +250,7 @@ def test_replace__rolled_back_and_saved_again_is_requested(
     item = make_picture(1)
     index_now()
     notifications.clear()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
         raise ZeroDivisionError
     assert (record_of(item).status, notifications) == ("indexed", [])
@@ -304,7 +305,7 @@ def test_delete__rolled_back_keeps_record_and_signatures(
 ) -> None:
     item = make_picture()
     index_now()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         item.delete()
         assert not IndexedImage.objects.exists()
         raise ZeroDivisionError
@@ -314,11 +315,11 @@ def test_delete__rolled_back_keeps_record_and_signatures(
 @pytest.mark.django_db(transaction=True)
 def test_delete__costs_one_query_more(make_picture: Any, index_now: Any, django_assert_num_queries: Any) -> None:
     item = Unregistered.objects.create(image=drawing.file())
-    with transaction.atomic(), django_assert_num_queries(1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         item.delete()
     named = NamedPicture.objects.create(name="one", image=drawing.file())
     index_now()
-    with transaction.atomic(), django_assert_num_queries(2):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(2):
         named.delete()
 
 
@@ -377,16 +378,16 @@ def test_connect__twice_wraps_the_field_once() -> None:
 def test_create_sources__without_the_tables_of_the_app() -> None:
     """`migrate` may stop before the migrations of this app."""
     Source.objects.all().delete()
-    signals.create_sources(using="default", apps=Apps())
+    signals.create_sources(using=ALIAS, apps=Apps())
     assert not Source.objects.exists()
-    signals.create_sources(using="default")
+    signals.create_sources(using=ALIAS)
     assert Source.objects.count() == len(registry.get_sources())
 
 
 def test_create_sources__with_a_wrong_setting_still_lets_migrate_run(configure: Any) -> None:
     configure(METHODS={"nope": {}})
     Source.objects.all().delete()
-    signals.create_sources(using="default")
+    signals.create_sources(using=ALIAS)
     assert Source.objects.count() == len(registry.get_sources())
 
 
@@ -491,7 +492,7 @@ def test_without_signals__changes_are_found(way: str, finder: str, make_picture:
         for loaded in serializers.deserialize("json", io.StringIO(data)):
             loaded.save()  # raw
     else:
-        Picture.objects.filter(pk=item.pk)._raw_delete("default")
+        Picture.objects.filter(pk=item.pk)._raw_delete(ALIAS)
         expected = 0
     assert IndexedImage.objects.filter(status="indexed").count() == 1
     if finder == "sweep":
