@@ -15,7 +15,8 @@ import redis
 from django.conf import settings
 from django.db import connection, transaction
 
-from similar_images.indexing import claims, notify, outbox
+from similar_images.indexing import claims, notify
+from similar_images.indexing.sweep import sweep_sources
 from similar_images.models import IndexedImage, Source
 from tests import commands
 from tests.testapp.models import Picture
@@ -60,7 +61,7 @@ def claim() -> None:
 
 def sweep() -> None:
     """Run the part of the sweep that goes through records and objects."""
-    outbox.sweep_sources()
+    sweep_sources()
 
 
 def measure(sweeps: int) -> dict[str, float]:
@@ -77,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     commands.run("migrate", run_syncdb=True, verbosity=0)
     save()
-    outbox.sweep_sources()
+    sweep_sources()
     queue = redis.Redis.from_url(settings.CELERY_BROKER_URL)
     queue.delete("celery")
     start = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.cache import caches
@@ -28,10 +29,12 @@ def register_checks() -> None:
     """Register the checks with Django."""
     checks.register(check_setting)
     checks.register(check_sources)
+    checks.register(check_tenants)
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
     checks.register(check_versions, Tags.database)
     checks.register(check_unregistered, Tags.database)
+    checks.register(check_triggers, Tags.database)
     checks.register(check_measures)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
@@ -93,12 +96,27 @@ def check_sources(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"{source.label} is in the database {source_alias!r}, but the image records are in {alias!r}.",
-            hint="Records are written in the transaction that saves the object, and joined to it: have your database "
+            hint="Records are written by triggers on its table, and joined to it: have your database "
             "router put both into the same database.",
             id="similar_images.E008",
         )
         for source in registry.get_sources()
         if (source_alias := router.db_for_write(source.model)) != alias
+    ]
+
+
+def check_tenants(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the app's tables are in the schema of every tenant, in projects with django-tenants."""
+    if not apps.is_installed("django_tenants") or any(
+        app.split(".")[0] == "similar_images" for app in getattr(settings, "TENANT_APPS", ["similar_images"])
+    ):
+        return []
+    return [
+        Error(
+            "The image records of all tenants would be in one schema, where the keys of their objects are not unique.",
+            hint="Add 'similar_images' to TENANT_APPS, and remove it from SHARED_APPS.",
+            id="similar_images.E010",
+        )
     ]
 
 
@@ -119,8 +137,8 @@ def check_celery(**kwargs: Any) -> list[CheckMessage]:
     if SWEEP_TASK not in scheduled and "DatabaseScheduler" not in str(app.conf.beat_scheduler):
         return [
             checks.Warning(
-                "The periodic sweep is not scheduled, so images that were saved without signals are not indexed, and "
-                "images are not retried after a storage error.",
+                "The periodic sweep is not scheduled, so workers do not learn of images saved by bulk_create() "
+                "or SQL, and images are not retried after a storage error.",
                 hint=f'Add {{"similar-images": {{"task": "{SWEEP_TASK}", "schedule": 60}}}} to CELERY_BEAT_SCHEDULE '
                 "and run celery beat.",
                 id="similar_images.W002",
@@ -218,13 +236,31 @@ def check_unregistered(*, databases: Sequence[str] | None = None, **kwargs: Any)
     ]
 
 
+def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report sources whose table lacks the triggers that write the records."""
+    from .indexing import triggers
+    from .models import write_alias
+
+    if not _has_tables(databases):
+        return []
+    return [
+        checks.Warning(
+            f"The table of {source.label} has no triggers, so changes are noticed by the sweep alone, and an image may "
+            "be found by a former file until then.",
+            hint="Run migrate, as a database user that owns the table. A view can have none.",
+            id="similar_images.W008",
+        )
+        for source in triggers.missing_triggers(registry.get_sources(), write_alias())
+    ]
+
+
 def _has_tables(databases: Sequence[str] | None) -> bool:
     """Tell whether the database of the records is among those to be checked, and has been migrated."""
-    from .models import MethodVersion, write_alias
+    from .models import ReindexRequest, write_alias
 
     alias = write_alias()
     return alias in (databases or ()) and (
-        MethodVersion._meta.db_table in connections[alias].introspection.table_names()
+        ReindexRequest._meta.db_table in connections[alias].introspection.table_names()
     )
 
 

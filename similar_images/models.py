@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
-from django.db import models, router, transaction
-from django.db.models import F, Q
+from django.db import connections, models, router, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -33,6 +33,11 @@ def write_alias() -> str:
     return router.db_for_write(IndexedImage)
 
 
+def current_schema(alias: str | None) -> str:
+    """Return the schema of the tenant that a connection is for, empty in projects without (see django-tenants)."""
+    return str(getattr(connections[alias or write_alias()], "schema_name", ""))
+
+
 class PrimaryManager(models.Manager[ModelT]):
     """The manager `primary`, of whoever writes: it also reads from the database that is written to.
 
@@ -47,21 +52,40 @@ class PrimaryManager(models.Manager[ModelT]):
 class SourceManager(PrimaryManager["Source"]):
     """Caches row ids per process, like ContentTypeManager: rows of sources never change."""
 
-    _ids: ClassVar[dict[tuple[str, type[models.Model], str], int]] = {}
+    _ids: ClassVar[dict[tuple[str, str, type[models.Model], str], int]] = {}
+    _schemas: ClassVar[set[tuple[str, str]]] = set()
 
     def get_id(self, source: ImageSource) -> int:
         """Return the id of a source's row; 0, which no row has, until migrate or the first sweep created the row.
 
         Never creates it: a unique-key insert in the transaction that saves an object would block other saves until
-        that transaction commits.
+        that transaction commits. Projects with a schema for every tenant (django-tenants) have other ids in each.
         """
-        cache_key = (write_alias(), source.model, source.field_name)
+        using = write_alias()
+        cache_key = (using, current_schema(using), source.model, source.field_name)
         if cache_key not in self._ids:
+            if not self.has_table():
+                return 0
             pk = self.filter(**self._natural_key(source)).values_list("pk", flat=True).first()
             if pk is None:
                 return 0
             self._ids[cache_key] = pk
         return self._ids[cache_key]
+
+    def has_table(self) -> bool:
+        """Tell whether this schema has the tables of the app: of two, one may be for hosts' objects alone."""
+        using = write_alias()
+        schema = current_schema(using)
+        cache_key = (using, schema)
+        if cache_key not in self._schemas:
+            with connections[using].cursor() as cursor:
+                # A tenant's own: keys of objects are unique in a schema alone.
+                name = connections[using].ops.quote_name(schema) + "." if schema else ""
+                cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name + self.model._meta.db_table])
+                if not cursor.fetchone()[0]:
+                    return False
+            self._schemas.add(cache_key)
+        return True
 
     def create_missing(self, sources: Iterable[ImageSource]) -> None:
         """Create the rows of those sources that have none."""
@@ -71,6 +95,7 @@ class SourceManager(PrimaryManager["Source"]):
     def clear_cache(self) -> None:
         """Forget the cached ids; for tests and after a flush."""
         self._ids.clear()
+        self._schemas.clear()
 
     @staticmethod
     def _natural_key(source: ImageSource) -> dict[str, Any]:
@@ -84,6 +109,11 @@ class Source(models.Model):
     app_label = models.CharField(max_length=100)
     model = models.CharField(max_length=100)
     field = models.CharField(max_length=100)
+    swept_at = models.DateTimeField(
+        null=True, help_text=_("Time when a sweep came to the last of the objects; empty until the first did.")
+    )
+    next_object = models.TextField(blank=True, default="", help_text=_("Key after which the next sweep goes on."))
+    next_record = models.BigIntegerField(default=0, help_text=_("Record after which the next sweep goes on."))
 
     objects = SourceManager()
 
@@ -121,7 +151,8 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
     def get_status(self, source: ImageSource, pk: Any) -> str:
         """Return the status of an object's record; "missing" where it has none."""
         record = self.for_source(source).filter(object_id=source.object_id(pk))
-        return record.values_list("status", flat=True).first() or "missing"
+        status, is_requested = record.values_list("status", Exists(requests_of_record())).first() or ("missing", False)
+        return IndexedImage.Status.PENDING if is_requested else status
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""
@@ -191,6 +222,11 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
 
 
 PrimaryImageManager = PrimaryManager.from_queryset(IndexedImageQuerySet)
+
+
+def requests_of_record() -> models.QuerySet[ReindexRequest]:
+    """Return the requests for the object of a record, for use in a subquery of a query of records."""
+    return ReindexRequest.objects.filter(source=OuterRef("source"), object_id=OuterRef("object_id"))
 
 
 class Projection(models.Model):
@@ -310,6 +346,7 @@ class IndexedImage(models.Model):
             models.Index(
                 fields=["source", "object_key"], include=["id", "object_id"], name="similar_images_record_key"
             ),
+            models.Index(fields=["file_name"], name="similar_images_record_file"),
             models.Index(fields=["sha256"], condition=~Q(sha256=""), name="similar_images_record_sha256"),
             models.Index(
                 F("attempts"),
@@ -318,6 +355,34 @@ class IndexedImage(models.Model):
                 name="similar_images_record_due",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.object_id}"
+
+
+class ReindexRequest(models.Model):
+    """A request to look at an object's file anew, where its record can't say so by itself.
+
+    It is written before a file is overwritten under its own name, in a transaction of its own, as storages know no
+    rollback; and where a host's transaction can't write the record. Rows are only ever inserted, so that no host's
+    transaction conflicts with a worker. The object is in no search until a worker has taken its request.
+    """
+
+    source = models.ForeignKey(
+        Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", verbose_name=_("source")
+    )
+    object_id = models.TextField(_("object ID"))
+    due_at = models.DateTimeField(
+        db_index=True, help_text=_("Time from which a worker takes the request: not while the file is being written.")
+    )
+
+    objects = models.Manager["ReindexRequest"]()
+    primary = PrimaryManager["ReindexRequest"]()
+
+    class Meta:
+        verbose_name = _("reindexing request")
+        verbose_name_plural = _("reindexing requests")
+        indexes = [models.Index(fields=["source", "object_id"], name="similar_images_request_object")]
 
     def __str__(self) -> str:
         return f"{self.source} {self.object_id}"
@@ -365,7 +430,7 @@ class Mark(models.Model):
     """An editor's verdict on two images of a source, similar or not, which overrides their signatures.
 
     A pair is stored once, its ids in the order of their texts. The database itself deletes marks with the record of
-    either object, and forgets a deleted user, unless users are in another database (see the migration and marks.py).
+    either object (see the migration).
     """
 
     source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+", verbose_name=_("source"))
@@ -373,12 +438,7 @@ class Mark(models.Model):
     second_id = models.TextField(_("second object ID"))
     is_alike = models.BooleanField(_("verdict"), choices=[(True, _("similar")), (False, _("not similar"))])
     marked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.DO_NOTHING,
-        null=True,
-        db_constraint=False,
-        related_name="+",
-        verbose_name=_("editor"),
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("editor")
     )
     marked_at = models.DateTimeField(_("date"), default=timezone.now)
 

@@ -22,10 +22,7 @@ from django.db.migrations.state import ProjectState
 from project.celery import app as celery_app
 from similar_images import checks, registry
 from tests import drawing
-from tests.databases import ALIAS
 from tests.testapp.models import Private
-
-SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 
 
 def ids(messages: list[django_checks.CheckMessage]) -> list[str]:
@@ -99,8 +96,8 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
 
 @pytest.mark.django_db
 def test_check_database__real() -> None:
-    call_command("check", databases=[ALIAS])
-    assert checks.check_database(databases=[ALIAS]) == []
+    call_command("check", databases=["default"])
+    assert checks.check_database(databases=["default"]) == []
 
 
 def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +106,9 @@ def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatc
 
 
 def test_check_database__not_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
-    sqlite = ConnectionHandler({"default": SQLITE, ALIAS: SQLITE})
+    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
     monkeypatch.setattr(checks, "connections", sqlite)
-    (error,) = checks.check_database(databases=[ALIAS])
+    (error,) = checks.check_database(databases=["default"])
     assert error.id == "similar_images.E005"
     assert "the database 'default' is not PostgreSQL" in error.msg
     assert error.level == django_checks.ERROR
@@ -133,8 +130,8 @@ def test_check_database__pgvector(versions: Any, expected: str | None, monkeypat
     """By what the server says of pgvector: (available, installed)."""
     cursor = SimpleNamespace(execute=lambda sql: None, fetchone=lambda: versions)
     connection = SimpleNamespace(vendor="postgresql", cursor=lambda: nullcontext(cursor))
-    monkeypatch.setattr(checks, "connections", {ALIAS: connection})
-    messages = checks.check_database(databases=[ALIAS])
+    monkeypatch.setattr(checks, "connections", {"default": connection})
+    messages = checks.check_database(databases=["default"])
     assert [message.id for message in messages] == ([expected] if expected else [])
     if expected == "similar_images.E007":
         assert f"pgvector {versions[1] or versions[0]} is too old" in messages[0].msg
@@ -155,13 +152,13 @@ def test_check_sources__in_another_database_than_the_records(settings: Any) -> N
     report = str(failed.value)
     assert report.count("(similar_images.E008)") == 1
     assert "testapp.Private.image is in the database 'other', but the image records are in 'default'." in report
-    assert "HINT: Records are written in the transaction that saves the object" in report
+    assert "HINT: Records are written by triggers on its table" in report
 
 
 @pytest.mark.django_db
 def test_migrate__passes_over_a_database_of_another_kind() -> None:
     module = import_module("similar_images.migrations.0001_initial")
-    sqlite = ConnectionHandler({"default": SQLITE})["default"]
+    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
     try:
         with sqlite.schema_editor() as editor:
             state = ProjectState.from_apps(apps)
@@ -176,10 +173,10 @@ def test_migrate__passes_over_a_database_of_another_kind() -> None:
 @pytest.mark.django_db
 def test_check__names_records_of_what_is_no_longer_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     Private.objects.create(owner="ada", image=drawing.file())
-    assert checks.check_unregistered(databases=[ALIAS]) == []
+    assert checks.check_unregistered(databases=["default"]) == []
     sources = {key: source for key, source in registry._sources.items() if source.model is not Private}
     monkeypatch.setattr(registry, "_sources", sources)
-    (warning,) = checks.check_unregistered(databases=[ALIAS])
+    (warning,) = checks.check_unregistered(databases=["default"])
     assert warning.id == "similar_images.W007"
     assert warning.msg == "testapp.private.image is no longer registered, but 1 image records of it are stored."
     assert checks.check_unregistered() == checks.check_unregistered(databases=["other"]) == []
@@ -331,3 +328,28 @@ def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
     assert message.msg == "Optional comparison measures are not available: keypoints-surf, emd-color, emd-gray."
     assert str(message.hint).count("pip install similar_images[compare]") == 2
+
+
+@pytest.mark.django_db
+def test_database__a_table_without_triggers_is_reported() -> None:
+    from django.db import connection
+
+    from similar_images.indexing import triggers
+
+    assert "similar_images.W008" not in ids(checks.check_triggers(databases=["default"]))
+    (trigger, *_others) = triggers.source_triggers(registry.get_source(Private), "default")
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER {trigger.name} ON {trigger.table}")
+    (warning,) = checks.check_triggers(databases=["default"])
+    assert warning.id == "similar_images.W008"
+    assert "testapp.Private.image" in warning.msg
+    assert checks.check_triggers(databases=None) == []
+
+
+def test_tenants__need_tables_of_their_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.check_tenants() == []
+    monkeypatch.setattr(apps, "is_installed", lambda name: name == "django_tenants")
+    settings.TENANT_APPS = ["shop", "similar_images.apps.SimilarImagesConfig"]
+    assert checks.check_tenants() == []
+    settings.TENANT_APPS = ["shop"]
+    assert ids(checks.check_tenants()) == ["similar_images.E010"]

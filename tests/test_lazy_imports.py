@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.databases import connection
+from django.db import connection
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"cv2", "onnx", "onnxruntime", "numpy"}

@@ -1,122 +1,76 @@
-"""The outbox: records of images that are to be indexed.
+"""The outbox: records of images that are to be indexed, and what is missing or out of date among them.
 
-`enqueue` and `delete_records` run in the transaction that saves or deletes the object; `sweep_sources` finds what
-neither saw.
+Everything here reads from the database that is written to, as a replica lags behind.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 
-from .. import registry
-from ..models import WRITE_CHUNK, IndexedImage, IndexedImageQuerySet, Signature, Source
+from ..models import WRITE_CHUNK, IndexedImage, IndexedImageQuerySet, Signature, Source, write_alias
 from ..registry import ImageSource
-from ..signatures.projection import ProjectedMethod
-from . import versions
-
-logger = logging.getLogger("similar_images")
+from . import triggers, versions
 
 
-def enqueue(
-    source: ImageSource, pk: Any, file_name: str, *, is_rewritten: bool = False, last_revision: UUID | None = None
-) -> UUID | None:
-    """Request the indexing of an object's file if it has changed, and delete the signatures of the old one.
+def set_files(source: ImageSource, files: Mapping[str, str], *, is_rewritten: bool = False) -> None:
+    """Record which file each of these objects has now, by object id.
 
-    Objects of a source that has no row yet are left to the sweep.
-
-    Args:
-        source: the source of the object.
-        pk: the primary key of the object.
-        file_name: the name of its file, empty if it has none; then its record is deleted.
-        is_rewritten: the file may have new content even under an unchanged name.
-        last_revision: the revision of the request that was made for this content before, if any.
-
-    Returns:
-        The revision of the request, None if there is nothing to index.
-    """
-    if not Source.objects.get_id(source):
-        return None
-    if not file_name:
-        delete_records(source, [pk])
-        return None
-    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(pk))
-    known_name, revision = record.values_list("file_name", "revision").first() or (None, None)
-    if known_name == file_name and (not is_rewritten or revision == last_revision):
-        return None
-    (request,) = request_indexing(source, [(pk, file_name)], may_exist=known_name is not None)
-    return request.revision
-
-
-def request_indexing(
-    source: ImageSource, files: Iterable[tuple[Any, str]], *, may_exist: bool = True
-) -> list[IndexedImage]:
-    """Request the indexing of new images and delete the signatures of former ones.
+    Where the name is new, the record becomes pending and the signatures of the former file are deleted. Where it is
+    empty, the record is deleted. The triggers call the same function of the database.
 
     Args:
         source: the source of the objects.
-        files: pairs of a primary key and a file name.
-        may_exist: False if no object has a record yet, which saves a query.
-
-    Returns:
-        The records, whose revisions identify the requests.
+        files: file names by object id.
+        is_rewritten: the files may have new content even under an unchanged name.
     """
-    source_id = Source.objects.get_id(source)
-    records = [
-        IndexedImage(
-            source_id=source_id,
-            object_id=source.object_id(pk),
-            object_key=pk if source.has_integer_key else None,
-            file_name=name,
-        )
-        for pk, name in files
+    using = write_alias()
+    arguments: list[Any] = [
+        Source.objects.get_id(source),
+        source.has_integer_key,
+        list(files),
+        list(files.values()),
+        is_rewritten,
     ]
-    IndexedImage.objects.bulk_create(
-        records,
-        update_conflicts=True,
-        unique_fields=["source", "object_id"],
-        update_fields=[
-            f.name for f in IndexedImage._meta.fields if f.name not in ("id", "source", "object_id", "object_key")
-        ],
-    )
-    if may_exist:  # only after the records have new revisions, as a worker could write old signatures until then
-        ids = [record.object_id for record in records]
-        Signature.objects.filter(record__source_id=source_id, record__object_id__in=ids).delete()
-    return records
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {triggers.FUNCTION}(%s, %s, %s::text[], %s::text[], %s)", arguments)
 
 
-def delete_records(source: ImageSource, pks: Collection[Any]) -> None:
-    """Delete the records of these objects with their signatures and marks."""
-    IndexedImage.objects.for_source(source).filter(object_id__in=[source.object_id(pk) for pk in pks]).delete()
+def records_of(source: ImageSource) -> IndexedImageQuerySet:
+    """Return the records of a source."""
+    return IndexedImage.primary.for_source(source)
+
+
+def objects_with_file(source: ImageSource) -> models.QuerySet[Any]:
+    """Return the objects of a source that have a file."""
+    return source.with_file().using(write_alias())
 
 
 def missing_records(source: ImageSource) -> models.QuerySet[Any]:
     """Return the source's objects whose file has no record, or one with another file name."""
     records = record_of_outer_row(source).filter(file_name=OuterRef(source.field_name))
-    return source.with_file().filter(~Exists(records))
+    return objects_with_file(source).filter(~Exists(records))
 
 
 def record_of_outer_row(source: ImageSource) -> models.QuerySet[IndexedImage]:
     """Return the record of an object for use in a subquery, whose outer query is over the source's model."""
-    records = IndexedImage.objects.for_source(source)
     if source.has_integer_key:
-        return records.filter(object_key=OuterRef("pk"))
-    return records.filter(object_id=Cast(OuterRef("pk"), models.CharField()))
+        return records_of(source).filter(object_key=OuterRef("pk"))
+    return records_of(source).filter(object_id=Cast(OuterRef("pk"), models.CharField()))
 
 
 def orphaned_records(source: ImageSource) -> IndexedImageQuerySet:
     """Return the records whose object no longer exists or has no file any more."""
     if source.has_integer_key:
-        objects = source.with_file().filter(pk=OuterRef("object_key"))
+        objects = objects_with_file(source).filter(pk=OuterRef("object_key"))
     else:
-        objects = source.with_file().annotate(key=Cast("pk", models.CharField())).filter(key=OuterRef("object_id"))
-    return IndexedImage.objects.for_source(source).filter(~Exists(objects))
+        keys = Cast("pk", models.CharField())
+        objects = objects_with_file(source).annotate(key=keys).filter(key=OuterRef("object_id"))
+    return records_of(source).filter(~Exists(objects))
 
 
 def outdated_records(source: ImageSource, methods: Collection[str] = ()) -> IndexedImageQuerySet:
@@ -129,44 +83,27 @@ def outdated_records(source: ImageSource, methods: Collection[str] = ()) -> Inde
     configured = versions.configured_methods(source)
     is_outdated = Q()
     for name in methods or configured:
-        current = Signature.objects.filter(record=OuterRef("pk"), method=name, version=configured[name].version)
+        current = Signature.primary.filter(record=OuterRef("pk"), method=name, version=configured[name].version)
         is_outdated |= ~Q(Exists(current))
-    return IndexedImage.objects.for_source(source).indexed().filter(is_outdated)
+    return records_of(source).indexed().filter(is_outdated)
 
 
-def enqueue_missing(source: ImageSource) -> Iterator[int]:
+def enqueue_missing(source: ImageSource, objects: models.QuerySet[Any] | None = None) -> Iterator[int]:
     """Request the indexing of all `missing_records`; yield the size of every chunk as it is written.
 
-    The objects of a chunk are locked; those being saved or deleted by others are skipped, as their signals follow.
+    The objects of a chunk are locked; those being saved or deleted by others are skipped, as that writes their records.
+
+    Args:
+        source: the source.
+        objects: missing records among which to do so; all of the source if None.
     """
-    rows = missing_records(source).order_by("pk").select_for_update(of=("self",), skip_locked=True, no_key=True)
+    rows = (missing_records(source) if objects is None else objects).order_by("pk")
+    rows = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
     while True:
-        with transaction.atomic():
+        with transaction.atomic(using=write_alias()):
             files = list(rows.values_list("pk", source.field_name)[:WRITE_CHUNK])
-            request_indexing(source, files)
+            set_files(source, {source.object_id(pk): name for pk, name in files})
         if not files:
             return
         rows = rows.filter(pk__gt=files[-1][0])
         yield len(files)
-
-
-def sweep_sources() -> int:
-    """Enqueue what escaped the signals, delete orphaned records, and return how many records are due.
-
-    An error of one source is logged and does not keep the others from being swept.
-    """
-    Source.objects.create_missing(registry.get_sources())
-    versions.register_versions()
-    for source in registry.get_sources():
-        try:
-            for _size in enqueue_missing(source):
-                pass
-            orphaned_records(source).remove()
-            for method in versions.configured_methods(source).values():
-                if isinstance(method, ProjectedMethod):
-                    for _size in versions.fill_projection(source, method):
-                        pass
-            outdated_records(source).reset()
-        except Exception:
-            logger.exception("The sweep failed for %s.", source.label)
-    return IndexedImage.objects.due().count()

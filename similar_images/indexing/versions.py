@@ -17,7 +17,16 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .. import plugins, registry
-from ..models import WRITE_CHUNK, IndexedImage, MethodVersion, Projection, Signature, Source, write_alias
+from ..models import (
+    WRITE_CHUNK,
+    IndexedImage,
+    MethodVersion,
+    Projection,
+    Signature,
+    Source,
+    current_schema,
+    write_alias,
+)
 from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec
@@ -64,7 +73,7 @@ def instantiate(spec: MethodSpec) -> Method | None:
         return None
     if spec.projection_id is None:
         return _rebuild_method(json.dumps(spec.method_config), spec.version)
-    projection = _get_projection(spec.projection_id, spec._state.db)
+    projection = _get_projection(spec.projection_id, spec._state.db, current_schema(spec._state.db))
     if projection is None:
         return None
     if current is None or current.version != projection.base:
@@ -80,7 +89,7 @@ def instantiate(spec: MethodSpec) -> Method | None:
 
 
 @lru_cache(maxsize=8)
-def _get_projection(pk: int, alias: str | None) -> Projection | None:
+def _get_projection(pk: int, alias: str | None, schema: str) -> Projection | None:
     return Projection.objects.using(alias).filter(pk=pk).first()
 
 

@@ -67,15 +67,15 @@ def searchable_records(
         excluded: primary keys of objects that must not come back.
         queried: primary keys of objects that are searched by; those marked as not alike with one stay out.
     """
+    source_id = Source.objects.get_id(source)
     records = (
         IndexedImage.objects.for_source(source)
         .for_objects(source, *allowed)
+        .filter(sql.unrequested_condition(source_id))
         .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
     )
     queries = {source.object_id(pk) for pk in queried}
-    if not queries:
-        return records
-    return records.filter(sql.unmarked_condition(Source.objects.get_id(source), queries))
+    return records.filter(sql.unmarked_condition(source_id, queries)) if queries else records
 
 
 def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections, models, router, transaction
+from django.db.models import Exists
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from .. import marks, permissions
-from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
+from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source, requests_of_record
 from ..registry import ImageSource
 from . import sql
 from .candidates import ScoredCandidate, sort_key
@@ -187,14 +188,16 @@ def _was_folded(trace: SearchTrace, record_id: int) -> bool:
 
 
 def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bool) -> Reason:
-    record = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk)).first()
+    records = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk))
+    record: Any = records.annotate(is_requested=Exists(requests_of_record())).first()
     if record is None:
         return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
     if record.status == IndexedImage.Status.FAILED:
         if not tells_errors:
             return Reason("not-indexed", _("Its image could not be processed."))
         return Reason("not-indexed", _("Its image could not be processed: %(error)s") % {"error": record.error})
-    if record.status == IndexedImage.Status.PENDING or record.file_name != source.get_file_name(other):
+    is_pending = record.is_requested or record.status == IndexedImage.Status.PENDING
+    if is_pending or record.file_name != source.get_file_name(other):
         return Reason("not-indexed", _("Its image has not been processed yet."))
     return Reason("incomparable", _("The two images share no signature in this ranking."))
 
@@ -225,7 +228,7 @@ def _read_distances(search: Search, records: IndexedImageQuerySet) -> Iterator[l
     """Read the distances of records to the whole query, without an index, in bounded memory."""
     statement = sql.distances_sql(Source.objects.get_id(search.source), search.query.vectors, records)
     alias = router.db_for_read(Signature)
-    with transaction.atomic(using=alias), connections[alias].chunked_cursor() as cursor:
+    with transaction.atomic(using=alias, savepoint=False), connections[alias].chunked_cursor() as cursor:
         cursor.execute(*statement)
         while rows := cursor.fetchmany(RANKED_CHUNK):
             yield sql.read_rows(rows)

@@ -14,7 +14,7 @@ from django.db import models
 from .. import conf, plugins
 from ..imaging import decode, timeouts
 from ..indexing import versions
-from ..models import IndexedImage, MethodVersion
+from ..models import IndexedImage, MethodVersion, Source
 from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
@@ -61,7 +61,8 @@ def stored_query(
     if item.pk is None:
         return []
     object_id, file_name = source.object_id(item.pk), source.get_file_name(item)
-    records = IndexedImage.objects.for_source(source).for_objects(source, *allowed)
+    is_current = sql.unrequested_condition(Source.objects.get_id(source))
+    records = IndexedImage.objects.for_source(source).for_objects(source, *allowed).filter(is_current)
     try:
         statement = _versions_sql(records.filter(object_id=object_id, file_name=file_name), methods)
     except EmptyResultSet:  # a queryset that can hold nothing

@@ -16,11 +16,13 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Func
 from django.db.models.expressions import RawSQL
 
-from ..models import IndexedImage, Mark, Signature
+from ..models import IndexedImage, Mark, ReindexRequest, Signature
 from ..signatures import storage
 from ..signatures.base import VectorSpec
 
-MARKS, RECORDS, SIGNATURES = (model._meta.db_table for model in (Mark, IndexedImage, Signature))
+MARKS, RECORDS, REINDEX_REQUESTS, SIGNATURES = (
+    model._meta.db_table for model in (Mark, IndexedImage, ReindexRequest, Signature)
+)
 
 Statement = tuple[str, list[Any]]
 """SQL and its parameters."""
@@ -31,7 +33,7 @@ SCAN_SETTINGS = {
     "random_page_cost": "1.1",  # by default the planner would rather read all records than look up some thousand
     "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
 }
-"""Settings of Postgres and pgvector for a search; a transaction-level pooler allows them in a transaction only."""
+"""Settings of Postgres and pgvector for the transaction that searches."""
 
 
 class VectorOperand(Protocol):
@@ -79,19 +81,12 @@ class _Fragments(NamedTuple):
 
 @contextmanager
 def search_cursor() -> Iterator[CursorWrapper]:
-    """Open a cursor in a transaction whose index scans go on until enough rows have passed all filters.
-
-    Within a transaction of the caller's, the settings hold up to a savepoint only, to which it is rolled back: a search
-    writes nothing, and one that fails, such as by a timeout of statements, leaves that transaction usable.
-    """
+    """Open a cursor in a transaction whose index scans go on until enough rows have passed all filters."""
     alias = router.db_for_read(Signature)
     settings = ", ".join("set_config(%s, %s, true)" for _name in SCAN_SETTINGS)
-    is_nested = not connections[alias].get_autocommit()
-    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+    with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
         cursor.execute(f"SELECT {settings}", [text for setting in SCAN_SETTINGS.items() for text in setting])
         yield cursor
-        if is_nested:
-            transaction.set_rollback(True, using=alias)
 
 
 def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:
@@ -189,9 +184,20 @@ def unmarked_condition(source_id: int, object_ids: Collection[str]) -> Func:
         f"ARRAY(SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
         f"SELECT first_id {of_source} AND second_id = ANY(%s))"
     )
+    return _is_in_none(marked, [source_id, list(object_ids)] * 2)
+
+
+def unrequested_condition(source_id: int) -> Func:
+    """Return the condition on records that no request to look at their files anew waits: they may be out of date."""
+    requested = f"ARRAY(SELECT object_id FROM {REINDEX_REQUESTS} WHERE source_id = %s)"
+    return _is_in_none(requested, [source_id])
+
+
+def _is_in_none(array: str, parameters: list[Any]) -> Func:
+    """Return the condition on records that their object ids are not in an array."""
     return Func(
         F("object_id"),
-        RawSQL(marked, [source_id, list(object_ids)] * 2),  # noqa: S611 - ids go by parameters
+        RawSQL(array, parameters),  # noqa: S611 - ids go by parameters
         template="%(expressions)s",
         arg_joiner=" <> ALL ",
         output_field=models.BooleanField(),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.db import connection
+from django.db.models import F
 from PIL import Image
 
-from similar_images.models import IndexedImage
+from similar_images.models import IndexedImage, ReindexRequest
 from similar_images.signatures.base import Method
 from tests import drawing
 from tests.testapp.models import Picture
@@ -31,13 +34,14 @@ def set_storage(monkeypatch: pytest.MonkeyPatch, storage: FileSystemStorage) -> 
 
 
 def pass_time(**kwargs: float) -> None:
-    """Shift all times of all records into the past."""
+    """Shift all times of all records and requests into the past."""
     delta = timedelta(**kwargs)
     for record in IndexedImage.objects.all():
         for name in ("started_at", "retry_at", "requested_at"):
             if moment := getattr(record, name):
                 setattr(record, name, moment - delta)
         record.save()
+    ReindexRequest.objects.update(due_at=F("due_at") - delta)
 
 
 def replace_result_for_red(
@@ -50,6 +54,17 @@ def replace_result_for_red(
         return get_result() if tuple(pixels[0, 0]) == (255, 0, 0) else compute(self, pixels)
 
     monkeypatch.setattr(method_class, "compute", compute_or_replace)
+
+
+@contextmanager
+def triggers_off() -> Iterator[None]:
+    """Write as a server does that applies another's changes: no trigger runs, and the app sees nothing of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET session_replication_role")
 
 
 def make_raiser(error: BaseException) -> Callable[..., Any]:

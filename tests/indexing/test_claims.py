@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError
 from django.utils import timezone
 
-from similar_images.indexing import claims, outbox, worker
+from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
 from tests.indexing.faults import make_raiser, pass_time, set_storage
@@ -84,10 +84,10 @@ def test_claim_timeout__returns_the_records_of_a_dead_worker(make_picture: Any, 
     configure(CLAIM_TIMEOUT=60)
     (record,) = claims.claim_batch()
     pass_time(seconds=50)
-    assert outbox.sweep_sources() == 0
+    assert sweep.sweep_sources() == 0
     assert claims.claim_batch() == []
     pass_time(seconds=20)
-    assert outbox.sweep_sources() == 1
+    assert sweep.sweep_sources() == 1
     (reclaimed,) = claims.claim_batch()
     assert reclaimed.pk == record.pk
     worker.index_records([reclaimed])

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from similar_images import plugins
-from similar_images.indexing import outbox
+from similar_images.indexing import sweep
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
-from tests.databases import connection
 from tests.indexing.faults import pass_time, set_storage
 from tests.methods import Mean
 from tests.testapp.models import Picture
@@ -92,7 +92,7 @@ def test_unreadable_image__the_record_says_why_and_others_are_indexed(
     assert reason in record.error
     assert IndexedImage.objects.get(object_id=good.pk).status == "indexed"
     pass_time(days=1)
-    assert outbox.sweep_sources() == 0, "a broken picture is not tried again"
+    assert sweep.sweep_sources() == 0, "a broken picture is not tried again"
 
 
 def test_missing_media_folder__the_record_says_so(make_picture: Any, index_now: Any, settings: Any) -> None:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from django.db import connection, transaction
 from django.utils import timezone
 from PIL import Image
 
 from similar_images.imaging.files import sha256_of
-from similar_images.indexing import claims, outbox, worker
+from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures.base import Method
 from tests import drawing
-from tests.databases import connection
 from tests.indexing.faults import RED_PNG, DownStorage, make_raiser, pass_time, replace_result_for_red, set_storage
 from tests.methods import Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
@@ -53,7 +53,7 @@ def test_results__signatures_and_state_are_written_in_one_transaction(
     monkeypatch.setattr(IndexedImage.primary.__class__, "bulk_create", fail)
     with pytest.raises(ZeroDivisionError):
         worker.index_records(records)
-    assert not connection.in_atomic_block
+    assert not transaction.get_connection().in_atomic_block
     assert not Signature.objects.exists()
 
 
@@ -161,9 +161,9 @@ def test_storage_error__is_retried_after_growing_delays(
         assert (record.status, record.started_at) == ("pending", None)
         assert "the storage is down" in record.error
         delays.append((record.retry_at - timezone.now()).total_seconds())
-        assert outbox.sweep_sources() == 0
+        assert sweep.sweep_sources() == 0
         pass_time(seconds=delays[-1] + 1)
-        assert outbox.sweep_sources() == 1
+        assert sweep.sweep_sources() == 1
     assert [round(delay, -1) for delay in delays] == sorted(round(delay, -1) for delay in delays)
     assert delays[:4] == pytest.approx([30, 31, 62, 126], abs=8)
     assert delays[-1] == pytest.approx(3600, abs=2)

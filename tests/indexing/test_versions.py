@@ -14,11 +14,10 @@ from django.db import transaction
 
 import similar_images
 from similar_images import plugins, registry
-from similar_images.indexing import claims, outbox, versions, worker
+from similar_images.indexing import claims, sweep, versions, worker
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.signatures.projection import ProjectedMethod
 from tests import drawing, methods
-from tests.databases import ALIAS
 from tests.testapp.models import NamedPicture, Picture
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +61,7 @@ def test_new_version__is_activated_when_it_covers_the_source(deploy: Deploy, mak
     index_now()
     before = similar_images.similar_to(pictures[0])
     deploy(3)
-    assert outbox.sweep_sources() == 3
+    assert sweep.sweep_sources() == 3
     for done in range(3):
         versions.switch_versions()
         assert get_active_versions() == {"grid": "side2"}
@@ -177,7 +176,7 @@ def test_before_switch__a_new_image_is_found_before_and_after(
     old = make_picture(1)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     new = make_picture(1)
     worker.index_records([record for record in claims.claim_batch() if record.object_id == str(new.pk)])
     assert set(Signature.objects.filter(record__object_id=new.pk).values_list("version", flat=True)) == {
@@ -198,7 +197,7 @@ def test_before_switch__an_upload_is_described_by_the_active_version(
     item = make_picture(1)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     (match,) = similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)
     assert (match.object, match.similarity) == (item, 100.0)
 
@@ -210,7 +209,7 @@ def test_before_switch__an_active_version_that_cannot_be_instantiated_stays_acti
     index_now()
     MethodVersion.objects.update(method_config=["tests.methods.Gone", {}])
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     assert len(similar_images.similar_to(pictures[0])) == 1
     new = make_picture(1)
     index_now()
@@ -224,7 +223,7 @@ def test_before_switch__a_broken_image_does_not_prevent_it(deploy: Deploy, make_
     index_now()
     broken.image.storage.delete(broken.image.name)
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     assert IndexedImage.objects.filter(status="failed").count() == 1
     versions.switch_versions()
@@ -240,7 +239,7 @@ def test_before_switch__a_version_that_fails_everywhere_is_not_activated(
     item, *_others = [make_picture(seed) for seed in range(3)]
     index_now()
     configure(METHODS={"tests.methods.Broken": {"side": 3}}, RANKING={"grid": 1}, MAX_ATTEMPTS=2)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     for _ in range(2):
         index_now()
         IndexedImage.objects.update(retry_at=None)
@@ -256,7 +255,7 @@ def test_before_switch__missing_files_deactivate_nothing(
     item, *_others = [make_picture(seed) for seed in range(3)]
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     settings.MEDIA_ROOT = tmp_path / "not mounted"
     index_now()
     versions.switch_versions()
@@ -270,7 +269,7 @@ def test_before_switch__a_failed_image_does_not_prevent_it(
     deadly, _other = make_picture(1), make_picture(2)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     IndexedImage.objects.filter(object_key=deadly.pk).update(attempts=5)
     index_now()
     assert IndexedImage.objects.get(object_key=deadly.pk).status == "failed"
@@ -289,7 +288,7 @@ def test_before_switch__a_method_with_its_own_name_can_be_instantiated_again(
     make_picture(1), make_picture(2)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     assert len(similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)) == 2
 
 
@@ -301,12 +300,12 @@ def test_switch__by_two_processes_at_a_time(
     make_picture(1), make_picture(2)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     deploy(4)  # covers nothing yet
     versions.register_versions()
     rows = MethodVersion.objects.filter(source__model="picture", name="grid")
-    with transaction.atomic(using=ALIAS):
+    with transaction.atomic():
         assert list(rows.select_for_update().order_by("pk"))
         waiting = run_in_thread(versions.switch_versions)
         with pytest.raises(TimeoutError):
@@ -322,7 +321,7 @@ def test_switch__a_worker_with_the_old_setting_does_no_harm(deploy: Deploy, make
     pictures = [make_picture(seed) for seed in range(2)]
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     versions.switch_versions()
     deploy(2)
@@ -330,7 +329,7 @@ def test_switch__a_worker_with_the_old_setting_does_no_harm(deploy: Deploy, make
     index_now()
     deploy(3)
     assert len(similar_images.similar_to(pictures[0])) >= 1
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     assert get_active_versions() == {"grid": "side3"}
     assert late in [match.object for match in similar_images.similar_to(pictures[0])]
@@ -340,7 +339,7 @@ def test_switch__back_to_the_former_version(deploy: Deploy, make_picture: Any, i
     make_picture(1)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     versions.switch_versions()
     deploy(2)
@@ -356,7 +355,7 @@ def test_prune__deletes_versions_that_are_neither_active_nor_configured(
         make_picture(seed)
     index_now()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_images(1)
     assert list(versions.prune_versions(registry.get_sources())) == []
     index_now()
@@ -374,7 +373,7 @@ def test_prune__deletes_a_method_that_is_no_longer_enabled(
     make_picture(1)
     index_now()
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     index_now()
     assert sum(versions.prune_versions(registry.get_sources())) == 1
     assert set(MethodVersion.objects.values_list("name", flat=True)) == {"mean"}
@@ -402,7 +401,7 @@ def test_prune__skips_locked_signatures(deploy: Deploy, make_picture: Any, index
     index_now()
     Signature.objects.update(version="side1")
     locked, _free = Signature.objects.order_by("pk")
-    with transaction.atomic(using=ALIAS):
+    with transaction.atomic():
         Signature.objects.select_for_update().get(pk=locked.pk)
         assert run_in_thread(lambda: list(versions.prune_versions(registry.get_sources()))).result(5) == [1]
     assert Signature.objects.get() == locked
@@ -447,7 +446,7 @@ def test_added_method__is_part_of_the_scores_as_soon_as_computed(
     item, _other = make_picture(1), make_picture(2)
     index_now()
     configure(METHODS={"tests.methods.Grid": {"side": 2}, "tests.methods.Mean": {}}, RANKING={"grid": 1, "mean": 1})
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     assert set(similar_images.similar_to(item)[0].scores) == {"grid"}
     index_now()
     assert set(similar_images.similar_to(item)[0].scores) == {"grid", "mean"}
@@ -477,12 +476,12 @@ def test_check__reports_missing_signatures_and_indexes(
     index_now()
 
     def check() -> str:
-        call_command("check", database=[ALIAS])
+        call_command("check", database=["default"])
         return "".join(capsys.readouterr())
 
     assert "I001" not in check()
     deploy(3)
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     IndexedImage.objects.update(status="indexed")
     output = check()
     message = (

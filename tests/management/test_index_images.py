@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import notify, outbox
+from similar_images.indexing import notify, outbox, sweep
 from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
 from tests import commands, drawing
+from tests.indexing.faults import triggers_off
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
 
@@ -66,10 +67,11 @@ def store(seed: int, name: str = "") -> str:
 
 
 def unseen(count: int, start: int = 0) -> list[Picture]:
-    """Pictures that were written past the signals."""
-    return Picture.objects.bulk_create(
-        Picture(image=store(seed), title=f"Unseen {seed}") for seed in range(start, start + count)
-    )
+    """Save pictures that no trigger has seen, as those from before the app was installed."""
+    with triggers_off():
+        return Picture.objects.bulk_create(
+            Picture(image=store(seed), title=f"Unseen {seed}") for seed in range(start, start + count)
+        )
 
 
 def statuses() -> dict[str, str]:
@@ -150,8 +152,9 @@ def test_queue__notifies_no_worker_if_nothing_is_due(wakes: list[int]) -> None:
 def test_model__limits_the_sources(wakes: list[int]) -> None:
     (picture,) = unseen(1)
     other = UuidPicture.objects.create(image=drawing.file(2))
-    couple = Couple.objects.bulk_create([Couple(front=store(3), back=store(4))])[0]
-    NamedPicture.objects.bulk_create([NamedPicture(name="named", image=store(5))])
+    with triggers_off():
+        couple = Couple.objects.bulk_create([Couple(front=store(3), back=store(4))])[0]
+        NamedPicture.objects.bulk_create([NamedPicture(name="named", image=store(5))])
     assert run("--sync", "--model", "testapp.Picture")[0] == counts(indexed=1)
     assert statuses() == {str(picture.pk): "indexed", str(other.pk): "pending"}
     assert run("--sync", "--model", "testapp.couple", "--model", "testapp.UuidPicture")[0] == counts(indexed=3)
@@ -353,7 +356,7 @@ def leave_out(model: type[models.Model]) -> dict[Any, registry.ImageSource]:
 def test_index_images__names_what_is_no_longer_registered_and_keeps_it() -> None:
     _out, err = run("--sync")
     assert "testapp.picture.image is no longer registered. Image records kept until you run --prune: 2." in err
-    outbox.sweep_sources()
+    sweep.sweep_sources()
     run("--prune", "--model", "testapp.Couple")
     assert count_stored("testapp.picture.image") == (2, 2, 1)
 

@@ -20,7 +20,7 @@ from similar_images.evaluation.cross_validation import cross_validate
 from similar_images.evaluation.description import describe_images
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.training_set import TrainingSet
-from similar_images.indexing import hnsw, outbox, versions
+from similar_images.indexing import hnsw, outbox, sweep, versions
 from similar_images.models import MethodVersion, Projection, Signature
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projection import ProjectedMethod, can_project
@@ -248,7 +248,7 @@ def test_sweep__adds_projected_signatures_of_locked_records(shop: list[Picture])
     learn(by="shelf_id")
     projected = active_version().version
     Signature.objects.filter(version=projected, record__object_id=shop[0].pk).delete()
-    assert outbox.sweep_sources() == 0, "no image is read for it"
+    assert sweep.sweep_sources() == 0, "no image is read for it"
     assert Signature.objects.filter(version=projected).count() == len(shop)
 
 
@@ -260,7 +260,7 @@ def test_new_base_version__replaces_the_projection_of_the_former_one(
     projected = versions.active_versions(source)["wide"].version
     monkeypatch.setattr(Wide, "version", "2")
     assert versions.configured_methods(source)["wide"].version == "2"
-    assert outbox.sweep_sources() == len(shop)
+    assert sweep.sweep_sources() == len(shop)
     versions.switch_versions()
     assert versions.active_versions(source)["wide"].version == projected
     assert similar_images.similar_to(shop[0])

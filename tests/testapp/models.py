@@ -76,6 +76,20 @@ class Couple(models.Model):
     objects = similar_images.SimilarQuerySet.as_manager()
 
 
+class StoredFile(models.Model):
+    """A file of any kind, as media libraries have them."""
+
+    file = models.FileField(upload_to="files/", max_length=255)
+
+
+class Scan(StoredFile):
+    """A file that is an image: the field is in the parent's table, and its other files are none of ours."""
+
+    pages = models.IntegerField(default=1)
+
+    objects = similar_images.SimilarQuerySet.as_manager()
+
+
 class Private(models.Model):
     """Seen by its owner only."""
 
@@ -89,6 +103,7 @@ class Unregistered(models.Model):
 
 similar_images.register(UuidPicture, "image")
 similar_images.register(NamedPicture, "image")
+similar_images.register(Scan, "file")
 similar_images.register(Couple, "front")
 similar_images.register(Couple, "back")
 similar_images.register(

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
-from similar_images.indexing import claims, hnsw, notify, outbox, versions, worker
+from similar_images.indexing import claims, hnsw, notify, outbox, requests, versions, worker
 from similar_images.indexing.unregistered import prune_unregistered, unregistered_sources
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
@@ -23,7 +23,7 @@ class Command(PrintableCommand):
 
     help = (
         "Index every image that is not indexed yet: those from before similar_images was installed, those that were "
-        "saved without signals (bulk_create, update, loaddata), and those that lack a signature. Queues them for the "
+        "saved where no trigger ran, and those that lack a signature. Queues them for the "
         "workers, or indexes them itself with --sync. Can be stopped and restarted at any time."
     )
 
@@ -68,6 +68,7 @@ class Command(PrintableCommand):
         methods = select_methods(options["method"])
         Source.objects.create_missing(sources)
         versions.register_versions()
+        requests.take_requests()
         with progress_bar(options, unit=" images", desc="finding") as progress:
             for source in sources:
                 for size in outbox.enqueue_missing(source):

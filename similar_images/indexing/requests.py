@@ -1,0 +1,133 @@
+"""Requests to look at files anew: made before a file is overwritten under its own name, taken by workers."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, connections, models, transaction
+from django.utils import timezone
+
+from .. import conf
+from ..models import WRITE_CHUNK, IndexedImage, ReindexRequest, Source, write_alias
+from ..registry import ImageSource
+from . import outbox
+
+logger = logging.getLogger("similar_images")
+
+
+def request_before_write(field: models.FileField, name: str) -> list[ReindexRequest]:
+    """Request the reindexing of all objects that have a file of this name, if the storage is about to overwrite it.
+
+    The requests are committed at once, whatever becomes of the caller's transaction: the storage knows no rollback.
+    They hide the objects from searches, and are due when `set_due` is called; if the process dies before, after
+    CLAIM_TIMEOUT. Writing a file never fails for this.
+
+    Returns:
+        The requests; none where the name is a new one.
+    """
+    using = write_alias()
+    if not Source.objects.has_table():
+        return []
+    if field.max_length and len(name) > field.max_length:  # the storage will shorten it
+        name = _get_available_name(field, name)
+    records = IndexedImage.primary.filter(file_name=name)
+    objects = list(records.values_list("source_id", "object_id"))
+    if not objects or _get_available_name(field, name) != name:
+        return []
+    due_at = timezone.now() + timedelta(seconds=conf.get().claim_timeout)
+    made = [ReindexRequest(source_id=source_id, object_id=key, due_at=due_at) for source_id, key in objects]
+    _insert_at_once(made, using)
+    return made
+
+
+def _get_available_name(field: models.FileField, name: str) -> str:
+    try:
+        return field.storage.get_available_name(name, max_length=field.max_length)
+    except Exception:  # whatever a storage raises; it will do so again, for the caller, when it writes the file
+        return name
+
+
+def _insert_at_once(made: list[ReindexRequest], using: str) -> None:
+    """Insert requests and commit them, on a connection of its own where the caller is in a transaction."""
+    connection = connections[using]
+    if not connection.in_atomic_block or _is_in_test_case(connection):
+        ReindexRequest.primary.bulk_create(made)
+        return
+    other = connections.create_connection(using)
+    try:
+        if schema := getattr(connection, "schema_name", None):  # a tenant's; see tenants.py
+            other.set_schema(schema)  # type: ignore[attr-defined]
+        with other.cursor() as cursor:
+            for request in made:
+                cursor.execute(
+                    "INSERT INTO similar_images_reindexrequest (source_id, object_id, due_at) VALUES (%s, %s, %s) "
+                    "RETURNING id",
+                    [request.source_id, request.object_id, request.due_at],
+                )
+                (request.pk,) = cursor.fetchone()
+    except DatabaseError:
+        logger.warning("A file is overwritten in a transaction; if that is rolled back, its record may be out of date.")
+        ReindexRequest.primary.bulk_create(made)
+    finally:
+        other.close()
+
+
+def _is_in_test_case(connection: Any) -> bool:
+    """Tell whether the outermost transaction is that of a TestCase, in which nothing is ever committed."""
+    return bool(connection.atomic_blocks and connection.atomic_blocks[0]._from_testcase)
+
+
+def set_due(made: Collection[ReindexRequest]) -> None:
+    """Let workers take these requests now that the files have been written."""
+    now = timezone.now()
+    updated = ReindexRequest.primary.filter(pk__in=[request.pk for request in made]).update(due_at=now)
+    if updated < len(made):  # taken after CLAIM_TIMEOUT, perhaps before the file was written
+        again = [ReindexRequest(source_id=r.source_id, object_id=r.object_id, due_at=now) for r in made]
+        ReindexRequest.primary.bulk_create(again)
+
+
+def take_requests() -> int:
+    """Bring the records of all objects with a due request up to date, and return the number of requests taken.
+
+    Objects that are just being saved are left for the next time.
+    """
+    using, taken, last = write_alias(), 0, 0
+    while True:
+        with transaction.atomic(using=using):
+            due = ReindexRequest.primary.filter(due_at__lte=timezone.now(), pk__gt=last).order_by("pk")
+            made = list(due.select_for_update(skip_locked=True, of=("self",))[:WRITE_CHUNK])
+            if not made:
+                return taken
+            done = _bring_up_to_date(made, using)
+            ReindexRequest.primary.filter(pk__in=done).delete()
+        taken += len(done)
+        last = made[-1].pk
+
+
+def _bring_up_to_date(made: list[ReindexRequest], using: str) -> list[int]:
+    """Request the indexing of the objects of these requests; return the ids of those that are done with."""
+    by_source: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for request in made:
+        by_source[request.source_id][request.object_id].append(request.pk)
+    sources = {row.pk: row.image_source for row in Source.objects.filter(pk__in=by_source)}
+    done = []
+    for source_id, pks in by_source.items():
+        if source := sources.get(source_id):
+            files = _lock_files(source, list(pks), using)
+            outbox.set_files(source, files, is_rewritten=True)
+            pks = {key: ids for key, ids in pks.items() if key in files}
+        done += [pk for ids in pks.values() for pk in ids]
+    return done
+
+
+def _lock_files(source: ImageSource, object_ids: list[str], using: str) -> dict[str, str]:
+    """Return the file names of these objects, empty for those that are gone, without those that others have locked."""
+    objects = source.objects.using(using).filter(pk__in=object_ids)
+    unlocked = objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    files = {source.object_id(pk): name or "" for pk, name in unlocked.values_list("pk", source.field_name)}
+    existing = {source.object_id(pk) for pk in objects.values_list("pk", flat=True)}
+    return files | {key: "" for key in object_ids if key not in existing}
