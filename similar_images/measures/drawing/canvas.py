@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
+import fontpkg
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -96,7 +97,7 @@ def heat_map(values: NDArray[np.float32]) -> Pixels:
 
 def add_title(pixels: Pixels, title: str, caption: str = "") -> Pixels:
     """Frame an image under its title, with an optional caption below it."""
-    font, small = ImageFont.load_default(17), ImageFont.load_default(13)
+    font, small = load_font(17), load_font(13)
     lines = _wrap_text(caption, small, max(pixels.shape[1], 320)) if caption else []
     width = max(pixels.shape[1], 320, round(font.getlength(title)))
     size = width + 2 * GAP, pixels.shape[0] + 3 * GAP + 20 + (17 * len(lines) + GAP if lines else 0)
@@ -110,7 +111,12 @@ def add_title(pixels: Pixels, title: str, caption: str = "") -> Pixels:
     return np.asarray(panel)
 
 
-def _wrap_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def load_font(size: int) -> ImageFont.FreeTypeFont:
+    """Load the font of titles and captions, in pixels; Pillow's own has no letter with an accent."""
+    return ImageFont.truetype(fontpkg.path("Open Sans"), size)
+
+
+def _wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from . import canvas
 
@@ -104,7 +104,7 @@ def _label(
     draw: ImageDraw.ImageDraw, middle: tuple[float, float], share: float, scale: float, color: tuple[int, ...]
 ) -> None:
     if share * scale >= MIN_LABEL_HEIGHT:
-        draw.text(middle, f"{share:.0%}", color, ImageFont.load_default(13), "mm")
+        draw.text(middle, f"{share:.0%}", color, canvas.load_font(13), "mm")
 
 
 def draw_moves(a: Pixels, b: Pixels, moves: Sequence[Mapping[str, Any]]) -> Pixels:
