@@ -56,6 +56,7 @@ class MeasureRow:
         similarity: 0 to 100 percent with one decimal.
         seconds: time of this call; what several measures share is counted for the first of them.
         problem: a sentence for people; empty if there is a result.
+        is_unavailable: whether the problem is that the installation lacks what the measure needs.
     """
 
     measure: Measure
@@ -63,6 +64,7 @@ class MeasureRow:
     similarity: float | None
     seconds: float
     problem: str = ""
+    is_unavailable: bool = False
 
     @property
     def value(self) -> float | None:
@@ -212,6 +214,7 @@ def _read_bytes(image: Any, field: str | None, max_bytes: int) -> bytes:
 def _run_measure(measure: Measure, a: ComparisonImage, b: ComparisonImage) -> MeasureRow:
     started = time.perf_counter()
     result, similarity, problem = None, None, " ".join(measure.check())
+    is_unavailable = bool(problem)
     if not problem:
         try:
             result = timeouts.run_with_timeout(conf.get().compare_timeout, "measures", measure.measure, a, b)
@@ -219,8 +222,8 @@ def _run_measure(measure: Measure, a: ComparisonImage, b: ComparisonImage) -> Me
         except TimeoutError:
             problem = _("Timed out.")
         except Unavailable as error:
-            problem = str(error)
+            problem, is_unavailable = str(error), True
         except Exception:  # an error in one measure must not stop the others
             logger.exception("The measure %s failed.", measure.name)
             problem = _("Failed; see the log for details.")
-    return MeasureRow(measure, result, similarity, time.perf_counter() - started, problem)
+    return MeasureRow(measure, result, similarity, time.perf_counter() - started, problem, is_unavailable)

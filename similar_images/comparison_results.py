@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
+from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.files.uploadedfile import UploadedFile
@@ -20,7 +21,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import conf, registry
+from . import conf, permissions, registry
 from .comparison import Comparison, MeasureRow, compare_opened, open_or_blame
 from .imaging import timeouts
 from .imaging.files import sha256_of
@@ -89,11 +90,12 @@ class Drawing:
 
 @dataclass(frozen=True)
 class RenderedComparison:
-    """A comparison with its previews and drawings."""
+    """A comparison with its previews, its rows as they are shown to a visitor, and its drawings."""
 
     a: DisplayedImage
     b: DisplayedImage
     comparison: Comparison
+    rows: list[MeasureRow]
     drawings: list[Drawing]
 
     @property
@@ -105,11 +107,6 @@ class RenderedComparison:
     def verdict(self) -> Verdict:
         """The comparison's verdict."""
         return self.comparison.verdict
-
-    @property
-    def rows(self) -> list[MeasureRow]:
-        """The comparison's rows, one per measure."""
-        return list(self.comparison.values())
 
 
 def object_input(key: str, request: HttpRequest) -> ComparisonInput:
@@ -133,7 +130,11 @@ def object_input(key: str, request: HttpRequest) -> ComparisonInput:
 
 
 def run_comparison(
-    a: ComparisonInput, b: ComparisonInput, measures: list[str], get_url: Callable[[str, str], str]
+    a: ComparisonInput,
+    b: ComparisonInput,
+    measures: list[str],
+    get_url: Callable[[str, str], str],
+    request: HttpRequest,
 ) -> RenderedComparison:
     """Compare two images by measures of these names, and cache the previews of uploads and the drawings.
 
@@ -142,6 +143,7 @@ def run_comparison(
         b: another.
         measures: names of measures.
         get_url: returns the address of a cached image by token and name. Images that can't be cached are left out.
+        request: that of the visitor; only staff read what is to be installed for a measure.
 
     Raises:
         Incomparable: one of the two can't be read.
@@ -161,7 +163,16 @@ def run_comparison(
         for name, side, image in zip(PREVIEW_NAMES, (a, b), (comparison.a, comparison.b), strict=True)
     )
     cached_drawings = [Drawing(measure, name, title, urls[name]) for measure, name, title in drawings if name in urls]
-    return RenderedComparison(image_a, image_b, comparison, cached_drawings)
+    return RenderedComparison(image_a, image_b, comparison, _rows_for(request, comparison), cached_drawings)
+
+
+def _rows_for(request: HttpRequest, comparison: Comparison) -> list[MeasureRow]:
+    """Return the rows; those of measures that are not installed without what to install, but for who may do so."""
+    rows = list(comparison.values())
+    if settings.DEBUG or permissions.is_staff(request):
+        return rows
+    message = _("Not available on this site.")
+    return [replace(row, problem=message) if row.is_unavailable else row for row in rows]
 
 
 def cached_image(token: str, name: str, request: HttpRequest) -> bytes | None:

@@ -151,7 +151,7 @@ class ComparePage(UploadPage):
             data = form.cleaned_data
             try:
                 context["result"] = comparison_results.run_comparison(
-                    data["a"], data["b"], data["measures"], _image_url
+                    data["a"], data["b"], data["measures"], _image_url, request
                 )
             except Incomparable as error:
                 form.add_error(error.which, error.reason)

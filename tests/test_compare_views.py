@@ -217,6 +217,22 @@ def test_compare__reports_a_problem_in_its_row(client: Any, configure: Any) -> N
     assert [shown.name for shown in answer.context["result"].drawings] == ["clumsy-whole"]
 
 
+def test_compare__says_what_to_install_to_staff_only(admin_client: Any, configure: Any, settings: Any) -> None:
+    configure(MEASURES={"tests.measures.sample_measures.NotInstalled": {}})
+    hint, plain = "pip install similar_images[compare]", "Not available on this site."
+    for address in (PAGE, "/api/similar-images/compare/"):
+        data = {"measures": "not-installed"}
+        visitors, staff = (
+            sender.post(address, {"a": upload(1), "b": upload(2), **data}).content.decode()
+            for sender in (Client(), admin_client)
+        )
+        assert plain in visitors
+        assert "pip install" not in visitors
+        assert hint in staff
+    settings.DEBUG = True
+    assert hint in Client().post(PAGE, {"a": upload(1), "b": upload(2), **data}).content.decode()
+
+
 def test_compare__works_without_a_cache(client: Any, settings: Any, configure: Any) -> None:
     dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
     absent = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}

@@ -206,9 +206,12 @@ class CompareView(ApiView):
     @extend_schema(operation_id="compare", request=CompareSerializer, responses=ComparisonSerializer)
     def post(self, request: Request) -> Response:
         """Compare two images, each an upload or that of an object, by many measures."""
-        data = _check(CompareForm(request.POST, request.FILES, request=_django_request(request))).cleaned_data
+        visitor = _django_request(request)
+        data = _check(CompareForm(request.POST, request.FILES, request=visitor)).cleaned_data
         try:
-            result = comparison_results.run_comparison(data["a"], data["b"], data["measures"], _cached_image_url)
+            result = comparison_results.run_comparison(
+                data["a"], data["b"], data["measures"], _cached_image_url, visitor
+            )
         except Incomparable as error:
             raise ValidationError({error.which: [error.reason]}) from None
         except SearchTimeout as error:

@@ -98,7 +98,7 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
         NotRegistered: the model or field is not a source.
         UnreadableImage: the file is no image that can be read.
         SearchTimeout: describing the image took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
-        TypeError: there is no option of a name.
+        TypeError: there is no option of a name, or `queryset` is none.
         ValueError: the options make no sense, or not together; the message says why.
     """
     checked = SearchOptions.from_arguments("similar_to", options)

@@ -90,10 +90,21 @@ class Option:
             raise OptionError(self.name, f"{self.name} must be {self.type_name}, not {value!r:.80}.")
         if self.choices and isinstance(value, str) and value not in self.choices:
             message = _("Unknown value “%(value)s” for %(option)s. Choices: %(choices)s.")
+            if Callable in set[Any](self.types):
+                message = _("Unknown value “%(value)s” for %(option)s. Choices: %(choices)s, or a callable.")
             values = {"value": value, "option": self.name, "choices": ", ".join(self.choices)}
             raise OptionError(self.name, message % values)
         self._check_bounds(value)
-        return value
+        return self._parse_text(value)
+
+    def _parse_text(self, value: Any) -> Any:
+        """Read a text as that of a visitor, where the option has a way to."""
+        if not isinstance(value, str) or self.parse is None:
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            raise OptionError(self.name, str(error)) from None
 
     def _has_type(self, value: Any) -> bool:
         """Tell whether a value is of the types; those that are no scalars are left to who reads the value."""
@@ -211,7 +222,7 @@ class SearchOptions:
         "Minimum similarity in percent, 0 to 100; 70 by default for copies, else 0.",
         label=gettext_lazy("Minimum similarity (%)"),
         minimum=0,
-        visitor_maximum=lambda: 100,
+        maximum=100,
     )
     method: str | None = option(None, "Rank by this method alone.", label=gettext_lazy("Match by"))
     ranking: Ranking | str | None = option(

@@ -24,6 +24,7 @@ def plan_search(query: Example | Iterable[Example] | None, options: SearchOption
 
     Raises:
         NotRegistered, UnreadableImage: as `similar_to`.
+        TypeError: `queryset` is none.
         ValueError: the arguments make no sense, or not together; the message says why.
     """
     examples, unlike, excluded = list_examples(query), list(options.unlike), list(options.exclude)
@@ -88,6 +89,8 @@ def _check_model(source: ImageSource, items: Iterable[models.Model], queryset: m
     for item in items:
         if not isinstance(item, source.model):
             raise ValueError(f"{item!r} is not a {source.model.__name__}, the model that is searched.")
+    if queryset is not None and not isinstance(queryset, models.QuerySet):
+        raise TypeError(f"queryset must be a queryset such as {source.model.__name__}.objects.all(), not {queryset!r}.")
     if queryset is not None and not issubclass(queryset.model, source.model):
         raise ValueError(f"The queryset is of {queryset.model.__name__}, not of {source.model.__name__}.")
 

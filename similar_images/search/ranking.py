@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -31,11 +32,17 @@ def resolve_weights(method: str | None = None, ranking: Ranking | str | None = N
     enabled = plugins.enabled_methods()
     for name in weights:
         if name not in enabled:
-            message = _("Unknown method “%(name)s”. Choices: %(choices)s.")
-            raise ValueError(message % {"name": name, "choices": ", ".join(enabled)})
+            raise ValueError(_unknown_method_message(name, enabled))
     if not conf.is_valid_ranking(weights):
         raise ValueError(_("Weights must be between 0 and 1,000,000, and at least one must be positive."))
     return {name: float(weight) for name, weight in weights.items() if weight}
+
+
+def _unknown_method_message(name: str, enabled: Iterable[str]) -> str:
+    message = _("Unknown method “%(name)s”. Choices: %(choices)s.") % {"name": name, "choices": ", ".join(enabled)}
+    near = difflib.get_close_matches(name, enabled, 1)
+    hint = _("Did you mean “%(name)s”?") % {"name": near[0]} if near else ""
+    return f"{message} {hint}".strip()
 
 
 @lru_cache(maxsize=1)

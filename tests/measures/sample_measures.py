@@ -59,6 +59,13 @@ class Failing(Brightness):
         raise RuntimeError("this measure dislikes pictures")
 
 
+class NotInstalled(Brightness):
+    name = "not-installed"
+
+    def check(self) -> list[str]:
+        return ["It needs a package: pip install similar_images[compare]"]
+
+
 class Slow(Brightness):
     """Waits as long as the file `hold` exists."""
 

@@ -19,6 +19,7 @@ from similar_images.search.matches import Explanation
 from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from similar_images.search.sql import KnnRow
+from similar_images.signatures.palette import Palette
 from tests import drawing
 from tests.items import save_gray
 from tests.testapp.models import NamedPicture, Picture, Shelf
@@ -190,6 +191,27 @@ def test_why_not__ranks_by_exact_distances_where_a_method_has_them(
         reason = similar_images.why_not(item, match.object, limit=2)
         assert (reason.code, reason.rank, reason.similarity) == ("beyond-limit", rank, match.similarity)
         assert reason.distances == match.distances
+
+
+def test_why_not__ranks_all_images_by_stored_distances_alone(
+    make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To refine all distances would read every signature; here for the rank of an object that the search missed."""
+    configure(METHODS={"palette": {}}, RANKING={"palette": 1})
+    item, *others = [make_picture(seed) for seed in range(6)]
+    index_now()
+    real, refine, missed = candidates.search_candidates, Palette.refine, str(others[0].pk)
+    refined: list[int] = []
+
+    def count_and_refine(self: Palette, query: Any, values: Any) -> list[float]:
+        refined.append(len(values))
+        return refine(self, query, values)
+
+    monkeypatch.setattr(search, "search_candidates", lambda *args: [r for r in real(*args) if r.object_id != missed])
+    monkeypatch.setattr(Palette, "refine", count_and_refine)
+    assert code_and_rank(item, others[0])[0] == "missed"
+    assert refined
+    assert max(refined) < len(others)
 
 
 def test_why_not__of_a_search_by_a_file(gray_pictures: list[Picture]) -> None:

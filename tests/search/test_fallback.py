@@ -109,7 +109,7 @@ def test_callable__may_return_more_than_the_limit_and_an_object_twice(gray_pictu
 def test_newest__are_those_whose_image_came_last_whatever_their_keys(index_now: Any) -> None:
     items = [UuidPicture.objects.create(image=drawing.file(seed)) for seed in range(4)]
     index_now()
-    matches = similar_images.similar_to(items[0], min_similarity=100.1, fallback="newest")
+    matches = similar_images.similar_to(items[0], min_similarity=100, fallback="newest")
     assert matched_objects(matches) == items[:0:-1]
 
 

@@ -223,9 +223,10 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         ("limit", 0, "limit must be at least 1, not 0."),
         ("limit", -1, "limit must be at least 1, not -1."),
         ("min_similarity", "70", "min_similarity must be float or None, not '70'."),
-        ("min_similarity", -0.1, "min_similarity must be at least 0, not -0.1."),
-        ("min_similarity", float("nan"), "min_similarity must be at least 0, not nan."),
-        ("min_similarity", float("inf"), "min_similarity must be at least 0, not inf."),
+        ("min_similarity", -0.1, "min_similarity must be between 0 and 100."),
+        ("min_similarity", 100.1, "min_similarity must be between 0 and 100."),
+        ("min_similarity", float("nan"), "min_similarity must be between 0 and 100."),
+        ("min_similarity", float("inf"), "min_similarity must be between 0 and 100."),
         ("method", 5, "method must be str or None, not 5."),
         ("mode", "nonsense", "Unknown value “nonsense” for mode. Choices: similar, copy."),
         ("mode", 5, "mode must be str, not 5."),
@@ -238,7 +239,12 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         ("diversity", float("nan"), "diversity must be between 0 and 1."),
         ("diversity", True, "diversity must be float, not True."),
         ("distinct", 5, "distinct must be str, not 5."),
-        ("fallback", "oldest", "Unknown value “oldest” for fallback. Choices: newest."),
+        ("fallback", "oldest", "Unknown value “oldest” for fallback. Choices: newest, or a callable."),
+        (
+            "ranking",
+            "embeding",
+            "Enter weights such as embedding:0.8,color:0.2, or one of: product, photo, logo, copy.",
+        ),
         ("method", ["x" * 100], f"method must be str or None, not ['{'x' * 78}."),
     ],
 )
@@ -257,7 +263,6 @@ def test_values__of_a_wrong_type_or_out_of_bounds_are_refused(option: str, value
         {"limit": None},
         {"min_similarity": 0},
         {"min_similarity": 100},
-        {"min_similarity": 100.5},
         {"diversity": 0},
         {"diversity": 1},
         {"diversity": 0.5},
@@ -282,6 +287,17 @@ def test_values__of_numpy_are_numbers_too() -> None:
 
     checked = SearchOptions.from_arguments("similar_to", {"limit": np.int64(3), "diversity": np.float32(0.5)})
     assert (checked.limit, checked.diversity) == (3, 0.5)
+
+
+@pytest.mark.parametrize("queryset", [Picture, Picture.objects, [Picture(pk=1)], "Picture"])
+def test_queryset__that_is_none_is_refused_with_what_to_pass(queryset: Any) -> None:
+    with pytest.raises(TypeError, match=r"^queryset must be a queryset such as Picture\.objects\.all\(\), not "):
+        similar_images.similar_to(Picture(pk=1), queryset=queryset)
+
+
+def test_ranking__as_text_has_the_weights_that_it_says() -> None:
+    checked = SearchOptions.from_arguments("similar_to", {"ranking": "embedding:0.8,color:0.2", "box": "0,0,0.5,1"})
+    assert (checked.ranking, checked.box) == ({"embedding": 0.8, "color": 0.2}, (0, 0, 0.5, 1))
 
 
 # Combinations

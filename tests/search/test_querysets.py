@@ -105,7 +105,7 @@ def test_queryset__searches_once_and_lazily(shades: list[Picture], django_assert
         assert near.count() > 0
         assert near[:3]
     with django_assert_num_queries(3):
-        assert list(Picture.objects.similar_to(shades[0], min_similarity=101)) == []
+        assert list(Picture.objects.similar_to(shades[0], min_similarity=100)) == []
 
 
 def test_pages__have_each_match_once_while_others_are_indexed(index_now: Any) -> None:

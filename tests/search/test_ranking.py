@@ -55,6 +55,7 @@ def test_resolve_weights__of_a_method_or_a_ranking() -> None:
     [
         ({"method": "mean", "ranking": {"mean": 1}}, "Choose either a method or a ranking, not both."),
         ({"method": "nonsense"}, "Unknown method “nonsense”. Choices: mean, bits."),
+        ({"ranking": {"maen": 1}}, "Unknown method “maen”. Choices: mean, bits. Did you mean “mean”?"),
         ({"ranking": {"mean": 1, "nonsense": 1}}, "Unknown method “nonsense”. Choices: mean, bits."),
         ({"ranking": "nonsense"}, "There is no ranking preset “nonsense”. Choices: product, photo, logo, copy."),
         ({"ranking": {}}, OUT_OF_RANGE),
@@ -68,7 +69,7 @@ def test_resolve_weights__of_a_method_or_a_ranking() -> None:
     ],
 )
 def test_resolve_weights__refuses(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=r"\.$") as error:
+    with pytest.raises(ValueError, match=r"[.?]$") as error:
         ranking.resolve_weights(**options)
     assert str(error.value) == message
 
