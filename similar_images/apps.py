@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_delete, post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -19,7 +20,7 @@ class SimilarImagesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register checks, tasks and signals, and the sources that the setting names."""
-        from . import checks, conf, registry
+        from . import checks, conf, marks, registry
         from . import tasks as tasks  # registers them in web processes, too, which queue them by name
         from .indexing import notify, signals
 
@@ -28,4 +29,5 @@ class SimilarImagesConfig(AppConfig):
         with suppress(ImproperlyConfigured):  # reported by the system checks, without which other commands still run
             registry.register_from_setting(conf.get().models)
         registry.add_listener(signals.connect)
+        post_delete.connect(marks.forget_user, sender=settings.AUTH_USER_MODEL)
         post_migrate.connect(signals.prepare_database, sender=self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -11,6 +12,9 @@ from django.utils.translation import gettext as _
 from . import registry
 from .models import Mark, Source, write_alias
 from .registry import ImageSource
+
+USER_CONSTRAINT = "similar_images_mark_user"
+"""The foreign key to users (see the migration)."""
 
 
 def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = None, user: Any = None) -> Mark:
@@ -23,11 +27,11 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
         b: another object of the same model with an image.
         alike: True if the images are similar, False if they are not.
         field: the image field, if the model has several.
-        user: the user who marks them; None or an anonymous user is stored as nobody.
+        user: the user who marks them; None, or one who is not saved, is stored as nobody.
 
     Raises:
         NotRegistered: the model or field is not a source.
-        ValueError: these are not two objects of one source with an image each.
+        ValueError: these are not two objects of one source with an image each, or the user was deleted.
     """
     source = _get_common_source(a, b, field)
     new_mark = Mark(
@@ -41,7 +45,9 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
                 unique_fields=["source", "first_id", "second_id"],
                 update_fields=["is_alike", "marked_by", "marked_at"],
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if USER_CONSTRAINT in str(error):
+            raise ValueError(_("This user does not exist anymore.")) from None
         raise ValueError(_("Only objects that have an image can be marked.")) from None
     return new_mark
 
@@ -57,9 +63,16 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
     return count > 0
 
 
+def forget_user(*, instance: models.Model, using: str, **kwargs: Any) -> None:
+    """Forget who marked pairs when a user is deleted in another database; in that of the marks, PostgreSQL does it."""
+    if using != write_alias():
+        marks = Mark.primary.filter(marked_by_id=instance.pk)
+        transaction.on_commit(partial(marks.update, marked_by=None), using=using, robust=True)
+
+
 def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
     """Return the mark of two objects of a source, None if there is none."""
-    return Mark.primary.filter(**_mark_key(source, a, b)).select_related("marked_by").first()
+    return Mark.primary.filter(**_mark_key(source, a, b)).first()
 
 
 def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:

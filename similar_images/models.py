@@ -430,7 +430,7 @@ class Mark(models.Model):
     """An editor's verdict on two images of a source, similar or not, which overrides their signatures.
 
     A pair is stored once, its ids in the order of their texts. The database itself deletes marks with the record of
-    either object (see the migration).
+    either object, and forgets a deleted user, unless users are in another database (see the migration and marks.py).
     """
 
     source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+", verbose_name=_("source"))
@@ -438,7 +438,12 @@ class Mark(models.Model):
     second_id = models.TextField(_("second object ID"))
     is_alike = models.BooleanField(_("verdict"), choices=[(True, _("similar")), (False, _("not similar"))])
     marked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("editor")
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("editor"),
     )
     marked_at = models.DateTimeField(_("date"), default=timezone.now)
 

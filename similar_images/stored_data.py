@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from .models import IndexedImage, Mark, Signature, write_alias
+from .models import IndexedImage, Mark, Signature
 from .signatures import storage
 
 
@@ -23,7 +23,7 @@ def describe_object(models: Collection[tuple[str, str]], object_id: str) -> list
         models: app label and lowercase name of the object's model, and of those that it inherits from.
         object_id: the object's primary key, as `ImageSource.object_id` returns it.
     """
-    records = IndexedImage.objects.using(write_alias()).filter(object_id=object_id).select_related("source")
+    records = IndexedImage.primary.filter(object_id=object_id).select_related("source")
     return [
         _describe_record(record)
         for record in records.order_by("source_id")
@@ -33,7 +33,7 @@ def describe_object(models: Collection[tuple[str, str]], object_id: str) -> list
 
 def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
     """Return the marks that a user has made."""
-    marks = Mark.objects.using(write_alias()).filter(marked_by_id=user_id).select_related("source", "marked_by")
+    marks = Mark.primary.filter(marked_by_id=user_id).select_related("source").prefetch_related("marked_by")
     return [
         {"source": str(mark.source), "first_object_id": mark.first_id, "second_object_id": mark.second_id}
         | _describe_verdict(mark)
@@ -42,10 +42,10 @@ def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
 
 
 def _describe_record(record: IndexedImage) -> dict[str, Any]:
-    alias, object_id = write_alias(), record.object_id
-    signatures = Signature.objects.using(alias).filter(record=record).order_by("method", "version")
+    object_id = record.object_id
+    signatures = Signature.primary.filter(record=record).order_by("method", "version")
     involving = Q(first_id=object_id) | Q(second_id=object_id)
-    marks = Mark.objects.using(alias).filter(involving, source=record.source_id).select_related("marked_by")
+    marks = Mark.primary.filter(involving, source=record.source_id).prefetch_related("marked_by")
     return {
         "source": str(record.source),
         "is_registered": record.source.image_source is not None,

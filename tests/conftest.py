@@ -4,16 +4,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
+from django.test import TestCase
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from similar_images.indexing import claims, requests, worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
+from tests.databases import ALIAS, connection
 from tests.items import save_gray
 from tests.methods import Mean
 from tests.testapp.models import Picture
@@ -103,12 +107,36 @@ def index_now(db: None) -> Any:
 
 
 @pytest.fixture
+def django_capture_on_commit_callbacks() -> Any:
+    """Capture the callbacks of the database of the records, as pytest-django does those of `default`."""
+    return partial(TestCase.captureOnCommitCallbacks, using=ALIAS)
+
+
+@pytest.fixture
+def django_assert_num_queries() -> Any:
+    """Count the queries of all databases, as pytest-django does those of `default`; savepoints are none."""
+
+    @contextmanager
+    def assert_num_queries(count: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            captures = {id(c.queries_log): CaptureQueriesContext(c) for c in connections.all(initialized_only=True)}
+            for capture in captures.values():
+                stack.enter_context(capture)
+            yield
+        queries = [query["sql"] for capture in captures.values() for query in capture.captured_queries]
+        queries = [sql for sql in queries if not sql.startswith(("SAVEPOINT", "ROLLBACK TO", "RELEASE"))]
+        assert len(queries) == count, "\n\n".join(queries)
+
+    return assert_num_queries
+
+
+@pytest.fixture
 def lock_records(transactional_db: None) -> Any:
     """Lock the records of objects in another transaction; waiting for them fails after a second."""
 
     @contextmanager
     def lock_records(*items: Any) -> Iterator[None]:
-        other = connections.create_connection("default")
+        other = connections.create_connection(ALIAS)
         try:
             other.set_autocommit(False)
             with other.cursor() as cursor:

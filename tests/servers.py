@@ -1,6 +1,7 @@
 """A pytest plugin: servers for the tests, and a summary of what they measured.
 
-PostgreSQL and Valkey run unless DATABASE_URL and REDIS_URL name others.
+PostgreSQL and Valkey run unless DATABASE_URL and REDIS_URL name others, and what TEST_DATABASES asks for besides (see
+databases.py).
 
 It is loaded by `-p tests.servers`, before pytest-django reads the settings. Workers of pytest-xdist
 inherit the addresses.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from project import services
+from tests import postgres
 
 _running = ExitStack()
 
@@ -27,6 +29,19 @@ def _start() -> None:
         data.chmod(0o755)
         for name in missing:
             os.environ[name] = _running.enter_context(wanted[name](data)).url
+            if name == "DATABASE_URL":
+                _start_beside(os.environ[name], data)
+
+
+def _start_beside(database_url: str, data: Path) -> None:
+    """Start the replica or the pool of connections that the tests are to use."""
+    variant = os.environ.get("TEST_DATABASES")
+    if variant == "replica":
+        server = _running.enter_context(postgres.replica(database_url, data / "replica"))
+        postgres.wait_for_replay(database_url)
+        os.environ["REPLICA_HOST"] = postgres.socket_folder(server.url)
+    elif variant == "pgbouncer":
+        os.environ["DATABASE_URL"] = _running.enter_context(postgres.pgbouncer(database_url, data / "pgbouncer")).url
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -4,10 +4,13 @@ import json
 import os
 
 from project.settings import *  # noqa: F403 - how Django extends a settings module
-from project.settings import INSTALLED_APPS, REDIS_URL
+from project.settings import DATABASES, INSTALLED_APPS, REDIS_URL
+from tests.databases import database_settings
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+DATABASES, DATABASE_ROUTERS = database_settings(DATABASES["default"])
 
 # Parallel test processes share one Valkey server, but no queue.
 _number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")

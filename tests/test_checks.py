@@ -22,7 +22,10 @@ from django.db.migrations.state import ProjectState
 from project.celery import app as celery_app
 from similar_images import checks, registry
 from tests import drawing
+from tests.databases import ALIAS
 from tests.testapp.models import Private
+
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 
 
 def ids(messages: list[django_checks.CheckMessage]) -> list[str]:
@@ -96,8 +99,8 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
 
 @pytest.mark.django_db
 def test_check_database__real() -> None:
-    call_command("check", databases=["default"])
-    assert checks.check_database(databases=["default"]) == []
+    call_command("check", databases=[ALIAS])
+    assert checks.check_database(databases=[ALIAS]) == []
 
 
 def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,9 +109,9 @@ def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatc
 
 
 def test_check_database__not_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
-    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    sqlite = ConnectionHandler({"default": SQLITE, ALIAS: SQLITE})
     monkeypatch.setattr(checks, "connections", sqlite)
-    (error,) = checks.check_database(databases=["default"])
+    (error,) = checks.check_database(databases=[ALIAS])
     assert error.id == "similar_images.E005"
     assert "the database 'default' is not PostgreSQL" in error.msg
     assert error.level == django_checks.ERROR
@@ -130,8 +133,8 @@ def test_check_database__pgvector(versions: Any, expected: str | None, monkeypat
     """By what the server says of pgvector: (available, installed)."""
     cursor = SimpleNamespace(execute=lambda sql: None, fetchone=lambda: versions)
     connection = SimpleNamespace(vendor="postgresql", cursor=lambda: nullcontext(cursor))
-    monkeypatch.setattr(checks, "connections", {"default": connection})
-    messages = checks.check_database(databases=["default"])
+    monkeypatch.setattr(checks, "connections", {ALIAS: connection})
+    messages = checks.check_database(databases=[ALIAS])
     assert [message.id for message in messages] == ([expected] if expected else [])
     if expected == "similar_images.E007":
         assert f"pgvector {versions[1] or versions[0]} is too old" in messages[0].msg
@@ -158,7 +161,7 @@ def test_check_sources__in_another_database_than_the_records(settings: Any) -> N
 @pytest.mark.django_db
 def test_migrate__passes_over_a_database_of_another_kind() -> None:
     module = import_module("similar_images.migrations.0001_initial")
-    sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
+    sqlite = ConnectionHandler({"default": SQLITE})["default"]
     try:
         with sqlite.schema_editor() as editor:
             state = ProjectState.from_apps(apps)
@@ -173,10 +176,10 @@ def test_migrate__passes_over_a_database_of_another_kind() -> None:
 @pytest.mark.django_db
 def test_check__names_records_of_what_is_no_longer_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     Private.objects.create(owner="ada", image=drawing.file())
-    assert checks.check_unregistered(databases=["default"]) == []
+    assert checks.check_unregistered(databases=[ALIAS]) == []
     sources = {key: source for key, source in registry._sources.items() if source.model is not Private}
     monkeypatch.setattr(registry, "_sources", sources)
-    (warning,) = checks.check_unregistered(databases=["default"])
+    (warning,) = checks.check_unregistered(databases=[ALIAS])
     assert warning.id == "similar_images.W007"
     assert warning.msg == "testapp.private.image is no longer registered, but 1 image records of it are stored."
     assert checks.check_unregistered() == checks.check_unregistered(databases=["other"]) == []

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -16,6 +15,7 @@ from PIL import Image
 import similar_images
 from similar_images import comparison_results
 from tests import drawing
+from tests.databases import connection
 from tests.drawing import upload
 from tests.items import comparison_key
 from tests.testapp.models import Couple, Picture, Private

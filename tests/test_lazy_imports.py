@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+
+from tests.databases import connection
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"cv2", "onnx", "onnxruntime", "numpy"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connection, transaction
+from django.db import router, transaction
+from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from similar_images.indexing import sweep
 from similar_images.models import IndexedImage, Mark, Source
 from similar_images.search.sql import unmarked_condition
 from tests import drawing
+from tests.databases import ALIAS, VARIANT, connection
 from tests.items import matched_objects, save_gray
 from tests.testapp.models import Couple, FramedPicture, NamedPicture, Picture, Shelf, UuidPicture
 
@@ -115,7 +117,24 @@ def test_mark__is_kept_once_with_who_and_when(gray_pictures: list[Picture]) -> N
 def test_mark__outlives_who_made_it(gray_pictures: list[Picture]) -> None:
     editor = User.objects.create(username="editor")
     similar_images.mark(gray_pictures[0], gray_pictures[1], alike=False, user=editor)
+    with TestCase.captureOnCommitCallbacks(using=router.db_for_write(User), execute=True):
+        editor.delete()
+    assert Mark.objects.get().marked_by is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(VARIANT == "alias", reason="PostgreSQL does not know users in another database")
+def test_mark__by_a_user_who_is_gone_is_refused_at_once(index_now: Any) -> None:
+    a, b = save_gray(1), save_gray(2)
+    index_now()
+    editor = User.objects.create(username="editor")
+    same_editor = User.objects.get()
     editor.delete()
+    with transaction.atomic(using=ALIAS):
+        for user in (same_editor, User(pk=987_654)):
+            with pytest.raises(ValueError, match="This user does not exist anymore"):
+                similar_images.mark(a, b, alike=True, user=user)
+        similar_images.mark(a, b, alike=True, user=User(username="not saved"))
     assert Mark.objects.get().marked_by is None
 
 
@@ -138,7 +157,7 @@ def test_marks__go_with_an_object_in_its_own_query(gray_pictures: list[Picture])
         a.delete()
     assert len(after) == len(before)
     assert Mark.objects.get().first_id == str(b.pk)
-    Picture.objects.filter(pk=c.pk)._raw_delete("default")
+    Picture.objects.filter(pk=c.pk)._raw_delete(ALIAS)
     sweep.sweep_sources()
     assert not Mark.objects.exists()
 
@@ -194,7 +213,7 @@ def test_mark__a_picture_to_search_with_is_nobody_s_pair(gray_pictures: list[Pic
 def test_mark__two_at_a_time_are_one(index_now: Any, run_in_thread: Any) -> None:
     a, b = save_gray(1), save_gray(2)
     index_now()
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         similar_images.mark(a, b, alike=False)
         theirs = run_in_thread(similar_images.mark, b, a, alike=True)
         with pytest.raises(TimeoutError):

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.base import ContentFile
-from django.db import connection
 from django.template import Context, Template, TemplateSyntaxError
 from django.template.loader import render_to_string
 from django.test import RequestFactory
@@ -14,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from similar_images.models import IndexedImage
 from similar_images.registry import NotRegistered
 from tests import drawing
+from tests.databases import connection
 from tests.testapp.models import Couple, Picture, Private, Unregistered
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]

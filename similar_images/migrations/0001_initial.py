@@ -7,8 +7,30 @@ import pgvector.django.sparsevec
 import similar_images.signatures.storage
 import uuid
 from django.conf import settings
-from django.db import migrations, models
+from django.core.management import CommandError
+from django.db import DatabaseError, migrations, models, router
 from pgvector.django import VectorExtension
+
+
+class EnableVector(VectorExtension):
+    """Enables pgvector where it is not enabled yet, and says what to do where the database user may not do that."""
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        connection = schema_editor.connection
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        except DatabaseError as error:
+            settings_dict = connection.settings_dict
+            raise CommandError(
+                f"pgvector could not be enabled in the database {settings_dict['NAME']!r}: {str(error).strip()}\n"
+                "Have an administrator of the database server install pgvector and run there, once:\n"
+                f"    CREATE EXTENSION vector;\n"
+                "Test databases are copies of template1: run it in template1, too, or name a database that has the "
+                f"extension in DATABASES[{connection.alias!r}][\"TEST\"][\"TEMPLATE\"]."
+            ) from error
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        """Keep the extension: columns of others may need it, and only who created it may drop it."""
 
 
 def add_postgresql_constraints(apps, schema_editor):
@@ -31,6 +53,16 @@ def add_postgresql_constraints(apps, schema_editor):
                 ON DELETE CASCADE
             """
         )
+    # Its users may be in another database. A mark by a user who is deleted meanwhile is refused at once, not on commit.
+    user = apps.get_model(settings.AUTH_USER_MODEL)
+    if router.db_for_write(user) == schema_editor.connection.alias:
+        table, key = map(schema_editor.quote_name, (user._meta.db_table, user._meta.pk.column))
+        schema_editor.execute(
+            f"""
+            ALTER TABLE similar_images_mark ADD CONSTRAINT similar_images_mark_user
+                FOREIGN KEY (marked_by_id) REFERENCES {table} ({key}) ON DELETE SET NULL
+            """
+        )
     # Exact search reads every value, and reading one that is stored out of line costs another page.
     schema_editor.execute("ALTER TABLE similar_images_signature ALTER COLUMN dense SET STORAGE MAIN")
 
@@ -42,6 +74,7 @@ def drop_postgresql_constraints(apps, schema_editor):
     schema_editor.execute("ALTER TABLE similar_images_signature DROP CONSTRAINT similar_images_signature_record")
     for name in ("first", "second"):
         schema_editor.execute(f"ALTER TABLE similar_images_mark DROP CONSTRAINT similar_images_mark_{name}_record")
+    schema_editor.execute("ALTER TABLE similar_images_mark DROP CONSTRAINT IF EXISTS similar_images_mark_user")
 
 
 class Migration(migrations.Migration):
@@ -53,7 +86,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        VectorExtension(),
+        EnableVector(),
         migrations.CreateModel(
             name='Projection',
             fields=[
@@ -162,7 +195,7 @@ class Migration(migrations.Migration):
                 ('second_id', models.TextField(verbose_name='second object ID')),
                 ('is_alike', models.BooleanField(choices=[(True, 'similar'), (False, 'not similar')], verbose_name='verdict')),
                 ('marked_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date')),
-                ('marked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='editor')),
+                ('marked_by', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='editor')),
                 ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='similar_images.source', verbose_name='source')),
             ],
             options={

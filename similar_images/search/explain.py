@@ -228,7 +228,7 @@ def _read_distances(search: Search, records: IndexedImageQuerySet) -> Iterator[l
     """Read the distances of records to the whole query, without an index, in bounded memory."""
     statement = sql.distances_sql(Source.objects.get_id(search.source), search.query.vectors, records)
     alias = router.db_for_read(Signature)
-    with transaction.atomic(using=alias, savepoint=False), connections[alias].chunked_cursor() as cursor:
+    with transaction.atomic(using=alias), connections[alias].chunked_cursor() as cursor:
         cursor.execute(*statement)
         while rows := cursor.fetchmany(RANKED_CHUNK):
             yield sql.read_rows(rows)

@@ -33,7 +33,7 @@ SCAN_SETTINGS = {
     "random_page_cost": "1.1",  # by default the planner would rather read all records than look up some thousand
     "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
 }
-"""Settings of Postgres and pgvector for the transaction that searches."""
+"""Settings of Postgres and pgvector for a search; a transaction-level pooler allows them in a transaction only."""
 
 
 class VectorOperand(Protocol):
@@ -81,12 +81,19 @@ class _Fragments(NamedTuple):
 
 @contextmanager
 def search_cursor() -> Iterator[CursorWrapper]:
-    """Open a cursor in a transaction whose index scans go on until enough rows have passed all filters."""
+    """Open a cursor in a transaction whose index scans go on until enough rows have passed all filters.
+
+    Within a transaction of the caller's, the settings hold up to a savepoint only, to which it is rolled back: a search
+    writes nothing, and one that fails, such as by a timeout of statements, leaves that transaction usable.
+    """
     alias = router.db_for_read(Signature)
     settings = ", ".join("set_config(%s, %s, true)" for _name in SCAN_SETTINGS)
-    with transaction.atomic(using=alias, savepoint=False), connections[alias].cursor() as cursor:
+    is_nested = not connections[alias].get_autocommit()
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(f"SELECT {settings}", [text for setting in SCAN_SETTINGS.items() for text in setting])
         yield cursor
+        if is_nested:
+            transaction.set_rollback(True, using=alias)
 
 
 def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:

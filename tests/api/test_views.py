@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -14,6 +13,7 @@ import similar_images
 from similar_images import registry
 from similar_images.models import IndexedImage, Mark
 from tests import drawing
+from tests.databases import connection
 from tests.drawing import upload
 from tests.testapp.models import Couple, NamedPicture, Picture, UuidPicture
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
-from django.db import connection
 
 import similar_images
 from benchmarks import scaling
 from similar_images import registry
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import commands
+from tests.databases import connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

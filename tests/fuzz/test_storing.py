@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -15,6 +15,7 @@ from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.signatures import storage
 from tests import methods
+from tests.databases import ALIAS, connection
 from tests.fuzz import answer_or_refusal, fuzzed
 
 NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1e-8, 65_504.0, 65_520.0, 1e38])
@@ -54,7 +55,7 @@ def test_database__gives_back_what_it_took(record: IndexedImage, signature: tupl
     if packed is None:
         return
     fields = {"method": method.name, "version": method.version, storage.column_name(method): packed}
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         row = Signature.objects.create(record=record, source_id=record.source_id, **fields)
         row.refresh_from_db()
         check_equal(method, storage.unpack(getattr(row, storage.column_name(method))), value)

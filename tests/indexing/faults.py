@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.db import connection
 from django.db.models import F
 from PIL import Image
 
 from similar_images.models import IndexedImage, ReindexRequest
 from similar_images.signatures.base import Method
 from tests import drawing
+from tests.databases import connection
 from tests.testapp.models import Picture
 
 RED_PNG = drawing.encoded(Image.new("RGB", (20, 20), (255, 0, 0)))

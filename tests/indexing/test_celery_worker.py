@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import connection
 from PIL import Image
 
 import similar_images
@@ -27,6 +26,7 @@ from similar_images.imaging.files import sha256_of
 from similar_images.indexing import notify
 from similar_images.models import IndexedImage, MethodVersion, Signature
 from tests import drawing
+from tests.databases import connection
 from tests.testapp.models import Picture
 
 ROOT = Path(__file__).parents[2]

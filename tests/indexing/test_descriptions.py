@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
@@ -17,6 +16,7 @@ from similar_images import plugins
 from similar_images.indexing import sweep
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
+from tests.databases import connection
 from tests.indexing.faults import pass_time, set_storage
 from tests.methods import Mean
 from tests.testapp.models import Picture

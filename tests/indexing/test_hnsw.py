@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
@@ -18,6 +18,7 @@ from similar_images.search import candidates, query_vectors
 from similar_images.search import sql as statements
 from similar_images.signatures import storage
 from tests import commands, drawing, methods
+from tests.databases import ALIAS, connection
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -270,9 +271,9 @@ def test_sync__what_can_not_be_indexed_holds_nothing_up(
 def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None:
     from django.db import connections
 
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         assert hnsw.sync_indexes() == []
-    other = connections.create_connection("default")
+    other = connections.create_connection(ALIAS)
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [hnsw.LOCK])

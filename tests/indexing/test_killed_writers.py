@@ -25,6 +25,7 @@ from similar_images import registry
 from similar_images.indexing import notify, sweep
 from similar_images.models import IndexedImage, ReindexRequest, Signature
 from tests import drawing
+from tests.databases import ALIAS
 from tests.indexing.faults import pass_time, set_storage
 from tests.testapp.models import Picture
 
@@ -87,7 +88,7 @@ def run_writer(write: Callable[[], None], last: int, in_atomic: bool) -> int:
         FileSystemStorage._save = steps.around(FileSystemStorage._save)
         notify.notify_workers = lambda: None
         if in_atomic:
-            with transaction.atomic():
+            with transaction.atomic(using=ALIAS):
                 write()
         else:
             write()

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection, connections, models, transaction
+from django.db import connections, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import similar_images
@@ -16,6 +16,7 @@ from similar_images.indexing import claims, outbox, sweep, worker
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
+from tests.databases import ALIAS, connection
 from tests.indexing.faults import triggers_off
 from tests.methods import Mean
 from tests.testapp.models import NamedPicture, Picture, UuidPicture
@@ -75,7 +76,7 @@ def test_sources__rows_are_created_by_the_sweep_but_by_no_save() -> None:
 def test_sources__saves_do_not_wait_for_each_other(run_in_thread: Any) -> None:
     """Not even if both are the first of their source."""
     for _ in range(2):
-        with transaction.atomic():
+        with transaction.atomic(using=ALIAS):
             Picture.objects.create(image=drawing.file(1))
             run_in_thread(Picture.objects.create, image=drawing.file(2)).result(5)
         Source.objects.all().delete()
@@ -97,7 +98,7 @@ def test_sources__rollbacks_leave_no_stale_id(
     django_capture_on_commit_callbacks: Any, notifications: list[None]
 ) -> None:
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
             with django_capture_on_commit_callbacks(execute=True):
                 Picture.objects.create(image=drawing.file())
             raise ZeroDivisionError
@@ -142,7 +143,7 @@ def test_request__a_worker_that_comes_later_writes_nothing_and_does_not_wait(
 ) -> None:
     item = make_picture(1)
     records = claims.claim_batch()
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         item.image.save("new.png", drawing.file(2))
         run_in_thread(worker.index_records, records).result(5)
     assert not Signature.objects.exists()
@@ -157,7 +158,7 @@ def test_request__deletes_what_a_worker_wrote_just_before(make_picture: Any, run
     written = threading.Event()
 
     def work() -> bool:
-        with transaction.atomic():
+        with transaction.atomic(using=ALIAS):
             worker.index_records(records)
             written.set()
             return is_anyone_waiting()
@@ -309,7 +310,7 @@ def test_missing_records__of_objects_whose_file_has_another_name(make_picture: A
     assert list(outbox.missing_records(source)) == [renamed]
     assert not outbox.orphaned_records(source).exists()
     with triggers_off():
-        Picture.objects.filter(pk=recorded.pk)._raw_delete("default")
+        Picture.objects.filter(pk=recorded.pk)._raw_delete(ALIAS)
     assert [record.object_id for record in outbox.orphaned_records(source)] == [str(recorded.pk)]
 
 
@@ -317,7 +318,7 @@ def test_sweep__deletes_records_of_objects_that_are_gone_or_have_no_file(make_pi
     gone, emptied, stays = make_picture(1), make_picture(2), make_picture(3)
     index_now()
     with triggers_off():
-        Picture.objects.filter(pk=gone.pk)._raw_delete("default")
+        Picture.objects.filter(pk=gone.pk)._raw_delete(ALIAS)
         Picture.objects.filter(pk=emptied.pk).update(image="")
     sweep.sweep_sources()
     assert IndexedImage.objects.get().object_id == str(stays.pk)
@@ -328,7 +329,7 @@ def test_sweep__deletes_records_of_objects_that_are_gone_or_have_no_file(make_pi
 def test_sweep__skips_objects_that_are_being_saved(make_picture: Any) -> None:
     with triggers_off():
         Picture.objects.bulk_create([Picture(image="pictures/a.png")])
-    other = connections.create_connection("default")
+    other = connections.create_connection(ALIAS)
     try:
         other.set_autocommit(False)
         with other.cursor() as cursor:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connection, transaction
 from django.utils import timezone
 from PIL import Image
 
@@ -18,6 +17,7 @@ from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Signature
 from similar_images.signatures.base import Method
 from tests import drawing
+from tests.databases import connection
 from tests.indexing.faults import RED_PNG, DownStorage, make_raiser, pass_time, replace_result_for_red, set_storage
 from tests.methods import Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
@@ -53,7 +53,7 @@ def test_results__signatures_and_state_are_written_in_one_transaction(
     monkeypatch.setattr(IndexedImage.primary.__class__, "bulk_create", fail)
     with pytest.raises(ZeroDivisionError):
         worker.index_records(records)
-    assert not transaction.get_connection().in_atomic_block
+    assert not connection.in_atomic_block
     assert not Signature.objects.exists()
 
 

@@ -19,6 +19,7 @@ from similar_images.indexing import notify, signals, sweep
 from similar_images.models import IndexedImage, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
+from tests.databases import ALIAS
 from tests.testapp.models import (
     Couple,
     FramedPicture,
@@ -48,7 +49,7 @@ def record_of(item: Any) -> IndexedImage:
 def test_save__writes_a_pending_record_and_notifies_after_the_commit(
     notifications: list[None], django_capture_on_commit_callbacks: Any
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
         item = Picture.objects.create(image=drawing.file())
         assert not notifications
     assert len(notifications) == 1
@@ -59,7 +60,7 @@ def test_save__writes_a_pending_record_and_notifies_after_the_commit(
 
 @pytest.mark.django_db(transaction=True)
 def test_save__rolled_back_leaves_no_record_and_notifies_nobody(notifications: list[None]) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         Picture.objects.create(image=drawing.file())
         assert IndexedImage.objects.count() == 1
         raise ZeroDivisionError
@@ -84,9 +85,9 @@ def test_save__is_not_broken_by_a_failing_notification(monkeypatch: pytest.Monke
         raise RuntimeError
 
     monkeypatch.setattr(notify, "notify_workers", fail)
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         Picture.objects.create(image=drawing.file())
-        transaction.on_commit(lambda: calls.append("another callback"))
+        transaction.on_commit(lambda: calls.append("another callback"), using=ALIAS)
     assert calls == ["notify_workers", "another callback"]
     assert IndexedImage.objects.count() == 1
 
@@ -94,7 +95,7 @@ def test_save__is_not_broken_by_a_failing_notification(monkeypatch: pytest.Monke
 def test_save__raw_notifies_nobody(notifications: list[None], django_capture_on_commit_callbacks: Any) -> None:
     """A fixture may have thousands of objects; the next sweep notifies once."""
     item = Picture(pk=99, image="pictures/loaded.png")
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
         item.save_base(raw=True)
     assert record_of(item).file_name == "pictures/loaded.png"
     assert not notifications
@@ -112,11 +113,11 @@ def test_other_databases__are_not_followed(
 ) -> None:
     item = make_picture()
     settings.DATABASE_ROUTERS = ["tests.indexing.test_signals.RecordsElsewhere"]
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
         make_picture(1)
         item.image.save("new.png", drawing.file(2))
         item.delete()
-        signals.prepare_database(using="default")
+        signals.prepare_database(using=ALIAS)
     assert not notifications
 
 
@@ -140,18 +141,18 @@ def test_save__of_other_fields_costs_one_query_at_most(
 ) -> None:
     item = make_picture()
     index_now()
-    with transaction.atomic(), django_assert_num_queries(1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         item.save(update_fields=["title"])
-    with transaction.atomic(), django_assert_num_queries(2):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(2):
         item.save()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_save__of_a_new_file_costs_one_query_more(django_assert_num_queries: Any, make_picture: Any) -> None:
     item = make_picture()  # the source's id is known from now on
-    with transaction.atomic(), django_assert_num_queries(1 + 1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1 + 1):
         Picture.objects.create(image=drawing.file(1))
-    with transaction.atomic(), django_assert_num_queries(1 + 1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1 + 1):
         item.image.save("new.png", drawing.file(2))
 
 
@@ -207,7 +208,7 @@ def test_replace__under_the_same_name_is_detected(
     else:
         monkeypatch.setattr(Picture._meta.get_field("image"), "storage", FileSystemStorage(allow_overwrite=True))
         item = Picture.objects.get(pk=item.pk)
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
         if way == "assigned":
             item.image = drawing.file(2, name=short)
             item.save()
@@ -256,7 +257,7 @@ def test_replace__rolled_back_and_saved_again_is_requested(
     item = make_picture(1)
     index_now()
     notifications.clear()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
         raise ZeroDivisionError
     source = registry.get_source(Picture)
@@ -313,7 +314,7 @@ def test_delete__rolled_back_keeps_record_and_signatures(
 ) -> None:
     item = make_picture()
     index_now()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
         item.delete()
         assert not IndexedImage.objects.exists()
         raise ZeroDivisionError
@@ -323,11 +324,11 @@ def test_delete__rolled_back_keeps_record_and_signatures(
 @pytest.mark.django_db(transaction=True)
 def test_delete__costs_no_query_more(make_picture: Any, index_now: Any, django_assert_num_queries: Any) -> None:
     item = Unregistered.objects.create(image=drawing.file())
-    with transaction.atomic(), django_assert_num_queries(1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         item.delete()
     named = NamedPicture.objects.create(name="one", image=drawing.file())
     index_now()
-    with transaction.atomic(), django_assert_num_queries(1):
+    with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         named.delete()
 
 
@@ -382,16 +383,16 @@ def test_connect__twice_wraps_the_field_once() -> None:
 def test_prepare_database__without_the_tables_of_the_app() -> None:
     """`migrate` may stop before the migrations of this app."""
     Source.objects.all().delete()
-    signals.prepare_database(using="default", apps=Apps())
+    signals.prepare_database(using=ALIAS, apps=Apps())
     assert not Source.objects.exists()
-    signals.prepare_database(using="default")
+    signals.prepare_database(using=ALIAS)
     assert Source.objects.count() == len(registry.get_sources())
 
 
 def test_prepare_database__with_a_wrong_setting_still_lets_migrate_run(configure: Any) -> None:
     configure(METHODS={"nope": {}})
     Source.objects.all().delete()
-    signals.prepare_database(using="default")
+    signals.prepare_database(using=ALIAS)
     assert Source.objects.count() == len(registry.get_sources())
 
 

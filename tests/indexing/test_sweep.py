@@ -9,6 +9,7 @@ import pytest
 from similar_images import registry
 from similar_images.indexing import sweep
 from similar_images.models import IndexedImage, Signature, Source
+from tests.databases import ALIAS
 from tests.indexing.faults import triggers_off
 from tests.testapp.models import NamedPicture, Picture, UuidPicture
 
@@ -53,7 +54,7 @@ def test_sweep__checks_records_by_slices(mean_method: None, make_picture: Any, i
     index_now()
     sweep.sweep_sources()
     with triggers_off():
-        Picture.objects.filter(pk=items[-1].pk)._raw_delete("default")
+        Picture.objects.filter(pk=items[-1].pk)._raw_delete(ALIAS)
     Signature.objects.filter(record__object_id=items[0].pk).delete()
     assert sweep.sweep_sources() == 1, "the first slice has the record without a signature"
     assert IndexedImage.objects.count() == 5

@@ -9,7 +9,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from django.db import connection
+
+from tests.databases import connection
 
 FILES = {
     "settings.py": """
@@ -117,7 +118,7 @@ FILES = {
         Photo._meta.get_field("image").storage = FileSystemStorage(allow_overwrite=True)
         with schema_context("two"):
             photo = Photo.objects.order_by("pk").first()
-            with transaction.atomic():
+            with transaction.atomic(using=ALIAS):
                 photo.image.save(photo.image.name.rpartition("/")[2], drawn("blue"))
             assert ReindexRequest.objects.count() == 1
         tasks.index_due.apply()

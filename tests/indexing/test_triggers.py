@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection, connections, models, transaction
+from django.db import connections, models, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import isolate_apps
 
@@ -17,6 +17,7 @@ from similar_images.indexing import claims, requests, sweep, triggers, worker
 from similar_images.models import IndexedImage, ReindexRequest, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
+from tests.databases import ALIAS, connection
 from tests.testapp.models import NamedPicture, Picture, Scan, StoredFile, UuidPicture
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +111,7 @@ def test_delete__deletes_records_signatures_and_marks(way: str, make_picture: An
     if way == "sql":
         run("DELETE FROM testapp_picture WHERE id = %s", gone.pk)
     else:
-        Picture.objects.filter(pk=gone.pk)._raw_delete("default")
+        Picture.objects.filter(pk=gone.pk)._raw_delete(ALIAS)
     assert list(records()) == [str(other.pk)]
     assert set(Signature.objects.values_list("record__object_id", flat=True)) == {str(other.pk)}
     assert not similar_images.models.Mark.objects.exists()
@@ -145,7 +146,7 @@ def test_large_statements__are_one_for_the_trigger_too(django_assert_num_queries
 @contextmanager
 def repeatable_read() -> Iterator[Any]:
     """Open a transaction at REPEATABLE READ, as a host may run all of its own."""
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield
 
@@ -197,7 +198,7 @@ def test_error__of_a_missing_function_or_table_reaches_no_save(missing: str) -> 
     run(f"ALTER {kind} {name} RENAME TO elsewhere")
     item = Picture.objects.bulk_create([Picture(image="a.png")])
     Picture.objects.update(image="b.png")
-    Picture.objects.all()._raw_delete("default")
+    Picture.objects.all()._raw_delete(ALIAS)
     assert item
 
 
@@ -217,11 +218,11 @@ def test_error__of_a_writer_without_rights_reaches_no_statement_of_its() -> None
 
 
 def names() -> set[str]:
-    return {name for _table, name in triggers._existing_triggers("default")}
+    return {name for _table, name in triggers._existing_triggers(ALIAS)}
 
 
 def test_triggers__exist_for_every_source_after_migrate() -> None:
-    assert triggers.missing_triggers(registry.get_sources(), "default") == {}
+    assert triggers.missing_triggers(registry.get_sources(), ALIAS) == {}
     assert len(names()) == 3 * len(registry.get_sources())
 
 
@@ -239,7 +240,7 @@ def test_triggers__of_former_sources_and_definitions_are_dropped(monkeypatch: py
     before = names()
     kept = {key: source for key, source in registry._sources.items() if key[0] is not Picture}
     monkeypatch.setattr(registry, "_sources", kept)
-    triggers.drop_obsolete_triggers(registry.get_sources(), "default")
+    triggers.drop_obsolete_triggers(registry.get_sources(), ALIAS)
     assert len(names()) == len(before) - 3
     Picture.objects.create(image=drawing.file())
     assert records() == {}
@@ -266,7 +267,7 @@ def test_triggers__a_view_gets_none_and_the_sweep_finds_its_objects(
     viewed = IndexedImage.objects.filter(source=Source.objects.get_id(source))
     assert [record.file_name for record in viewed.all()] == ["a.png"]
     Picture.objects.bulk_create([Picture(image="b.png")])
-    Picture.objects.filter(image="a.png")._raw_delete("default")
+    Picture.objects.filter(image="a.png")._raw_delete(ALIAS)
     sweep.sweep_sources()
     assert [record.file_name for record in viewed.all()] == ["b.png"]
 
@@ -303,7 +304,7 @@ def test_migration__backward_leaves_no_trigger() -> None:
         MigrationExecutor(connection).migrate([("similar_images", "0002_triggers")])
         from similar_images.indexing import signals
 
-        signals.prepare_database(using="default")
+        signals.prepare_database(using=ALIAS)
 
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ def test_requests__of_objects_being_saved_wait(make_picture: Any) -> None:
     now = IndexedImage.objects.first().requested_at
     for item in (busy, free):
         ReindexRequest.objects.create(source_id=source, object_id=str(item.pk), due_at=now)
-    other = connections.create_connection("default")
+    other = connections.create_connection(ALIAS)
     try:
         other.set_autocommit(False)
         with other.cursor() as cursor:

@@ -18,6 +18,7 @@ from similar_images.indexing import claims, sweep, versions, worker
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.signatures.projection import ProjectedMethod
 from tests import drawing, methods
+from tests.databases import ALIAS
 from tests.testapp.models import NamedPicture, Picture
 
 pytestmark = pytest.mark.django_db
@@ -305,7 +306,7 @@ def test_switch__by_two_processes_at_a_time(
     deploy(4)  # covers nothing yet
     versions.register_versions()
     rows = MethodVersion.objects.filter(source__model="picture", name="grid")
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         assert list(rows.select_for_update().order_by("pk"))
         waiting = run_in_thread(versions.switch_versions)
         with pytest.raises(TimeoutError):
@@ -401,7 +402,7 @@ def test_prune__skips_locked_signatures(deploy: Deploy, make_picture: Any, index
     index_now()
     Signature.objects.update(version="side1")
     locked, _free = Signature.objects.order_by("pk")
-    with transaction.atomic():
+    with transaction.atomic(using=ALIAS):
         Signature.objects.select_for_update().get(pk=locked.pk)
         assert run_in_thread(lambda: list(versions.prune_versions(registry.get_sources()))).result(5) == [1]
     assert Signature.objects.get() == locked
@@ -476,7 +477,7 @@ def test_check__reports_missing_signatures_and_indexes(
     index_now()
 
     def check() -> str:
-        call_command("check", database=["default"])
+        call_command("check", database=[ALIAS])
         return "".join(capsys.readouterr())
 
     assert "I001" not in check()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import DatabaseError, connections, router
 
 import similar_images
 from similar_images import registry
@@ -15,6 +15,7 @@ from similar_images.models import IndexedImage, Signature, Source
 from similar_images.search import sql
 from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
+from tests.databases import connection
 from tests.items import save_gray
 from tests.methods import Bits, Mean
 from tests.search.samples import HALF, METHODS, save_cells
@@ -255,6 +256,54 @@ def test_search_cursor__leaves_no_setting_behind() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW random_page_cost")
         assert cursor.fetchone() == before
+
+
+def scan_settings() -> dict[str, str]:
+    with reading_connection().cursor() as cursor:
+        cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(sql.SCAN_SETTINGS)])
+        return dict(cursor.fetchall())
+
+
+def reading_connection() -> Any:
+    return connections[router.db_for_read(Signature)]
+
+
+def test_search_cursor__leaves_no_setting_behind_in_a_transaction_of_the_host(records: list[int]) -> None:
+    with reading_connection().cursor() as cursor:
+        cursor.execute("SET LOCAL hnsw.ef_search = 77; SET LOCAL random_page_cost = 3")
+    before = scan_settings()
+    with sql.search_cursor():
+        assert scan_settings() == sql.SCAN_SETTINGS
+    assert scan_settings() == before
+    assert (before["hnsw.ef_search"], before["random_page_cost"]) == ("77", "3")
+    assert len(similar_images.similar_to(Picture.objects.first())) == 2
+    assert scan_settings() == before
+
+
+@pytest.mark.parametrize("error", [DatabaseError, ZeroDivisionError])
+def test_search_cursor__that_fails_leaves_the_transaction_of_the_host_usable(
+    error: type[Exception], records: list[int]
+) -> None:
+    before = scan_settings()
+    with pytest.raises(error), sql.search_cursor() as cursor:
+        if error is DatabaseError:
+            cursor.execute("SELECT 1 / 0")
+        raise error
+    assert scan_settings() == before
+    assert IndexedImage.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_search_cursor__asks_nothing_more_outside_a_transaction(django_assert_num_queries: Any) -> None:
+    statements: list[str] = []
+
+    def note(execute: Any, statement: str, *args: Any) -> Any:
+        statements.append(statement)
+        return execute(statement, *args)
+
+    with reading_connection().execute_wrapper(note), sql.search_cursor():
+        pass
+    assert len(statements) == 1
 
 
 def test_statements__are_cached_by_everything_that_they_depend_on() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
 from PIL import Image
 
 import similar_images
@@ -16,6 +15,7 @@ from similar_images.search import query_vectors
 from similar_images.signatures import storage
 from similar_images.signatures.base import Method
 from tests import drawing, methods
+from tests.databases import connection
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db

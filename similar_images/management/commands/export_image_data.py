@@ -76,4 +76,4 @@ def _split_label(label: str) -> tuple[str, str]:
 
 def _has_source(label: str) -> bool:
     app_label, name = _split_label(label)
-    return Source.objects.using(write_alias()).filter(app_label=app_label, model=name).exists()
+    return Source.objects.filter(app_label=app_label, model=name).exists()
