@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..models import Mark, Source, write_alias
+from ..models import IndexedImage, Mark, Source
 
 
 def unregistered_sources() -> list[Source]:
     """Return the rows of the sources that are not registered."""
-    rows = Source.objects.using(write_alias()).order_by("app_label", "model", "field")
-    return [row for row in rows if row.image_source is None]
+    return [row for row in Source.objects.order_by("app_label", "model", "field") if row.image_source is None]
 
 
 def prune_unregistered() -> Iterator[tuple[Source, int, int]]:
@@ -23,10 +22,10 @@ def prune_unregistered() -> Iterator[tuple[Source, int, int]]:
     Records that another transaction has locked, and their sources, are left to the next time.
     """
     for row in unregistered_sources():
-        marks = Mark.objects.using(write_alias()).filter(source=row)
+        records, marks = IndexedImage.primary.filter(source=row), Mark.primary.filter(source=row)
         mark_count = marks.count()
-        record_count = row.records.all().remove()
+        record_count = records.remove()
         mark_count -= marks.count()
-        if not row.records.exists():
+        if not records.exists():
             row.delete()
         yield row, record_count, mark_count

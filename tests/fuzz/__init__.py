@@ -1,7 +1,8 @@
 """Input from outside, damaged and invented: every case is answered, or refused with a reason, within its bounds.
 
-pytest runs a few hundred cases of each kind, always the same. `FUZZ_EXAMPLES=20000` sets another number, and makes
-every run another one.
+pytest runs a few hundred cases of each kind, always the same; `FUZZ_EXAMPLES=20000` sets another number, and makes
+every run another one. `run_decoder` runs a hundred thousand files through the decoder, and `atheris_targets` looks for
+inputs that reach code that no other input has reached.
 """
 
 from __future__ import annotations
