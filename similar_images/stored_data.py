@@ -1,4 +1,4 @@
-"""All that is stored about one object: its records, signatures and marks, as an answer to a request for access.
+"""All that is stored about one object: records, signatures, marks and requests, as an answer to a request for access.
 
 Versions and projections of methods belong to a whole source, and hold the data of no single object.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from .models import IndexedImage, Mark, Signature
+from .models import IndexedImage, Mark, ReindexRequest, Signature, Source
 from .signatures import storage
 
 
@@ -23,12 +23,9 @@ def describe_object(models: Collection[tuple[str, str]], object_id: str) -> list
         models: app label and lowercase name of the object's model, and of those that it inherits from.
         object_id: the object's primary key, as `ImageSource.object_id` returns it.
     """
-    records = IndexedImage.primary.filter(object_id=object_id).select_related("source")
-    return [
-        _describe_record(record)
-        for record in records.order_by("source_id")
-        if (record.source.app_label, record.source.model) in models
-    ]
+    sources = [row for row in Source.objects.order_by("pk") if (row.app_label, row.model) in models]
+    images = [_describe_image(source, object_id) for source in sources]
+    return [image for image in images if image["record"] or image["requests"]]
 
 
 def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
@@ -41,15 +38,17 @@ def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _describe_record(record: IndexedImage) -> dict[str, Any]:
-    object_id = record.object_id
+def _describe_image(source: Source, object_id: str) -> dict[str, Any]:
+    record = IndexedImage.primary.filter(source=source, object_id=object_id).first()
     signatures = Signature.primary.filter(record=record).order_by("method", "version")
+    requests = ReindexRequest.primary.filter(source=source, object_id=object_id).order_by("pk")
     involving = Q(first_id=object_id) | Q(second_id=object_id)
-    marks = Mark.primary.filter(involving, source=record.source_id).prefetch_related("marked_by")
+    marks = Mark.primary.filter(involving, source=source).prefetch_related("marked_by")
     return {
-        "source": str(record.source),
-        "is_registered": record.source.image_source is not None,
-        "record": _field_values(record, exclude=("id", "source")),
+        "source": str(source),
+        "is_registered": source.image_source is not None,
+        "record": record and _field_values(record, exclude=("id", "source")),
+        "requests": [_field_values(request, exclude=("id", "source", "object_id")) for request in requests],
         "signatures": [_describe_signature(signature) for signature in signatures],
         "marks": [
             {"other_object_id": mark.second_id if mark.first_id == object_id else mark.first_id}

@@ -479,6 +479,28 @@ def test_links__lead_to_files_and_headings(path: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, target
 
 
+PROMISES = DOCS / "explanation/promises.md"
+
+
+def test_promises__name_tests_that_exist() -> None:
+    rows = [row for row in re.findall(r"^\| (.*) \|$", PROMISES.read_text(), re.MULTILINE) if " | Tests" not in row]
+    rows = [row for row in rows if not row.startswith("---")]
+    assert rows
+    for row in rows:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert tests, row
+        for file, name in tests:
+            functions = {node.name for node in ast.parse((ROOT / file).read_text()).body if hasattr(node, "name")}
+            assert name in functions, f"{file}::{name}"
+
+
+def test_promises__are_linked_where_they_are_made() -> None:
+    texts = [path.read_text() for path in TEXTS if path != PROMISES]
+    linked = {anchor for text in texts for anchor in re.findall(r"promises\.md#([\w-]+)", text)}
+    headings = re.findall(r"^## (.*)$", PROMISES.read_text(), re.MULTILINE)
+    assert {heading.lower().replace(" ", "-") for heading in headings} == linked
+
+
 def test_contributing__names_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for name in re.findall(r"`((?:similar_images|tests|docs|\.ci)/[\w./-]*)`", text):

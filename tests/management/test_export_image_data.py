@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError
+from django.db import connection
+from django.utils import timezone
 
 import similar_images
 from similar_images import registry
-from similar_images.models import IndexedImage, Mark, Signature, Source
+from similar_images.models import IndexedImage, Mark, ReindexRequest, Signature, Source
 from tests import commands, drawing
 from tests.items import save_gray
 from tests.testapp.models import Couple, FramedPicture, Picture, UuidPicture
@@ -42,7 +44,7 @@ def test_export__tells_record_signatures_and_marks(django_user_model: Any, index
     data = export("testapp.Picture", item.pk)
     assert (data["object"], data["exists"]) == (f"testapp.picture:{item.pk}", True)
     (image,) = data["images"]
-    assert (image["source"], image["is_registered"]) == ("testapp.picture.image", True)
+    assert (image["source"], image["is_registered"], image["requests"]) == ("testapp.picture.image", True, [])
     record = IndexedImage.objects.get(object_id=str(item.pk))
     assert image["record"]["sha256"] == record.sha256
     assert image["record"]["file_name"] == item.image.name
@@ -58,7 +60,17 @@ def test_export__tells_record_signatures_and_marks(django_user_model: Any, index
 def test_export__covers_every_table_with_data_of_single_objects() -> None:
     of_sources = {"Source", "MethodVersion", "Projection"}
     models = {model.__name__ for model in apps.get_app_config("similar_images").get_models()}
-    assert models - of_sources == {model.__name__ for model in (IndexedImage, Signature, Mark)}
+    assert models - of_sources == {model.__name__ for model in (IndexedImage, Signature, Mark, ReindexRequest)}
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__tells_requests_also_where_there_is_no_record() -> None:
+    item = save_gray(0)
+    IndexedImage.objects.all().delete()
+    source = Source.objects.get(model="picture")
+    ReindexRequest.objects.create(source=source, object_id=str(item.pk), due_at=timezone.now())
+    (image,) = export("testapp.Picture", item.pk)["images"]
+    assert (image["record"], len(image["requests"])) == (None, 1)
 
 
 @pytest.mark.usefixtures("mean_method")
@@ -79,11 +91,16 @@ def test_export__finds_a_key_however_it_is_written() -> None:
     assert len(export("testapp.UuidPicture", item.pk.hex.upper())["images"]) == 1
 
 
+def _delete_by_sql(item: Picture) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM testapp_picture WHERE id = %s", [item.pk])
+
+
 @pytest.mark.usefixtures("mean_method")
 @pytest.mark.parametrize(
     "delete",
-    [Picture.delete, lambda item: Picture.objects.filter(pk=item.pk).delete()],
-    ids=["object", "queryset"],
+    [Picture.delete, lambda item: Picture.objects.filter(pk=item.pk).delete(), _delete_by_sql],
+    ids=["object", "queryset", "sql"],
 )
 def test_export__nothing_is_left_of_a_deleted_object(index_now: Any, delete: Any) -> None:
     item, other = save_gray(0), save_gray(255)

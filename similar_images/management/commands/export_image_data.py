@@ -23,9 +23,9 @@ class Command(PrintableCommand):
     """Print the records, signatures and marks of an object as JSON."""
 
     help = (
-        "Print all that is stored about the images of one object, as JSON: its records, its signatures by method and "
-        "version, and its marks with their editors. Answers a person who asks what is stored about them, and proves "
-        "that nothing is left of an object that was deleted. Changes nothing."
+        "Print all that is stored about the images of one object, as JSON: its records, requests to read them again, "
+        "its signatures by method and version, and its marks with their editors. Answers a person who asks what is "
+        "stored about them, and proves that nothing is left of an object that was deleted. Changes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
