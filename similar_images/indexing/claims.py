@@ -23,7 +23,8 @@ def claim_batch(within: models.QuerySet[IndexedImage] | None = None) -> list[Ind
     """Claim a batch of due records for this worker, the most recently requested first.
 
     A record that was attempted before is claimed alone, so that an image that crashes the worker affects no other.
-    Records without attempts left are marked as failed.
+    Records without attempts left are marked as failed, with the reason that the last attempt has left. A worker that
+    is killed leaves none, as claiming clears it.
 
     Args:
         within: claim only from these records.
@@ -32,15 +33,17 @@ def claim_batch(within: models.QuerySet[IndexedImage] | None = None) -> list[Ind
         with transaction.atomic(using=write_alias()):
             records, exhausted = _lock_due_records(within)
             if exhausted:
-                reason = _("Processing this image crashed the worker on every attempt.")
-                _filter_by_pk(exhausted).update(status=IndexedImage.Status.FAILED, error=reason)
+                reason = _("The worker crashed or was killed each time it indexed this image.")
+                _filter_by_pk(exhausted).filter(error="").update(error=reason)
+                _filter_by_pk(exhausted).update(status=IndexedImage.Status.FAILED)
             now = timezone.now()
-            _filter_by_pk(records).update(started_at=now, attempts=F("attempts") + 1)
+            _filter_by_pk(records).update(started_at=now, attempts=F("attempts") + 1, error="")
         if records or not exhausted:
             break
     for record in records:
         record.started_at = now
         record.attempts += 1
+        record.error = ""
     return records
 
 
@@ -91,14 +94,15 @@ def renew_claims(records: Collection[IndexedImage]) -> None:
             record.started_at = now
 
 
-def release_claims(records: Collection[IndexedImage], *, refund_attempt: bool) -> None:
+def release_claims(records: Collection[IndexedImage], *, refund_attempt: bool, reason: str = "") -> None:
     """Give the records that are still claimed back to other workers, without waiting for the timeout.
 
     Args:
         records: the records that were claimed, finished ones included.
         refund_attempt: do not count this attempt, as the image is not the reason that it was cut short.
+        reason: why it was cut short, which is the error of an image that fails for it.
     """
-    state: dict[str, Any] = {"started_at": None}
+    state: dict[str, Any] = {"started_at": None, "error": reason}
     if refund_attempt:
         state["attempts"] = Greatest(F("attempts") - 1, 0)
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -40,6 +41,14 @@ class Description:
 
 
 @dataclass
+class ReadFile:
+    """The bytes of a file, and their SHA-256."""
+
+    data: bytes
+    sha256: str
+
+
+@dataclass
 class Job:
     """A record being indexed: the SHA-256 of the bytes read for it, empty if none, and the description to come."""
 
@@ -49,16 +58,25 @@ class Job:
 
 
 class Describer:
-    """Reads the images of a batch and has them described by an executor, equal bytes of one source only once."""
+    """Reads, decodes and describes images, each on a thread of its own; equal bytes of one source only once.
 
-    def __init__(self, executor: Executor) -> None:
-        """Describe on threads of `executor`; they do not use the database."""
-        self._executor = executor
+    Only the methods called on this object use the database, on the caller's thread.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._decoding, self._describing = (
+            ThreadPoolExecutor(1, thread_name_prefix=f"similar_images_{stage}")
+            for stage in ("reading", "decoding", "describing")
+        )
         self._descriptions: dict[tuple[str, int], Future[Description]] = {}
         self._get_methods = cache(_get_methods)
 
-    def start(self, record: IndexedImage) -> Job:
-        """Read and decode the record's image and submit it for description.
+    def read(self, record: IndexedImage) -> Future[ReadFile]:
+        """Submit the record's file for reading."""
+        return self._reading.submit(_read_file, record)
+
+    def start(self, record: IndexedImage, file: Future[ReadFile]) -> Job:
+        """Submit the record's image for description, which was read before.
 
         Errors of the image or the storage are raised by the job's description instead.
 
@@ -67,11 +85,10 @@ class Describer:
         """
         sha256 = ""
         try:
-            data = _read_file(record)
-            sha256 = sha256_of(data)
+            sha256 = file.result().sha256
             key = sha256, record.source_id
             if key not in self._descriptions:
-                self._descriptions[key] = self._submit(data, sha256, self._get_methods(record.source_id))
+                self._descriptions[key] = self._submit(file.result(), self._get_methods(record.source_id))
             return Job(record, sha256, self._descriptions[key])
         except decode.INTERRUPTIONS:
             raise
@@ -80,11 +97,16 @@ class Describer:
             failed.set_exception(error)
             return Job(record, sha256, failed)
 
-    def _submit(self, data: bytes, sha256: str, methods: list[Method]) -> Future[Description]:
-        description = _load_description(sha256, methods)
+    def close(self) -> None:
+        """Drop what has not been begun. What has is not waited for, as nobody knows how long it takes."""
+        for executor in (self._reading, self._decoding, self._describing):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, file: ReadFile, methods: list[Method]) -> Future[Description]:
+        description = _load_description(file.sha256, methods)
         missing = [method for method in methods if (method.name, method.version) not in description.columns]
-        image = decode.decode(data, max_pixels=conf.get().max_pixels) if missing else None
-        return self._executor.submit(_describe, description, image, missing)
+        image = self._decoding.submit(_decode, file.data, conf.get().max_pixels) if missing else None
+        return self._describing.submit(_describe, description, image, missing)
 
 
 def _get_methods(source_id: int) -> list[Method]:
@@ -92,8 +114,8 @@ def _get_methods(source_id: int) -> list[Method]:
     return versions.methods_to_compute(source) if source else []
 
 
-def _read_file(record: IndexedImage) -> bytes:
-    """Read the record's file.
+def _read_file(record: IndexedImage) -> ReadFile:
+    """Read the record's file, on a thread.
 
     Raises:
         UnreadableImage: there is no usable file.
@@ -103,11 +125,18 @@ def _read_file(record: IndexedImage) -> bytes:
     if source is None:
         raise decode.UnreadableImage(_("The image field is no longer registered."))
     try:
-        return read_stored(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        data = read_stored(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        return ReadFile(data, sha256_of(data))
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:
         raise StorageUnavailable(_("The storage gave an error: %(error)r.") % {"error": error}) from error
+    finally:
+        connections.close_all()  # of this thread, if the storage keeps its files in a database
+
+
+def _decode(data: bytes, max_pixels: int) -> decode.Picture:
+    return decode.decode(data, max_pixels=max_pixels)
 
 
 def _load_description(sha256: str, methods: list[Method]) -> Description:
@@ -128,9 +157,10 @@ def _load_description(sha256: str, methods: list[Method]) -> Description:
     return description
 
 
-def _describe(description: Description, image: decode.Picture | None, missing: list[Method]) -> Description:
+def _describe(description: Description, decoded: Future[decode.Picture] | None, missing: list[Method]) -> Description:
     """Add the signatures that are missing from a description, and the size of its image."""
-    if image:
+    if decoded:
+        image = decoded.result()
         description.width, description.height = image.width, image.height
         compute = cache(lambda method: method.compute(image.pixels))
         for method in missing:

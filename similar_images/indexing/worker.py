@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+from django.utils.translation import gettext as _
+
+from .. import conf
 from ..models import IndexedImage
 from .claims import release_claims, renew_claims
 from .descriptions import Describer, Job
@@ -17,7 +22,9 @@ IMAGES_IN_FLIGHT = 4
 def index_records(records: Collection[IndexedImage]) -> None:
     """Describe the images of claimed records and write the results, a few at a time.
 
-    Never raises for an image or a storage: the record then says what went wrong.
+    Files are read, decoded and described on other threads, which do not use the database; this one writes, and renews
+    the claims as long as it waits for them. Never raises for an image or a storage: the record then says what went
+    wrong.
 
     Raises:
         MemoryError, SoftTimeLimitExceeded: the remaining records are released, to be attempted one by one.
@@ -25,16 +32,39 @@ def index_records(records: Collection[IndexedImage]) -> None:
     """
     remaining = list(records)
     jobs: list[Job] = []
+    describer = Describer()
     try:
         # While the models describe some images, the previous ones are written and the next ones are read.
-        with ThreadPoolExecutor(1, thread_name_prefix="similar_images") as executor:
-            describer = Describer(executor)
-            while remaining or jobs:
-                renew_claims(remaining)
-                next_jobs = [describer.start(record) for record in remaining[:IMAGES_IN_FLIGHT]]
-                write_results([get_result(job) for job in jobs])
-                remaining, jobs = remaining[IMAGES_IN_FLIGHT:], next_jobs
+        while remaining or jobs:
+            batch, remaining = remaining[:IMAGES_IN_FLIGHT], remaining[IMAGES_IN_FLIGHT:]
+            files = [describer.read(record) for record in batch]
+            next_jobs = []
+            for record, file in zip(batch, files, strict=True):
+                _await(file, records)
+                next_jobs.append(describer.start(record, file))
+            for job in jobs:
+                _await(job.description, records)
+            write_results([get_result(job) for job in jobs])
+            jobs = next_jobs
     except BaseException as error:
         # KeyboardInterrupt and SystemExit stop the worker from outside: no image is to blame for them.
-        release_claims(records, refund_attempt=not isinstance(error, Exception))
+        release_claims(records, refund_attempt=not isinstance(error, Exception), reason=_describe_stop(error))
         raise
+    finally:
+        describer.close()
+
+
+def _await(future: Future[Any], records: Collection[IndexedImage]) -> None:
+    """Wait until a future is done, and keep the claims that are still held meanwhile."""
+    renew_claims(records)
+    while wait([future], timeout=conf.get().claim_timeout / 4).not_done:
+        renew_claims(records)
+
+
+def _describe_stop(error: BaseException) -> str:
+    """Return why an image was given up half-way, for people; empty if it says nothing about the image."""
+    if isinstance(error, MemoryError):
+        return _("The worker ran out of memory while it indexed this image.")
+    if isinstance(error, SoftTimeLimitExceeded):
+        return _("The worker reached its time limit while it indexed this image.")
+    return ""

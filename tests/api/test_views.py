@@ -12,7 +12,7 @@ from django.urls import reverse
 import similar_images
 from similar_images import registry
 from similar_images.models import IndexedImage, Mark
-from tests import drawing
+from tests import drawing, hostile
 from tests.databases import connection
 from tests.drawing import upload
 from tests.testapp.models import Couple, NamedPicture, Picture, UuidPicture
@@ -245,6 +245,15 @@ def test_distances__come_on_request(client: Any, make_picture: Any, index_now: A
         f"{API}/search/", {"image": upload(), "model": "testapp.picture", "distances": "1", "limit": 1}
     ).json()["results"]
     assert set(row["distances"]) == {"embedding", "color"}
+
+
+@pytest.mark.parametrize("path", ["search", "compare"])
+def test_uploads__built_to_take_long_are_refused_with_the_reason(client: Any, path: str) -> None:
+    data = hostile.progressive_jpeg(1000)
+    fields = {"image": upload(data=data), "model": "testapp.picture", "a": upload(data=data), "b": upload()}
+    answer = client.post(f"{API}/{path}/", fields)
+    assert answer.status_code == 400
+    assert "more than 100 scans. Please open it in an image editor and save it again." in answer.content.decode()
 
 
 def test_search__refuses_too_many_pixels(client: Any, configure: Any) -> None:

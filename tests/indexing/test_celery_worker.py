@@ -146,7 +146,7 @@ def test_deadly_picture__is_given_up_and_the_others_are_indexed(start_worker: St
 
     until(settled, "all are settled", 60)
     assert indexed() == 3
-    assert "crashed the worker" in IndexedImage.objects.get(status="failed").error
+    assert "crashed or was killed" in IndexedImage.objects.get(status="failed").error
 
 
 def test_worker_gone__what_was_saved_meanwhile_is_caught_up(start_worker: StartWorker) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def test_claim_batch__fails_an_image_that_kills_every_worker(make_picture: Any, 
     assert claims.claim_batch() == []
     record = IndexedImage.objects.get()
     assert (record.status, record.attempts) == ("failed", 3)
-    assert "crashed the worker" in record.error
+    assert record.error == "The worker crashed or was killed each time it indexed this image."
 
 
 def test_claim_batch__fails_all_exhausted_records_in_one_call(make_picture: Any, configure: Any) -> None:
@@ -183,32 +184,46 @@ def test_lost_claim__results_are_discarded(make_picture: Any) -> None:
     assert IndexedImage.objects.get().status == "indexed"
 
 
-def test_renew_claims__a_slow_batch_keeps_what_it_has_not_started(
-    make_picture: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file takes 10 s, so that the last of 16 is started long after the claim of the batch would have timed out."""
-    configure(CLAIM_TIMEOUT=90)
-    start = time.time()
-    claimed_meanwhile: list[IndexedImage] = []
-    opened = 0
+SLOW = 5
+"""Seconds that a file or a method takes; claims time out after two."""
 
+
+def read_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     class SlowStorage(FileSystemStorage):
         def _open(self, name: str, mode: str = "rb") -> Any:
-            nonlocal opened
-            opened += 1
-            claimed_meanwhile.extend(claims.claim_batch())
+            time.sleep(SLOW)
             return super()._open(name, mode)
 
-    def now() -> datetime:
-        return datetime.fromtimestamp(start + 10 * opened, UTC)
-
-    monkeypatch.setattr(timezone, "now", now)
-    for seed in range(16):
-        make_picture(seed)
     set_storage(monkeypatch, SlowStorage())
-    worker.index_records(claims.claim_batch())
-    assert (opened, claimed_meanwhile) == (16, [])
-    assert IndexedImage.objects.filter(status="indexed", attempts=1).count() == 16
+
+
+def describe_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = Mean.compute
+    monkeypatch.setattr(Mean, "compute", lambda self, pixels: (time.sleep(SLOW), compute(self, pixels))[1])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("slow_down", [read_slowly, describe_slowly])
+def test_renew_claims__no_record_is_taken_twice_while_its_worker_lives(
+    slow_down: Callable[[pytest.MonkeyPatch], None],
+    make_picture: Any,
+    configure: Any,
+    run_in_thread: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long a storage or a method takes."""
+    configure(CLAIM_TIMEOUT=2, METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
+    make_picture()
+    slow_down(monkeypatch)
+    records = claims.claim_batch()
+    assert len(records) == 1
+    work = run_in_thread(worker.index_records, records)
+    while not work.done():
+        assert claims.claim_batch() == []
+        time.sleep(0.05)
+    work.result()
+    record = IndexedImage.objects.get()
+    assert (record.status, record.attempts) == ("indexed", 1)
 
 
 def test_renew_claims__after_a_third_of_the_timeout(

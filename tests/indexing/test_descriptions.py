@@ -13,9 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from similar_images import plugins
+from similar_images.imaging import decoders
+from similar_images.imaging.decoder.protocol import Limits
 from similar_images.indexing import sweep
 from similar_images.models import IndexedImage, Signature
-from tests import drawing
+from tests import drawing, hostile
 from tests.databases import connection
 from tests.indexing.faults import pass_time, set_storage
 from tests.methods import Mean
@@ -135,3 +137,26 @@ def test_built_in_methods__compute_both_signatures(make_picture: Any, index_now:
         method = methods[signature.method]
         assert signature.version == method.version
         assert len(list(signature.dense)) == method.dimensions
+
+
+def test_image_that_takes_too_long_to_decode__fails_at_once_and_others_are_indexed(
+    index_now: Any, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as slow, after one attempt, and is not tried again."""
+    monkeypatch.setattr(decoders, "LIMITS", Limits(seconds=0.2, seconds_per_pixel=0))
+    good = make_picture(1)
+    slow = make_picture(image=ContentFile(hostile.progressive_jpeg(99, side=4000), name="slow.jpg"))
+    built = make_picture(image=ContentFile(hostile.progressive_jpeg(1000), name="built.jpg"))
+    index_now()
+    states = {
+        record.object_id: (record.status, record.attempts, record.error.partition(".")[0])
+        for record in IndexedImage.objects.all()
+    }
+    unusual = "The image is built in an unusual way that takes too much time or memory to decode: it has more than "
+    assert states == {
+        str(good.pk): ("indexed", 1, ""),
+        str(slow.pk): ("failed", 1, "The image takes too long to decode"),
+        str(built.pk): ("failed", 1, f"{unusual}100 scans"),
+    }
+    pass_time(days=1)
+    assert sweep.sweep_sources() == 0

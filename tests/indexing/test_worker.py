@@ -47,6 +47,9 @@ INTERRUPTION_POINTS = {
 }
 
 
+STOPS = {MemoryError: "ran out of memory", SoftTimeLimitExceeded: "reached its time limit"}
+
+
 @pytest.mark.parametrize("place", INTERRUPTION_POINTS)
 @pytest.mark.parametrize("error", [MemoryError(), SoftTimeLimitExceeded()], ids=repr)
 def test_interruption__by_memory_or_time_releases_the_batch_to_be_attempted_one_by_one(
@@ -59,29 +62,31 @@ def test_interruption__by_memory_or_time_releases_the_batch_to_be_attempted_one_
     with pytest.raises(type(error)):
         worker.index_records(records)
     states = IndexedImage.objects.values_list("status", "started_at", "attempts", "error", "retry_at")
-    assert list(states) == [("pending", None, 1, "", None)] * 3
+    reason = f"The worker {STOPS[type(error)]} while it indexed this image."
+    assert list(states) == [("pending", None, 1, reason, None)] * 3
     fresh = make_picture(9)
     assert [record.object_id for record in claims.claim_batch()] == [str(fresh.pk)]
     assert [len(claims.claim_batch()) for _ in range(4)] == [1, 1, 1, 0]
 
 
-def test_interruption__an_image_that_always_takes_too_much_memory_fails(
-    make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", STOPS)
+def test_interruption__an_image_that_always_causes_it_fails_and_says_so(
+    error: type[Exception], make_picture: Any, index_now: Any, configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(MAX_ATTEMPTS=3)
-    replace_result_for_red(monkeypatch, Mean, make_raiser(MemoryError()))
+    replace_result_for_red(monkeypatch, Mean, make_raiser(error()))
     make_picture(1)
     bad = make_picture(image=ContentFile(RED_PNG, name="red.png"))
     stopped = 0
     for _ in range(10):
         try:
             index_now()
-        except MemoryError:
+        except error:
             stopped += 1
     assert stopped == 3
     record = IndexedImage.objects.get(status="failed")
     assert record.object_id == str(bad.pk)
-    assert "crashed the worker" in record.error
+    assert record.error == f"The worker {STOPS[error]} while it indexed this image."
     assert IndexedImage.objects.filter(status="indexed").count() == 1
 
 
