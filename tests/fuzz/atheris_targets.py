@@ -1,6 +1,6 @@
 """Targets for atheris, which changes inputs so that they reach code that no other input has reached.
 
-    pip install atheris
+    pip install -e ".[fuzz]"
     mkdir inputs
     python -m tests.fuzz.atheris_targets decoder inputs -max_total_time=600 -timeout=10
 
