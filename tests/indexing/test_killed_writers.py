@@ -191,11 +191,15 @@ def check_everything_is_indexed(case: str) -> None:
     records = {record.object_id: record for record in IndexedImage.objects.all()}
     assert records.keys() == with_file.keys(), case
     for key, record in records.items():
-        assert (record.status, record.file_name) == ("indexed", with_file[key].image.name), case
+        assert record.file_name == with_file[key].image.name, case
+        current = stored_level(with_file[key])
+        if current is None:  # the writer was killed when it had deleted its file
+            assert record.status == "indexed" or record.error == "The file is missing from the storage.", case
+            continue
         (signature,) = Signature.objects.filter(record=record)
-        level = round(float(signature.dense[0]) * 255)
-        assert stored_level(with_file[key]) in (level, None), case
-    assert Signature.objects.count() == len(records), case
+        assert record.status == "indexed", case
+        assert round(float(signature.dense[0]) * 255) == current, case
+    assert Signature.objects.count() <= len(records), case
 
 
 @pytest.mark.django_db(transaction=True)

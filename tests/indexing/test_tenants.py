@@ -118,7 +118,7 @@ FILES = {
         Photo._meta.get_field("image").storage = FileSystemStorage(allow_overwrite=True)
         with schema_context("two"):
             photo = Photo.objects.order_by("pk").first()
-            with transaction.atomic(using=ALIAS):
+            with transaction.atomic():
                 photo.image.save(photo.image.name.rpartition("/")[2], drawn("blue"))
             assert ReindexRequest.objects.count() == 1
         tasks.index_due.apply()

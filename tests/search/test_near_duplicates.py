@@ -294,3 +294,18 @@ def test_group__compares_the_best_results_only(index_now: Any, monkeypatch: pyte
         monkeypatch.setattr(near_duplicates, "MAX_FOLDED", count)
         grouped = near_duplicates.group_near_duplicates(source, methods, results, query_is_image=True)
         assert record_ids(grouped) == kept
+
+
+@pytest.mark.django_db
+def test_group__of_an_object_that_was_updated_is_shown_by_its_twin(
+    mean_method: None, index_now: Any, configure: Any
+) -> None:
+    """Also where nothing but the database has seen the update, and no worker has come yet."""
+    configure(NEAR_DUPLICATE_THRESHOLD=95)
+    query, *twins = [save_gray(level) for level in (100, 160, 160)]
+    index_now()
+    (match,) = similar_images.similar_to(query)
+    assert match.folded == 1
+    Picture.objects.filter(pk=match.object.pk).update(image="pictures/new.png")
+    (other,) = set(twins) - {match.object}
+    assert matched_objects(similar_images.similar_to(query)) == [other]
