@@ -27,6 +27,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from similar_images.imaging.formats import SUFFIXES
 from tests import hostile
 from tests.fuzz import corpus
 from tests.fuzz.mutations import mutate, truncations
@@ -58,7 +59,9 @@ def make_cases(files: dict[str, bytes], count: int, seed: int) -> Iterator[tuple
     """Yield as many cases: a name, and a function that makes the bytes."""
     drawn = corpus.drawn_files()
     everything = drawn | files
-    names, contents = list(everything), list(everything.values())
+    # Damaged files of other formats are all refused for their first bytes.
+    names = [name for name in everything if name in drawn or name.lower().endswith((*SUFFIXES, ".mpo"))]
+    contents = [everything[name] for name in names]
     made = [(name, make()) for name, make in (hostile.WORST_FILES | hostile.COSTLY_FILES).items()]
     made += everything.items()
     made += [(f"{name}, cut at {len(cut)}", cut) for name, data in drawn.items() for cut in truncations(data)]
