@@ -22,12 +22,13 @@ class SimilarImagesConfig(AppConfig):
         """Register checks, tasks and signals, and the sources that the setting names."""
         from . import checks, conf, marks, registry
         from . import tasks as tasks  # registers them in web processes, too, which queue them by name
-        from .indexing import notify, signals
+        from .indexing import fixtures, notify, signals
 
         checks.register_checks()
         notify.remember_celery_app()
         with suppress(ImproperlyConfigured):  # reported by the system checks, without which other commands still run
             registry.register_from_setting(conf.get().models)
         registry.add_listener(signals.connect)
+        fixtures.make_room_for_rows()
         post_delete.connect(marks.forget_user, sender=settings.AUTH_USER_MODEL)
         post_migrate.connect(signals.prepare_database, sender=self)
