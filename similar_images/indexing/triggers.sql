@@ -39,6 +39,14 @@ BEGIN
     DELETE FROM similar_images_indexedimage WHERE source_id = source_key AND object_id IN (
         SELECT id FROM unnest(ids, names) AS pair (id, name) WHERE name = ''
     );
+    -- A worker that is just taking a request deletes it itself; waiting for it here could be forever.
+    DELETE FROM similar_images_reindexrequest WHERE id IN (
+        SELECT request.id
+        FROM similar_images_reindexrequest AS request JOIN unnest(ids, names) AS pair (id, name)
+            ON request.source_id = source_key AND request.object_id = pair.id
+        WHERE pair.name = ''
+        FOR UPDATE OF request SKIP LOCKED
+    );
 END
 $function$;
 

@@ -104,10 +104,13 @@ def test_update__of_the_key_moves_the_record() -> None:
 
 
 @pytest.mark.parametrize("way", ["raw_delete", "sql"])
-def test_delete__deletes_records_signatures_and_marks(way: str, make_picture: Any, index_now: Any) -> None:
+def test_delete__deletes_records_signatures_marks_and_requests(way: str, make_picture: Any, index_now: Any) -> None:
     gone, other = make_picture(1), make_picture(2)
     index_now()
     similar_images.mark(gone, other, alike=True)
+    source = Source.objects.get_id(registry.get_source(Picture))
+    now = IndexedImage.objects.first().requested_at
+    ReindexRequest.objects.create(source_id=source, object_id=str(gone.pk), due_at=now)
     if way == "sql":
         run("DELETE FROM testapp_picture WHERE id = %s", gone.pk)
     else:
@@ -115,6 +118,7 @@ def test_delete__deletes_records_signatures_and_marks(way: str, make_picture: An
     assert list(records()) == [str(other.pk)]
     assert set(Signature.objects.values_list("record__object_id", flat=True)) == {str(other.pk)}
     assert not similar_images.models.Mark.objects.exists()
+    assert not ReindexRequest.objects.exists()
 
 
 def test_inherited_field__of_a_parent_table_is_followed(index_now: Any) -> None:
