@@ -102,6 +102,11 @@ def test_imports__nothing_but_the_decoder_reads_image_files() -> None:
     assert users == set()
 
 
+def test_imports__no_property_makes_threads_wait_for_each_other() -> None:
+    """Before Python 3.12, `functools.cached_property` computes for one instance at a time; Django's has no lock."""
+    assert [name for name, (file, _tree) in MODULES.items() if "functools import cached_prop" in file.read_text()] == []
+
+
 def test_imports__have_no_cycle() -> None:
     remaining = {name: set(imports_of(name)) for name in MODULES}
     while leaves := [name for name, targets in remaining.items() if not targets & remaining.keys()]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.utils.functional import cached_property
 from numpy.typing import NDArray
 
 from ..signatures.distances import BLOCK

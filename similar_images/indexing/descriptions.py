@@ -58,15 +58,15 @@ class Job:
 
 
 class Describer:
-    """Reads, decodes and describes images, each on a thread of its own; equal bytes of one source only once.
+    """Reads, decodes and describes images, on different threads; equal bytes of one source only once.
 
     Only the methods called on this object use the database, on the caller's thread.
     """
 
     def __init__(self) -> None:
         self._reading, self._decoding, self._describing = (
-            ThreadPoolExecutor(1, thread_name_prefix=f"similar_images_{stage}")
-            for stage in ("reading", "decoding", "describing")
+            ThreadPoolExecutor(threads, thread_name_prefix=f"similar_images_{stage}")
+            for stage, threads in (("reading", 1), ("decoding", 2), ("describing", 1))  # two decoders, that none idles
         )
         self._descriptions: dict[tuple[str, int], Future[Description]] = {}
         self._get_methods = cache(_get_methods)

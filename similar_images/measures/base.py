@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django.utils.functional import cached_property
 
 from ..imaging import decode
 from ..signatures.base import Curve, similarity_from_distance

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.models import BooleanField, Expression, F, FloatField, Func, IntegerField, TextField
 from django.db.models.sql import Query
+from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
     from .options import Example

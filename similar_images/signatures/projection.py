@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
+
+from django.utils.functional import cached_property
 
 from .base import Curve, Method, Metric
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from PIL import Image
 
 import similar_images
 from similar_images import registry
+from similar_images.imaging import decoders
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.files import MissingFile
 from similar_images.search import search
 from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from similar_images.search.search import SearchTrace
-from tests import drawing
+from tests import drawing, hostile
 from tests.items import matched_objects, save_gray
 from tests.search.samples import HALF, METHODS, save_cells
 from tests.testapp.models import Picture, Shelf
@@ -268,3 +270,18 @@ def test_box__while_the_storage_is_down_is_503_without_details(
         assert "try again later" in answer.content.decode()
         assert "secret" not in answer.content.decode()
     assert "can't be read: secret.internal:9000 refused" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_searches__do_not_wait_for_the_image_of_another_one(
+    gray_pictures: list[Picture], run_in_thread: Any, configure: Any
+) -> None:
+    configure(REQUEST_TIMEOUT=600)
+    similar_images.similar_to(io.BytesIO(drawing.encoded(drawing.scene(1))), model=Picture)  # starts a decoder
+    data = hostile.progressive_jpeg(99, side=4000)
+    slow = run_in_thread(similar_images.similar_to, io.BytesIO(data), model=Picture)
+    while not decoders.get_pool()._busy:
+        assert not slow.done()
+    assert similar_images.similar_to(gray_pictures[0])
+    assert decoders.get_pool()._busy, "the other image is still being decoded"
+    slow.result()

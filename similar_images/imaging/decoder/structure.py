@@ -33,7 +33,7 @@ MAX_TILE_PIXELS = 1024 * 1024
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_QUICK_JPEG_FRAMES = {0xC0, 0xC1}
+_SEQUENTIAL_FRAMES = {0xC0, 0xC1}
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_INTEGERS = {3: "H", 4: "I", 16: "Q"}
 
@@ -61,23 +61,24 @@ def _refuse_above(limit: int, count: int, parts: str) -> None:
 
 
 def _check_jpeg(data: bytes) -> bool:
-    """Count segments and scans; a sequential JPEG in few scans is quick, as most of its detail is skipped."""
-    position, segments, frame, scans = 2, 0, 0, 0
-    while not scans and (found := _NEXT_MARKER.search(data, position)):
+    """Count segments and scans; a sequential JPEG with all components in its first scan ends there, and is quick."""
+    position, segments, components = 2, 0, 0
+    while found := _NEXT_MARKER.search(data, position):
         marker, position = found[1][0], found.end()
+        if marker == _START_OF_SCAN:
+            if components and data[position + 2] == components:
+                return True
+            if data.count(b"\xff\xda", position) >= MAX_SCANS:  # those of thumbnails and appended videos included
+                _refuse_above(MAX_SCANS, _count_scans(data, position), "scans")
+            return False
         if marker == _END_OF_IMAGE:
             return False
-        if marker == _START_OF_SCAN:
-            scans = data.count(b"\xff\xda", position) + 1  # thumbnails and appended videos included
-        elif marker not in _WITHOUT_LENGTH:
+        if marker not in _WITHOUT_LENGTH:
             segments += 1
             _refuse_above(MAX_SEGMENTS, segments, "segments")
+            components = data[position + 7] if marker in _SEQUENTIAL_FRAMES else components
             position += struct.unpack_from(">H", data, position)[0]
-            frame = marker if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) else frame
-    if scans > MAX_SCANS:
-        scans = _count_scans(data, position)
-    _refuse_above(MAX_SCANS, scans, "scans")
-    return frame in _QUICK_JPEG_FRAMES and scans <= 4
+    return False
 
 
 def _count_scans(data: bytes, position: int) -> int:

@@ -6,11 +6,12 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
 
 from ..base import Method, Metric, similarity_from_distance

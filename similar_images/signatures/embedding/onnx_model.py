@@ -7,10 +7,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

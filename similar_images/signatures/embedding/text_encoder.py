@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from django.utils.functional import cached_property
 
 from .onnx_model import ModelSignature, OnnxModel
 from .options import EncoderOptions

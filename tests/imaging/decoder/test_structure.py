@@ -48,10 +48,11 @@ def test_check_structure__accepts_up_to_the_bounds(data: bytes) -> None:
     check_structure(data)
 
 
-def test_check_structure__counts_the_scans_of_the_first_image_only() -> None:
+@pytest.mark.parametrize("progressive", [False, True])
+def test_check_structure__counts_the_scans_of_the_first_image_only(progressive: bool) -> None:
     """What is appended, as phones do with a video, may look like scans."""
-    data = encoded(scene(1), "JPEG") + b"\xff\xda" * 500
-    assert check_structure(data)
+    data = encoded(scene(1), "JPEG", progressive=progressive) + b"\xff\xda" * 500
+    assert check_structure(data) is not progressive
 
 
 def test_check_structure__skips_what_looks_like_a_scan_within_a_segment() -> None:
