@@ -211,7 +211,7 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         """
         count = 0
         using = write_alias()
-        remaining = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",))
+        remaining = self.using(using).order_by("pk").select_for_update(skip_locked=True, of=("self",), no_key=True)
         while True:
             with transaction.atomic(using=using):
                 pks = list(remaining.values_list("pk", flat=True)[:WRITE_CHUNK])
@@ -226,7 +226,8 @@ PrimaryImageManager = PrimaryManager.from_queryset(IndexedImageQuerySet)
 
 def requests_of_record() -> models.QuerySet[ReindexRequest]:
     """Return the requests for the object of a record, for use in a subquery of a query of records."""
-    return ReindexRequest.objects.filter(source=OuterRef("source"), object_id=OuterRef("object_id"))
+    of_object = Q(source=OuterRef("source"), object_id=OuterRef("object_id"))
+    return ReindexRequest.objects.filter(of_object | Q(file_name=OuterRef("file_name")))
 
 
 class Projection(models.Model):
@@ -351,8 +352,13 @@ class IndexedImage(models.Model):
             models.Index(
                 F("attempts"),
                 F("requested_at").desc(),
-                condition=Q(status="pending"),
+                condition=Q(status="pending", retry_at=None),
                 name="similar_images_record_due",
+            ),
+            models.Index(
+                fields=["retry_at"],
+                condition=Q(status="pending", retry_at__isnull=False),
+                name="similar_images_record_retry",
             ),
         ]
 
@@ -365,13 +371,15 @@ class ReindexRequest(models.Model):
 
     It is written before a file is overwritten under its own name, in a transaction of its own, as storages know no
     rollback; and where a host's transaction can't write the record. Rows are only ever inserted, so that no host's
-    transaction conflicts with a worker. The object is in no search until a worker has taken its request.
+    transaction conflicts with a worker. The object is in no search until a worker has taken its request; nor is any
+    other that has the file which is overwritten, named by `file_name`.
     """
 
     source = models.ForeignKey(
         Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", verbose_name=_("source")
     )
     object_id = models.TextField(_("object ID"))
+    file_name = models.TextField(_("file name"), blank=True, db_default="")
     due_at = models.DateTimeField(
         db_index=True, help_text=_("Time from which a worker takes the request: not while the file is being written.")
     )

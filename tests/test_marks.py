@@ -15,7 +15,7 @@ from django.utils import timezone
 
 import similar_images
 from similar_images import marks, registry
-from similar_images.indexing import sweep
+from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Mark, Source
 from similar_images.search.sql import unmarked_condition
 from tests import drawing
@@ -230,3 +230,16 @@ def test_pairs__are_what_is_learned_from(gray_pictures: list[Picture]) -> None:
     ids = [str(item.pk) for item in (a, b, c)]
     assert marks.marked_pairs(source) == [(*sorted(ids[:2]), True), (*sorted(ids[1:]), False)]
     assert marks.marked_pairs(registry.get_source(NamedPicture)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mark__at_repeatable_read_is_not_refused_because_a_worker_wrote_meanwhile(run_in_thread: Any) -> None:
+    a, b = save_gray(100), save_gray(101)
+    batch = claims.claim_batch()
+    with transaction.atomic(using=ALIAS):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        assert Picture.objects.count() == 2
+        run_in_thread(worker.index_records, batch).result(30)
+        similar_images.mark(a, b, alike=True)
+    assert Mark.objects.get().is_alike

@@ -55,11 +55,17 @@ def _lock_due_records(
     due = IndexedImage.primary.due()
     if within is not None:
         due = due.filter(pk__in=within.values("pk"))
-    rows = due.order_by("attempts", "-requested_at").select_related("source")
-    locked = list(rows.select_for_update(skip_locked=True, of=("self",))[: settings.batch_size])
+    # Two statements with an index each: one would walk past all that wait, which may be a million after an outage.
+    locked = _lock(due.filter(retry_at=None).order_by("attempts", "-requested_at"), settings.batch_size)
+    if left := settings.batch_size - len(locked):
+        locked += _lock(due.exclude(retry_at=None).order_by("retry_at"), left)
     exhausted = [record for record in locked if record.attempts >= settings.max_attempts]
     retryable = [record for record in locked if record.attempts < settings.max_attempts]
     return [record for record in retryable if not record.attempts] or retryable[:1], exhausted
+
+
+def _lock(due: models.QuerySet[IndexedImage], count: int) -> list[IndexedImage]:
+    return list(due.select_related("source").select_for_update(skip_locked=True, of=("self",), no_key=True)[:count])
 
 
 def _filter_by_pk(records: Collection[IndexedImage]) -> models.QuerySet[IndexedImage]:
@@ -76,7 +82,7 @@ def lock_claimed(records: Collection[IndexedImage]) -> set[int]:
     for record in records:
         claimed |= Q(pk=record.pk, revision=record.revision, started_at=record.started_at)
     rows = IndexedImage.primary.filter(claimed, status=IndexedImage.Status.PENDING)
-    return set(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    return set(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
 
 
 def renew_claims(records: Collection[IndexedImage]) -> None:

@@ -39,7 +39,9 @@ def request_before_write(field: models.FileField, name: str) -> list[ReindexRequ
     if not objects or _get_available_name(field, name) != name:
         return []
     due_at = timezone.now() + timedelta(seconds=conf.get().claim_timeout)
-    made = [ReindexRequest(source_id=source_id, object_id=key, due_at=due_at) for source_id, key in objects]
+    made = [
+        ReindexRequest(source_id=source_id, object_id=key, file_name=name, due_at=due_at) for source_id, key in objects
+    ]
     _insert_at_once(made, using)
     return made
 
@@ -64,9 +66,9 @@ def _insert_at_once(made: list[ReindexRequest], using: str) -> None:
         with other.cursor() as cursor:
             for request in made:
                 cursor.execute(
-                    "INSERT INTO similar_images_reindexrequest (source_id, object_id, due_at) VALUES (%s, %s, %s) "
-                    "RETURNING id",
-                    [request.source_id, request.object_id, request.due_at],
+                    "INSERT INTO similar_images_reindexrequest (source_id, object_id, file_name, due_at) "
+                    "VALUES (%s, %s, %s, %s) RETURNING id",
+                    [request.source_id, request.object_id, request.file_name, request.due_at],
                 )
                 (request.pk,) = cursor.fetchone()
     except DatabaseError:
@@ -86,8 +88,9 @@ def set_due(made: Collection[ReindexRequest]) -> None:
     now = timezone.now()
     updated = ReindexRequest.primary.filter(pk__in=[request.pk for request in made]).update(due_at=now)
     if updated < len(made):  # taken after CLAIM_TIMEOUT, perhaps before the file was written
-        again = [ReindexRequest(source_id=r.source_id, object_id=r.object_id, due_at=now) for r in made]
-        ReindexRequest.primary.bulk_create(again)
+        for request in made:
+            request.pk, request.due_at = None, now
+        ReindexRequest.primary.bulk_create(made)
 
 
 def take_requests() -> int:
@@ -110,18 +113,24 @@ def take_requests() -> int:
 
 def _bring_up_to_date(made: list[ReindexRequest], using: str) -> list[int]:
     """Request the indexing of the objects of these requests; return the ids of those that are done with."""
-    by_source: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    by_name: dict[str, set[int]] = defaultdict(set)
+    by_object: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for request in made:
-        by_source[request.source_id][request.object_id].append(request.pk)
-    sources = {row.pk: row.image_source for row in Source.objects.filter(pk__in=by_source)}
-    done = []
-    for source_id, pks in by_source.items():
+        by_object[request.source_id][request.object_id].add(request.pk)
+        if request.file_name:
+            by_name[request.file_name].add(request.pk)
+    # Other objects may have been given the file, and been indexed, after the request and before the file was written.
+    records = IndexedImage.primary.filter(file_name__in=by_name)
+    for source_id, object_id, name in records.values_list("source_id", "object_id", "file_name"):
+        by_object[source_id][object_id] |= by_name[name]
+    sources = {row.pk: row.image_source for row in Source.objects.filter(pk__in=by_object)}
+    locked: set[int] = set()
+    for source_id, requests in by_object.items():
         if source := sources.get(source_id):
-            files = _lock_files(source, list(pks), using)
+            files = _lock_files(source, list(requests), using)
             outbox.set_files(source, files, is_rewritten=True)
-            pks = {key: ids for key, ids in pks.items() if key in files}
-        done += [pk for ids in pks.values() for pk in ids]
-    return done
+            locked.update(*(ids for key, ids in requests.items() if key not in files))
+    return [request.pk for request in made if request.pk not in locked]
 
 
 def _lock_files(source: ImageSource, object_ids: list[str], using: str) -> dict[str, str]:

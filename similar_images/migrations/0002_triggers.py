@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('object_id', models.TextField(verbose_name='object ID')),
+                ('file_name', models.TextField(blank=True, db_default='', verbose_name='file name')),
                 ('due_at', models.DateTimeField(db_index=True, help_text='Time from which a worker takes the request: not while the file is being written.')),
             ],
             options={
@@ -58,6 +59,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='reindexrequest',
             index=models.Index(fields=['source', 'object_id'], name='similar_images_request_object'),
+        ),
+        migrations.RemoveIndex(
+            model_name='indexedimage',
+            name='similar_images_record_due',
+        ),
+        migrations.AddIndex(
+            model_name='indexedimage',
+            index=models.Index(models.F('attempts'), models.OrderBy(models.F('requested_at'), descending=True), condition=models.Q(('retry_at', None), ('status', 'pending')), name='similar_images_record_due'),
+        ),
+        migrations.AddIndex(
+            model_name='indexedimage',
+            index=models.Index(condition=models.Q(('retry_at__isnull', False), ('status', 'pending')), fields=['retry_at'], name='similar_images_record_retry'),
         ),
         migrations.RunPython(migrations.RunPython.noop, drop_functions),
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import connection, models
 
@@ -35,6 +36,8 @@ class Host:
         self.journal = journal
         self.random = rng
         self.next_number = first_number
+        self.overwritten: Path = settings.CHAOS / "overwritten"
+        """The file that says which name some host has overwritten last."""
         self.names: dict[str, str | None] = {}
         self.dead: list[tuple[type[models.Model], Any]] = []
 
@@ -119,13 +122,15 @@ class Host:
             field = self.random.choice(FIELDS[model])
             if name := getattr(item, field).name:
                 self.change("overwrite", {key(model, field, item.pk): name})
+                self.overwritten.write_text(name)
                 getattr(item, field).save(Path(name).name, ContentFile(self.new_content()))
 
     def rename(self, model: Any) -> None:
         """Assign the file of another object, or one that does not exist."""
         for item in self.some(model):
             field = self.random.choice(FIELDS[model])
-            name = self.any_name(model, field) if self.random.random() < 0.9 else f"missing{self.new_number()}.png"
+            is_there = self.random.random() < 0.9
+            name = self.any_name(model, field) if is_there else f"{self.prefix(model, field)}missing{item.pk}.png"
             self.change("rename", {key(model, field, item.pk): name})
             setattr(item, field, name)
             item.save()
@@ -215,11 +220,14 @@ class Host:
 
     def any_name(self, model: Any, field: str) -> str:
         """Return the name of a file: of a new one, or now and then that of an object, of whichever writer."""
-        if self.random.random() < SHARED_SHARE:
-            rows = model._base_manager.exclude(**{field: ""}).order_by("?")
-            if name := rows.values_list(field, flat=True).first():
-                return str(name)
         storage = model._meta.get_field(field).storage
+        if self.random.random() < SHARED_SHARE:
+            name = self.overwritten.read_text() if self.overwritten.exists() else ""
+            if name.startswith(self.prefix(model, field)) and self.random.random() < 0.7:
+                return name  # which may be overwritten at this moment
+            rows = model._base_manager.exclude(**{field: ""}).order_by("?")
+            if name := rows.values_list(field, flat=True).first() or "":
+                return name
         return str(storage.save(self.prefix(model, field) + self.new_name(), ContentFile(self.new_content())))
 
     def assign(self, item: Any, fields: tuple[str, ...]) -> dict[str, str | None]:

@@ -22,6 +22,9 @@ from .pictures import read
 SLOWEST = {"open": 0.5, "save": 1.5}
 """Seconds; several slow images together are still below CLAIM_TIMEOUT."""
 
+QUICK = 0.02
+"""Seconds that the storage takes at most in other weather."""
+
 DEADLY_SHARE = 0.02
 """Share of saves after whose bytes the writer dies."""
 
@@ -39,9 +42,8 @@ def _weather() -> str:
 
 def _brave(operation: str) -> None:
     weather = _weather()
-    if weather == "slow":
-        time.sleep(random.uniform(0, SLOWEST[operation]))
-    elif weather == "failing" and random.random() < 0.5:
+    time.sleep(random.uniform(0, SLOWEST[operation] if weather == "slow" else QUICK))
+    if weather == "failing" and random.random() < 0.5:
         raise StorageDown(errno.EIO, "The storage is down")
 
 

@@ -72,7 +72,7 @@ def verify(database_url: str, media: Path) -> Findings:
         for record_id in signatures.keys() - known:
             findings.add("leaked signature", f"of record {record_id}, which is gone")
         _verify_marks(findings, connection, {(row["source_id"], row["object_id"]) for row in records})
-        _verify_orders(findings, connection)
+        _verify_requests(findings, connection)
     return findings
 
 
@@ -152,8 +152,9 @@ def _verify_marks(findings: Findings, connection: psycopg.Connection[Any], objec
                 findings.add("leaked mark", f"of {row[name]}, which is gone")
 
 
-def _verify_orders(findings: Findings, connection: psycopg.Connection[Any]) -> None:
-    """Look for rows in tables of orders, whichever there are."""
+def _verify_requests(findings: Findings, connection: psycopg.Connection[Any]) -> None:
+    for row in connection.execute("SELECT * FROM similar_images_reindexrequest"):
+        findings.add("leftover request", str(row))
 
 
 def _describe(row: dict[str, Any]) -> str:

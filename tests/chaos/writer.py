@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.transaction import TransactionManagementError
 
 from .journal import Journal
 from .operations import Host
@@ -73,7 +74,7 @@ class Writer:
                 start=start,
                 mode=mode,
                 is_weather=isinstance(error, StorageDown),
-                is_database=isinstance(error, (OperationalError, InterfaceError)),
+                is_database=isinstance(error, (OperationalError, InterfaceError, TransactionManagementError)),
                 text="".join(traceback.format_exception(error))[-6000:],
             )
             connection.close()
@@ -106,6 +107,8 @@ class Writer:
                 raise RollBack
         except RollBack:
             self.host.names = before
+            if connection.needs_rollback:  # Django keeps it to itself that there was no connection any more
+                raise OperationalError("The savepoint could not be rolled back.") from None
 
     def die_somewhere(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         """Run a statement, and die before or after it now and then."""

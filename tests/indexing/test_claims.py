@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from similar_images.indexing import claims, sweep, worker
@@ -55,6 +57,34 @@ def test_claim_batch__newest_requests_first(make_picture: Any, configure: Any) -
     new = make_picture(2)
     configure(BATCH_SIZE=1)
     assert [record.object_id for record in claims.claim_batch()] == [str(new.pk)]
+
+
+def test_claim_batch__does_not_walk_past_those_that_wait_for_their_retry(make_picture: Any) -> None:
+    """After an outage of the storage, a million may."""
+    make_picture()
+    record = IndexedImage.objects.get()
+    waiting = {"source": record.source, "file_name": "waits.png", "retry_at": timezone.now() + timedelta(hours=1)}
+    IndexedImage.objects.bulk_create(
+        IndexedImage(object_id=f"x{number}", requested_at=record.requested_at, **waiting) for number in range(3000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE similar_images_indexedimage")
+    with CaptureQueriesContext(connection) as queries:
+        assert [claimed.pk for claimed in claims.claim_batch()] == [record.pk]
+    locks = [query["sql"] for query in queries if "SKIP LOCKED" in query["sql"]]
+    assert locks
+    for sql in locks:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE) {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        removed = re.findall(r"Rows Removed by Filter: (\d+)", plan)
+        assert all(int(count) <= 1 for count in removed), plan
+
+
+def test_claim_batch__retries_that_are_due_come_after_new_requests(make_picture: Any, configure: Any) -> None:
+    old, new = make_picture(1), make_picture(2)
+    IndexedImage.objects.filter(object_id=str(old.pk)).update(retry_at=timezone.now())
+    assert [record.object_id for record in claims.claim_batch()] == [str(new.pk), str(old.pk)]
 
 
 @pytest.mark.django_db(transaction=True)

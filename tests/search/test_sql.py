@@ -321,3 +321,22 @@ def test_statements__are_cached_by_everything_that_they_depend_on() -> None:
     bounded = sql._cached_pairs_sql(1, (base,), True)
     assert bounded.count("IS NOT FALSE") == 1
     assert "IS NOT FALSE" not in sql._cached_pairs_sql(1, (base,), False)
+
+
+def test_unrequested_condition__many_requests_do_not_stop_searches(records: list[int]) -> None:
+    """As after an import that overwrote files while no worker ran; a look at every request took a minute."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO similar_images_indexedimage "
+            "(source_id, object_id, file_name, revision, sha256, status, error, attempts, requested_at) "
+            "SELECT %s, 'x' || number, number || '.png', gen_random_uuid(), '', 'indexed', '', 0, now() "
+            "FROM generate_series(1, 20000) AS number",
+            [source_id()],
+        )
+        cursor.execute(
+            "INSERT INTO similar_images_reindexrequest (source_id, object_id, file_name, due_at) "
+            "SELECT source_id, object_id, file_name, now() FROM similar_images_indexedimage WHERE object_id ~ 'x'"
+        )
+        cursor.execute("SET LOCAL statement_timeout = '10s'")
+    unrequested = IndexedImage.objects.filter(sql.unrequested_condition(source_id()))
+    assert set(unrequested.values_list("pk", flat=True)) == set(records)
