@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo test chaos fuzz lint messages messages-check docs docs-check docs-reference screenshots clean
+.PHONY: demo test test-databases chaos fuzz lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,14 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
+
+# The tests on other databases than one that is `default`: those of another alias, a replica, and a pool of connections.
+DATABASE_TESTS ?= tests
+
+test-databases: $(VENV)/.test
+	for databases in alias replica pgbouncer; do \
+		TEST_DATABASES=$$databases $(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(DATABASE_TESTS) || exit; \
+	done
 
 # Writes, indexes and searches while everything is killed, on servers of its own: make chaos MINUTES=1 SEED=3
 MINUTES ?= 10

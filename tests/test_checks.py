@@ -22,7 +22,7 @@ from django.db.migrations.state import ProjectState
 from project.celery import app as celery_app
 from similar_images import checks, registry
 from tests import drawing
-from tests.databases import ALIAS
+from tests.databases import ALIAS, connection
 from tests.testapp.models import Private
 
 SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
@@ -335,15 +335,13 @@ def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest
 
 @pytest.mark.django_db
 def test_database__a_table_without_triggers_is_reported() -> None:
-    from django.db import connection
-
     from similar_images.indexing import triggers
 
-    assert "similar_images.W008" not in ids(checks.check_triggers(databases=["default"]))
-    (trigger, *_others) = triggers.source_triggers(registry.get_source(Private), "default")
+    assert "similar_images.W008" not in ids(checks.check_triggers(databases=[ALIAS]))
+    (trigger, *_others) = triggers.source_triggers(registry.get_source(Private), ALIAS)
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER {trigger.name} ON {trigger.table}")
-    (warning,) = checks.check_triggers(databases=["default"])
+    (warning,) = checks.check_triggers(databases=[ALIAS])
     assert warning.id == "similar_images.W008"
     assert "testapp.Private.image" in warning.msg
     assert checks.check_triggers(databases=None) == []

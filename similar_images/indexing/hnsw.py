@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.postgres.indexes import OpClass
@@ -33,9 +35,6 @@ IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
 PREFIX = "similar_images_hnsw_"
 MAX_INDEXED_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
 """Most dimensions that HNSW supports; sparse vectors also have at most 1,000 non-zero elements."""
-
-LOCK = 5_117_344_026
-"""Key of the advisory lock by which one process at a time builds indexes; an arbitrary number."""
 
 
 def index_name(version: MethodVersion) -> str:
@@ -79,16 +78,37 @@ def sync_indexes() -> list[str]:
     connection = _connection()
     if connection.in_atomic_block:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:
-            return []
-        try:
-            cursor.execute("SET statement_timeout = 0")
-            return _replace_indexes(cursor, {index_name(version): version for version in required_indexes()})
-        finally:
-            cursor.execute("RESET statement_timeout")
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    required = {index_name(version): version for version in required_indexes()}
+    with connection.cursor() as cursor, _without_time_limit(connection, cursor):
+        return [] if _is_building(cursor) else _replace_indexes(cursor, required)
+
+
+def _is_building(cursor: CursorWrapper) -> bool:
+    """Check that somebody is building an index; a lock of the session would get lost in a pool of connections."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index "
+        "WHERE datname = current_database() AND relid = %s::regclass)",
+        [Signature._meta.db_table],
+    )
+    return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def _without_time_limit(connection: Any, cursor: CursorWrapper) -> Iterator[None]:
+    """Lift the limit on the time of a statement, and restore it at the end.
+
+    What a session sets would stay with a connection of others in a pool in transaction mode, where Django's cursors on
+    the server are disabled: then the limit is left as it is.
+    """
+    if connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+        yield
+        return
+    cursor.execute("SELECT current_setting('statement_timeout'), set_config('statement_timeout', '0', false)")
+    limit, _none = cursor.fetchone()
+    try:
+        yield
+    finally:
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
 
 
 def _replace_indexes(cursor: CursorWrapper, required: dict[str, MethodVersion]) -> list[str]:

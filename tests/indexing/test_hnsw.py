@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 import similar_images
@@ -18,7 +19,7 @@ from similar_images.search import candidates, query_vectors
 from similar_images.search import sql as statements
 from similar_images.signatures import storage
 from tests import commands, drawing, methods
-from tests.databases import ALIAS, connection
+from tests.databases import ALIAS, VARIANT, connection
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -268,21 +269,48 @@ def test_sync__what_can_not_be_indexed_holds_nothing_up(
     assert {version.name for version in hnsw.required_indexes()} == {"wide", "bits"}
 
 
-def test_sync__waits_for_nobody_and_is_done_by_one(crowd: list[Picture]) -> None:
-    from django.db import connections
-
+def test_sync__does_nothing_in_a_transaction(crowd: list[Picture]) -> None:
     with transaction.atomic(using=ALIAS):
         assert hnsw.sync_indexes() == []
+    assert len(hnsw.sync_indexes()) == 2
+
+
+def test_sync__is_done_by_one_process_and_others_do_not_wait(crowd: list[Picture], run_in_thread: Any) -> None:
+    def is_building() -> bool:
+        with connection.cursor() as cursor:
+            return hnsw._is_building(cursor)
+
     other = connections.create_connection(ALIAS)
     try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [hnsw.LOCK])
-            assert hnsw.sync_indexes() == []
-            # Closing would release it too, but only when the server has noticed.
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [hnsw.LOCK])
+        other.set_autocommit(False)
+        with other.cursor() as cursor:  # building waits for whoever has written before
+            cursor.execute("UPDATE similar_images_signature SET low_detail = low_detail")
+        building = run_in_thread(hnsw.sync_indexes)
+        end = time.monotonic() + 30
+        while not is_building():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert set(hnsw.existing_indexes().values()) == {False}
+        assert hnsw.sync_indexes() == []
     finally:
+        other.rollback()
         other.close()
-    assert len(hnsw.sync_indexes()) == 2
+    assert len(building.result(30)) == 2
+    assert set(hnsw.existing_indexes().values()) == {True}
+
+
+@pytest.mark.skipif(VARIANT == "pgbouncer", reason="a pool keeps no setting of a session")
+def test_sync__leaves_no_lock_and_no_setting_behind(crowd: list[Picture]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '7min'")
+        try:
+            assert len(hnsw.sync_indexes()) == 2
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("7min",)
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            assert cursor.fetchone() == (0,)
+        finally:
+            cursor.execute("RESET statement_timeout")
 
 
 def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
