@@ -113,7 +113,7 @@ def test_check_database__not_postgresql(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(checks, "connections", sqlite)
     (error,) = checks.check_database(databases=[ALIAS])
     assert error.id == "similar_images.E005"
-    assert "the database 'default' is not PostgreSQL" in error.msg
+    assert f"the database {ALIAS!r} is not PostgreSQL" in error.msg
     assert error.level == django_checks.ERROR
 
 
@@ -149,17 +149,18 @@ class PrivateElsewhere:
 
 def test_check_sources__in_another_database_than_the_records(settings: Any) -> None:
     assert checks.check_sources() == []
-    settings.DATABASE_ROUTERS = ["tests.test_checks.PrivateElsewhere"]
+    settings.DATABASE_ROUTERS = ["tests.test_checks.PrivateElsewhere", *settings.DATABASE_ROUTERS]
     with pytest.raises(SystemCheckError) as failed:
         call_command("check")
     report = str(failed.value)
     assert report.count("(similar_images.E008)") == 1
-    assert "testapp.Private.image is in the database 'other', but the image records are in 'default'." in report
+    assert f"testapp.Private.image is in the database 'other', but the image records are in {ALIAS!r}." in report
     assert "HINT: Records are written by triggers on its table" in report
 
 
 @pytest.mark.django_db
-def test_migrate__passes_over_a_database_of_another_kind() -> None:
+def test_migrate__passes_over_a_database_of_another_kind(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = []
     module = import_module("similar_images.migrations.0001_initial")
     sqlite = ConnectionHandler({"default": SQLITE})["default"]
     try:

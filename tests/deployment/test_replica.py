@@ -17,7 +17,7 @@ from django.db import connections
 import similar_images
 from project import services
 from similar_images import marks, registry
-from similar_images.indexing import claims, sweep
+from similar_images.indexing import claims, sweep, versions
 from similar_images.models import IndexedImage, Signature
 from tests import postgres
 from tests.databases import VARIANT
@@ -119,6 +119,21 @@ def test_replica__is_read_by_visitors_from_save_to_deletion(replica: Replica, in
     assert client.get(SEARCH.format(items[2].pk or 0)).status_code == 404
 
 
+def test_writers__never_ask_the_replica(replica: Replica, index_now: Any, configure: Any) -> None:
+    with refused("replica"):
+        a, b = save_gray(100), save_gray(101)
+        assert sweep.sweep_sources() == 2
+        assert len(index_now()) == 2
+        similar_images.mark(a, b, alike=False)
+        assert marks.get_mark(registry.get_source(Picture), a, b) is not None
+        configure(METHODS={"tests.methods.Mean": {}, "tests.methods.Bits": {}}, RANKING={"mean": 1, "bits": 1})
+        assert sweep.sweep_sources() == 2
+        assert len(index_now()) == 2
+        assert versions.switch_versions() == []
+        a.delete()
+    assert IndexedImage.primary.count() == 1
+
+
 def test_stale_replica__makes_no_worker_skip_or_repeat_anything(replica: Replica, index_now: Any, client: Any) -> None:
     first = save_gray(100)
     index_now()
@@ -136,6 +151,21 @@ def test_stale_replica__makes_no_worker_skip_or_repeat_anything(replica: Replica
             registry.get_source(Picture), first, second
         )
     assert found(client, first) == [second.pk]
+
+
+def test_stale_replica__is_searched_by_the_versions_that_it_has(
+    replica: Replica, index_now: Any, configure: Any
+) -> None:
+    configure(METHODS={"tests.methods.Grid": {"side": 2}}, RANKING={"grid": 1})
+    first, second = save_gray(100), save_gray(101)
+    index_now()
+    with replica.behind():
+        configure(METHODS={"tests.methods.Grid": {"side": 3}})
+        assert sweep.sweep_sources() == 2
+        assert len(index_now()) == 2
+        assert {row.version for row in versions.switch_versions()} == {"side3"}
+        assert [match.object for match in similar_images.similar_to(first)] == [second]
+    assert [match.object for match in similar_images.similar_to(first)] == [second]
 
 
 def test_queryset__that_names_the_primary_may_restrict_a_search_on_the_replica(

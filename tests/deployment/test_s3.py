@@ -17,7 +17,7 @@ from similar_images.models import IndexedImage, Signature
 from tests import drawing
 from tests.testapp.models import Picture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("mean_method")]
 
 BUCKET = "pictures"
 ACCESS = {"access_key": "key", "secret_key": "secret", "region_name": "us-east-1"}

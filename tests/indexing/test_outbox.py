@@ -42,7 +42,7 @@ def test_sources__have_their_rows_from_migrate_on(flushed: bool) -> None:
     if flushed:
         from django.core.management import call_command
 
-        call_command("flush", interactive=False, verbosity=0)
+        call_command("flush", database=ALIAS, interactive=False, verbosity=0)
     assert labels() == {source.label.lower() for source in registry.get_sources()}
 
 
@@ -51,7 +51,7 @@ def test_sources__a_flush_leaves_no_stale_id(make_picture: Any) -> None:
     from django.core.management import call_command
 
     make_picture(1)
-    call_command("flush", interactive=False, verbosity=0)
+    call_command("flush", database=ALIAS, interactive=False, verbosity=0)
     item = make_picture(2)
     assert statuses() == {str(item.pk): "pending"}
 

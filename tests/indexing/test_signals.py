@@ -112,7 +112,7 @@ def test_other_databases__are_not_followed(
     make_picture: Any, settings: Any, notifications: list[None], django_capture_on_commit_callbacks: Any
 ) -> None:
     item = make_picture()
-    settings.DATABASE_ROUTERS = ["tests.indexing.test_signals.RecordsElsewhere"]
+    settings.DATABASE_ROUTERS = ["tests.indexing.test_signals.RecordsElsewhere", *settings.DATABASE_ROUTERS]
     with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
         make_picture(1)
         item.image.save("new.png", drawing.file(2))

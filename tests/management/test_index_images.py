@@ -22,6 +22,7 @@ from similar_images.indexing import notify, outbox, sweep
 from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
 from tests import commands, drawing
+from tests.databases import ALIAS
 from tests.indexing.faults import triggers_off
 from tests.methods import Mean
 from tests.testapp.models import Couple, NamedPicture, Picture, Unregistered, UuidPicture
@@ -102,7 +103,7 @@ def test_sync__indexes_objects_saved_without_signals(make_picture: Any, index_no
     fixture.write_text(
         json.dumps([{"model": "testapp.picture", "pk": 999, "fields": {"image": store(13), "shelf": None}}])
     )
-    call_command("loaddata", fixture, verbosity=0)
+    call_command("loaddata", fixture, database=ALIAS, verbosity=0)
     Mean.computed = 0
     assert run("--sync") == (counts(indexed=9), "")
     assert Mean.computed == 9
