@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError
-from django.db import connection
 from django.utils import timezone
 
 import similar_images
 from similar_images import registry
 from similar_images.models import IndexedImage, Mark, ReindexRequest, Signature, Source
 from tests import commands, drawing
+from tests.databases import connection
 from tests.items import save_gray
 from tests.testapp.models import Couple, FramedPicture, Picture, UuidPicture
 
