@@ -51,12 +51,8 @@ def crowd(configure: Any) -> list[Picture]:
     pictures = Picture.objects.bulk_create(
         [Picture(title=str(i), image=f"made/{i}.png", published=i % 250 == 0 or i % 2 == 0) for i in range(COUNT)]
     )
-    records = IndexedImage.objects.bulk_create(
-        IndexedImage(
-            source_id=source_id, object_id=str(p.pk), object_key=p.pk, file_name=p.image.name, status="indexed"
-        )
-        for p in pictures
-    )
+    IndexedImage.objects.update(status="indexed")
+    records = list(IndexedImage.objects.order_by("object_key"))
     wide, bits = methods.Wide(), methods.Bits()
     centers = rng.normal(size=(CLUSTERS, wide.dimensions))
     for method, make in (
