@@ -100,7 +100,7 @@ def _without_time_limit(connection: Any, cursor: CursorWrapper) -> Iterator[None
     What a session sets would stay with a connection of others in a pool in transaction mode, where Django's cursors on
     the server are disabled: then the limit is left as it is.
     """
-    if connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         yield
         return
     cursor.execute("SELECT current_setting('statement_timeout'), set_config('statement_timeout', '0', false)")

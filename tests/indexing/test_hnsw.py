@@ -265,7 +265,9 @@ def test_sync__what_can_not_be_indexed_holds_nothing_up(
     assert {version.name for version in hnsw.required_indexes()} == {"wide", "bits"}
 
 
-def test_sync__does_nothing_in_a_transaction(crowd: list[Picture]) -> None:
+def test_sync__does_nothing_in_a_transaction(crowd: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Django has no default for it.
+    monkeypatch.delitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", raising=False)
     with transaction.atomic(using=ALIAS):
         assert hnsw.sync_indexes() == []
     assert len(hnsw.sync_indexes()) == 2
