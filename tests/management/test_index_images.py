@@ -345,7 +345,7 @@ def count_stored(label: str) -> tuple[int, ...]:
     app_label, model, field = label.split(".")
     sources = Source.objects.filter(app_label=app_label, model=model, field=field)
     tables: list[Any] = [IndexedImage, Signature, Mark]
-    return tuple(table.objects.filter(source__in=sources).count() for table in tables)
+    return tuple(table.primary.filter(source__in=sources).count() for table in tables)
 
 
 def leave_out(model: type[models.Model]) -> dict[Any, registry.ImageSource]:
