@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from statistics import median
 
 import redis
 from django.conf import settings
 from django.db import connection, transaction
 
+from benchmarks.timing import median_ms
 from similar_images.indexing import claims, notify
 from similar_images.indexing.sweep import sweep_sources
 from similar_images.models import IndexedImage, Source
@@ -35,16 +34,6 @@ INSERT_RECORDS = """
     SELECT %s, id::text, id, image, gen_random_uuid(), '', 'pending', '', 0, now() FROM testapp_picture
     ON CONFLICT DO NOTHING
 """
-
-
-def median_ms(action: Callable[[], object], count: int) -> float:
-    """Return the median time of an action in milliseconds."""
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return 1000 * median(times)
 
 
 def save() -> None:

@@ -6,13 +6,12 @@ Times of whole statements on one table, with its triggers off and on in turn, in
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
-from statistics import median
 
 from django.core.files.base import ContentFile
 from django.db import connection
 
+from benchmarks.timing import median_ms
 from tests import commands, drawing
 from tests.indexing.faults import triggers_off
 from tests.testapp.models import Picture
@@ -63,16 +62,6 @@ def measure(rows: int) -> dict[str, float]:
         times[name] = median_ms(lambda sql=sql: run(sql), count)  # type: ignore[misc]
         run("VACUUM ANALYZE testapp_picture")
     return times
-
-
-def median_ms(action: Callable[[], object], count: int) -> float:
-    """Return the median time of an action in milliseconds."""
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return 1000 * median(times)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from ..registry import ImageSource
 logger = logging.getLogger("similar_images")
 
 NAME_PREFIX = "similar_images_"
-"""What the names of all triggers and functions begin with."""
+"""The beginning of the names of all triggers and functions."""
 
 FUNCTION = f"{NAME_PREFIX}set_files"
 """Function that records which file each object of a source has now; see `outbox.set_files`."""
