@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 from django.db import DatabaseError, connections, models, transaction
@@ -15,6 +17,9 @@ from .. import conf
 from ..models import WRITE_CHUNK, IndexedImage, ReindexRequest, Source, write_alias
 from ..registry import ImageSource
 from . import outbox
+
+RETRY_SECONDS = 1
+"""Seconds between two attempts to insert requests while no connection is free."""
 
 logger = logging.getLogger("similar_images")
 
@@ -34,8 +39,7 @@ def request_before_write(field: models.FileField, name: str) -> list[ReindexRequ
         return []
     if field.max_length and len(name) > field.max_length:  # the storage will shorten it
         name = _get_available_name(field, name)
-    records = IndexedImage.primary.filter(file_name=name)
-    objects = list(records.values_list("source_id", "object_id"))
+    objects = _find_objects(name, using)
     if not objects or _get_available_name(field, name) != name:
         return []
     due_at = timezone.now() + timedelta(seconds=conf.get().claim_timeout)
@@ -44,6 +48,19 @@ def request_before_write(field: models.FileField, name: str) -> list[ReindexRequ
     ]
     _insert_at_once(made, using)
     return made
+
+
+def _find_objects(name: str, using: str) -> list[tuple[int, str]]:
+    """Return source and object id of all records with a file of this name; none if that can't be found out."""
+    records = IndexedImage.primary.filter(file_name=name).values_list("source_id", "object_id")
+    try:
+        if not connections[using].in_atomic_block:
+            return list(records)
+        with transaction.atomic(using=using):  # a savepoint, as an error would end the caller's transaction
+            return list(records)
+    except DatabaseError as error:
+        logger.warning("Whether a file is overwritten can't be found out: %s", error)
+        return []
 
 
 def _get_available_name(field: models.FileField, name: str) -> str:
@@ -59,9 +76,26 @@ def _insert_at_once(made: list[ReindexRequest], using: str) -> None:
     if not connection.in_atomic_block or _is_in_test_case(connection):
         ReindexRequest.primary.bulk_create(made)
         return
+    schema = getattr(connection, "schema_name", None)
+    try:
+        _insert_apart(made, using, schema)
+    except DatabaseError as error:
+        logger.warning("A file is overwritten in a transaction, and no other connection is free: %s", error)
+        for request in made:
+            request.pk = None
+        ReindexRequest.primary.bulk_create(made)  # is lost if the transaction is rolled back
+        Thread(target=_insert_later, args=(list(made), using, schema), daemon=True).start()
+
+
+def _insert_apart(made: Collection[ReindexRequest], using: str, schema: str | None) -> None:
+    """Insert requests on a connection of their own.
+
+    Raises:
+        DatabaseError: there is none to be had.
+    """
     other = connections.create_connection(using)
     try:
-        if schema := getattr(connection, "schema_name", None):  # a tenant's; see tenants.py
+        if schema:  # a tenant's; see tenants.py
             other.set_schema(schema)  # type: ignore[attr-defined]
         with other.cursor() as cursor:
             for request in made:
@@ -71,11 +105,25 @@ def _insert_at_once(made: list[ReindexRequest], using: str) -> None:
                     [request.source_id, request.object_id, request.file_name, request.due_at],
                 )
                 (request.pk,) = cursor.fetchone()
-    except DatabaseError:
-        logger.warning("A file is overwritten in a transaction; if that is rolled back, its record may be out of date.")
-        ReindexRequest.primary.bulk_create(made)
     finally:
         other.close()
+
+
+def _insert_later(made: list[ReindexRequest], using: str, schema: str | None) -> None:
+    """Insert requests once more as soon as a connection is free: the transaction may have been rolled back."""
+    copies = [
+        ReindexRequest(source_id=r.source_id, object_id=r.object_id, file_name=r.file_name, due_at=r.due_at)
+        for r in made
+    ]
+    end = time.monotonic() + conf.get().claim_timeout
+    while time.monotonic() < end:
+        try:
+            _insert_apart(copies, using, schema)
+        except DatabaseError:
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
+    logger.error("A file was overwritten, and no connection was free: its record may be out of date.")
 
 
 def _is_in_test_case(connection: Any) -> bool:

@@ -5,7 +5,7 @@ The records themselves are written by the database (see triggers.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -72,11 +72,15 @@ def _on_save(
     if REQUESTS_ATTR in instance.__dict__:
         transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
         return
-    for source in registry.get_sources_for_model(sender):
-        is_written = update_fields is None or source.field_name in update_fields
-        if is_written and source.get_file_name(instance) and (created or _is_pending(source, instance)):
-            transaction.on_commit(notify.notify_workers, using=using, robust=True)
-            return
+    sources = [
+        source
+        for source in registry.get_sources_for_model(sender)
+        if (update_fields is None or source.field_name in update_fields) and source.get_file_name(instance)
+    ]
+    if sources and created:
+        transaction.on_commit(notify.notify_workers, using=using, robust=True)
+    elif sources:  # a query that fails, as the tables are gone, would break the transaction if it were made now
+        transaction.on_commit(lambda: _notify_if_pending(sources, instance.pk), using=using, robust=True)
 
 
 def _on_file_written(instance: models.Model) -> None:
@@ -85,9 +89,10 @@ def _on_file_written(instance: models.Model) -> None:
     notify.notify_workers()
 
 
-def _is_pending(source: ImageSource, instance: models.Model) -> bool:
-    record = IndexedImage.primary.for_source(source).filter(object_id=source.object_id(instance.pk))
-    return record.filter(status=IndexedImage.Status.PENDING).exists()
+def _notify_if_pending(sources: Iterable[ImageSource], pk: Any) -> None:
+    pending = IndexedImage.primary.filter(status=IndexedImage.Status.PENDING)
+    if any(pending.for_source(source).filter(object_id=source.object_id(pk)).exists() for source in sources):
+        notify.notify_workers()
 
 
 def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:

@@ -53,8 +53,9 @@ $function$;
 -- The trigger of one event on one table. Its arguments are app label, model and field of the source; whether its keys
 -- are integers; the columns of this table with the key and with the file name, or '' where another table has it; and,
 -- where not all is in this table, a query of object id, file name and this table's key.
+-- A host's statement does not wait longer than the lock_timeout for whoever has locked our tables.
 CREATE OR REPLACE FUNCTION similar_images_track() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $function$
+SET search_path FROM CURRENT SET lock_timeout = '2s' AS $function$
 DECLARE
     has_integer_key CONSTANT boolean := TG_ARGV[3];
     key_column CONSTANT text := TG_ARGV[4];

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, models, transaction
+from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connections, models, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import isolate_apps
 
@@ -18,6 +20,7 @@ from similar_images.models import IndexedImage, ReindexRequest, Signature, Sourc
 from similar_images.registry import ImageSource
 from tests import drawing
 from tests.databases import ALIAS, connection
+from tests.indexing.faults import set_storage
 from tests.testapp.models import NamedPicture, Picture, Scan, StoredFile, UuidPicture
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +219,69 @@ def test_error__of_a_writer_without_rights_reaches_no_statement_of_its() -> None
     assert records() == {}
     sweep.sweep_sources()
     assert list(records().values()) == [("a.png", "pending")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_error__of_tables_that_are_gone_reaches_no_save(make_picture: Any) -> None:
+    """As between the removal of the tables and that of the app, while processes still run."""
+    item = make_picture(1)
+    tables = ["similar_images_indexedimage", "similar_images_reindexrequest"]
+    for table in tables:
+        run(f"ALTER TABLE {table} RENAME TO {table}_gone")
+    try:
+        item.save()
+        item.image.save("new.png", drawing.file(2))
+        with transaction.atomic(using=ALIAS):
+            item.save()
+            item.image.save("newer.png", drawing.file(3))
+            Picture.objects.create(image=drawing.file(4))
+        item.delete()
+    finally:
+        for table in tables:
+            run(f"ALTER TABLE {table}_gone RENAME TO {table}")
+    assert Picture.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lock__of_a_table_holds_no_statement_up_for_long(make_picture: Any, index_now: Any) -> None:
+    """As a migration takes it: the change is requested where the record can't be written."""
+    item = make_picture(1)
+    other = connections.create_connection(ALIAS)
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE similar_images_indexedimage IN ACCESS EXCLUSIVE MODE")
+        Picture.objects.filter(pk=item.pk).update(image=item.image.storage.save("new.png", drawing.file(2)))
+    finally:
+        other.rollback()
+        other.close()
+    assert ReindexRequest.objects.get().object_id == str(item.pk)
+    index_now()
+    assert records() == {str(item.pk): ("new.png", "indexed")}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_overwriting__while_no_connection_is_free_is_requested_as_soon_as_one_is(
+    make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_apart, failures = requests._insert_apart, iter([OperationalError("too many clients")] * 2)
+
+    def insert_or_fail(*args: Any) -> None:
+        for failure in failures:
+            raise failure
+        insert_apart(*args)
+
+    monkeypatch.setattr(requests, "_insert_apart", insert_or_fail)
+    monkeypatch.setattr(requests, "RETRY_SECONDS", 0.1)
+    set_storage(monkeypatch, FileSystemStorage(allow_overwrite=True))
+    item = make_picture(1)
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
+        item.image.save(item.image.name.rpartition("/")[2], drawing.file(2))
+        raise ZeroDivisionError
+    end = time.monotonic() + 10
+    while not ReindexRequest.objects.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert ReindexRequest.objects.get().object_id == str(item.pk)
 
 
 # --- installation ------------------------------------------------------------------------------------------------
