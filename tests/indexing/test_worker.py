@@ -36,7 +36,7 @@ def test_index_records__needs_few_queries_per_image(
     for seed in range(12):
         make_picture(seed)
     versions.register_versions()
-    with django_assert_max_num_queries(12 + 12 // worker.IMAGES_IN_FLIGHT * 6 + 8):
+    with django_assert_max_num_queries(12 + 12 // worker.IMAGES_IN_FLIGHT * 6 + 9):
         worker.index_records(claims.claim_batch())
 
 
