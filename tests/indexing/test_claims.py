@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Signature
 from tests import drawing
+from tests.databases import connection
 from tests.indexing.faults import make_raiser, pass_time, set_storage
 from tests.methods import Mean
 
