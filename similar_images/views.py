@@ -76,7 +76,7 @@ class UploadPage(View):
         return response
 
     def empty_context(self) -> dict[str, Any]:
-        """Return the context of the page with its empty form."""
+        """Return the context of the page with its empty form; every page with uploads has its own."""
         raise NotImplementedError
 
 

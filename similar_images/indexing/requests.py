@@ -96,7 +96,7 @@ def _insert_apart(made: Collection[ReindexRequest], using: str, schema: str | No
     other = connections.create_connection(using)
     try:
         if schema:  # a tenant's; see tenants.py
-            other.set_schema(schema)  # type: ignore[attr-defined]
+            other.set_schema(schema)  # type: ignore[attr-defined]  # of django-tenants' connections
         with other.cursor() as cursor:
             for request in made:
                 cursor.execute(

@@ -372,5 +372,5 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
 def accepts_search_options(function: Decorated) -> Decorated:
     """Show the options of a search in the signature of a function that takes them as `**options`."""
-    function.__signature__ = signature_of(function)  # type: ignore[attr-defined]
+    function.__signature__ = signature_of(function)  # type: ignore[attr-defined]  # what inspect reads
     return function

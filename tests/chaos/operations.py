@@ -98,7 +98,7 @@ class Host:
         columns = ", ".join(FIELDS[model])
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO {model._meta.db_table} (id, owner, title, {columns}) "  # noqa: S608
+                f"INSERT INTO {model._meta.db_table} (id, owner, title, {columns}) "  # noqa: S608 - names of models
                 f"VALUES (%s, %s, 'inserted'{', %s' * len(names)})",
                 [pk, self.number, *names],
             )
@@ -173,7 +173,7 @@ class Host:
             name = self.any_name(model, field)
             self.change("UPDATE", {key(model, field, item.pk): name})
             with connection.cursor() as cursor:
-                cursor.execute(f"UPDATE {model._meta.db_table} SET {field} = %s WHERE id = %s", [name, item.pk])  # noqa: S608
+                cursor.execute(f"UPDATE {model._meta.db_table} SET {field} = %s WHERE id = %s", [name, item.pk])  # noqa: S608 - as above
 
     def mark(self, model: Any) -> None:
         items = self.some(model, 2)
@@ -204,7 +204,7 @@ class Host:
                 if model is Asset
                 else [(FramedPhoto._meta.db_table, "photo_ptr_id"), (Photo._meta.db_table, "id")]
             ):
-                cursor.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", [pks])  # noqa: S608
+                cursor.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", [pks])  # noqa: S608 - as above
 
     def forget(self, operation: str, model: Any, pks: list[Any]) -> None:
         self.change(operation, {key(model, field, pk): None for pk in pks for field in FIELDS[model]})

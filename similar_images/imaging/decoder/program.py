@@ -45,7 +45,7 @@ _REQUESTS, _REPLIES = 0, 1
 
 def main(buffer_file: int) -> None:
     """Serve requests from standard input, with replies to standard output, until it ends or SIGTERM comes."""
-    assert all((BmpImagePlugin, GifImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin))  # loaded  # noqa: S101
+    assert all((BmpImagePlugin, GifImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin))  # noqa: S101 - uses the imports
     Image.init()  # otherwise done for each file of an unknown format
     warnings.simplefilter("ignore")
     for number in (signal.SIGALRM, signal.SIGPROF):  # a server may have started this process with signals ignored
