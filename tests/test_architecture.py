@@ -16,7 +16,7 @@ LAYERS = (
     {"graphs", "imaging", "printable"},
     {"signatures"},
     {"measures"},
-    {"conf", "models", "plugins", "ranking_presets", "registry"},
+    {"conf", "models", "plugins", "ranking_presets", "registry", "thumbnails"},
     {"marks", "permissions"},
     {"indexing"},
     {"search"},
