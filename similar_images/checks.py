@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import conf, plugins, ranking_presets, registry
+from . import access, conf, plugins, ranking_presets, registry
 from .indexing import notify
 
 SWEEP_TASK = "similar_images.tasks.sweep"
@@ -36,6 +36,8 @@ def register_checks() -> None:
     checks.register(check_unregistered, Tags.database)
     checks.register(check_triggers, Tags.database)
     checks.register(check_measures)
+    checks.register(check_access)
+    checks.register(check_visitor, Tags.security, deploy=True)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
 
@@ -291,6 +293,41 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def check_access(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the callables by which the setting gives access can be imported."""
+    if conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {})):
+        return []  # reported by check_setting()
+    rules = {action.upper(): getattr(conf.get(), action) for action in access.ACTIONS}
+    rules = {key: rule for key, rule in rules.items() if rule not in conf.ACCESS_LEVELS}
+    if conf.get().visitor is not None:
+        rules["VISITOR"] = conf.get().visitor
+    messages: list[CheckMessage] = []
+    for key, rule in rules.items():
+        try:
+            access.load_callable(key, rule)
+        except ImproperlyConfigured as error:
+            hint = 'Write the dotted path of a function that takes a request, e.g. "shop.access.is_customer".'
+            messages.append(Error(str(error), hint=hint, id="similar_images.E020"))
+    return messages
+
+
+def check_visitor(**kwargs: Any) -> list[CheckMessage]:
+    """Report that visitors are told apart by an address which, behind a proxy, is the proxy's."""
+    if conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {})):
+        return []  # reported by check_setting()
+    if conf.get().visitor is not None or conf.get().costly_rates is None:
+        return []
+    return [
+        checks.Warning(
+            "Visitors who are not logged in are told apart by REMOTE_ADDR. Behind a proxy they all have its address, "
+            "and share what COSTLY_RATES allows one of them.",
+            hint="Behind a proxy, set SIMILAR_IMAGES['VISITOR'] to 'similar_images.access.last_forwarded_address' or a "
+            "function of yours. Where no proxy is, silence this check.",
+            id="similar_images.W020",
+        )
+    ]
 
 
 def check_visible(**kwargs: Any) -> list[CheckMessage]:

@@ -56,6 +56,53 @@ def _validate_ranking(ranking: Mapping[Any, Any] | str) -> str | None:
     return f"must have weights between 0 and {MAX_WEIGHT:,}, at least one of them positive"
 
 
+ACCESS_LEVELS = ("everyone", "authenticated", "staff", "nobody")
+"""Who may ask for costly work, where no callable decides."""
+
+DEFAULT_RATES: Mapping[str, str | None] = MappingProxyType({"anonymous": "60/hour", "authenticated": "600/hour"})
+"""Requests for costly work that a visitor is allowed in a span of time."""
+
+RATE_UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+"""Seconds of the spans of time of a rate."""
+
+
+def parse_rate(rate: str) -> tuple[int, int]:
+    """Read a rate such as "60/hour": return the number of requests, and the seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    count, _slash, unit = rate.partition("/")
+    if not (count.isascii() and count.isdecimal() and unit in RATE_UNITS):
+        raise ValueError(rate)
+    return int(count), RATE_UNITS[unit]
+
+
+def _validate_access(value: Any) -> str | None:
+    if callable(value) or value in ACCESS_LEVELS or "." in value:
+        return None
+    levels = ", ".join(map(repr, ACCESS_LEVELS))
+    return f"must be one of {levels}, or a callable that takes a request, or its dotted path, not {value!r}"
+
+
+def _validate_rates(rates: Mapping[Any, Any] | None) -> str | None:
+    for group, rate in (rates or {}).items():
+        if group not in DEFAULT_RATES:
+            return f"must have rates of {' and '.join(map(repr, DEFAULT_RATES))}, not of {group!r}"
+        try:
+            if rate is not None:
+                parse_rate(rate)
+        except (ValueError, AttributeError):
+            return f"must have rates such as '60/hour' (per {', '.join(RATE_UNITS)}) or None, not {rate!r}"
+    return None
+
+
+ACCESS_HELP = (
+    'Who may %s: "everyone", "authenticated", "staff" or "nobody"; or a callable that takes a request, or its dotted '
+    "path."
+)
+
+
 def key_field(
     default: Any,
     *,
@@ -139,6 +186,40 @@ class Conf:
         above=0,
         help="Seconds after which a request is answered with an error instead of more work: a search by an uploaded "
         "image, the verification of copies, a comparison, labels.",
+    )
+    search_by_picture: str | Callable[..., Any] = key_field(
+        "everyone",
+        help=ACCESS_HELP % "search by an image, a part of one, or a text, on the page and over REST",
+        validate=_validate_access,
+    )
+    compare: str | Callable[..., Any] = key_field(
+        "everyone", help=ACCESS_HELP % "compare two images, on the page and over REST", validate=_validate_access
+    )
+    copy: str | Callable[..., Any] = key_field(
+        "everyone", help=ACCESS_HELP % "search for copies", validate=_validate_access
+    )
+    rerank: str | Callable[..., Any] = key_field(
+        "everyone", help=ACCESS_HELP % "have matches ranked again by keypoints", validate=_validate_access
+    )
+    why_not: str | Callable[..., Any] = key_field(
+        "everyone", help=ACCESS_HELP % "ask over REST why an object is not among the matches", validate=_validate_access
+    )
+    costly_rates: dict[str, str | None] | None = key_field(
+        dict(DEFAULT_RATES),
+        help="Requests for any of this work that one visitor is allowed, as a number per second, minute, hour or day; "
+        "None for no limit. Stored matches are never limited.",
+        validate=_validate_rates,
+    )
+    costly_max_limit: int = key_field(
+        24,
+        minimum=1,
+        help="As MAX_LIMIT, for a search that compares images: for copies, or ranked again by keypoints.",
+    )
+    visitor: str | Callable[..., Any] | None = key_field(
+        None,
+        help="Callable that takes a request and returns a text that tells a visitor from others, or its dotted path. "
+        'By default the user, or the address REMOTE_ADDR; behind one proxy, "similar_images.access.'
+        'last_forwarded_address".',
     )
     hnsw_min_rows: int = key_field(
         5_000,

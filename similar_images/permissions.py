@@ -9,6 +9,11 @@ from django.http import HttpRequest
 from .registry import ImageSource
 
 
+def is_authenticated(request: HttpRequest | None) -> bool:
+    """Check that the visitor is logged in."""
+    return bool(getattr(_user(request), "is_authenticated", False))
+
+
 def is_staff(request: HttpRequest | None) -> bool:
     """Check that the visitor is one of the staff."""
     return bool(getattr(_user(request), "is_staff", False))

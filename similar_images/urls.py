@@ -1,14 +1,17 @@
-"""Addresses of the pages."""
+"""Addresses of the pages, without those of what is off."""
 
 from django.urls import path
 
-from . import views
+from . import access, views
 
 app_name = "similar_images"
 
-urlpatterns = [
-    path("search/", views.SearchPage.as_view(), name="search"),
-    path("compare/", views.ComparePage.as_view(), name="compare"),
-    path("compare/<slug:token>/<path:name>.png", views.CachedImageView.as_view(), name="picture"),
-    path("<str:model>/<path:pk>/", views.SimilarPage.as_view(), name="similar"),
-]
+urlpatterns = [path("<str:model>/<path:pk>/", views.SimilarPage.as_view(), name="similar")]
+if not access.is_off("compare"):
+    urlpatterns = [
+        path("compare/", views.ComparePage.as_view(), name="compare"),
+        path("compare/<slug:token>/<path:name>.png", views.CachedImageView.as_view(), name="picture"),
+        *urlpatterns,
+    ]
+if not access.is_off("search_by_picture"):
+    urlpatterns = [path("search/", views.SearchPage.as_view(), name="search"), *urlpatterns]

@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from . import comparison_results, registry
+from . import access, comparison_results, registry
 from .comparison import Incomparable
 from .forms.comparison import CompareForm
 from .forms.search import SearchForm, SearchOptionsForm, TextForm
@@ -26,7 +26,29 @@ from .search.matches import Match, similar_to
 from .search.ranking import text_methods
 
 
-class SimilarPage(View):
+class GuardedPage(View):
+    """A page of which all or some is costly work; it tells a visitor who may not have it, or has had too much."""
+
+    costly_action: access.Action | None = None
+    """What all of the page is for; a page whose action is off does not exist."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, or say why not."""
+        if self.costly_action and access.is_off(self.costly_action):
+            raise Http404
+        try:
+            if self.costly_action:
+                access.check_allowed(request, self.costly_action)
+            return super().dispatch(request, *args, **kwargs)
+        except access.Refused as error:
+            context = {"message": str(error)}
+            response = render(request, "similar_images/refused.html", context, status=error.status_code)
+            if error.retry_after is not None:
+                response.headers["Retry-After"] = str(error.retry_after)
+            return response
+
+
+class SimilarPage(GuardedPage):
     """The page of the objects that look like one object."""
 
     template_name = "similar_images/similar.html"
@@ -43,6 +65,9 @@ class SimilarPage(View):
         if item is None:
             raise Http404
         like, unlike = form.examples(source, request)
+        form.hide_refused(request)
+        if actions := form.costly_actions:
+            access.admit(request, actions)
         matches: list[Match] = []
         status_code = 200 if form.is_valid() else 400
         try:
@@ -52,7 +77,7 @@ class SimilarPage(View):
         context = {
             "object": item,
             "image": getattr(item, source.field_name),
-            "key": source.format_key(item),
+            "key": source.format_key(item) if access.is_allowed(request, "compare") else "",
             "form": form,
             "status": IndexedImage.objects.get_status(source, item.pk),
             "Status": IndexedImage.Status,
@@ -61,7 +86,7 @@ class SimilarPage(View):
         return render(request, self.template_name, context, status=status_code)
 
 
-class UploadPage(View):
+class UploadPage(GuardedPage):
     """A page that takes images; a body that is larger than they may be is refused before it is read."""
 
     template_name = ""
@@ -87,10 +112,17 @@ class SearchPage(UploadPage):
     """
 
     template_name = "similar_images/search.html"
+    costly_action = "search_by_picture"
 
     def empty_context(self) -> dict[str, Any]:
         """Return the forms to search by an image and by a text."""
-        return {"form": SearchForm(), "text_form": _text_form()}
+        form = SearchForm()
+        form.hide_refused(self.request)
+        return {
+            "form": form,
+            "text_form": _text_form(),
+            "can_compare": access.is_allowed(self.request, "compare"),
+        }
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or the matches of a text."""
@@ -100,6 +132,7 @@ class SearchPage(UploadPage):
         form = context["text_form"] = _text_form(request.GET)
         status_code = 200 if form.is_valid() else 400
         if form.is_valid():
+            access.admit(request, form.costly_actions)
             try:
                 context["matches"] = similar_to(request=request, **form.search_options())
             except SearchTimeout as error:
@@ -109,10 +142,12 @@ class SearchPage(UploadPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Show the matches of an upload."""
         form = SearchForm(request.POST, request.FILES)
-        context: dict[str, Any] = {"form": form, "text_form": _text_form()}
+        context = self.empty_context() | {"form": form}
+        form.hide_refused(request)
         like, unlike = form.examples(form.source, request) if form.is_valid() else ([], [])
         status_code = 200 if form.is_valid() else 400
         if form.is_valid():
+            access.admit(request, form.costly_actions)
             query = [form.cleaned_data["image"], *like]
             try:
                 context["matches"] = similar_to(query, unlike=unlike, request=request, **form.search_options())
@@ -125,6 +160,7 @@ class ComparePage(UploadPage):
     """Two images compared: each one that a visitor chooses, drops or pastes, or that of an object."""
 
     template_name = "similar_images/compare.html"
+    costly_action = "compare"
     max_uploads = 2
 
     def empty_context(self) -> dict[str, Any]:
@@ -148,6 +184,7 @@ class ComparePage(UploadPage):
         context: dict[str, Any] = {"form": form}
         status_code = 200 if form.is_valid() else 400
         if form.is_valid():
+            access.admit(request, ["compare"])
             data = form.cleaned_data
             try:
                 context["result"] = comparison_results.run_comparison(
@@ -161,11 +198,13 @@ class ComparePage(UploadPage):
         return render(request, self.template_name, context, status=status_code)
 
 
-class CachedImageView(View):
+class CachedImageView(GuardedPage):
     """An image that explains a comparison, for as long as it is cached.
 
     Shown to who knows its address and may see the objects whose images it shows.
     """
+
+    costly_action = "compare"
 
     def get(self, request: HttpRequest, token: str, name: str) -> HttpResponse:
         """Return the PNG file."""

@@ -19,7 +19,11 @@ CELERY_BROKER_URL = f"{REDIS_URL.rpartition('/')[0]}/{_number}"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # Pictures drawn for tests are so plain that most are near copies: they are folded where a test is about that.
-SIMILAR_IMAGES = {"NEAR_DUPLICATE_THRESHOLD": 101, **json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}"))}
+SIMILAR_IMAGES = {
+    "NEAR_DUPLICATE_THRESHOLD": 101,
+    "COSTLY_RATES": None,
+    **json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}")),
+}
 
 if _sweep := os.environ.get("TEST_SWEEP"):
     CELERY_BEAT_SCHEDULE = {"sweep": {"task": "similar_images.tasks.sweep", "schedule": float(_sweep)}}

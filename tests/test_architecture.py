@@ -17,7 +17,7 @@ LAYERS = (
     {"signatures"},
     {"measures"},
     {"conf", "models", "plugins", "ranking_presets", "registry", "thumbnails"},
-    {"marks", "permissions"},
+    {"access", "marks", "permissions"},
     {"indexing"},
     {"search"},
     {"comparison", "comparison_results", "image_labels", "status", "stored_data", "duplicates", "evaluation"},

@@ -51,6 +51,13 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("COMPARE_CACHE", [None, 1, ["default"]]),
+    *(
+        (key, [None, 1, "anyone", ["staff"], True])
+        for key in ["SEARCH_BY_PICTURE", "COMPARE", "COPY", "RERANK", "WHY_NOT"]
+    ),
+    ("COSTLY_RATES", ["60/hour", {"staff": "60/hour"}, {"anonymous": 60}, {"anonymous": "60"}, {"anonymous": "x/day"}]),
+    ("COSTLY_MAX_LIMIT", [None, "12", 1.5, 0]),
+    ("VISITOR", [1, True, ["a.b"]]),
     ("QUEUE", [1, True, ["images"], b"images"]),
     ("LIMITS", [12]),
     ("limit", [12]),
@@ -188,6 +195,14 @@ def test_defaults__are_those_of_the_docs() -> None:
         "search_max_bytes": 10_485_760,
         "search_max_pixels": 25_000_000,
         "request_timeout": 10,
+        "search_by_picture": "everyone",
+        "compare": "everyone",
+        "copy": "everyone",
+        "rerank": "everyone",
+        "why_not": "everyone",
+        "costly_rates": {"anonymous": "60/hour", "authenticated": "600/hour"},
+        "costly_max_limit": 24,
+        "visitor": None,
         "hnsw_min_rows": 5000,
         "batch_size": 32,
         "claim_timeout": 300,

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .. import marks, plugins, registry
+from .. import access, marks, plugins, registry
 from ..forms.mark import MarkForm
 from ..models import IndexedImage
 from ..search import explain
@@ -81,7 +81,8 @@ class SimilarImagesMixin(MixinBase):
         # The page that compares two images goes by `visible`, which may hide some that the admin lists.
         visible = source.as_filterable(source.visible_to(request))
         candidates = [obj.pk, *(match.object.pk for match in matches)]
-        comparable = set(visible.filter(pk__in=candidates).values_list("pk", flat=True)) if matches else set()
+        can_compare = bool(matches) and access.is_allowed(request, "compare")
+        comparable = set(visible.filter(pk__in=candidates).values_list("pk", flat=True)) if can_compare else set()
         return {
             "source": source,
             "key": source.format_key(obj) if obj.pk in comparable else "",

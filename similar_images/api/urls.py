@@ -1,9 +1,10 @@
-"""Addresses of the REST endpoints."""
+"""Addresses of the REST endpoints, without those of what is off."""
 
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.views import APIView
 
+from .. import access
 from . import views
 from .schema import ApiSchemaGenerator
 
@@ -21,11 +22,16 @@ schema = SpectacularJSONAPIView.as_view(
 )
 
 urlpatterns = [
-    path("search/", views.SearchView.as_view(), name="search"),
-    path("compare/", views.CompareView.as_view(), name="compare"),
-    path("compare/<slug:token>/<path:name>.png", views.CachedImageApiView.as_view(), name="picture"),
     path("status/", views.StatusView.as_view(), name="status"),
     path("schema/", schema, name="schema"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
     path("<str:model>/<path:pk>/mark/", views.MarkView.as_view(), name="mark"),
 ]
+if not access.is_off("compare"):
+    urlpatterns = [
+        path("compare/", views.CompareView.as_view(), name="compare"),
+        path("compare/<slug:token>/<path:name>.png", views.CachedImageApiView.as_view(), name="picture"),
+        *urlpatterns,
+    ]
+if not access.is_off("search_by_picture"):
+    urlpatterns = [path("search/", views.SearchView.as_view(), name="search"), *urlpatterns]

@@ -14,13 +14,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied, Throttled, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .. import comparison_results, marks, permissions, registry, status
+from .. import access, comparison_results, marks, permissions, registry, status
 from ..comparison import Incomparable
 from ..forms.comparison import CompareForm
 from ..forms.mark import MarkForm
@@ -69,11 +69,32 @@ class ApiView(APIView):
     max_uploads = 0
     """Number of images in a body, at most."""
 
+    costly_action: access.Action | None = None
+    """What all of the endpoint is for; an endpoint whose action is off does not exist."""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a body that is too large before authentication reads it, and all that the REST framework refuses."""
         if request.method not in ("GET", "HEAD"):
             check_body_size(request, self.max_uploads)
         super().initial(request, *args, **kwargs)
+        if self.costly_action and access.is_off(self.costly_action):
+            raise NotFound
+        if self.costly_action and not access.is_allowed(_django_request(request), self.costly_action):
+            self.permission_denied(request)
+
+    def admit(self, request: Request, actions: list[access.Action]) -> None:
+        """Count a request for costly work.
+
+        Raises:
+            PermissionDenied, NotAuthenticated: the visitor may not ask for it.
+            Throttled: the visitor has done so too often.
+        """
+        try:
+            access.admit(_django_request(request), actions)
+        except access.AccessDenied as error:
+            self.permission_denied(request, str(error))
+        except access.RateExceeded as error:
+            raise Throttled(error.retry_after) from None
 
     def handle_exception(self, exc: Exception) -> Response:
         """Return the answer to an exception, also to those that Django raises about a body."""
@@ -99,6 +120,8 @@ class SimilarView(ApiView):
             raise NotFound
         like, unlike = form.examples(source, visitor)
         _check(form)
+        if actions := form.costly_actions:
+            self.admit(request, actions)
         query, options = [item, *like], {**options, "unlike": unlike, "request": visitor}
         answer: dict[str, Any] = {
             "query": {"pk": str(item.pk), "status": IndexedImage.objects.get_status(source, item.pk)}
@@ -161,6 +184,7 @@ class MarkView(ApiView):
 class SearchView(ApiView):
     """The matches of a text, or of an upload."""
 
+    costly_action = "search_by_picture"
     max_uploads = 1
     parser_classes = [MultiPartParser]
 
@@ -169,6 +193,7 @@ class SearchView(ApiView):
         """Find the objects whose images fit a text, best first; needs a method with a text encoder."""
         form = _check(RestTextForm(request.query_params))
         options = form.search_options()
+        self.admit(request, form.costly_actions)
         try:
             matches = similar_to(request=_django_request(request), **options)
         except SearchTimeout as error:
@@ -185,6 +210,7 @@ class SearchView(ApiView):
         image = form.cleaned_data["image"]
         like, unlike = form.examples(form.source, visitor)
         _check(form)
+        self.admit(request, form.costly_actions)
         try:
             matches = similar_to([image, *like], unlike=unlike, request=visitor, **form.search_options())
             if form.cleaned_data["labels"]:
@@ -200,6 +226,7 @@ class SearchView(ApiView):
 class CompareView(ApiView):
     """Two images compared."""
 
+    costly_action = "compare"
     max_uploads = 2
     parser_classes = [MultiPartParser, FormParser]
 
@@ -208,6 +235,7 @@ class CompareView(ApiView):
         """Compare two images, each an upload or that of an object, by many measures."""
         visitor = _django_request(request)
         data = _check(CompareForm(request.POST, request.FILES, request=visitor)).cleaned_data
+        self.admit(request, ["compare"])
         try:
             result = comparison_results.run_comparison(
                 data["a"], data["b"], data["measures"], _cached_image_url, visitor
@@ -222,6 +250,7 @@ class CompareView(ApiView):
 class CachedImageApiView(ApiView):
     """An image that explains a comparison, to those who may compare; read from the cache, so it is not throttled."""
 
+    costly_action = "compare"
     throttle_classes = []
 
     @extend_schema(exclude=True)

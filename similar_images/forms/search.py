@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import conf, plugins, registry
+from .. import access, conf, plugins, registry
 from ..search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
 from ..search.ranking import resolve_text_method, resolve_weights, text_methods
 from ..search.rerank.copies import COPY_THRESHOLD
@@ -98,6 +98,32 @@ class SearchOptionsForm(forms.Form):
         values = {name: value for name, value in self.search_options().items() if name != "model"}
         examples = 0 if self.query == "text" else 1 + len(self._keys("like"))
         SearchOptions(**values).check(examples)
+        maximum = conf.get().costly_max_limit
+        if self.compares_images and (self.cleaned_data.get("limit") or 0) > maximum:
+            message = _("At most %(limit)d results where images are compared (mode=copy or rerank).")
+            raise OptionError("limit", message % {"limit": maximum})
+
+    @property
+    def compares_images(self) -> bool:
+        """True for a search that reads and compares the images which it finds."""
+        return self.cleaned_data.get("mode") == "copy" or bool(self.cleaned_data.get("rerank"))
+
+    @property
+    def costly_actions(self) -> list[access.Action]:
+        """The costly work that a valid form asks for."""
+        data = self.cleaned_data
+        asked: dict[access.Action, bool] = {
+            "search_by_picture": self.query != "object" or data.get("box") is not None,
+            "copy": data.get("mode") == "copy",
+            "rerank": bool(data.get("rerank")),
+            "why_not": bool(data.get("why_not")),
+        }
+        return [action for action, is_asked in asked.items() if is_asked]
+
+    def hide_refused(self, request: HttpRequest) -> None:
+        """Show no choices that a visitor may not have."""
+        if "mode" in self.fields and not access.is_allowed(request, "copy"):
+            self.fields["mode"].widget = forms.HiddenInput()
 
     def _check_ranking(self) -> None:
         method, ranking = self.cleaned_data.get("method") or None, self.cleaned_data.get("ranking")
@@ -122,6 +148,8 @@ class SearchOptionsForm(forms.Form):
             if "python" not in option.surfaces or name == "unlike" or value in (None, ""):
                 continue
             options[name] = value == "1" if bool in option.types and isinstance(value, str) else value
+        if self.compares_images and "limit" not in options:
+            options["limit"] = min(conf.get().limit, conf.get().costly_max_limit)
         return options
 
     def examples(self, source: registry.ImageSource, request: HttpRequest) -> tuple[list[Any], list[Any]]:

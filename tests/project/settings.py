@@ -7,5 +7,6 @@ MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
 
 SIMILAR_IMAGES = {
     "MEASURES": {"tests.measures.sample_measures.Brightness": {}, "tests.measures.sample_measures.Darkness": {}},
+    "COSTLY_RATES": None,
     "COMPARE_MEASURES": ["brightness", "darkness", "phash"],
 }
