@@ -14,7 +14,6 @@ NAMES = {
     "Incomparable",
     "Label",
     "Match",
-    "Matches",
     "NotRegistered",
     "Reason",
     "SearchTimeout",

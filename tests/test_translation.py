@@ -172,7 +172,7 @@ def test_rest__errors_are_translated(client: Any, fields: dict[str, Any]) -> Non
     data["image"] = SimpleUploadedFile("x.png", fields.get("image", drawing.encoded(drawing.scene(1))))
     answer = client.post("/api/similar-images/search/", data)
     assert answer.status_code == 400
-    (messages,) = answer.json().values()
+    (messages,) = answer.json()["errors"].values()
     assert unmarked(" ".join(messages)) == []
 
 
@@ -180,10 +180,10 @@ def test_rest__errors_are_translated(client: Any, fields: dict[str, Any]) -> Non
 def test_search_by_text__is_translated(client: Any, configure: Any, text: str) -> None:
     fields = {"text": text, "model": "testapp.picture"}
     url = "/api/similar-images/search/"
-    (without,) = client.get(url, fields).json().values()
+    (without,) = client.get(url, fields).json()["errors"].values()
     configure(METHODS={"tests.methods.SlowReader": {}, "color": {}}, RANKING={"mean": 1})
-    wrong = client.get(url, {**fields, "method": "color", "text": "red"}).json()["method"]
-    ranked = client.get(url, {**fields, "ranking": "mean:1", "text": "red"}).json()["ranking"]
+    wrong = client.get(url, {**fields, "method": "color", "text": "red"}).json()["errors"]["method"]
+    ranked = client.get(url, {**fields, "ranking": "mean:1", "text": "red"}).json()["errors"]["ranking"]
     assert unmarked(" ".join([*without, *wrong, *ranked])) == []
     assert unmarked_words(client.get("/similar-images/search/", fields).content.decode()) == []
 

@@ -13,11 +13,9 @@ from .markdown import code, prose, table
 @cache
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the REST endpoints."""
-    from django.test import RequestFactory
+    from similar_images.api.schema import generate_document
 
-    from similar_images.api.urls import schema
-
-    return dict(schema(RequestFactory().get("/")).data)
+    return generate_document()
 
 
 def describe_endpoint(operation_id: str) -> str:

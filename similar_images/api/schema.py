@@ -1,22 +1,94 @@
-"""The OpenAPI document of these endpoints alone, whatever else the project serves."""
+"""The OpenAPI document of these endpoints alone, whatever else the project serves and sets."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
 
-from drf_spectacular.generators import SchemaGenerator
+from django.urls import get_script_prefix
+from django.utils.translation import get_language, override
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
+from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings, spectacular_settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .base import ApiView
+from .parameters import check_names
+
+ViewMethod = TypeVar("ViewMethod", bound=Callable[..., Any])
 
 PACKAGE = __name__.rpartition(".")[0]
+
+PROJECT_SETTINGS = ("AUTHENTICATION_WHITELIST", "SCHEMA_PATH_PREFIX_INSERT", "SECURITY", "SERVERS")
+"""Settings of drf-spectacular that say how these endpoints are reached too; OAUTH2_* are others."""
+
+_settings_lock = Lock()
+
+
+def document(**documentation: Any) -> Callable[[ViewMethod], ViewMethod]:
+    """Document a method of a view, as `extend_schema` does, whatever DEFAULT_SCHEMA_CLASS is."""
+
+    def decorate(method: ViewMethod) -> ViewMethod:
+        method.kwargs = {"schema": AutoSchema}  # type: ignore[attr-defined]  # where extend_schema looks first
+        return extend_schema(**documentation)(method)
+
+    return decorate
+
+
+class OwnEndpointEnumerator(EndpointEnumerator):
+    """Finds the endpoints of this app; those of others are not even looked at."""
+
+    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+        """Tell whether a view is one of this app, and documented."""
+        view = getattr(callback, "cls", None)
+        is_own = isinstance(view, type) and view.__module__.startswith(PACKAGE)
+        return is_own and super().should_include_endpoint(path, callback)
 
 
 class ApiSchemaGenerator(SchemaGenerator):
     """Generates the document with the names of path parameters as they are."""
+
+    endpoint_inspector_cls = OwnEndpointEnumerator
 
     def coerce_path(self, path: str, method: str, view: Any) -> str:
         """Keep the path: the key is called pk here, as in the answers."""
         return path
 
 
-def select_own_endpoints(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
-    """Return the endpoints of this app, whatever else the project serves."""
-    return [endpoint for endpoint in endpoints if endpoint[3].cls.__module__.startswith(PACKAGE)]
+class SchemaView(ApiView):
+    """The OpenAPI document, as JSON.
+
+    drf-spectacular's own view can't be imported where DEFAULT_SCHEMA_CLASS is None.
+    """
+
+    renderer_classes = [OpenApiJsonRenderer, OpenApiJsonRenderer2]
+
+    @document(exclude=True)
+    def get(self, request: Request) -> Response:
+        """Return the document, in the language `lang`, or else in that of the request."""
+        check_names(request.query_params, ["lang"])
+        with override(request.query_params.get("lang") or get_language()):
+            return Response(generate_document(request, getattr(request._request, "urlconf", None)))
+
+
+def generate_document(request: Request | None = None, urlconf: Any = None) -> dict[str, Any]:
+    """Return the OpenAPI document of the endpoints in a URL conf, that of the settings by default."""
+    generator: Any = ApiSchemaGenerator
+    with _settings_lock, patched_settings(_document_settings()):  # they are patched for all threads
+        return dict(generator(urlconf=urlconf).get_schema(request=request, public=True))
+
+
+def _document_settings() -> dict[str, Any]:
+    """Return drf-spectacular's settings for the document: its defaults, but for what the project says of access."""
+    pinned = {
+        name: value
+        for name, value in SPECTACULAR_DEFAULTS.items()
+        if not name.startswith(("SERVE_", "OAUTH2_")) and name not in (*PROJECT_SETTINGS, "DEFAULT_GENERATOR_CLASS")
+    }
+    prefix = get_script_prefix().rstrip("/")
+    servers = spectacular_settings.SERVERS or ([{"url": prefix}] if prefix else [])
+    return {**pinned, "TITLE": "Similar images", "VERSION": "1", "SERVERS": servers}

@@ -1,29 +1,16 @@
 """Addresses of the REST endpoints, without those of what is off."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView
-from rest_framework.views import APIView
 
 from .. import access
 from . import views
-from .schema import ApiSchemaGenerator
+from .schema import SchemaView
 
 app_name = "similar_images_api"
 
-schema = SpectacularJSONAPIView.as_view(
-    permission_classes=APIView.permission_classes,
-    authentication_classes=APIView.authentication_classes,
-    generator_class=ApiSchemaGenerator,
-    custom_settings={
-        "TITLE": "Similar images",
-        "VERSION": "1",
-        "PREPROCESSING_HOOKS": ["similar_images.api.schema.select_own_endpoints"],
-    },
-)
-
 urlpatterns = [
     path("status/", views.StatusView.as_view(), name="status"),
-    path("schema/", schema, name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
     path("<str:model>/<path:pk>/mark/", views.MarkView.as_view(), name="mark"),
 ]

@@ -17,16 +17,19 @@ from ..search.ranking import resolve_text_method, resolve_weights, text_methods
 from ..search.rerank.copies import COPY_THRESHOLD
 from .uploads import validate_upload_size
 
+FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
+"""The texts that stand for true, false, and nothing."""
 
-def form_field(option: Option, *, is_visible: bool) -> forms.Field:
-    """Return the form field of a search option; hidden unless it is to be visible on a page."""
+
+def form_field(option: Option, surface: Surface, *, is_visible: bool) -> forms.Field:
+    """Return the form field of a search option on a surface; hidden unless it is to be visible on a page."""
     widget: Any = None if is_visible else forms.HiddenInput
     common: dict[str, Any] = {"required": False, "label": option.label or option.name, "help_text": ""}
     maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
+    if bool in option.types and surface == "rest":
+        return FlagField(**common)
     if option.choices:
         return forms.ChoiceField(choices=list(option.choices.items()), widget=widget, **common)
-    if bool in option.types:
-        return forms.BooleanField(widget=forms.TextInput, **common)  # unlike a checkbox, takes 0 for no
     if int in option.types or float in option.types:
         number = forms.IntegerField if int in option.types else forms.FloatField
         return number(min_value=option.minimum, max_value=maximum, widget=widget, **common)
@@ -35,6 +38,17 @@ def form_field(option: Option, *, is_visible: bool) -> forms.Field:
     if option.parse:
         return ParsedField(option, widget=widget, **common)
     return forms.CharField(max_length=option.max_length, widget=widget, **common)
+
+
+class FlagField(forms.CharField):
+    """Takes true or false, 1 or 0; None where there is nothing."""
+
+    def clean(self, value: Any) -> bool | None:
+        """Return the value."""
+        text = super().clean(value).lower()
+        if text not in FLAGS:
+            raise forms.ValidationError(_("Must be true or false."))
+        return FLAGS[text]
 
 
 class ParsedField(forms.CharField):
@@ -65,7 +79,7 @@ class SearchOptionsForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.options = self.declared_options()
         for name, option in self.options.items():
-            self.fields.setdefault(name, form_field(option, is_visible=name in self.field_order))
+            self.fields.setdefault(name, form_field(option, self.surface, is_visible=name in self.field_order))
         settings = conf.get()
         is_copy_search = self.data.get("mode") == "copy"
         self.fields["limit"].widget.attrs["placeholder"] = settings.limit
@@ -238,7 +252,7 @@ class TextForm(SearchTargetForm):
     def declared_options(cls) -> dict[str, Option]:
         """Return the declarations of the options, and of those that are refused beside a text."""
         options = {"text": SearchOptions.declared()["text"], **SearchOptions.on(cls.surface, "image")}
-        return {name: option for name, option in options.items() if name not in ("box", "labels")}
+        return {name: option for name, option in options.items() if name not in ("box", "labels", "like", "unlike")}
 
     def method_choices(self) -> list[tuple[str, Any]]:
         """Return the methods that understand text."""

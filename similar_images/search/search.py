@@ -23,7 +23,6 @@ from . import diversity, near_duplicates
 from .candidates import (
     MIN_OVERFETCH,
     ScoredCandidate,
-    ScoredResults,
     filter_by_similarity,
     pool_sizes,
     score_rows,
@@ -105,7 +104,7 @@ class Search:
     unlike: Sequence[Subject] = ()
     options: SearchOptions = field(default_factory=lambda: SearchOptions(fold=False))
 
-    def run(self) -> ScoredResults:
+    def run(self) -> list[ScoredCandidate]:
         """Return the results, best first.
 
         Raises:
@@ -123,8 +122,7 @@ class Search:
             if item in query.items or self.source.contains(self.allowed[0], item)
         ]
         records = self.records(visible)
-        shown = fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
-        return ScoredResults(shown).as_complete_as(results)
+        return fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
 
     @cached_property
     def query(self) -> ResolvedQuery:
@@ -137,19 +135,18 @@ class Search:
             items=_saved_objects(example for example, vectors in examples if vectors),
         )
 
-    def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> ScoredResults:
+    def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> list[ScoredCandidate]:
         """Return what is similar to the query, best first."""
         if not query.positive:
-            return ScoredResults()
+            return []
         if self.reranker is None:
-            return ScoredResults(self._select(query, self.limit, self.min_similarity, self.options.distinct, trace))
+            return self._select(query, self.limit, self.min_similarity, self.options.distinct, trace)
         # Grouped only after re-ranking, because only then is it known which image of an object ranks best.
         candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, "", trace)
-        reranked = self.rerank(query, candidates)
-        results = filter_by_similarity(self.min_similarity, reranked)
+        results = filter_by_similarity(self.min_similarity, self.rerank(query, candidates))
         if path := self.options.distinct:
             results = diversity.deduplicate(results, diversity.group_values(self.source, path, results))
-        return ScoredResults(results[: self.limit]).as_complete_as(reranked)
+        return results[: self.limit]
 
     def _select(
         self, query: ResolvedQuery, limit: int, min_similarity: float, distinct: str, trace: SearchTrace | None
@@ -213,10 +210,10 @@ class Search:
             return score_rows(query.positive[0], rows, self.weights, refine=refine)
         return score_examples(query.positive, query.negative, rows, self.weights, refine=refine)
 
-    def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> ScoredResults:
+    def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> list[ScoredCandidate]:
         """Rank results again by comparing the images, where the options ask for it."""
         if self.reranker is None:
-            return ScoredResults(results)
+            return results
         return RERANKERS[self.reranker].rerank(self.source, self.examples[0], query.positive[0], results)
 
     def records(self, items: Iterable[models.Model]) -> IndexedImageQuerySet:

@@ -77,7 +77,7 @@ def test_body__that_is_too_large_is_refused_unread(
     for content_type in (MULTIPART, "application/json", "application/x-www-form-urlencoded"):
         answer = announce(sender, API + path, limit + 1, content_type)
         assert answer.status_code == 413
-        assert answer["Content-Type"] == "application/json"
+        assert answer["Content-Type"] == "application/problem+json"
         assert words in answer.json()["detail"]
         assert announce(sender, API + path, limit + 1, content_type, "text/html").status_code == 413
     if images:
@@ -125,7 +125,7 @@ def test_body__in_chunks_is_empty(settings: Any) -> None:
     headers = [(b"host", b"testserver"), (b"content-type", MULTIPART.encode()), (b"transfer-encoding", b"chunked")]
     asyncio.run(ASGIHandler()({**scope, "headers": headers}, receive, send))
     assert sent[0]["status"] == 400
-    assert "image" in json.loads(sent[1]["body"])
+    assert "image" in json.loads(sent[1]["body"])["errors"]
 
 
 def many_fields(count: int) -> dict[str, Any]:
@@ -156,8 +156,7 @@ def test_limits_of_django__are_answered_as_any_other(
     answer = client.post(API + path, data, headers={"accept": accept})
     assert answer.status_code == status
     assert words in answer.content.decode()
-    if accept == "application/json":
-        assert words in answer.json()["detail"]
+    assert words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +188,7 @@ def test_body__that_cannot_be_read_is_a_4xx_in_json(path: str, body: bytes, cont
     sender.handler.enforce_csrf_checks = False
     answer = sender.generic("POST", API + path, body, content_type)
     assert 400 <= answer.status_code < 500
-    assert answer["Content-Type"] == "application/json"
+    assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()
 
 
@@ -201,7 +200,7 @@ def test_json__of_any_depth_is_refused(depth: int, make_picture: Any) -> None:
     path = f"{API}/testapp.picture/{make_picture(1).pk}/mark/"
     for body in (b"[" * depth + b"]" * depth, b'{"other": %s, "alike": true}' % (b"[" * depth + b"]" * depth)):
         answer = client.post(path, body, content_type="application/json")
-        assert (answer.status_code, answer.json()) == (400, {"detail": "Send a JSON object without nested values."})
+        assert (answer.status_code, answer.json()["detail"]) == (400, "Send a JSON object without nested values.")
 
 
 def test_json__is_parsed_only_for_those_who_may_mark(client: Client) -> None:
@@ -215,4 +214,4 @@ def test_json__is_ours_whatever_the_project_parses(make_picture: Any) -> None:
     client.force_login(make_editor())
     with override_settings(REST_FRAMEWORK={"DEFAULT_PARSER_CLASSES": ["tests.no.Such"]}):
         answer = client.post(f"{API}/testapp.picture/1/mark/", b"[" * 10_000, content_type="application/json")
-    assert (answer.status_code, list(answer.json())) == (400, ["detail"])
+    assert (answer.status_code, answer.json()["status"]) == (400, 400)

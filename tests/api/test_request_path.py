@@ -14,8 +14,8 @@ import similar_images
 from tests.testapp.models import Picture
 
 APP = str(Path(similar_images.__file__).parent)
-MAX_FILES = 15
-MAX_CALLS = 80
+MAX_FILES = 18
+MAX_CALLS = 95
 
 pytestmark = pytest.mark.django_db
 

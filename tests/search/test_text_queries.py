@@ -188,13 +188,13 @@ def test_rest__has_the_matches_of_python(client: Any, shop: dict[str, Picture]) 
 def test_rest__bad_parameters_are_named(client: Any, shop: dict[str, Picture], params: Any, field: str) -> None:
     answer = client.get(API, {"text": "red", "model": "testapp.picture", **params})
     assert answer.status_code == 400
-    assert list(answer.json()) == [field]
+    assert list(answer.json()["errors"]) == [field]
 
 
 def test_rest__without_a_method_that_takes_text_names_the_setting(client: Any) -> None:
     answer = client.get(API, {"text": "red", "model": "testapp.picture"})
     assert answer.status_code == 400
-    (reason,) = answer.json()["text"]
+    (reason,) = answer.json()["errors"]["text"]
     assert "SIMILAR_IMAGES['METHODS']" in reason
     assert "text_file" in reason
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ...image_labels import Label
@@ -28,7 +29,7 @@ class ReasonSerializer(serializers.Serializer[Reason]):
 
     code = serializers.CharField(
         help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
-        "incomplete, below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
+        "below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
     )
     text = serializers.CharField(help_text="The reason in a sentence.")
     similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
@@ -44,7 +45,7 @@ class MatchSerializer(serializers.Serializer[Match]):
     pk = serializers.CharField(source="object.pk")
     title = serializers.CharField(source="object")
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
-    image = serializers.FileField(help_text="Absolute address of the image.")
+    image = serializers.FileField(use_url=True, help_text="Absolute address of the image.")
     similarity = serializers.FloatField(help_text="Percent, 0 to 100, with one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="Similarity by method.")
     distances = serializers.DictField(
@@ -113,10 +114,6 @@ class MatchesSerializer(serializers.Serializer[Any]):
 
     query = QuerySerializer()
     results = MatchSerializer(many=True)
-    complete = serializers.BooleanField(
-        source="results.is_complete",
-        help_text="Whether all images were compared that had to be; if not, matches may be missing.",
-    )
     why_not = ReasonSerializer(required=False, help_text="Why the requested object is not among the results.")
 
 
@@ -124,10 +121,10 @@ def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
     """Return the serializer field that describes a search option, with its bounds and choices."""
     common: dict[str, Any] = {"required": False, "help_text": option.help}
     maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
-    if option.choices:
-        return serializers.ChoiceField(list(option.choices), **common)
     if bool in option.types:
         return serializers.BooleanField(**common)
+    if option.choices:
+        return serializers.ChoiceField(list(option.choices), **common)
     if int in option.types:
         return serializers.IntegerField(min_value=option.minimum, max_value=maximum, **common)
     if float in option.types:
@@ -154,11 +151,16 @@ class SimilarSerializer(SearchOptionsSerializer):
     query = "object"
 
 
+@extend_schema_field({"type": "string", "format": "binary"})
+class UploadField(serializers.Field[Any, Any, Any, Any]):
+    """A file, for the schema."""
+
+
 class SearchSerializer(SearchOptionsSerializer):
     """The fields of a search by an uploaded image."""
 
     query = "image"
-    image = serializers.FileField()
+    image = UploadField(help_text="An image file, such as JPEG, PNG or WebP.")
     model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
 
 

@@ -1,0 +1,123 @@
+"""The base of the endpoints: the same whatever the project's REST_FRAMEWORK setting says.
+
+Who may call, and how often, is the project's own setting: its authentication, permissions and throttles hold here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.exceptions import ValidationError
+from rest_framework.metadata import SimpleMetadata
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from .. import access
+from .bodies import FlatJSONParser, check_body_size, describe_body_error
+from .parameters import check_format, find_unknown_names
+from .problems import TooManyRequests, handle_exception
+
+CheckedForm = TypeVar("CheckedForm", bound=forms.Form)
+
+OWN_PATH_NAMES = ("model", "pk", "token", "name")
+"""What the addresses of the endpoints capture themselves."""
+
+
+class ApiView(APIView):
+    """Base of the endpoints."""
+
+    schema = AutoSchema()
+    parser_classes = [FlatJSONParser, FormParser, MultiPartParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = DefaultContentNegotiation
+    metadata_class = SimpleMetadata
+    versioning_class = None
+
+    max_uploads = 0
+    """Number of images in a body, at most."""
+
+    costly_action: access.Action | None = None
+    """What all of the endpoint is for; an endpoint whose action is off does not exist."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer a request, without what the project's own part of the address captures, such as a version."""
+        own = {name: kwargs[name] for name in OWN_PATH_NAMES if name in kwargs}
+        response: HttpResponseBase = super().dispatch(request, **own)
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is too large before authentication reads it, and all that the REST framework refuses."""
+        if request.method not in ("GET", "HEAD"):
+            check_body_size(request, self.max_uploads)
+        super().initial(request, *args, **kwargs)
+        if self.costly_action and access.is_off(self.costly_action):
+            raise Http404
+        if self.costly_action and not access.is_allowed(get_django_request(request), self.costly_action):
+            self.permission_denied(request)
+        check_format(request.query_params)
+
+    def admit(self, request: Request, actions: list[access.Action]) -> None:
+        """Count a request for costly work.
+
+        Raises:
+            PermissionDenied, NotAuthenticated: the visitor may not ask for it.
+            TooManyRequests: the visitor has done so too often.
+        """
+        try:
+            access.admit(get_django_request(request), actions)
+        except access.AccessDenied as error:
+            self.permission_denied(request, str(error))
+        except access.RateExceeded as error:
+            raise TooManyRequests(str(error), error.retry_after) from None
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Answer in JSON, whatever is accepted: there is nothing else."""
+        return super().perform_content_negotiation(request, force=True)
+
+    def get_exception_handler(self) -> Any:
+        """Return the handler that makes problem details of exceptions."""
+        return handle_exception
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the answer to an exception, also to those that Django raises about a body."""
+        if error := describe_body_error(exc):
+            self.request.user = AnonymousUser()  # to authenticate for the answer would read the body again
+        return super().handle_exception(error or exc)
+
+
+def get_django_request(request: Request) -> HttpRequest:
+    """Return Django's own request, with the user that the REST framework authenticated."""
+    request._request.user = request.user or AnonymousUser()  # UNAUTHENTICATED_USER may be None
+    return request._request
+
+
+def reverse_beside(request: HttpRequest, name: str, own: Mapping[str, str]) -> str:
+    """Return the address of another endpoint, under the namespaces and the prefix of that of a request."""
+    match: Any = request.resolver_match
+    others = {*OWN_PATH_NAMES, *match.extra_kwargs}
+    captured = {key: value for key, value in match.kwargs.items() if key not in others}
+    urlconf = getattr(request, "urlconf", None)
+    return reverse(":".join([*match.namespaces, name]), kwargs={**captured, **own}, urlconf=urlconf)
+
+
+def check_form(form: CheckedForm, known: Collection[str] | None = None) -> CheckedForm:
+    """Return a form that is valid, and was given nothing but its own fields, or the `known` ones.
+
+    Raises:
+        ValidationError: it is not; with the errors by field.
+    """
+    errors = find_unknown_names([*form.data, *form.files], form.fields if known is None else known)
+    if errors or not form.is_valid():
+        raise ValidationError(errors | {name: [str(error) for error in errors] for name, errors in form.errors.items()})
+    return form
