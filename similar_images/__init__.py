@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .imaging.timeouts import SearchTimeout
     from .marks import mark, unmark
     from .search.explain import Reason, why_not
-    from .search.matches import Match, similar_to
+    from .search.matches import Match, Matches, similar_to
     from .search.querysets import SimilarMixin, SimilarQuerySet
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Incomparable",
     "Label",
     "Match",
+    "Matches",
     "NotRegistered",
     "Reason",
     "SearchTimeout",
@@ -47,6 +48,7 @@ _LAZY_EXPORTS = {
     "Incomparable": "comparison",
     "Label": "image_labels",
     "Match": "search.matches",
+    "Matches": "search.matches",
     "Reason": "search.explain",
     "SearchTimeout": "imaging.timeouts",
     "SimilarMixin": "search.querysets",

@@ -90,6 +90,11 @@ class Comparison(Mapping[str, MeasureRow]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def is_complete(self) -> bool:
+        """True if every measure has a result, but for those that are not installed."""
+        return all(row.is_unavailable or not row.problem for row in self.rows.values())
+
     def pictures(self) -> Iterator[tuple[str, str, bytes]]:
         """Yield name, title and PNG file of every drawing that explains a result."""
         for row in self.rows.values():

@@ -108,6 +108,11 @@ class RenderedComparison:
         """The comparison's verdict."""
         return self.comparison.verdict
 
+    @property
+    def is_complete(self) -> bool:
+        """True if every measure has a result, but for those that are not installed."""
+        return self.comparison.is_complete
+
 
 def object_input(key: str, request: HttpRequest) -> ComparisonInput:
     """Return an object's image: app_label.model:pk, or app_label.model.field:pk if the model has several fields.

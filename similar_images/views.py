@@ -22,7 +22,7 @@ from .forms.uploads import find_body_problem
 from .imaging.decode import UnreadableImage
 from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
-from .search.matches import Match, similar_to
+from .search.matches import Matches, similar_to
 from .search.ranking import text_methods
 
 
@@ -68,7 +68,7 @@ class SimilarPage(GuardedPage):
         form.hide_refused(request)
         if actions := form.costly_actions:
             access.admit(request, actions)
-        matches: list[Match] = []
+        matches = Matches()
         status_code = 200 if form.is_valid() else 400
         try:
             matches = similar_to([item, *like], unlike=unlike, request=request, **form.search_options())

@@ -14,6 +14,7 @@ NAMES = {
     "Incomparable",
     "Label",
     "Match",
+    "Matches",
     "NotRegistered",
     "Reason",
     "SearchTimeout",

@@ -229,4 +229,5 @@ def _respond(
     is_explained = bool(form.cleaned_data.get("explain"))
     has_distances = is_explained or form.cleaned_data["distances"]
     context = {"request": request, "distances": has_distances, "explanation": is_explained}
-    return Response(MatchesSerializer(answer, context=context).data)
+    headers = {} if answer["results"].is_complete else {"Cache-Control": "no-store"}  # the next try may be complete
+    return Response(MatchesSerializer(answer, context=context).data, headers=headers)

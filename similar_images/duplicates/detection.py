@@ -24,6 +24,11 @@ class Duplicates:
     problems: list[str]
 
     @property
+    def is_complete(self) -> bool:
+        """True if no image was left out, and no pair could not be compared."""
+        return not (self.problems or self.collection.missing_message)
+
+    @property
     def copies(self) -> list[list[ScannedImage]]:
         """The copies of each picture, largest groups first."""
         return [group_members(group) for group in group_connected(pair for pair in self.pairs if pair.is_copy)]

@@ -50,6 +50,11 @@ class ImageCollection(ABC):
     count: int
     distinct_count: int
 
+    @property
+    def missing_message(self) -> str:
+        """A message on images that should be in the collection and are not; empty if there are none."""
+        return ""
+
     @abstractmethod
     def exact_duplicates(self) -> Iterable[ExactDuplicate]:
         """Return the files with the same bytes as another, each with the first one of these bytes."""

@@ -9,6 +9,7 @@ from functools import partial, reduce
 from operator import or_
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.utils.functional import cached_property
 
 from .. import conf, marks
 from ..imaging.files import read_stored
@@ -55,9 +56,9 @@ class SourceImages(ImageCollection):
         self._methods = {name: spec for name, spec in active.items() if not methods or name in methods}
         self._unlike = {frozenset(ids) for *ids, is_alike in marks.marked_pairs(source) if not is_alike}
 
-    @property
+    @cached_property
     def missing_message(self) -> str:
-        """A message on objects whose files are not indexed by any of the methods yet; empty if there are none."""
+        """A message on objects whose files no method has described; empty if there are none."""
         with_file = self.source.with_file()
         versions = (Q(method=spec.name, version=spec.version) for spec in self._methods.values())
         signatures = Signature.objects.filter(reduce(or_, versions), record=OuterRef("pk"))
@@ -65,7 +66,15 @@ class SourceImages(ImageCollection):
         missing = with_file.count() - indexed.count()
         if missing <= 0:
             return ""
-        return f"{self.name}: left out as they are not indexed yet: {missing}. Run “manage.py index_images”."
+        failures = IndexedImage.objects.for_source(self.source).filter(status=IndexedImage.Status.FAILED)
+        failed = min(missing, failures.for_objects(self.source, with_file).count())
+        messages = [
+            f"left out as they are not indexed yet: {missing - failed}. Run “manage.py index_images”."
+            if missing > failed
+            else "",
+            f"left out as they could not be processed: {failed}. Their image records say why." if failed else "",
+        ]
+        return "\n".join(f"{self.name}: {message}" for message in messages if message)
 
     def exact_duplicates(self) -> Iterable[ExactDuplicate]:
         """Return the records with the same SHA-256 as another, each with the first one."""

@@ -53,6 +53,24 @@ class ScoredCandidate(NamedTuple):
     folded: int = 0
 
 
+class ScoredResults(list[ScoredCandidate]):
+    """Results of a search; `is_complete` is False where not all images could be compared that it had to compare."""
+
+    is_complete = True
+
+    def as_complete_as(self, other: ScoredResults) -> ScoredResults:
+        """Return these results, which were made of others, as complete as those."""
+        self.is_complete = other.is_complete
+        return self
+
+
+def ranked_by_similarity(results: Iterable[ScoredCandidate], *, is_complete: bool) -> ScoredResults:
+    """Return results that were compared, best first; not all of them where they are not complete."""
+    ranked = ScoredResults(sorted(results, key=lambda scored: -scored.similarity))
+    ranked.is_complete = is_complete
+    return ranked
+
+
 def searchable_records(
     source: ImageSource,
     allowed: Iterable[models.QuerySet[Any]],

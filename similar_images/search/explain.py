@@ -18,7 +18,7 @@ from .. import marks, permissions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source, requests_of_record
 from ..registry import ImageSource
 from . import sql
-from .candidates import ScoredCandidate, sort_key
+from .candidates import ScoredCandidate, ScoredResults, sort_key
 from .diversity import exclude_same_group
 from .options import Example, SearchOptions, accepts_search_options
 from .plan import plan_search
@@ -35,8 +35,9 @@ class Reason:
     Attributes:
         code: one of unknown (there is none that the visitor may see), invisible (for staff only), itself (the query),
             excluded, filtered (by the queryset), marked (as not alike), no-query (nothing to search by), not-indexed,
-            incomparable (no method described both images), below-threshold, folded (something comes in its place),
-            beyond-limit, missed (by the approximate search); or listed, as it is there after all.
+            incomparable (no method described both images), incomplete (not all images could be compared in time),
+            below-threshold, folded (something comes in its place), beyond-limit, missed (by the approximate search); or
+            listed, as it is there after all.
         text: the same in a sentence.
         similarity: in percent with one decimal, where the images could be compared.
         rank: counts from 1, best first; the exact one of an object that the search missed.
@@ -104,17 +105,19 @@ def explain_absence(search: Search, other: models.Model, *, tells_errors: bool =
         other: the object.
         tells_errors: whether the messages of indexing errors are told, for staff.
     """
+    results = search.find(search.query)
     return (
-        _listed_reason(search, other)
+        _listed_reason(search, results, other)
         or _excluded_reason(search, other)
+        or _incomplete_reason(results)
         or _ranked_reason(search, other)
         or _unindexed_reason(search.source, other, tells_errors)
     )
 
 
-def _listed_reason(search: Search, other: models.Model) -> Reason | None:
+def _listed_reason(search: Search, results: ScoredResults, other: models.Model) -> Reason | None:
     own = search.source.object_id(other.pk), search.source.get_file_name(other)
-    for rank, scored in enumerate(search.find(search.query), start=1):
+    for rank, scored in enumerate(results, start=1):
         if (scored.candidate.object_id, scored.candidate.file_name) == own:
             return _reason_at("listed", _("It is listed at position %(rank)s (%(similarity)s%%)."), scored, rank)
     return None
@@ -146,6 +149,13 @@ def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
     return None
 
 
+def _incomplete_reason(results: ScoredResults) -> Reason | None:
+    """Return that nothing can be said of ranks, where the search was cut short."""
+    if results.is_complete:
+        return None
+    return Reason("incomplete", _("Not all images could be compared in time. Please try again later."))
+
+
 def _ranked_reason(search: Search, other: models.Model) -> Reason | None:
     """Return where an object ranks that may come back, and does not; None where it can't be compared."""
     source, query = search.source, search.query
@@ -153,7 +163,10 @@ def _ranked_reason(search: Search, other: models.Model) -> Reason | None:
     own_id = source.object_id(other.pk)
     own = records.filter(object_id=own_id, file_name=source.get_file_name(other))
     rows = [row for chunk in _read_distances(search, own) for row in chunk]
-    scored = next(iter(search.rerank(query, search.score_rows(query, rows))), None)
+    reranked = search.rerank(query, search.score_rows(query, rows))
+    if incomplete := _incomplete_reason(reranked):
+        return incomplete
+    scored = next(iter(reranked), None)
     if scored is None:
         return None
     if round(scored.similarity, 1) < search.min_similarity:

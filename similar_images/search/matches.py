@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.fields.files import FieldFile
 
 from ..registry import ImageSource
-from .candidates import ScoredCandidate
+from .candidates import ScoredResults
 from .options import Example, SearchOptions, accepts_search_options
 from .plan import plan_search
 from .ranking import Ranking, resolve_weights
@@ -76,6 +76,18 @@ class Match:
         return get_object_url(self.object)
 
 
+class Matches(list[Match]):
+    """Matches, best first.
+
+    `is_complete` is False where time ran out, or a storage was down, before all images were compared that had to be:
+    then matches may be missing. Only a search that compares images can be cut short.
+    """
+
+    def __init__(self, matches: Iterable[Match] = (), *, is_complete: bool = True) -> None:
+        super().__init__(matches)
+        self.is_complete = is_complete
+
+
 def get_object_url(item: Any) -> str:
     """Return the address of an object's own page, empty where it has none."""
     get_absolute_url = getattr(item, "get_absolute_url", None)
@@ -83,7 +95,7 @@ def get_object_url(item: Any) -> str:
 
 
 @accepts_search_options
-def similar_to(query: Example | Iterable[Example] | None = None, **options: Any) -> list[Match]:
+def similar_to(query: Example | Iterable[Example] | None = None, **options: Any) -> Matches:
     """Find the objects that look most like an object or an image in an open binary file, or that fit a text.
 
     Args:
@@ -92,7 +104,8 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
         **options: the keyword arguments in the signature; docs/reference/python-api.md says what each does.
 
     Returns:
-        Matches, best first. Empty where the query is not indexed yet, or not visible.
+        Matches, best first. Empty where the query is not indexed yet, or not visible. `is_complete` is False where a
+        search that compares images had no time for all of them.
 
     Raises:
         NotRegistered: the model or field is not a source.
@@ -106,7 +119,7 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
     return _load_matches(search, search.run(), search.weights if checked.explain else None)
 
 
-def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> list[Match]:
+def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> Matches:
     """Find the matches of an object among others, explained, for callers that decide who may see what."""
     search = search_among(source, item, objects, limit=limit)
     return _load_matches(search, search.run(), search.weights)
@@ -124,14 +137,14 @@ def search_among(source: ImageSource, item: models.Model, objects: models.QueryS
     )
 
 
-def _load_matches(search: Search, results: list[ScoredCandidate], explained_by: Ranking | None) -> list[Match]:
+def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking | None) -> Matches:
     """Fetch the objects of results, with the select_related and annotations of their queryset, in one query.
 
     An object whose file was changed without a signal is left out until the sweep has seen it.
     """
     files = {scored.candidate.object_id: scored.candidate.file_name for scored in results}
     objects = search.source.current_objects(search.allowed[-1], files)
-    return [
+    matches = (
         Match(
             source=search.source,
             object=objects[candidate.object_id],
@@ -147,4 +160,5 @@ def _load_matches(search: Search, results: list[ScoredCandidate], explained_by: 
         )
         for similarity, candidate, scores, verdict, folded in results
         if candidate.object_id in objects
-    ]
+    )
+    return Matches(matches, is_complete=results.is_complete)

@@ -13,6 +13,7 @@ from django.db.models.sql import Query
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
+    from .candidates import ScoredResults
     from .options import Example
     from .search import Search
 
@@ -60,6 +61,15 @@ class SimilarMixin(QuerySetBase):
         search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
         return self._found_by(QuerysetSearch(search))
 
+    @property
+    def is_complete(self) -> bool:
+        """False where a search that compares images had no time for all of them, so that matches may be missing.
+
+        It runs the search if it has not run yet; True of a queryset that is not searched.
+        """
+        similarity = self.query.annotations.get("similarity")
+        return not isinstance(similarity, FoundValue) or similarity.found.is_complete
+
     def _found_by(self, found: QuerysetSearch) -> Self:
         source = found.search.source
         objects = self
@@ -92,6 +102,16 @@ class QuerysetSearch:
         self.search = search
 
     @cached_property
+    def results(self) -> ScoredResults:
+        """The results of the search, best first."""
+        return self.search.run()
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """False where not all images could be compared."""
+        return self.results.is_complete
+
+    @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
         """Rank, similarity and so on of each object that was found, by object id."""
         return {
@@ -102,7 +122,7 @@ class QuerysetSearch:
                 "file": scored.candidate.file_name,
                 "is_fallback": not scored.scores,
             }
-            for rank, scored in enumerate(self.search.run())
+            for rank, scored in enumerate(self.results)
         }
 
     @cached_property
@@ -112,7 +132,7 @@ class QuerysetSearch:
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep only the results in a pickled queryset: the search itself may not be picklable, or be large."""
-        return {"rows": self.rows}
+        return {"rows": self.rows, "is_complete": self.is_complete}
 
 
 class FoundKeys(Expression):

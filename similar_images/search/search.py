@@ -23,6 +23,7 @@ from . import diversity, near_duplicates
 from .candidates import (
     MIN_OVERFETCH,
     ScoredCandidate,
+    ScoredResults,
     filter_by_similarity,
     pool_sizes,
     score_rows,
@@ -104,7 +105,7 @@ class Search:
     unlike: Sequence[Subject] = ()
     options: SearchOptions = field(default_factory=lambda: SearchOptions(fold=False))
 
-    def run(self) -> list[ScoredCandidate]:
+    def run(self) -> ScoredResults:
         """Return the results, best first.
 
         Raises:
@@ -122,7 +123,8 @@ class Search:
             if item in query.items or self.source.contains(self.allowed[0], item)
         ]
         records = self.records(visible)
-        return fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
+        shown = fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
+        return ScoredResults(shown).as_complete_as(results)
 
     @cached_property
     def query(self) -> ResolvedQuery:
@@ -135,18 +137,19 @@ class Search:
             items=_saved_objects(example for example, vectors in examples if vectors),
         )
 
-    def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> list[ScoredCandidate]:
+    def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> ScoredResults:
         """Return what is similar to the query, best first."""
         if not query.positive:
-            return []
+            return ScoredResults()
         if self.reranker is None:
-            return self._select(query, self.limit, self.min_similarity, self.options.distinct, trace)
+            return ScoredResults(self._select(query, self.limit, self.min_similarity, self.options.distinct, trace))
         # Grouped only after re-ranking, because only then is it known which image of an object ranks best.
         candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, "", trace)
-        results = filter_by_similarity(self.min_similarity, self.rerank(query, candidates))
+        reranked = self.rerank(query, candidates)
+        results = filter_by_similarity(self.min_similarity, reranked)
         if path := self.options.distinct:
             results = diversity.deduplicate(results, diversity.group_values(self.source, path, results))
-        return results[: self.limit]
+        return ScoredResults(results[: self.limit]).as_complete_as(reranked)
 
     def _select(
         self, query: ResolvedQuery, limit: int, min_similarity: float, distinct: str, trace: SearchTrace | None
@@ -210,10 +213,10 @@ class Search:
             return score_rows(query.positive[0], rows, self.weights, refine=refine)
         return score_examples(query.positive, query.negative, rows, self.weights, refine=refine)
 
-    def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> list[ScoredCandidate]:
+    def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> ScoredResults:
         """Rank results again by comparing the images, where the options ask for it."""
         if self.reranker is None:
-            return results
+            return ScoredResults(results)
         return RERANKERS[self.reranker].rerank(self.source, self.examples[0], query.positive[0], results)
 
     def records(self, items: Iterable[models.Model]) -> IndexedImageQuerySet:

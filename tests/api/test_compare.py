@@ -79,7 +79,8 @@ def test_compare__has_the_documented_fields(client: Any, make_picture: Any) -> N
             "text": verdict.text,
             "changes": [],
             "transform": None,
-        }
+        },
+        "complete": True,
     }
 
 
@@ -263,7 +264,7 @@ def test_schema__describes_the_comparison(client: Any) -> None:
     assert form["required"] == ["a", "b"]
     assert {"type": "string", "format": "binary"} in form["properties"]["a"]["oneOf"]
     answer = schema["components"]["schemas"]["Comparison"]["properties"]
-    assert set(answer) == {"a", "b", "verdict", "measures", "pictures"}
+    assert set(answer) == {"a", "b", "verdict", "measures", "pictures", "complete"}
     row = schema["components"]["schemas"]["MeasureRow"]["properties"]
     assert row["worst"] == {
         "type": "number",

@@ -46,6 +46,7 @@ def test_similar__has_the_fields_of_the_contract(client: Any, make_picture: Any,
                 "fallback": False,
             }
         ],
+        "complete": True,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from PIL import Image
 
 import similar_images
@@ -18,6 +19,7 @@ from similar_images import registry
 from similar_images.duplicates import verification
 from similar_images.duplicates.images import ImageCache
 from similar_images.evaluation.transforms import TRANSFORMS
+from similar_images.models import IndexedImage
 from tests import commands, drawing
 from tests.drawing import textured
 from tests.items import save_image
@@ -101,13 +103,26 @@ def test_all_sources__without_a_name(make_picture: Any, index_now: Any) -> None:
 
 
 @pytest.mark.usefixtures("shop")
-def test_problems__are_printed_and_stop_nothing(make_picture: Any) -> None:
+def test_problems__are_printed_and_stop_nothing(make_picture: Any, tmp_path: Path) -> None:
     Path(Picture.objects.get(title="two-mirrored").image.path).unlink()
     make_picture(9)
-    out, err = run(LABEL)
-    assert "groups of copies: 1," in out
-    assert "missing from the storage" in err
-    assert "testapp.Picture.image: left out as they are not indexed yet: 1." in err
+    failed = make_picture(10)
+    IndexedImage.objects.filter(object_id=failed.pk).update(status="failed")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match=r"Pairs that could not be compared: \d\. All others were\."):
+        call_command("find_duplicates", LABEL, "--output", str(tmp_path / "x.html"), stdout=out, stderr=err)
+    assert "groups of copies: 1," in out.getvalue()
+    assert "missing from the storage" in err.getvalue()
+    assert "testapp.Picture.image: left out as they are not indexed yet: 1." in err.getvalue()
+    assert "testapp.Picture.image: left out as they could not be processed: 1." in err.getvalue()
+    assert "copies may be missing" in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.usefixtures("shop")
+def test_json__says_whether_all_images_were_compared(make_picture: Any) -> None:
+    assert json.loads(run(LABEL, "--json")[0])[0]["complete"] is True
+    make_picture(9)
+    assert json.loads(run(LABEL, "--json")[0])[0]["complete"] is False
 
 
 @pytest.mark.usefixtures("shop")

@@ -124,4 +124,7 @@ class ComparisonSerializer(serializers.Serializer[RenderedComparison]):
     b = DisplayedImageSerializer()
     verdict = VerdictSerializer()
     measures = MeasureRowSerializer(many=True, source="rows")
+    complete = serializers.BooleanField(
+        source="is_complete", help_text="Whether every measure that is installed has a result."
+    )
     pictures = DrawingSerializer(many=True, source="drawings")

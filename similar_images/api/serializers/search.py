@@ -29,7 +29,7 @@ class ReasonSerializer(serializers.Serializer[Reason]):
 
     code = serializers.CharField(
         help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
-        "below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
+        "incomplete, below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
     )
     text = serializers.CharField(help_text="The reason in a sentence.")
     similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
@@ -114,6 +114,10 @@ class MatchesSerializer(serializers.Serializer[Any]):
 
     query = QuerySerializer()
     results = MatchSerializer(many=True)
+    complete = serializers.BooleanField(
+        source="results.is_complete",
+        help_text="Whether all images were compared that had to be; if not, matches may be missing.",
+    )
     why_not = ReasonSerializer(required=False, help_text="Why the requested object is not among the results.")
 
 

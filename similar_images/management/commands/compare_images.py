@@ -256,6 +256,7 @@ def _comparison_as_json(result: comparison.Comparison) -> dict[str, Any]:
     verdict = result.verdict
     return {
         "verdict": {**dataclasses.asdict(verdict), "title": verdict.title, "text": verdict.text},
+        "complete": result.is_complete,
         "measures": {
             name: {
                 "value": row.value,

@@ -54,6 +54,8 @@ class Command(PrintableCommand):
         else:
             for duplicates in results:
                 self._print(duplicates)
+        if failed := sum(len(duplicates.problems) for duplicates in results):
+            raise CommandError(f"Pairs that could not be compared: {failed}. All others were.")
 
     def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> Duplicates:
         images = SourceImages(source)
@@ -65,8 +67,6 @@ class Command(PrintableCommand):
             self.stderr.write(images.missing_message)
         for problem in duplicates.problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(make_printable(problem))
-        if duplicates.problems:
-            self.stderr.write(f"{source.label}: pairs that could not be compared: {len(duplicates.problems)}.")
         return duplicates
 
     def _print(self, duplicates: Duplicates) -> None:
@@ -88,6 +88,7 @@ def _duplicates_as_json(duplicates: Duplicates) -> dict[str, Any]:
         "pictures": duplicates.collection.count,
         "copies": [_images_as_json(group) for group in duplicates.copies],
         "series": [_images_as_json(group) for group in duplicates.series],
+        "complete": duplicates.is_complete,
         "problems": duplicates.problems,
     }
 

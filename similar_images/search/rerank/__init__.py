@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db import models
 
 from ...registry import ImageSource
-from ..candidates import ScoredCandidate
+from ..candidates import ScoredCandidate, ScoredResults
 from ..query_vectors import QueryVector
 from . import copies, keypoints
 
@@ -17,9 +17,7 @@ class Reranker(NamedTuple):
     """A way to rank results again: how many `candidates` it takes, and the function that does it."""
 
     candidates: int
-    rerank: Callable[
-        [ImageSource, models.Model | bytes | str, list[QueryVector], list[ScoredCandidate]], list[ScoredCandidate]
-    ]
+    rerank: Callable[[ImageSource, models.Model | bytes | str, list[QueryVector], list[ScoredCandidate]], ScoredResults]
 
 
 RERANKERS = {

@@ -12,7 +12,7 @@ from ...imaging.files import sha256_of
 from ...models import IndexedImage
 from ...ranking_presets import RANKING_PRESETS
 from ...registry import ImageSource
-from ..candidates import ScoredCandidate
+from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
 from ..ranking import image_similarity, resolve_weights
 from .image_pairs import compare_candidates
@@ -55,7 +55,7 @@ def verify_copies(
     query: models.Model | bytes | str,
     vectors: list[QueryVector],
     results: list[ScoredCandidate],
-) -> list[ScoredCandidate]:
+) -> ScoredResults:
     """Rank results by how surely each is the same image, with a verdict on those that were compared.
 
     The same file is known by its SHA-256, and not read.
@@ -63,7 +63,7 @@ def verify_copies(
     from ...measures.base import LONG_SIDE
 
     if isinstance(query, str) or not results:
-        return results
+        return ScoredResults(results)
     same_files = _same_files(query, vectors[0].record_id, results)
     selected = [
         scored
@@ -77,7 +77,7 @@ def verify_copies(
         verdict, agreement = verdicts.get(scored.candidate.record_id, (None, 0.0))
         similarity = copy_similarity(verdict, agreement, scored.similarity)
         ranked.append(scored._replace(similarity=similarity, verdict=verdict))
-    return sorted(ranked, key=lambda scored: -scored.similarity)
+    return ranked_by_similarity(ranked, is_complete=verdicts.is_complete)
 
 
 def select_for_verification(results: Sequence[ScoredCandidate], count: int) -> list[ScoredCandidate]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from django.db import models
 
@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 PairResult = TypeVar("PairResult")
 
 
+class PairResults(dict[int, PairResult], Generic[PairResult]):
+    """Results of comparisons by record id; `is_complete` is False where time ran out, or a storage was down."""
+
+    is_complete = True
+
+
 def compare_candidates(
     source: ImageSource,
     query: models.Model | bytes,
@@ -31,10 +37,11 @@ def compare_candidates(
     compare: Callable[[ComparisonImage, ComparisonImage, ScoredCandidate], PairResult],
     *,
     long_side: int,
-) -> dict[int, PairResult]:
+) -> PairResults[PairResult]:
     """Compare the query's image with that of each candidate; return the results by record id.
 
-    Images that can't be read are left out, and so are those that SIMILAR_IMAGES["REQUEST_TIMEOUT"] leaves no time for.
+    Images that can't be read are left out, and so are those that SIMILAR_IMAGES["REQUEST_TIMEOUT"] leaves no time for,
+    or that a storage does not give: then the results are not complete.
 
     Args:
         source: the source that the candidates are of.
@@ -43,35 +50,44 @@ def compare_candidates(
         compare: compares the query's image with a candidate's.
         long_side: pixels on the long side that images are reduced to.
     """
-    results: dict[int, PairResult] = {}
+    results: PairResults[PairResult] = PairResults()
+    unavailable: list[str] = []
     timeout = conf.get().request_timeout
     end = monotonic() + timeout
 
     def work() -> None:
-        image = _query_image(source, query, long_side, end)
+        image = _query_image(source, query, long_side, end, unavailable)
         for scored in candidates:
             if image is None or monotonic() >= end:
+                unavailable.append(scored.candidate.file_name)
                 return
-            other = _stored_image(source, scored.candidate.file_name, long_side, end)
+            other = _stored_image(source, scored.candidate.file_name, long_side, end, unavailable)
             if other is not None:
                 results[scored.candidate.record_id] = compare(image, other, scored)
 
     try:
         timeouts.run_for_request(timeout, work, pool="image_pairs")
     except timeouts.SearchTimeout:
+        unavailable.append("")
+    compared = PairResults(results)  # the work may still go on
+    compared.is_complete = not unavailable
+    if unavailable:
         logger.warning("A search of %s had no time to compare all images that it found.", source.label)
-    return dict(results)
+    return compared
 
 
 def _query_image(
-    source: ImageSource, query: models.Model | bytes, long_side: int, end: float
+    source: ImageSource, query: models.Model | bytes, long_side: int, end: float, unavailable: list[str]
 ) -> ComparisonImage | None:
     if isinstance(query, models.Model):
-        return _stored_image(source, source.get_file_name(query), long_side, end)
+        return _stored_image(source, source.get_file_name(query), long_side, end, unavailable)
     return _decode_image(query, conf.get().search_max_pixels, long_side, end)
 
 
-def _stored_image(source: ImageSource, file_name: str, long_side: int, end: float) -> ComparisonImage | None:
+def _stored_image(
+    source: ImageSource, file_name: str, long_side: int, end: float, unavailable: list[str]
+) -> ComparisonImage | None:
+    """Return a stored image; None where it can't be read, with its name in `unavailable` if that may change."""
     settings = conf.get()
     try:
         data = read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
@@ -80,6 +96,8 @@ def _stored_image(source: ImageSource, file_name: str, long_side: int, end: floa
         raise
     except Exception as error:  # whatever one file or its storage raises, the search goes on without it
         logger.warning("%s", make_printable(f"{file_name} of {source.label} can't be compared: {error}"))
+        if not isinstance(error, decode.UnreadableImage):
+            unavailable.append(file_name)
         return None
 
 

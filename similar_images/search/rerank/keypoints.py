@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from ...registry import ImageSource
-from ..candidates import ScoredCandidate
+from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
 from .image_pairs import compare_candidates
 
@@ -34,19 +34,19 @@ def boost_by_keypoints(
     query: models.Model | bytes | str,
     vectors: list[QueryVector],
     results: list[ScoredCandidate],
-) -> list[ScoredCandidate]:
+) -> ScoredResults:
     """Rank results again, with the similarity boosted where keypoints verify the same object.
 
     Images that can't be read, or that there is no time for, keep their similarity.
     """
     if isinstance(query, str):
-        return results
+        return ScoredResults(results)
     inliers = compare_candidates(source, query, results[:MAX_RERANKED], _compare_keypoints, long_side=KEYPOINT_SIDE)
     boosted = [
         scored._replace(similarity=boosted_similarity(scored.similarity, inliers.get(scored.candidate.record_id, 0)))
         for scored in results
     ]
-    return sorted(boosted, key=lambda scored: -scored.similarity)
+    return ranked_by_similarity(boosted, is_complete=inliers.is_complete)
 
 
 def _compare_keypoints(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) -> int:

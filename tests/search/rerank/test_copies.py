@@ -141,7 +141,7 @@ def test_rest_and_page__accept_the_mode(edited_copies: dict[str, Picture], clien
 
 def test_verify_copies__leaves_texts_and_empty_results_alone() -> None:
     results = [scored_candidate(1, 50)]
-    assert copies.verify_copies(None, "a chair", [], results) is results
+    assert copies.verify_copies(None, "a chair", [], results) == results
     assert copies.verify_copies(None, b"image", [], []) == []
 
 

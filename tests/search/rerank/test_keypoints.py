@@ -10,6 +10,7 @@ import pytest
 import similar_images
 from similar_images.search.matches import Match
 from similar_images.search.rerank import image_pairs, keypoints
+from similar_images.search.rerank.image_pairs import PairResults
 from tests.search.samples import record_ids, scored_candidate
 from tests.testapp.models import Picture
 
@@ -52,10 +53,10 @@ def test_rerank__over_rest_agrees_with_python(recolored: dict[str, Picture], cli
 def test_boost__compares_max_reranked_results_and_sorts_all(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[int] = []
 
-    def compare(source: Any, query: Any, candidates: Any, function: Any, *, long_side: int) -> dict[int, int]:
+    def compare(source: Any, query: Any, candidates: Any, function: Any, *, long_side: int) -> PairResults[int]:
         compared.extend(record_ids(candidates))
         assert long_side == keypoints.KEYPOINT_SIDE
-        return {3: 30}
+        return PairResults({3: 30})
 
     monkeypatch.setattr(keypoints, "compare_candidates", compare)
     monkeypatch.setattr(keypoints, "MAX_RERANKED", 3)
@@ -64,7 +65,7 @@ def test_boost__compares_max_reranked_results_and_sorts_all(monkeypatch: pytest.
     assert compared == [1, 2, 3]
     assert record_ids(boosted) == [3, 1, 2, 4, 5]
     assert [scored.similarity for scored in boosted] == [pytest.approx(57 + 0.9 * 43), 59, 58, 56, 55]
-    assert keypoints.boost_by_keypoints(None, "a chair", [], results) is results
+    assert keypoints.boost_by_keypoints(None, "a chair", [], results) == results
 
 
 def test_bounds__are_those_of_the_docs() -> None:
