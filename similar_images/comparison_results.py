@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.files.uploadedfile import UploadedFile
@@ -172,9 +171,9 @@ def run_comparison(
 
 
 def _rows_for(request: HttpRequest, comparison: Comparison) -> list[MeasureRow]:
-    """Return the rows; those of measures that are not installed without what to install, but for who may do so."""
+    """Return the rows; those of measures that are not installed without what to install, but for staff."""
     rows = list(comparison.values())
-    if settings.DEBUG or permissions.is_staff(request):
+    if permissions.is_staff(request):
         return rows
     message = _("Not available on this site.")
     return [replace(row, problem=message) if row.is_unavailable else row for row in rows]

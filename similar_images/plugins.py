@@ -141,6 +141,24 @@ def available_measures() -> Mapping[str, Measure]:
     return MappingProxyType(measures)
 
 
+def installed_measures() -> dict[str, Measure]:
+    """Return the available measures by name, without those that lack a package or a feature.
+
+    Raises:
+        ImproperlyConfigured: as `available_measures`.
+    """
+    return {name: measure for name, measure in available_measures().items() if not measure.check()}
+
+
+def missing_measures() -> dict[str, list[str]]:
+    """Return what the measures lack that are not installed, by name, in sentences.
+
+    Raises:
+        ImproperlyConfigured: as `available_measures`.
+    """
+    return {name: problems for name, measure in available_measures().items() if (problems := measure.check())}
+
+
 def _load_signature_measure(name: str) -> Measure:
     try:
         return BySignature(load_method(name, {}))

@@ -328,6 +328,8 @@ def test_check__wrong_measures(keys: dict[str, Any], reason: str, configure: Any
 def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("similar_images.measures.geometry.keypoint_options.find_spec", lambda name: None)
     monkeypatch.setattr("similar_images.measures.transport.find_spec", lambda name: None)
+    assert checks.check_measures() == [], "pytest is not the command check, nor are migrate and runserver"
+    monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
     [message] = checks.check_measures()
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
     assert message.msg == "Optional comparison measures are not available: keypoints-surf, emd-color, emd-gray."

@@ -217,7 +217,7 @@ def test_compare__reports_a_problem_in_its_row(client: Any, configure: Any) -> N
     assert [shown.name for shown in answer.context["result"].drawings] == ["clumsy-whole"]
 
 
-def test_compare__says_what_to_install_to_staff_only(admin_client: Any, configure: Any, settings: Any) -> None:
+def test_compare__says_what_to_install_to_staff_only(admin_client: Any, configure: Any) -> None:
     configure(MEASURES={"tests.measures.sample_measures.NotInstalled": {}})
     hint, plain = "pip install similar_images[compare]", "Not available on this site."
     for address in (PAGE, "/api/similar-images/compare/"):
@@ -229,8 +229,28 @@ def test_compare__says_what_to_install_to_staff_only(admin_client: Any, configur
         assert plain in visitors
         assert "pip install" not in visitors
         assert hint in staff
-    settings.DEBUG = True
-    assert hint in Client().post(PAGE, {"a": upload(1), "b": upload(2), **data}).content.decode()
+
+
+def test_compare__leaves_out_what_is_not_installed_and_tells_staff_once(
+    client: Any, admin_client: Any, configure: Any
+) -> None:
+    configure(MEASURES={"tests.measures.sample_measures.NotInstalled": {}}, COMPARE_MEASURES=["phash", "not-installed"])
+    uploads = lambda: {"a": upload(1), "b": upload(2)}  # noqa: E731 - files are read once
+    for sender in (client, admin_client):
+        for answer in (
+            sender.get(PAGE),
+            sender.post(PAGE, uploads()),
+            sender.post(PAGE, uploads() | {"measures": "all"}),
+        ):
+            html = answer.content.decode()
+            assert 'value="not-installed"' not in html
+            assert html.count("pip install similar_images[compare]") == (sender is admin_client)
+            if "result" in answer.context:
+                assert "not-installed" not in [row.measure.name for row in answer.context["result"].rows]
+        for measures in ({}, {"measures": "all"}):
+            data = sender.post("/api/similar-images/compare/", uploads() | measures).json()
+            assert "not-installed" not in [row["name"] for row in data["measures"]]
+            assert data["complete"] is True
 
 
 def test_compare__works_without_a_cache(client: Any, settings: Any, configure: Any) -> None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import comparison_results, conf, plugins
+from .. import comparison_results, conf, permissions, plugins
 from .uploads import validate_upload_size
 
 
@@ -27,14 +27,18 @@ class ImageInput(forms.FileInput):
 
 
 class MeasuresInput(forms.CheckboxSelectMultiple):
-    """Takes names one by one, or with commas between them, or “all”; the default ones where there are none."""
+    """Takes names one by one, or with commas between them, or “all”; the default ones where there are none.
+
+    What is not installed is among all and the default ones no more than among the choices.
+    """
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         """Return the names of measures."""
         names = [part.strip() for text in data.getlist(name) for part in text.split(",") if part.strip()]
+        installed = plugins.installed_measures()
         if names == ["all"]:
-            return list(plugins.available_measures())
-        return names or list(conf.get().compare_measures)
+            return list(installed)
+        return names or [name for name in conf.get().compare_measures if name in installed]
 
 
 class CompareForm(forms.Form):
@@ -49,10 +53,11 @@ class CompareForm(forms.Form):
         self.request = request
         for name in ("a", "b"):
             self.fields[name].widget = ImageInput(attrs={"accept": "image/*"})
-        known, usual = plugins.available_measures(), conf.get().compare_measures
+        known, usual = plugins.installed_measures(), conf.get().compare_measures
         names = [*(name for name in usual if name in known), *(name for name in known if name not in usual)]
         self.fields["measures"].widget = MeasuresInput(choices=[(name, known[name].title) for name in names])
         self.fields["measures"].initial = usual
+        self.missing_measures = plugins.missing_measures() if permissions.is_staff(request) else {}
 
     def clean_a(self) -> comparison_results.ComparisonInput:
         """Return the first image."""
@@ -68,6 +73,10 @@ class CompareForm(forms.Form):
             return list(plugins.select_measures(self.cleaned_data["measures"]))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
+
+    def missing_hints(self) -> list[str]:
+        """Return what is to be installed for more measures, for staff; each sentence once."""
+        return list(dict.fromkeys(problem for problems in self.missing_measures.values() for problem in problems))
 
     def sides(self) -> list[tuple[forms.BoundField, comparison_results.ComparisonInput | None]]:
         """Return the fields of the two images, each with what was given for it."""

@@ -260,10 +260,8 @@ class TextForm(SearchTargetForm):
 
     def clean_text(self) -> str:
         """Return the text, if any method understands one."""
-        try:
-            resolve_text_method()
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
+        if not text_methods():
+            raise forms.ValidationError(_("Search by text is not available on this site."))
         text: str = self.cleaned_data["text"]
         return text
 
