@@ -6,7 +6,10 @@ from . import access, views
 
 app_name = "similar_images"
 
-urlpatterns = [path("<str:model>/<path:pk>/", views.SimilarPage.as_view(), name="similar")]
+urlpatterns = [
+    path("widget/<str:token>/", views.WidgetView.as_view(), name="widget"),
+    path("<str:model>/<path:pk>/", views.SimilarPage.as_view(), name="similar"),
+]
 if not access.is_off("compare"):
     urlpatterns = [
         path("compare/", views.ComparePage.as_view(), name="compare"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.signing import BadSignature
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.datastructures import MultiValueDict
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -24,6 +26,7 @@ from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
 from .search.matches import Matches, similar_to
 from .search.ranking import text_methods
+from .widgets import find_matches, load_widget
 
 
 class GuardedPage(View):
@@ -84,6 +87,26 @@ class SimilarPage(GuardedPage):
             "matches": matches,
         }
         return render(request, self.template_name, context, status=status_code)
+
+
+class WidgetView(View):
+    """A lazy widget, for the script that puts it in its place; its address was signed by the template tag."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Return the widget as HTML, without a page around it."""
+        try:
+            widget, label, pk, options, language = load_widget(token)
+            source = registry.get_source(label, options.get("field"))
+        except (BadSignature, registry.NotRegistered) as error:
+            raise Http404 from error
+        item = source.get_visible(request, pk)
+        if item is None:
+            raise Http404
+        with translation.override(language):
+            response = HttpResponse(widget.render(item, find_matches(request, item, options)))
+        response.headers["Cache-Control"] = "private, no-cache"  # what may be seen is each visitor's own
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
 
 
 class UploadPage(GuardedPage):

@@ -21,7 +21,7 @@ LAYERS = (
     {"indexing"},
     {"search"},
     {"comparison", "comparison_results", "image_labels", "status", "stored_data", "duplicates", "evaluation"},
-    {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views"},
+    {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views", "widgets"},
     {"contrib"},
 )
 """First-level modules; each may import what stands in its own layer or in one before it."""

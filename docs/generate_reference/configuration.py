@@ -28,8 +28,14 @@ CSS_PROPERTIES = {
     "--si-soft": "Secondary text, such as similarities and hints.",
     "--si-line": "Borders.",
     "--si-mat": "Background behind images and panels.",
+    "--si-paper": "Background of the pages and of form fields.",
     "--si-accent": "Links, buttons, focus rings, and bars.",
+    "--si-on-accent": "Text on buttons.",
+    "--si-error": "Errors.",
+    "--si-warning": "Warnings.",
     "--si-size": "Least width of an image in a list; columns fill the rest.",
+    "--si-gap": "Space between items.",
+    "--si-radius": "Rounding of corners.",
 }
 
 

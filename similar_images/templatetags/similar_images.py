@@ -6,8 +6,10 @@ from typing import Any
 
 from django import template
 from django.db import models
+from django.utils.safestring import SafeString
 
-from ..search.matches import Match, similar_to
+from ..search.matches import Match
+from ..widgets import Widget, find_matches
 
 register = template.Library()
 
@@ -25,12 +27,37 @@ def similar_items(context: template.Context, item: models.Model | None, **option
     """
     if not isinstance(item, models.Model):
         return []
-    return similar_to(item, request=context.get("request"), **options)
+    return find_matches(context.get("request"), item, options)
 
 
-@register.inclusion_tag("similar_images/widget.html", takes_context=True)
+@register.simple_tag(takes_context=True)
 def similar_items_widget(
-    context: template.Context, item: models.Model | None, title: str = "", **options: Any
-) -> dict[str, Any]:
-    """Show the matches of an object as a titled list of images; nothing at all where there are none."""
-    return {"matches": similar_items(context, item, **options), "title": title, "object": item}
+    context: template.Context,
+    item: models.Model | None,
+    title: str = "",
+    *,
+    layout: str = "grid",
+    item_template: str = "",
+    lazy: bool = False,
+    **options: Any,
+) -> SafeString | str:
+    """Show the matches of an object as a list of images with titles; nothing at all where there are none.
+
+    Args:
+        context: the template context; its `request` says who the visitor is.
+        item: the object; anything else, such as an undefined variable, has no matches.
+        title: heading of the list.
+        layout: "grid", "row", which scrolls sideways, or "list".
+        item_template: template of one match in place of similar_images/item.html.
+        lazy: load the matches when the visitor scrolls near; options must then be texts or numbers.
+        **options: keyword arguments of `similar_to`.
+
+    Raises:
+        ValueError: there is no such layout.
+    """
+    if not isinstance(item, models.Model):
+        return ""
+    widget = Widget(title, layout, item_template)
+    if lazy and item.pk is not None and (placeholder := widget.render_lazy(item, options)) is not None:
+        return placeholder
+    return widget.render(item, similar_items(context, item, **options))

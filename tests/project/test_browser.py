@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,26 +15,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import drawing
+from tests.browsers import find_barriers, needs_chromium, run_chromium
 from tests.project.policy import POLICY
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-quic"]
 PRODUCTS = 12
 
-if not CHROMIUM and os.environ.get("REQUIRE_BROWSER"):
-    raise RuntimeError("REQUIRE_BROWSER is set, but there is no Chromium.")
-
-# Pages appear when they like: what should be on one is waited for.
-expect.set_options(timeout=15_000)
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"
-)
+pytestmark = needs_chromium
 
 
 @dataclass
@@ -95,10 +84,8 @@ def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, chromium_sandbox=os.geteuid() != 0)
+    with run_chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -161,18 +148,17 @@ def test_admin__a_match_marked_as_not_similar_disappears(page: Page) -> None:
     title = first.inner_text()
     page.locator(".similar-images-admin summary").first.click()
     expect(page.locator(".similar-images-admin details").first).to_contain_text("found by this method")
-    panel = Axe().run(page, ".similar-images-admin")["violations"]
+    panel = find_barriers(page, ".similar-images-admin")
     page.get_by_role("link", name=f"Good match? {title}", exact=True).click()
     expect(page.locator(".similar-images-judging")).to_contain_text("It is listed at position 1")
-    pair_page = Axe().run(page, ".similar-images-judging")["violations"]
+    pair_page = find_barriers(page, ".similar-images-judging")
     page.get_by_role("button", name="Mark as not similar").click()
     expect(page.locator(".messagelist")).to_contain_text("Marked as not similar.")
     expect(first).not_to_have_text(title)
     page.get_by_role("link", name="Missing an item?").click()
     expect(page.get_by_role("button", name="Explain")).to_be_visible()
-    empty_page = Axe().run(page, ".similar-images-judging")["violations"]
-    barriers = [f"{each['id']}: {node['html']}" for each in (*panel, *pair_page, *empty_page) for node in each["nodes"]]
-    assert barriers == []
+    empty_page = find_barriers(page, ".similar-images-judging")
+    assert [*panel, *pair_page, *empty_page] == []
 
 
 def test_similar__page_takes_options_and_links_on(page: Page) -> None:
@@ -317,8 +303,7 @@ def test_pages__fit_and_have_no_barrier_that_axe_finds(browser: Browser, demo: D
     barriers_by_url: dict[str, list[str]] = {}
 
     def check_page() -> None:
-        violations = Axe().run(page)["violations"]
-        barriers_by_url[page.url] = [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]
+        barriers_by_url[page.url] = find_barriers(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
 
     compare_dropped(page, 1, 2)
