@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.files.base import ContentFile
 from django.template import Context, Template, TemplateSyntaxError
 from django.template.loader import render_to_string
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import translation
 
 from similar_images.models import IndexedImage
 from similar_images.registry import NotRegistered
@@ -135,6 +138,15 @@ def test_items__visible_to_the_user_of_the_request(index_now: Any) -> None:
     assert render(source, item=mine) == ""
 
 
+def override_templates(pages: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the setting TEMPLATES with these templates before those of the apps."""
+    loaders = [
+        ("django.template.loaders.locmem.Loader", pages),
+        "django.template.loaders.app_directories.Loader",
+    ]
+    return [{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}]
+
+
 # --- the widget ------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +160,80 @@ def test_widget__shows_titles_pictures_links_and_percent(pictures: list[Picture]
     assert f'href="{match.get_absolute_url()}"' in html
     assert f'src="{match.image.url}"' in html
     assert pictures[0].image.url not in html
+
+
+def test_widget__images_have_the_size_that_was_indexed(pictures: list[Picture]) -> None:
+    html = render(WIDGET, item=pictures[0])
+    assert html.count('width="160" height="120"') == html.count("<img") == 3
+
+
+@pytest.mark.parametrize("layout", ["grid", "row", "list"])
+def test_widget__layouts(layout: str, pictures: list[Picture]) -> None:
+    html = render("{% similar_items_widget item layout=layout %}", item=pictures[0], layout=layout)
+    assert f"similar-images-{layout}" in html
+    assert ("widget.js" in html) == (html.count("<button") == 2) == (layout == "row")
+    with pytest.raises(ValueError, match="layout must be one of grid, row, list"):
+        render("{% similar_items_widget item layout='pile' %}", item=pictures[0])
+
+
+def test_widget__item_template(pictures: list[Picture], settings: Any) -> None:
+    settings.TEMPLATES = override_templates({"card.html": "<b>{{ match.title }}</b>"})
+    html = render("{% similar_items_widget item item_template='card.html' %}", item=pictures[0])
+    assert html.count("<li><b>Scene ") == 3
+
+
+def lazy_address(html: str) -> str:
+    (address,) = re.findall(r'data-src="([^"]+)"', html)
+    return str(address)
+
+
+def test_lazy__is_a_link_and_an_address_of_the_same_widget(pictures: list[Picture], client: Client) -> None:
+    options = "limit=2 title='You may also like' layout='row'"
+    with CaptureQueriesContext(connection) as captured:
+        html = render("{% similar_items_widget item lazy=True " + options + " %}", item=pictures[0])
+    assert len(captured) == 0
+    assert f'href="{pictures[0].get_absolute_url()}"' in html
+    answer = client.get(lazy_address(html))
+    assert answer.content.decode().strip() == render(
+        "{% similar_items_widget item " + options + " %}", item=pictures[0]
+    )
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_lazy__address_can_not_be_changed(pictures: list[Picture], client: Client) -> None:
+    address = lazy_address(render("{% similar_items_widget item lazy=True %}", item=pictures[0]))
+    assert client.get(address).status_code == 200
+    assert client.get(address[:-2] + "x/").status_code == 404
+    assert client.get(reverse("similar_images:widget", args=["x"])).status_code == 404
+
+
+def test_lazy__hidden_is_as_missing(pictures: list[Picture], client: Client) -> None:
+    address, other = (
+        lazy_address(render("{% similar_items_widget item lazy=True %}", item=item)) for item in pictures[:2]
+    )
+    Picture.objects.filter(pk=pictures[0].pk).update(published=False)
+    pictures[1].delete()
+    hidden, missing = client.get(address), client.get(other)
+    assert (hidden.status_code, hidden.content) == (missing.status_code, missing.content)
+    assert hidden.status_code == 404
+
+
+def test_lazy__speaks_the_language_of_the_page(pictures: list[Picture], client: Client) -> None:
+    with translation.override("de"):
+        address = lazy_address(render("{% similar_items_widget item lazy=True %}", item=pictures[0]))
+    assert "ähnlich" in client.get(address).content.decode()
+
+
+def test_lazy__options_must_fit_into_an_address(pictures: list[Picture]) -> None:
+    with pytest.raises(TypeError, match="lazy=True takes options that are texts or numbers alone"):
+        render("{% similar_items_widget item lazy=True queryset=all %}", item=pictures[0], all=Picture.objects.all())
+
+
+@pytest.mark.urls("tests.no_urls")
+def test_lazy__is_shown_at_once_where_the_project_has_no_pages(index_now: Any) -> None:
+    item, other = [Couple.objects.create(front=drawing.file(seed)) for seed in (1, 2)]
+    index_now()
+    assert other.front.url in render("{% similar_items_widget item lazy=True %}", item=item)
 
 
 def test_widget__without_title(pictures: list[Picture]) -> None:
@@ -181,17 +267,7 @@ def test_widget__swappable_template(pictures: list[Picture], settings: Any) -> N
         "similar_images/widget.html": template.replace("{{ match }}", "{{ match.title }}"),
         "page.html": "{% load similar_images %}{% similar_items_widget item title='Alike' limit=1 min_similarity=0 %}",
     }
-    settings.TEMPLATES = [
-        {
-            "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "OPTIONS": {
-                "loaders": [
-                    ("django.template.loaders.locmem.Loader", pages),
-                    "django.template.loaders.app_directories.Loader",
-                ]
-            },
-        }
-    ]
+    settings.TEMPLATES = override_templates(pages)
     html = render_to_string("page.html", {"item": pictures[0]})
     assert html.startswith("<p>Alike: Scene 0 and [Scene ")
     assert html.count("[") == 1

@@ -31,13 +31,18 @@ OVERFETCH_PER_SHARE = 1_000
 
 
 class Candidate(NamedTuple):
-    """A record that methods put forward (`found_by`), with its distances by all methods that described it."""
+    """A record that methods put forward (`found_by`), with its distances by all methods that described it.
+
+    `width` and `height` are those of its image in pixels.
+    """
 
     record_id: int
     object_id: str
     file_name: str
     distances: dict[str, float]
     found_by: Sequence[str] = ()
+    width: int | None = None
+    height: int | None = None
 
 
 class ScoredCandidate(NamedTuple):
@@ -166,7 +171,8 @@ def score_rows(
         distances = {name: d for index, name in names if (d := row.distances[index]) is not None}
         found_by = [name for index, name in names if index in row.found_by]
         if distances:  # otherwise the query's own signatures were deleted meanwhile
-            candidates.append(Candidate(row.record_id, row.object_id, row.file_name, distances, found_by))
+            record = (row.record_id, row.object_id, row.file_name)
+            candidates.append(Candidate(*record, distances, found_by, row.width, row.height))
     if refine:
         for vector in vectors:
             _refine_distances(vector, candidates)

@@ -35,4 +35,5 @@ def fallback_results(
         ids = [source.object_id(item.pk) for item in fallback(source, objects, limit)]
         ranks = {object_id: rank for rank, object_id in reversed(list(enumerate(ids)))}
         chosen = sorted(records.filter(object_id__in=ids), key=lambda record: ranks[record.object_id])[:limit]
-    return [ScoredCandidate(0, Candidate(r.pk, r.object_id, r.file_name, {}, []), {}) for r in chosen]
+    candidates = (Candidate(r.pk, r.object_id, r.file_name, {}, [], r.width, r.height) for r in chosen)
+    return [ScoredCandidate(0, candidate, {}) for candidate in candidates]

@@ -42,6 +42,8 @@ class Match:
         folded: number of near-duplicates that were left out for this match.
         is_fallback: whether it is no match, but shown because nothing is similar enough, at 0% and without scores.
         explanation: how it came about, where that was asked for.
+        width: width of its image in pixels, as it was indexed.
+        height: its height.
     """
 
     source: ImageSource
@@ -53,6 +55,8 @@ class Match:
     folded: int = 0
     is_fallback: bool = False
     explanation: Explanation | None = None
+    width: int | None = None
+    height: int | None = None
 
     @property
     def image(self) -> FieldFile:
@@ -157,6 +161,8 @@ def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking 
             explanation=Explanation(candidate.found_by, {name: explained_by[name] for name in scores})
             if explained_by
             else None,
+            width=candidate.width,
+            height=candidate.height,
         )
         for similarity, candidate, scores, verdict, folded in results
         if candidate.object_id in objects

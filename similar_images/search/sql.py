@@ -56,7 +56,7 @@ class KnnRow(NamedTuple):
     """A record with its distances to the operands of a statement.
 
     `found_by` has the indexes of the operands that put the record forward; `distances` one value an operand, None where
-    the record has no signature of its version.
+    the record has no signature of its version. `width` and `height` are those of the image in pixels.
     """
 
     record_id: int
@@ -64,6 +64,8 @@ class KnnRow(NamedTuple):
     file_name: str
     found_by: Sequence[int]
     distances: Sequence[float | None]
+    width: int | None = None
+    height: int | None = None
 
 
 class _Fragments(NamedTuple):
@@ -99,8 +101,8 @@ def search_cursor() -> Iterator[CursorWrapper]:
 def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:
     """Return the rows of `knn_sql` or `distances_sql`."""
     return [
-        KnnRow(record_id, object_id, file_name, found_by, distances)
-        for record_id, object_id, file_name, found_by, *distances in rows
+        KnnRow(record_id, object_id, file_name, found_by, distances, width, height)
+        for record_id, object_id, file_name, width, height, found_by, *distances in rows
     ]
 
 
@@ -140,7 +142,7 @@ def knn_sql(
         f"WITH {query}, allowed (id) AS NOT MATERIALIZED ({allowed}), "
         f"nearest AS ({' UNION ALL '.join(searches)}), "
         "found AS (SELECT record_id, array_agg(operand) AS operands FROM nearest GROUP BY record_id) "
-        f"SELECT record.id, object_id, file_name, operands, {', '.join(distances)} "
+        f"SELECT record.id, object_id, file_name, width, height, operands, {', '.join(distances)} "
         f"FROM found JOIN {RECORDS} record ON record.id = record_id"
     )
     return sql, [*query_parameters, *allowed_parameters]
@@ -161,7 +163,7 @@ def distances_sql(
         distance, of_version = _distance_and_from(source_id, index, operand.spec)
         columns.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
     sql = (
-        f"WITH {query} SELECT record.id, object_id, file_name, '{{}}'::integer[], {', '.join(columns)} "
+        f"WITH {query} SELECT record.id, object_id, file_name, width, height, '{{}}'::integer[], {', '.join(columns)} "
         f"FROM {RECORDS} record WHERE record.id IN ({allowed})"
     )
     return sql, [*query_parameters, *allowed_parameters]

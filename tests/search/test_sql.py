@@ -226,8 +226,8 @@ def test_unmarked_condition__leaves_out_objects_marked_with_any_of_these(records
 
 
 def test_read_rows__collects_the_distances() -> None:
-    rows = sql.read_rows([(1, "12", "a.png", [0], 0.5, None), (2, "13", "b.png", [], 1.0)])
-    assert rows == [sql.KnnRow(1, "12", "a.png", [0], [0.5, None]), sql.KnnRow(2, "13", "b.png", [], [1.0])]
+    rows = sql.read_rows([(1, "12", "a.png", 40, 30, [0], 0.5, None), (2, "13", "b.png", None, None, [], 1.0)])
+    assert rows == [sql.KnnRow(1, "12", "a.png", [0], [0.5, None], 40, 30), sql.KnnRow(2, "13", "b.png", [], [1.0])]
 
 
 def test_search_cursor__sets_its_settings_for_the_transaction() -> None:

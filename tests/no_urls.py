@@ -1,0 +1,3 @@
+"""The URL conf of a project that has no pages of this app."""
+
+urlpatterns: list[object] = []
