@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
@@ -150,9 +150,14 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
 
     def get_status(self, source: ImageSource, pk: Any) -> str:
         """Return the status of an object's record; "missing" where it has none."""
+        return self.get_freshness(source, pk)[0]
+
+    def get_freshness(self, source: ImageSource, pk: Any) -> tuple[str, datetime | None]:
+        """Return the status of an object's record, and the time when its image was last indexed, if ever."""
         record = self.for_source(source).filter(object_id=source.object_id(pk))
-        status, is_requested = record.values_list("status", Exists(requests_of_record())).first() or ("missing", False)
-        return IndexedImage.Status.PENDING if is_requested else status
+        found = record.values_list("status", Exists(requests_of_record()), "indexed_at").first()
+        status, is_requested, indexed_at = found or ("missing", False, None)
+        return (IndexedImage.Status.PENDING if is_requested else status), indexed_at
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""

@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 
 from .. import access
 from .bodies import FlatJSONParser, check_body_size, describe_body_error
+from .caching import make_cacheable
 from .parameters import check_format, find_unknown_names
 from .problems import TooManyRequests, handle_exception
 
@@ -80,6 +81,14 @@ class ApiView(APIView):
             self.permission_denied(request, str(error))
         except access.RateExceeded as error:
             raise TooManyRequests(str(error), error.retry_after) from None
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the answer with what caches have to know, or a 304 in its place."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if not isinstance(response, Response):
+            return response
+        is_personal = bool(getattr(getattr(request, "_user", None), "is_authenticated", False))
+        return make_cacheable(self.request._request, response, is_personal=is_personal)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Answer in JSON, whatever is accepted: there is nothing else."""

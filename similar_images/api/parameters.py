@@ -62,6 +62,6 @@ def project_names() -> list[str]:
 
 def _describe_unknown(name: str, known: Collection[str]) -> str:
     message = _("Unknown parameter “%(name)s”.") % {"name": make_printable(name)[:MAX_SHOWN]}
-    near = difflib.get_close_matches(name[:MAX_SHOWN], known, 1)
+    near = difflib.get_close_matches(name[:MAX_SHOWN], known, 1, cutoff=0.7)
     hint = _("Did you mean “%(name)s”?") % {"name": near[0]} if near else ""
     return f"{message} {hint}".strip()

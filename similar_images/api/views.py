@@ -6,7 +6,7 @@ Who may call is the project's own REST_FRAMEWORK setting; what comes back is eac
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -28,6 +28,7 @@ from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
 from ..views import CachedImageView
 from .base import ApiView, check_form, get_django_request, reverse_beside
+from .cursors import find_page
 from .parameters import check_names
 from .problems import ItemNotFound
 from .schema import document
@@ -66,12 +67,13 @@ class SimilarView(ApiView):
         check_form(form)
         if actions := form.costly_actions:
             self.admit(request, actions)
+        if options.get("exact") and not permissions.is_staff(visitor):
+            raise PermissionDenied(_("Exact searches are for staff."))
         query, options = [item, *like], {**options, "unlike": unlike, "request": visitor}
-        answer: dict[str, Any] = {
-            "query": {"pk": str(item.pk), "status": IndexedImage.objects.get_status(source, item.pk)}
-        }
+        status, indexed_at = IndexedImage.objects.get_freshness(source, item.pk)
+        answer: dict[str, Any] = {"query": {"pk": str(item.pk), "status": status, "indexed_at": indexed_at}}
         try:
-            answer["results"] = similar_to(query, **options)
+            answer |= find_page(visitor, form, query, options)
             if key := form.cleaned_data["why_not"]:
                 other = source.get_visible(visitor, key)
                 answer["why_not"] = (
@@ -140,9 +142,11 @@ class SearchView(ApiView):
         form = check_form(RestTextForm(request.query_params))
         options = form.search_options()
         self.admit(request, form.costly_actions)
-        matches = similar_to(request=get_django_request(request), **options)
-        query = {"text": options["text"], "status": "indexed"}
-        return _respond(request, form, form.source, {"query": query, "results": matches})
+        visitor = get_django_request(request)
+        answer = {"query": {"text": options["text"], "status": "indexed"}}
+        return _respond(
+            request, form, form.source, answer | find_page(visitor, form, None, {**options, "request": visitor})
+        )
 
     @document(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
     def post(self, request: Request) -> Response:
@@ -162,7 +166,7 @@ class SearchView(ApiView):
                 query["labels"] = labels(image)
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
-        return _respond(request, form, form.source, {"query": query, "results": matches})
+        return _respond(request, form, form.source, {"query": query, "results": matches, "next": None})
 
 
 class CompareView(ApiView):
@@ -230,4 +234,6 @@ def _respond(
     has_distances = is_explained or form.cleaned_data["distances"]
     context = {"request": request, "distances": has_distances, "explanation": is_explained}
     headers = {} if answer["results"].is_complete else {"Cache-Control": "no-store"}  # the next try may be complete
-    return Response(MatchesSerializer(answer, context=context).data, headers=headers)
+    response: Any = Response(MatchesSerializer(answer, context=context).data, headers=headers)
+    response.volatile = answer["next"]
+    return cast("Response", response)

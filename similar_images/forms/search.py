@@ -280,6 +280,8 @@ class RestSimilarForm(SearchOptionsForm):
 
     surface = "rest"
 
+    cursor = forms.CharField(required=False)
+
 
 class RestSearchForm(SearchForm):
     """Options over REST of the matches of an upload."""
@@ -291,6 +293,8 @@ class RestTextForm(TextForm):
     """Options over REST of the matches of a text."""
 
     surface = "rest"
+
+    cursor = forms.CharField(required=False)
 
 
 def _method_titles(names: Iterable[str]) -> list[tuple[str, Any]]:

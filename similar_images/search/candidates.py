@@ -122,14 +122,17 @@ def search_candidates(
     records: models.QuerySet[IndexedImage],
     pools: Mapping[str, int],
     limit: int,
+    *,
+    is_exact: bool = False,
 ) -> list[sql.KnnRow]:
     """Read the records nearest to any query vector, with their distances to all of them, in one query.
 
     Where an approximate index gave up behind a filter that leaves little, the rest is searched exactly, in another.
+    With `is_exact`, none is used.
     """
     source_id = Source.objects.get_id(source)
     names = [vector.spec.name for vector in vectors]
-    indexed = {vector.spec.name for vector in vectors if getattr(vector.spec, "has_index", True)}
+    indexed = {v.spec.name for v in vectors if not is_exact and getattr(v.spec, "has_index", True)}
     exact = set(names) - indexed
     enough = {name: max(limit, pool) for name, pool in pools.items()}
     # Smaller pools save time only where there is an index, which for most searches need not scan on then.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import connections, router
 
@@ -79,17 +80,44 @@ def pair_similarities(
     This always goes by SIMILAR_IMAGES["RANKING"], whatever the search is ranked by: otherwise a search by color would
     fold all items of one color. Pairs that are marked as not alike are left out.
     """
-    if len(record_ids) < 2:
-        return {}
+    return pair_similarities_of_each(source, specs, [record_ids], near_only=near_only)[0]
+
+
+def pair_similarities_of_each(
+    source: ImageSource,
+    specs: Mapping[str, MethodSpec],
+    groups: Sequence[Sequence[int]],
+    *,
+    near_only: bool = False,
+) -> list[PairSimilarities]:
+    """Return what `pair_similarities` returns of each group of records, in one query."""
+    asked = [index for index, record_ids in enumerate(groups) if len(record_ids) > 1]
+    similarities: list[PairSimilarities] = [{} for _group in groups]
+    if not asked:
+        return similarities
     weights = normalized_weights()
     if not weights.keys() <= specs.keys():
         specs = versions.active_versions(source) | dict(specs)
     compared_by = sorted((specs[name] for name in weights), key=lambda spec: spec.dimensions)  # cheap ones first
     bounds = [distance_from_similarity(s.curve, _min_method_similarity(weights[s.name])) for s in compared_by]
+    source_id = Source.objects.get_id(source)
+    statements = [
+        sql.pairs_sql(source_id, compared_by, groups[index], bounds if near_only else None) for index in asked
+    ]
+    rows: list[list[Any]] = [[] for _index in asked]
     with connections[router.db_for_read(Signature)].cursor() as cursor:
-        source_id = Source.objects.get_id(source)
-        cursor.execute(*sql.pairs_sql(source_id, compared_by, record_ids, bounds if near_only else None))
-        rows = cursor.fetchall()
+        cursor.execute(*sql.union_sql(statements, [1] * len(statements)))
+        for part, *row in cursor.fetchall():
+            rows[part].append(row)
+    for index, found in zip(asked, rows, strict=True):
+        similarities[index] = _read_pairs(compared_by, found, weights, near_only=near_only)
+    return similarities
+
+
+def _read_pairs(
+    compared_by: Sequence[MethodSpec], rows: Sequence[Sequence[Any]], weights: Ranking, *, near_only: bool
+) -> PairSimilarities:
+    """Return the similarities of the pairs in rows of `pairs_sql`, without those that are marked as not alike."""
     marked = {frozenset((a, b)) for a, b, is_marked, *_distances in rows if is_marked}
     unmarked = [row for row in rows if not row[2] and not (near_only and frozenset(row[:2]) in marked)]
     scores = _score_pairs(compared_by, [row[3:] for row in unmarked])

@@ -10,6 +10,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import datetime
 from functools import cache
 from math import isfinite
 from numbers import Integral, Real
@@ -272,6 +273,15 @@ class SearchOptions:
         "is read and described for it, within the bounds of an upload.",
         parse=parse_box,
         queries=IMAGES,
+    )
+    exact: bool = option(
+        False,
+        "Rank all images, without the approximate index, which may miss some; slow for many. Over REST for staff.",
+        surfaces=("python", "rest"),
+        queries=("object",),
+    )
+    indexed_before: datetime | None = option(
+        None, "Only images that were indexed before this time come back.", surfaces=PYTHON
     )
     fallback: Fallback | None = option(
         None,

@@ -204,7 +204,8 @@ class Search:
         """Return the scored candidates for so many matches among records, best first."""
         wide = limit if query.is_single else widened_limit(limit)
         pools = pool_sizes(query.vectors, self.weights, wide)
-        rows = search_candidates(self.source, query.vectors, records, pools, limit)
+        is_exact = self.options.exact
+        rows = search_candidates(self.source, query.vectors, records, pools, limit, is_exact=is_exact)
         return self.score_rows(query, rows)
 
     def score_rows(self, query: ResolvedQuery, rows: Sequence[KnnRow], *, refine: bool = True) -> list[ScoredCandidate]:
@@ -223,6 +224,8 @@ class Search:
         """Return the records that may come back where these objects are searched by."""
         pks = [item.pk for item in items]
         records = searchable_records(self.source, self.allowed, self.excluded, pks)
+        if self.options.indexed_before is not None:
+            records = records.filter(indexed_at__lte=self.options.indexed_before)
         if not self.options.distinct:
             return records
         return records.for_objects(self.source, diversity.exclude_same_group(self.source, pks, self.options.distinct))

@@ -183,6 +183,21 @@ def pairs_sql(
     return sql, [ids, *(max_distances or ()), source_id, ids, ids]
 
 
+def union_sql(statements: Sequence[Statement], columns: Sequence[int]) -> Statement:
+    """Select the rows of several statements, each row with the index of its statement before it.
+
+    Args:
+        statements: the statements.
+        columns: the number of columns of each; where one has fewer than another, numbers that are NULL follow.
+    """
+    widest = max(columns)
+    parts = []
+    for index, ((sql, _parameters), count) in enumerate(zip(statements, columns, strict=True)):
+        padding = ", NULL::double precision" * (widest - count)
+        parts.append(f"SELECT {index}, part.*{padding} FROM ({sql}) AS part")
+    return " UNION ALL ".join(parts), [value for _sql, parameters in statements for value in parameters]
+
+
 def unmarked_condition(source_id: int, object_ids: Collection[str]) -> Q:
     """Return the condition on records that their objects are not marked as not alike with any of these."""
     of_source = f"FROM {MARKS} WHERE source_id = %s AND NOT is_alike"

@@ -182,6 +182,8 @@ FILES = {
             content = b"" if answer.headers["Content-Type"] == "image/png" else answer.content
             body = content.decode().replace(base, "/api/similar-images")
             body = re.sub(r'"seconds":[0-9.e-]+', '"seconds":0', body)
+            body = body.replace(f"{query}&cursor", "cursor").replace(f"&{query}&", "&") if query else body
+            body = re.sub(r"cursor=[A-Za-z0-9_:%-]+", "cursor=", body)
             body = re.sub(r"/compare/[a-zA-Z0-9_-]{20,}/", "/compare/token/", body)
             return [answer.status_code, answer.headers["Content-Type"], answer.headers.get("Allow"), body]
 

@@ -32,7 +32,12 @@ def test_similar__has_the_fields_of_the_contract(client: Any, make_picture: Any,
     answer = similar(client, item)
     assert answer.status_code == 200
     assert answer.json() == {
-        "query": {"model": "testapp.picture", "pk": str(item.pk), "status": "indexed"},
+        "query": {
+            "model": "testapp.picture",
+            "pk": str(item.pk),
+            "status": "indexed",
+            "indexed_at": IndexedImage.objects.get(object_id=item.pk).indexed_at.isoformat().replace("+00:00", "Z"),
+        },
         "results": [
             {
                 "model": "testapp.picture",
@@ -47,6 +52,7 @@ def test_similar__has_the_fields_of_the_contract(client: Any, make_picture: Any,
             }
         ],
         "complete": True,
+        "next": None,
     }
 
 
@@ -182,7 +188,7 @@ def test_search__by_an_upload_stores_nothing(client: Any, make_picture: Any, ind
     before = sorted(settings.MEDIA_ROOT.rglob("*"))
     answer = client.post(f"{API}/search/", {"image": upload(), "model": "testapp.picture", "limit": 1})
     assert answer.status_code == 200
-    assert answer.json()["query"] == {"model": "testapp.picture", "status": "indexed"}
+    assert answer.json()["query"] == {"model": "testapp.picture", "status": "indexed", "indexed_at": None}
     (row,) = answer.json()["results"]
     assert (row["pk"], row["similarity"]) == (str(item.pk), 100.0)
     assert IndexedImage.objects.count() == 2

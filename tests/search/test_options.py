@@ -127,6 +127,8 @@ def test_signature__lists_the_options_of_python() -> None:
         "unlike",
         "exclude",
         "box",
+        "exact",
+        "indexed_before",
         "fallback",
         "explain",
     ]
@@ -138,7 +140,7 @@ def test_signature__lists_the_options_of_python() -> None:
     )
     assert parameters["limit"].annotation == "int | None"
     assert list(inspect.signature(similar_images.why_not).parameters) == ["query", "other", *list(parameters)[1:]]
-    assert inspect.signature(similar_images.similar_to).return_annotation == "list[Match]"
+    assert inspect.signature(similar_images.similar_to).return_annotation == "Matches"
 
 
 def test_declaration__has_the_name_type_and_default_of_each_option() -> None:
@@ -172,6 +174,8 @@ def test_defaults__are_those_of_the_docs() -> None:
         "unlike": (),
         "exclude": (),
         "box": None,
+        "exact": False,
+        "indexed_before": None,
         "fallback": None,
         "explain": False,
         "why_not": "",
@@ -181,9 +185,10 @@ def test_defaults__are_those_of_the_docs() -> None:
 
 
 def test_surfaces__say_where_an_option_may_be_set() -> None:
-    python_only = {"model", "queryset", "request", "text", "distinct", "exclude"}
+    python_only = {"model", "queryset", "request", "text", "distinct", "exclude", "indexed_before"}
     assert SearchOptions.on("python").keys() - SearchOptions.on("rest").keys() == python_only
     assert SearchOptions.on("rest").keys() - SearchOptions.on("page").keys() == {
+        "exact",
         "explain",
         "why_not",
         "distances",
@@ -208,7 +213,7 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
     }
     by_image = {*SearchOptions.on("rest", "text"), "mode", "ranking", "rerank", "like", "unlike", "box"}
     assert set(SearchOptions.on("rest", "image")) == by_image | {"labels"}
-    assert set(SearchOptions.on("rest", "object")) == by_image | {"explain", "why_not"}
+    assert set(SearchOptions.on("rest", "object")) == by_image | {"explain", "why_not", "exact"}
 
 
 # Values in Python
@@ -473,7 +478,9 @@ def test_schema__has_every_option_of_rest_with_its_bounds_and_choices(query: str
     configure(MAX_LIMIT=77)
     documented = parameters(client, query)
     declared = SearchOptions.on("rest", query)
-    more = {"object": {"model", "pk"}, "image": {"image", "model"}, "text": {"text", "model"}}[query]
+    more = {"object": {"model", "pk", "cursor"}, "image": {"image", "model"}, "text": {"text", "model", "cursor"}}[
+        query
+    ]
     assert documented.keys() == declared.keys() | more
     for name, option in declared.items():
         assert documented[name]["description"].startswith(option.help), name
@@ -548,7 +555,7 @@ def test_forms__show_some_options_and_hide_the_others() -> None:
         ({"fold": "1"}, {"fold": True}),
         ({"ranking": "mean:2"}, {"ranking": {"mean": 2.0}}),
         ({"box": "0,0,1,0.5"}, {"box": (0, 0, 1, 0.5)}),
-        ({"mode": "copy"}, {"mode": "copy"}),
+        ({"mode": "copy"}, {"mode": "copy", "limit": 12}),
         ({"like": ["1"], "unlike": ["2"], "why_not": "3", "distances": "1"}, {}),
     ],
 )

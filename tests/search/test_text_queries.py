@@ -159,7 +159,12 @@ def test_rest__has_the_matches_of_python(client: Any, shop: dict[str, Picture]) 
     answer = client.get(API, {"text": " red armchair ", "model": "testapp.picture", "min_similarity": 80})
     assert answer.status_code == 200
     data = answer.json()
-    assert data["query"] == {"model": "testapp.picture", "text": "red armchair", "status": "indexed"}
+    assert data["query"] == {
+        "model": "testapp.picture",
+        "text": "red armchair",
+        "status": "indexed",
+        "indexed_at": None,
+    }
     (match,) = similar_images.similar_to(text="red armchair", model=Picture, min_similarity=80)
     (row,) = data["results"]
     assert (row["pk"], row["similarity"], row["scores"]) == (str(shop["red"].pk), match.similarity, match.scores)

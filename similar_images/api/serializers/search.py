@@ -13,6 +13,8 @@ from ...search.explain import Reason
 from ...search.matches import Explanation, Match
 from ...search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, SearchOptions
 
+CURSOR_HELP = "Start of a further page: use the address in `next`, which has it."
+
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
     """The methods and weights behind a match."""
@@ -107,6 +109,12 @@ class QuerySerializer(serializers.Serializer[Any]):
         [*IndexedImage.Status.values, "missing"],
         help_text="Status of the image; only an indexed one has results.",
     )
+    indexed_at = serializers.DateTimeField(
+        format="iso-8601",
+        allow_null=True,
+        default=None,
+        help_text="Time when the image was last indexed; null where it never was, and for an upload or a text.",
+    )
 
 
 class MatchesSerializer(serializers.Serializer[Any]):
@@ -117,6 +125,9 @@ class MatchesSerializer(serializers.Serializer[Any]):
     complete = serializers.BooleanField(
         source="results.is_complete",
         help_text="Whether all images were compared that had to be; if not, matches may be missing.",
+    )
+    next = serializers.URLField(
+        allow_null=True, help_text="Absolute address of the next page; null where there is none."
     )
     why_not = ReasonSerializer(required=False, help_text="Why the requested object is not among the results.")
 
@@ -153,6 +164,7 @@ class SimilarSerializer(SearchOptionsSerializer):
     """The parameters of a search by an object."""
 
     query = "object"
+    cursor = serializers.CharField(required=False, help_text=CURSOR_HELP)
 
 
 @extend_schema_field({"type": "string", "format": "binary"})
@@ -174,3 +186,4 @@ class TextSerializer(SearchOptionsSerializer):
     query = "text"
     text = serializers.CharField(max_length=MAX_TEXT_LENGTH, help_text=SearchOptions.declared()["text"].help)
     model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
+    cursor = serializers.CharField(required=False, help_text=CURSOR_HELP)
