@@ -30,10 +30,10 @@ from similar_images import plugins, registry
 from similar_images.evaluation.report import MarkdownTable
 from similar_images.indexing import hnsw, versions
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
-from similar_images.registry import ImageSource
 from similar_images.search.matches import Match, similar_to
 from similar_images.signatures import storage
 from similar_images.signatures.base import Method
+from similar_images.sources import ImageSource
 
 SCHEMA = "similar_images_benchmark"
 LIMIT = 12

@@ -24,7 +24,7 @@ from . import conf, permissions, registry
 from .comparison import Comparison, MeasureRow, compare_opened, open_or_blame
 from .imaging import timeouts
 from .imaging.files import sha256_of
-from .search.matches import get_object_url
+from .sources import ImageSource
 
 if TYPE_CHECKING:
     from .comparison import OpenedImage
@@ -48,13 +48,13 @@ class ComparisonInput:
     """One of the two images: a visitor's upload, or the file of an object that the visitor may see."""
 
     file: UploadedFile[bytes] | FieldFile
-    source: registry.ImageSource | None = None
+    source: ImageSource | None = None
     object: Any = None
 
     @property
     def title(self) -> str:
         """The object in words, or the name of the uploaded file."""
-        return str(self.object) if self.source else str(self.file.name or "")
+        return self.source.get_title(self._owner) if self.source else str(self.file.name or "")
 
     @property
     def key(self) -> str:
@@ -64,7 +64,12 @@ class ComparisonInput:
     @property
     def url(self) -> str:
         """The address of the object's own page; empty if it has none."""
-        return get_object_url(self.object)
+        return self.source.get_url(self._owner) if self.source else ""
+
+    @property
+    def _owner(self) -> Any:
+        """The object that the image belongs to."""
+        return self.source.owner_of(self.object) if self.source else None
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,9 @@ def object_input(key: str, request: HttpRequest) -> ComparisonInput:
         source = registry.get_source(f"{app_label}.{model}", *field)
     except registry.NotRegistered:
         raise LookupError(_("There is no such object.")) from None
+    except registry.AmbiguousField as error:
+        names = {"fields": ", ".join(error.fields)}
+        raise LookupError(_("Name one of the image fields: %(fields)s.") % names) from None
     item = source.get_visible(request, pk)
     if item is None:
         raise LookupError(_("There is no such object."))

@@ -103,6 +103,20 @@ ACCESS_HELP = (
 )
 
 
+MIN_SIMILARITY_SURFACES = ("widget", "page", "rest", "search")
+"""Keys of MIN_SIMILARITY."""
+
+
+def _validate_min_similarity(value: Any) -> str | None:
+    by_surface = value if isinstance(value, Mapping) else dict.fromkeys(MIN_SIMILARITY_SURFACES, value)
+    for surface, minimum in by_surface.items():
+        if surface not in MIN_SIMILARITY_SURFACES:
+            return f"has the key {surface!r}, which is none of {', '.join(MIN_SIMILARITY_SURFACES)}"
+        if isinstance(minimum, bool) or not isinstance(minimum, (int, float)) or not 0 <= minimum <= 100:
+            return f"must be between 0 and 100, not {minimum!r}"
+    return None
+
+
 def key_field(
     default: Any,
     *,
@@ -166,6 +180,13 @@ class Conf:
     limit: int = key_field(12, minimum=1, help="Number of matches when the caller gives no limit.")
     max_limit: int = key_field(
         100, minimum=1, help="Maximum number of matches that a page or REST request may ask for."
+    )
+    min_similarity: int | float | dict[str, int | float] = key_field(
+        {"widget": 40, "page": 40, "rest": 40, "search": 20},
+        help="Minimum similarity in percent where the caller gives none, by surface: widgets and template tags, the "
+        "page of an item, the matches of an item over REST, and searches by an uploaded image, whose matches below "
+        "that of the page are marked as less similar. One number is that of all surfaces.",
+        validate=_validate_min_similarity,
     )
     near_duplicate_threshold: int | float = key_field(
         85,
@@ -237,6 +258,13 @@ class Conf:
         help="Number of attempts at an image that crashes the worker or fails in an unexpected way.",
     )
     queue: str | None = key_field(None, help="Celery queue of the tasks; None is the project's default queue.")
+
+    def min_similarity_on(self, surface: str) -> float:
+        """Return the minimum similarity of a surface in percent, that of the defaults where the setting has none."""
+        if not isinstance(self.min_similarity, dict):
+            return self.min_similarity
+        defaults = KEYS["MIN_SIMILARITY"].default
+        return float(self.min_similarity.get(surface, defaults[surface]))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from . import registry
 from .models import Mark, Source, write_alias
-from .registry import ImageSource
+from .sources import ImageSource
 
 USER_CONSTRAINT = "similar_images_mark_user"
 """The foreign key to users (see the migration)."""

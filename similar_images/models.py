@@ -19,7 +19,7 @@ from . import conf, registry
 from .signatures.storage import BitsField
 
 if TYPE_CHECKING:
-    from .registry import ImageSource
+    from .sources import ImageSource
 
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -148,16 +148,19 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         """Restrict to the records of a source."""
         return self.filter(source_id=Source.objects.get_id(source))
 
-    def get_status(self, source: ImageSource, pk: Any) -> str:
-        """Return the status of an object's record; "missing" where it has none."""
-        return self.get_freshness(source, pk)[0]
+    def get_status(self, source: ImageSource, *pks: Any) -> str:
+        """Return the status of an object's record, or the best of those of several; "missing" where there is none."""
+        return self.get_freshness(source, *pks)[0]
 
-    def get_freshness(self, source: ImageSource, pk: Any) -> tuple[str, datetime | None]:
-        """Return the status of an object's record, and the time when its image was last indexed, if ever."""
-        record = self.for_source(source).filter(object_id=source.object_id(pk))
-        found = record.values_list("status", Exists(requests_of_record()), "indexed_at").first()
-        status, is_requested, indexed_at = found or ("missing", False, None)
-        return (IndexedImage.Status.PENDING if is_requested else status), indexed_at
+    def get_freshness(self, source: ImageSource, *pks: Any) -> tuple[str, datetime | None]:
+        """Return the status as `get_status`, and the last time when an image of the objects was indexed, if ever."""
+        status = IndexedImage.Status
+        ranks = {status.INDEXED: 0, status.PENDING: 1, status.FAILED: 2}
+        records = self.for_source(source).filter(object_id__in=[source.object_id(pk) for pk in pks])
+        rows = records.values_list("status", Exists(requests_of_record()), "indexed_at")
+        found = [(status.PENDING if is_requested else status(value), moment) for value, is_requested, moment in rows]
+        best = min((value for value, _moment in found), key=ranks.__getitem__, default="missing")
+        return best, max((moment for _value, moment in found if moment), default=None)
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""

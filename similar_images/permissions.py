@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from .registry import ImageSource
+from .sources import ImageSource
 
 
 def is_authenticated(request: HttpRequest | None) -> bool:

@@ -1,18 +1,19 @@
-"""The registered image fields (sources), and who may see their objects."""
+"""The registered image fields (sources), looked up by model, by label, and by the model of their owners."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar, Unpack, cast, overload
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
+from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
-VisibleCallable = Callable[[HttpRequest], "models.QuerySet[Any]"]
+from .sources import ImageSource, SourceOptions, resolve_callable
+
 ModelClass = TypeVar("ModelClass", bound=type[models.Model])
 
 
@@ -20,111 +21,13 @@ class NotRegistered(LookupError):
     """No such source is registered; the message says how to register one."""
 
 
-@dataclass(frozen=True)
-class ImageSource:
-    """One registered image field."""
+class AmbiguousField(ValueError):
+    """A model has several registered image fields, and none was named; `fields` are their names."""
 
-    model: type[models.Model]
-    field_name: str
-    visible: VisibleCallable | None = None
-
-    @property
-    def label(self) -> str:
-        """The name of the source: "app.Model.field"."""
-        return f"{self.model._meta.label}.{self.field_name}"
-
-    @property
-    def field(self) -> models.FileField:
-        """The model's image or file field."""
-        return cast("models.FileField", self.model._meta.get_field(self.field_name))  # register() refuses others
-
-    @property
-    def has_integer_key(self) -> bool:
-        """True if the model's primary key is an integer, so that records join to it by `object_key`."""
-        return isinstance(self._key_field, models.IntegerField)
-
-    def object_id(self, pk: Any) -> str:
-        """Return a primary key as the text in which records hold it, the same that the database casts it to.
-
-        Raises:
-            ValidationError: the value can't be a key of this model.
-        """
-        return str(self._key_field.to_python(pk))
-
-    def format_key(self, instance: models.Model) -> str:
-        """Return the object and the field as one text: "app_label.model.field:pk"."""
-        return f"{self.model._meta.label_lower}.{self.field_name}:{instance.pk}"
-
-    @property
-    def _key_field(self) -> models.Field[Any, Any]:
-        """The primary key's field; of a key that is a relation, the field at its end."""
-        field: Any = self.model._meta.pk
-        while field.remote_field:
-            field = field.target_field
-        return cast("models.Field[Any, Any]", field)
-
-    @property
-    def objects(self) -> models.QuerySet[Any]:
-        """All objects of the model, whoever may see them."""
-        return self.model._base_manager.all()
-
-    def as_filterable(self, objects: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """Return an equivalent queryset of full objects that can be filtered.
-
-        Sliced, combined, DISTINCT ON and windowed querysets, whose rows a filter would change, are wrapped as
-        `pk__in=<subquery>`.
-        """
-        query = objects.query
-        is_selection = query.is_sliced or query.combinator or query.distinct_fields or query.where.contains_over_clause
-        if is_selection or not query.default_cols:
-            alias = objects._db  # type: ignore[attr-defined]  # the one that was named by using(), if any
-            objects = self.objects.using(alias).filter(pk__in=objects.using(None).values("pk"))
-        return objects.defer(None)
-
-    def with_file(self) -> models.QuerySet[Any]:
-        """Return the objects that have a file in the field."""
-        return self.objects.filter(**{f"{self.field_name}__gt": ""})
-
-    def visible_to(self, request: HttpRequest | None) -> models.QuerySet[Any]:
-        """Return the objects that may be shown in answer to `request`; without one, to an anonymous visitor."""
-        if self.visible is None:
-            return self.model._default_manager.all()
-        return self.visible(request if request is not None else _anonymous())
-
-    def contains(self, objects: models.QuerySet[Any], item: models.Model) -> bool:
-        """Look up in the database whether an object is in a queryset."""
-        return self.as_filterable(objects).filter(pk=item.pk).exists()
-
-    def get_or_none(self, objects: models.QuerySet[Any], pk: str) -> Any:
-        """Return the object of a queryset with this primary key as text; None if there is none."""
-        if "\0" in pk:  # PostgreSQL refuses such texts with an error
-            return None
-        try:
-            return self.as_filterable(objects).filter(pk=pk).first()
-        except (ValueError, ValidationError):  # the text can't be a key of this model
-            return None
-
-    def get_visible(self, request: HttpRequest | None, pk: str) -> Any:
-        """Return the object with this primary key as text; None if there is none that the visitor may see."""
-        return self.get_or_none(self.visible_to(request), pk)
-
-    def current_objects(self, objects: models.QuerySet[Any], files: Mapping[str, str]) -> dict[str, Any]:
-        """Return those of the objects whose file still has the name that `files` gives by object id, by that id."""
-        to_python, name = self._key_field.to_python, self.field_name
-        items = {str(to_python(item.pk)): item for item in self.as_filterable(objects).filter(pk__in=list(files))}
-        return {object_id: item for object_id, item in items.items() if getattr(item, name).name == files[object_id]}
-
-    def get_file_name(self, instance: models.Model) -> str:
-        """Return the name of the file in the object's image field, empty if it has none."""
-        return getattr(instance, self.field_name).name or ""
-
-
-def _anonymous() -> HttpRequest:
-    from django.contrib.auth.models import AnonymousUser
-
-    request = HttpRequest()
-    request.user = AnonymousUser()
-    return request
+    def __init__(self, model: type[models.Model], fields: Sequence[str]) -> None:
+        choices = " or ".join(f"field={name!r}" for name in fields)
+        super().__init__(f"{model.__name__} has several image fields. Name one: {choices}.")
+        self.fields = fields
 
 
 _sources: dict[tuple[type[models.Model], str], ImageSource] = {}
@@ -133,52 +36,55 @@ _listeners: list[Callable[[ImageSource], None]] = []
 
 @overload
 def register(
-    model: str, field: None = None, *, visible: VisibleCallable | None = None
+    model: str, field: None = None, **options: Unpack[SourceOptions]
 ) -> Callable[[ModelClass], ModelClass]: ...
 @overload
-def register(model: type[models.Model], field: str, *, visible: VisibleCallable | None = None) -> None: ...
+def register(model: type[models.Model], field: str, **options: Unpack[SourceOptions]) -> None: ...
 def register(
-    model: type[models.Model] | str, field: str | None = None, *, visible: VisibleCallable | None = None
+    model: type[models.Model] | str, field: str | None = None, **options: Unpack[SourceOptions]
 ) -> Callable[[ModelClass], ModelClass] | None:
     """Make an image field a source: `register(Product, "photo")`, or `@register("photo")` above the class.
 
-    Registering a field again replaces `visible`.
+    Registering a field again replaces its options.
 
     Args:
         model: the model; as a decorator, the name of the field.
         field: the name of the image field.
-        visible: a callable that takes a request and returns the queryset of objects that may be shown in answer to
-            it. Without it, every object of the default manager may.
+        **options: whose image it is, who may see it, and how it is shown; see `SourceOptions`.
 
     Raises:
-        ImproperlyConfigured: the model has no such file field, or can't be a source.
+        ImproperlyConfigured: the model has no such file field, or can't be a source; or an option is wrong.
+        TypeError: there is no option of a name.
     """
     if isinstance(model, str):
         field_name = model
 
         def decorate(decorated: ModelClass) -> ModelClass:
-            _add_source(decorated, field_name, visible)
+            _add_source(decorated, field_name, options)
             return decorated
 
         return decorate
     if field is None:
         raise ImproperlyConfigured(f'Name the image field: register({model.__name__}, "photo").')
-    _add_source(model, field, visible)
+    _add_source(model, field, options)
     return None
 
 
-def _add_source(model: type[models.Model], field_name: str, visible: VisibleCallable | None) -> None:
-    _validate_source(model, field_name, visible)
-    source = _sources[model, field_name] = ImageSource(model, field_name, visible)
+def _add_source(model: type[models.Model], field_name: str, options: SourceOptions) -> None:
+    _validate_source(model, field_name, options)
+    if isinstance(options.get("filters"), list):
+        options["filters"] = tuple(cast("list[str]", options["filters"]))  # a source can be a key
+    source = _sources[model, field_name] = ImageSource(model, field_name, **options)
     for listener in _listeners:
         listener(source)
 
 
-def _validate_source(model: type[models.Model], field_name: str, visible: Any) -> None:
+def _validate_source(model: type[models.Model], field_name: str, options: SourceOptions) -> None:
     """Refuse what can't be a source.
 
     Raises:
         ImproperlyConfigured: the message says why.
+        TypeError: there is no option of a name.
     """
     if model._meta.abstract or model._meta.proxy:
         raise ImproperlyConfigured(f"{model.__name__} is abstract or a proxy; register a concrete model.")
@@ -190,41 +96,69 @@ def _validate_source(model: type[models.Model], field_name: str, visible: Any) -
         raise ImproperlyConfigured(f"{model._meta.label} has no image or file field named {field_name!r}.")
     if type(model._meta.pk).__name__ == "CompositePrimaryKey":
         raise ImproperlyConfigured(f"{model._meta.label} has a composite primary key, which is not supported.")
-    if visible is not None and not callable(visible):
-        raise ImproperlyConfigured(f"{model._meta.label}.{field_name}: visible must be a callable, not {visible!r}.")
+    for name, value in options.items():
+        if name not in SourceOptions.__annotations__:
+            near = get_close_matches(name, SourceOptions.__annotations__, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"register() got an unexpected keyword argument {name!r}.{hint}")
+        is_valid = callable(value) or isinstance(value, str) or value is None
+        if name == "owner":
+            is_valid = value is None or isinstance(value, (str, BaseExpression))
+        elif name == "filters":
+            is_valid = is_valid or (isinstance(value, Sequence) and all(isinstance(path, str) for path in value))
+        if not is_valid:
+            kind = {"owner": "a path or an expression", "filters": "a list of lookups or a FilterSet"}
+            expected = kind.get(name, "a callable or a dotted path")
+            raise ImproperlyConfigured(f"{model._meta.label}.{field_name}: {name} must be {expected}, not {value!r}.")
 
 
 def register_from_setting(entries: Any) -> None:
-    """Register the sources of the key MODELS; an entry without `visible` keeps that of an earlier registration.
+    """Register the sources of the key MODELS; an option that an entry leaves out stays as registered before.
 
     Raises:
-        ImproperlyConfigured: an entry names no file field of an installed model, or no callable.
+        ImproperlyConfigured: an entry names no file field of an installed model, or has a wrong option.
     """
-    for model, field, visible in resolve_model_entries(entries):
-        if visible is not None or (model, field) not in _sources:
-            register(model, field, visible=visible)
+    for model, field, options in resolve_model_entries(entries):
+        earlier = _sources.get((model, field))
+        if earlier is None or options:
+            kept = {name: getattr(earlier, name) for name in SourceOptions.__annotations__} if earlier else {}
+            register(model, field, **cast("SourceOptions", {**kept, **options}))
 
 
-def resolve_model_entries(entries: Any) -> list[tuple[type[models.Model], str, VisibleCallable | None]]:
-    """Return the model, field name and `visible` of every entry of the key MODELS.
+def resolve_model_entries(entries: Any) -> list[tuple[type[models.Model], str, SourceOptions]]:
+    """Return the model, field name and options of every entry of the key MODELS.
+
+    The value of an entry is a dict of options, or `visible` alone.
 
     Raises:
-        ImproperlyConfigured: an entry names no file field of an installed model, or no callable.
+        ImproperlyConfigured: an entry names no file field of an installed model, or has a wrong option.
     """
     resolved = []
     for label in entries:
-        visible = entries[label] if isinstance(entries, dict) else None
+        value = entries[label] if isinstance(entries, dict) else None
+        options: Any = value if isinstance(value, dict) else {"visible": value} if value is not None else {}
         try:
             app_label, model_name, field = label.split(".")
             model = apps.get_model(app_label, model_name)
-            visible = import_string(visible) if isinstance(visible, str) else visible
+            if isinstance(options.get("visible"), str):
+                options = {**options, "visible": _import_callable(label, options["visible"])}
         except (AttributeError, ValueError, LookupError, ImportError) as error:
             raise ImproperlyConfigured(
                 f"SIMILAR_IMAGES['MODELS']: {label!r} is not \"app.Model.field\" of an installed app ({error})."
             ) from error
-        _validate_source(model, field, visible)
-        resolved.append((model, field, visible))
+        try:
+            _validate_source(model, field, options)
+        except TypeError as error:
+            raise ImproperlyConfigured(f"SIMILAR_IMAGES['MODELS'][{label!r}]: {error}") from None
+        resolved.append((model, field, options))
     return resolved
+
+
+def _import_callable(label: str, path: str) -> Any:
+    value = resolve_callable(path)
+    if not callable(value):
+        raise ImproperlyConfigured(f"SIMILAR_IMAGES['MODELS'][{label!r}]: {path} is no callable.")
+    return value
 
 
 def add_listener(listener: Callable[[ImageSource], None]) -> None:
@@ -240,21 +174,74 @@ def get_sources() -> list[ImageSource]:
 
 
 def get_source(model: type[models.Model] | str, field: str | None = None) -> ImageSource:
-    """Return the source of a model (class or "app.model"), the first registered one if no field is named.
+    """Return the source of a model (class or "app.model").
+
+    Raises:
+        NotRegistered: there is none.
+        AmbiguousField: there are several, and no field is named.
+    """
+    model = _get_model(model)
+    return _select_source(model, field, get_sources_for_model(model))
+
+
+def get_sources_in(label: str) -> list[ImageSource]:
+    """Return the sources of "app.model", or those of whose objects it has the owners.
 
     Raises:
         NotRegistered: there is none.
     """
-    if isinstance(model, str):
-        try:
-            model = apps.get_model(model)
-        except (LookupError, ValueError):
-            raise NotRegistered(f"There is no model {model!r}.") from None
-    for source in get_sources_for_model(model):
-        if field is None or source.field_name == field:
-            return source
-    arguments = f'{model.__name__}, "{field or "…"}"'
-    raise NotRegistered(f"{arguments} is not a source; call similar_images.register({arguments}).")
+    model = _get_model(label)
+    found = [source for source in get_sources() if issubclass(model, source.model) or source.has_results_of(model)]
+    if not found:
+        _select_source(model, None, found)
+    return found
+
+
+def find_source(model: type[models.Model] | str, field: str | None = None) -> ImageSource:
+    """Return the source of a model, or that of whose objects the model has the owners.
+
+    Raises:
+        NotRegistered: there is none.
+        AmbiguousField: there are several, and no field is named.
+    """
+    model = _get_model(model)
+    own = list(get_sources_for_model(model))
+    if own and (field is None or any(source.field_name == field for source in own)):
+        return _select_source(model, field, own)
+    return _select_source(model, field, (source for source in get_sources() if source.has_results_of(model)))
+
+
+def find_object(request: HttpRequest | None, label: str, pk: str, field: str | None = None) -> tuple[ImageSource, Any]:
+    """Return the source of "app.model", and its object with this key: None if there is none that the visitor may see.
+
+    Raises:
+        NotRegistered, AmbiguousField: as `find_source`.
+    """
+    source = find_source(label, field)
+    return source, source.get_visible(request, pk, _get_model(label))
+
+
+def _get_model(model: type[models.Model] | str) -> type[models.Model]:
+    if not isinstance(model, str):
+        return model
+    try:
+        return apps.get_model(model)
+    except (LookupError, ValueError):
+        raise NotRegistered(f"There is no model {model!r}.") from None
+
+
+def _select_source(model: type[models.Model], field: str | None, sources: Iterable[ImageSource]) -> ImageSource:
+    """Return the source of a field; without one, the only source that there is."""
+    by_field: dict[str, ImageSource] = {}
+    for source in sources:
+        by_field.setdefault(source.field_name, source)
+    if field is None and len(by_field) > 1:
+        raise AmbiguousField(model, list(by_field))
+    selected = next(iter(by_field.values()), None) if field is None else by_field.get(field)
+    if selected is None:
+        arguments = f'{model.__name__}, "{field or "…"}"'
+        raise NotRegistered(f"{arguments} is not a source; call similar_images.register({arguments}).")
+    return selected
 
 
 def get_sources_by_label(labels: Iterable[str] | None) -> list[ImageSource]:
@@ -265,8 +252,15 @@ def get_sources_by_label(labels: Iterable[str] | None) -> list[ImageSource]:
     """
     if not labels:
         return get_sources()
-    selected_models = {get_source(label).model for label in labels}
-    return [source for source in get_sources() if source.model in selected_models]
+    selected = {source.label for label in labels for source in _get_sources_by_label(label)}
+    return [source for source in get_sources() if source.label in selected]
+
+
+def _get_sources_by_label(label: str) -> list[ImageSource]:
+    sources = list(get_sources_for_model(_get_model(label)))
+    if not sources:
+        _select_source(_get_model(label), None, sources)
+    return sources
 
 
 def get_sources_for_model(model: type[models.Model]) -> Iterator[ImageSource]:

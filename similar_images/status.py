@@ -11,8 +11,8 @@ from . import permissions, plugins, registry
 from .indexing import versions
 from .indexing.unregistered import unregistered_sources
 from .models import IndexedImage, MethodVersion
-from .registry import ImageSource
 from .search.ranking import resolve_weights
+from .sources import ImageSource
 
 
 def index_status(request: HttpRequest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -24,7 +25,9 @@ from .forms.uploads import find_body_problem
 from .imaging.decode import UnreadableImage
 from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
+from .search.filters import make_filter_form
 from .search.matches import Matches, similar_to
+from .search.options import OptionError
 from .search.ranking import text_methods
 from .widgets import find_matches, load_widget
 
@@ -61,32 +64,49 @@ class SimilarPage(GuardedPage):
         form = SearchOptionsForm(request.GET)
         form.is_valid()
         try:
-            source = registry.get_source(model, form.search_options().get("field"))
+            source, item = registry.find_object(request, model, pk, form.search_options().get("field"))
         except registry.NotRegistered as error:
             raise Http404 from error
-        item = source.get_visible(request, pk)
+        except registry.AmbiguousField as error:
+            return self._ask_for_field(request, model, error.fields)
         if item is None:
             raise Http404
-        like, unlike = form.examples(source, request)
+        like, unlike = form.examples(source, request, item.__class__)
         form.hide_refused(request)
         if actions := form.costly_actions:
             access.admit(request, actions)
+        filters = form.filter_values(source)
         matches = Matches()
         status_code = 200 if form.is_valid() else 400
         try:
-            matches = similar_to([item, *like], unlike=unlike, request=request, **form.search_options())
+            options = form.search_options() | {"unlike": unlike, "filters": filters}
+            matches = similar_to([item, *like], request=request, **options)
+        except OptionError as error:
+            status_code = _report_error(form, error.option if error.option in form.fields else None, error)
         except (UnreadableImage, SearchTimeout) as error:
             status_code = _report_error(form, "box", error)
+        images = source.images_of(item, source.visible_to(request))
         context = {
             "object": item,
-            "image": getattr(item, source.field_name),
-            "key": source.format_key(item) if access.is_allowed(request, "compare") else "",
+            "title": source.get_title(item),
+            "image": getattr(images[0], source.field_name) if images else None,
+            "key": source.format_key(images[0]) if images and access.is_allowed(request, "compare") else "",
             "form": form,
-            "status": IndexedImage.objects.get_status(source, item.pk),
+            "filter_form": make_filter_form(source, filters),
+            "status": IndexedImage.objects.get_status(source, *(image.pk for image in images)),
             "Status": IndexedImage.Status,
             "matches": matches,
         }
         return render(request, self.template_name, context, status=status_code)
+
+    def _ask_for_field(self, request: HttpRequest, model: str, fields: Sequence[str]) -> HttpResponse:
+        """Let the visitor choose between the image fields of the model."""
+        sources = [registry.find_source(model, field) for field in fields]
+        choices = [
+            {"url": f"?{request.GET.urlencode()}&field={source.field_name}", "title": source.field.verbose_name}
+            for source in sources
+        ]
+        return render(request, "similar_images/choose_field.html", {"choices": choices}, status=300)
 
 
 class WidgetView(View):
@@ -96,10 +116,9 @@ class WidgetView(View):
         """Return the widget as HTML, without a page around it."""
         try:
             widget, label, pk, options, language = load_widget(token)
-            source = registry.get_source(label, options.get("field"))
+            _source, item = registry.find_object(request, label, pk, options.get("field"))
         except (BadSignature, registry.NotRegistered) as error:
             raise Http404 from error
-        item = source.get_visible(request, pk)
         if item is None:
             raise Http404
         with translation.override(language):
@@ -173,7 +192,8 @@ class SearchPage(UploadPage):
             access.admit(request, form.costly_actions)
             query = [form.cleaned_data["image"], *like]
             try:
-                context["matches"] = similar_to(query, unlike=unlike, request=request, **form.search_options())
+                options = form.search_options() | {"unlike": unlike, "filters": form.filter_values(form.source)}
+                context["matches"] = similar_to(query, request=request, **options)
             except (UnreadableImage, SearchTimeout) as error:
                 status_code = _report_error(form, "image", error)
         return render(request, self.template_name, context, status=status_code)

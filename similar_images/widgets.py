@@ -14,6 +14,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from . import conf, registry
+from .search.filters import is_filter_parameter
 from .search.matches import Match, similar_to
 
 LAYOUTS = ("grid", "row", "list")
@@ -72,8 +74,16 @@ class Widget:
 
 
 def find_matches(request: HttpRequest | None, item: models.Model, options: Mapping[str, Any]) -> list[Match]:
-    """Return the matches of an object that the visitor may see, by the options of a template tag."""
-    return similar_to(item, request=request, **options)
+    """Return the matches of an object that the visitor may see, by the options of a template tag.
+
+    These are keyword arguments of `similar_to`, and values for the source's filters by their names.
+    """
+    arguments = {"min_similarity": conf.get().min_similarity_on("widget"), **options}
+    if options.get("mode") == "copy" and "min_similarity" not in options:
+        del arguments["min_similarity"]
+    source = registry.find_source(item.__class__, options.get("field"))
+    filters = {name: arguments.pop(name) for name in options if is_filter_parameter(source, name)}
+    return similar_to(item, request=request, **arguments, **({"filters": filters} if filters else {}))
 
 
 def dump_widget(widget: Widget, label: str, pk: str, options: Mapping[str, Any]) -> str:

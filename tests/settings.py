@@ -20,8 +20,9 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 
 # Pictures drawn for tests are so plain that most are near copies: they are folded where a test is about that.
 SIMILAR_IMAGES = {
-    "NEAR_DUPLICATE_THRESHOLD": 101,
     "COSTLY_RATES": None,
+    "MIN_SIMILARITY": 0,
+    "NEAR_DUPLICATE_THRESHOLD": 101,
     **json.loads(os.environ.get("TEST_SIMILAR_IMAGES", "{}")),
 }
 

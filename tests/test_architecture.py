@@ -16,7 +16,7 @@ LAYERS = (
     {"graphs", "imaging", "printable"},
     {"signatures"},
     {"measures"},
-    {"conf", "models", "plugins", "ranking_presets", "registry", "thumbnails"},
+    {"conf", "models", "owners", "plugins", "ranking_presets", "registry", "sources", "thumbnails"},
     {"access", "marks", "permissions"},
     {"indexing"},
     {"search"},

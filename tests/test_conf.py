@@ -48,6 +48,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
         (key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []])
         for key in ["REQUEST_TIMEOUT", "CLAIM_TIMEOUT", "COMPARE_TIMEOUT", "NEAR_DUPLICATE_THRESHOLD"]
     ),
+    ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("COMPARE_CACHE", [None, 1, ["default"]]),
@@ -204,6 +205,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "costly_max_limit": 24,
         "visitor": None,
         "hnsw_min_rows": 5000,
+        "min_similarity": {"widget": 40, "page": 40, "rest": 40, "search": 20},
         "batch_size": 32,
         "claim_timeout": 300,
         "max_attempts": 5,

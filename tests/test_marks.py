@@ -179,9 +179,10 @@ def test_mark__keys_of_every_kind_and_a_mark_per_field(index_now: Any) -> None:
     framed = FramedPicture.objects.create(image=drawing.file(1)), Picture.objects.create(image=drawing.file(1))
     index_now()
     for a, b in (uuids, named, couples, framed):
-        assert found(a) == [Picture.objects.get(pk=b.pk) if b is framed[1] else b]
-        similar_images.mark(a, b, alike=False)
-        assert found(a) == found(b) == []
+        field = "front" if a is couples[0] else None
+        assert found(a, field=field) == [Picture.objects.get(pk=b.pk) if b is framed[1] else b]
+        similar_images.mark(a, b, alike=False, field=field)
+        assert found(a, field=field) == found(b, field=field) == []
     assert found(couples[0], field="back") == [couples[1]]
     similar_images.mark(*couples, alike=False, field="back")
     assert found(couples[0], field="back") == []

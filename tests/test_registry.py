@@ -219,7 +219,6 @@ def test_setting__wrong_entry_fails_the_check(entry: Any, visible: Any, configur
         (PictureProxy, "image", "testapp.Picture.image"),
         ("testapp.pictureproxy", None, "testapp.Picture.image"),
         (UuidPicture, None, "testapp.UuidPicture.image"),
-        (Couple, None, "testapp.Couple.front"),
         (Couple, "front", "testapp.Couple.front"),
         (Couple, "back", "testapp.Couple.back"),
     ],
@@ -265,7 +264,7 @@ def test_get__not_registered(model: Any, field: str | None, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("model", "integer"), [(Picture, True), (Couple, True), (UuidPicture, False), (NamedPicture, False)]
+    ("model", "integer"), [(Picture, True), (Private, True), (UuidPicture, False), (NamedPicture, False)]
 )
 def test_source__has_integer_key(model: type[models.Model], integer: bool) -> None:
     assert registry.get_source(model).has_integer_key is integer

@@ -84,7 +84,7 @@ def unmarked(text: str, host_data: Iterable[str] = ()) -> list[str]:
     """Return the words outside of «», without numbers and host data."""
     while (shorter := re.sub(r"«[^«»]*»", " ", text)) != text:
         text = shorter
-    models = " ".join(str(source.model._meta.verbose_name_plural) for source in registry.get_sources())
+    models = " ".join(str(source.result_model._meta.verbose_name_plural) for source in registry.get_sources())
     names = HOST_DATA.union(host_data, models.split())
     return [word for word in re.findall(r"[^\W\d_]{2,}", text) if word not in names]
 

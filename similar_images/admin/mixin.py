@@ -21,6 +21,7 @@ from ..forms.mark import MarkForm
 from ..models import IndexedImage
 from ..search import explain
 from ..search.matches import Explanation, search_among, similar_among
+from ..sources import ImageSource
 from .links import admin_page_url
 
 if TYPE_CHECKING:
@@ -69,18 +70,18 @@ class SimilarImagesMixin(MixinBase):
         ]
         return render_to_string(self.similar_images_template, {"sources": sources}, request)
 
-    def _similar_images_entry(
-        self, source: registry.ImageSource, obj: models.Model, request: HttpRequest
-    ) -> dict[str, Any]:
+    def _similar_images_entry(self, source: ImageSource, obj: models.Model, request: HttpRequest) -> dict[str, Any]:
         """Return what the panel shows of one image field."""
         matches = [
             match
-            for match in similar_among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
-            if self.has_view_or_change_permission(request, match.object)
+            for match in similar_among(
+                source, obj, self.get_queryset(request), request, limit=self.similar_images_limit
+            )
+            if self.has_view_or_change_permission(request, match.image_object)
         ]
         # The page that compares two images goes by `visible`, which may hide some that the admin lists.
         visible = source.as_filterable(source.visible_to(request))
-        candidates = [obj.pk, *(match.object.pk for match in matches)]
+        candidates = [obj.pk, *(match.image_object.pk for match in matches)]
         can_compare = bool(matches) and access.is_allowed(request, "compare")
         comparable = set(visible.filter(pk__in=candidates).values_list("pk", flat=True)) if can_compare else set()
         return {
@@ -92,8 +93,8 @@ class SimilarImagesMixin(MixinBase):
                 {
                     "match": match,
                     "url": admin_page_url(self, match.object._meta, "change", match.object.pk),
-                    "pair_url": self._similar_images_pair_url(source, obj, match.object),
-                    "key": match.key if match.object.pk in comparable else "",
+                    "pair_url": self._similar_images_pair_url(source, obj, match.image_object),
+                    "key": match.key if match.image_object.pk in comparable else "",
                     "parts": similarity_parts(match.scores, match.distances, match.explanation),
                 }
                 for match in matches
@@ -114,7 +115,7 @@ class SimilarImagesMixin(MixinBase):
         data = request.POST if request.method == "POST" else request.GET
         try:
             source = registry.get_source(type(obj), data.get("field") or None) if obj else None
-        except registry.NotRegistered:
+        except (registry.NotRegistered, registry.AmbiguousField):
             source = None
         if obj is None or source is None:
             raise Http404
@@ -147,10 +148,10 @@ class SimilarImagesMixin(MixinBase):
         return obj if obj is not None and self.has_view_or_change_permission(request, obj) else None
 
     def _similar_images_pair(
-        self, request: HttpRequest, source: registry.ImageSource, obj: models.Model, other: models.Model
+        self, request: HttpRequest, source: ImageSource, obj: models.Model, other: models.Model
     ) -> dict[str, Any]:
         """Return the part of the page's context that is about both objects."""
-        search = search_among(source, obj, self.get_queryset(request), limit=self.similar_images_limit)
+        search = search_among(source, obj, self.get_queryset(request), request, limit=self.similar_images_limit)
         reason = explain.explain_absence(search, other, tells_errors=True)
         visitors = explain.why_not(obj, other, field=source.field_name)
         return {
@@ -171,7 +172,7 @@ class SimilarImagesMixin(MixinBase):
     def _similar_images_mark(
         self,
         request: HttpRequest,
-        source: registry.ImageSource,
+        source: ImageSource,
         pair: tuple[models.Model, models.Model],
         is_alike: bool | None,
     ) -> HttpResponse:
@@ -188,7 +189,7 @@ class SimilarImagesMixin(MixinBase):
         return HttpResponseRedirect(admin_page_url(self, self.opts, "change", pair[0].pk) or request.path)
 
     def _similar_images_pair_url(
-        self, source: registry.ImageSource, obj: models.Model, other: models.Model | None = None
+        self, source: ImageSource, obj: models.Model, other: models.Model | None = None
     ) -> str:
         url = admin_page_url(self, self.opts, "similar_images", obj.pk)
         query = {"field": source.field_name} | ({"other": str(other.pk)} if other is not None else {})

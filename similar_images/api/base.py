@@ -24,6 +24,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .. import access
+from ..search.filters import get_filter_names, is_filter_parameter
+from ..sources import ImageSource
 from .bodies import FlatJSONParser, check_body_size, describe_body_error
 from .caching import make_cacheable
 from .parameters import check_format, find_unknown_names
@@ -120,13 +122,22 @@ def reverse_beside(request: HttpRequest, name: str, own: Mapping[str, str]) -> s
     return reverse(":".join([*match.namespaces, name]), kwargs={**captured, **own}, urlconf=urlconf)
 
 
-def check_form(form: CheckedForm, known: Collection[str] | None = None) -> CheckedForm:
+def check_form(
+    form: CheckedForm, known: Collection[str] | None = None, *, source: ImageSource | None = None
+) -> CheckedForm:
     """Return a form that is valid, and was given nothing but its own fields, or the `known` ones.
+
+    Args:
+        form: the form.
+        known: names of its fields.
+        source: the source that is searched, whose filters may be given, too.
 
     Raises:
         ValidationError: it is not; with the errors by field.
     """
-    errors = find_unknown_names([*form.data, *form.files], form.fields if known is None else known)
+    filters = get_filter_names(source) if source else []
+    given = [name for name in (*form.data, *form.files) if not source or not is_filter_parameter(source, name)]
+    errors = find_unknown_names(given, [*(form.fields if known is None else known), *filters])
     if errors or not form.is_valid():
         raise ValidationError(errors | {name: [str(error) for error in errors] for name, errors in form.errors.items()})
     return form

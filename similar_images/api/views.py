@@ -26,6 +26,8 @@ from ..imaging.decode import UnreadableImage
 from ..models import IndexedImage
 from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
+from ..search.options import OptionError
+from ..sources import ImageSource
 from ..views import CachedImageView
 from .base import ApiView, check_form, get_django_request, reverse_beside
 from .cursors import find_page
@@ -56,31 +58,42 @@ class SimilarView(ApiView):
     @document(operation_id="similar", parameters=[*PATH_PARAMETERS, SimilarSerializer], responses=MatchesSerializer)
     def get(self, request: Request, model: str, pk: str) -> Response:
         """Find the objects that look like one object, best first."""
-        form = check_form(RestSimilarForm(request.query_params))
-        options = form.search_options()
         visitor = get_django_request(request)
-        source = _get_source(model, options.get("field"))
-        item = source.get_visible(visitor, pk)
+        source, item = _find_object(visitor, model, pk, request.query_params.get("field") or None)
         if item is None:
             raise ItemNotFound
-        like, unlike = form.examples(source, visitor)
-        check_form(form)
+        form = check_form(RestSimilarForm(request.query_params), source=source)
+        options = form.search_options()
+        like, unlike = form.examples(source, visitor, item.__class__)
+        check_form(form, source=source)
         if actions := form.costly_actions:
             self.admit(request, actions)
         if options.get("exact") and not permissions.is_staff(visitor):
             raise PermissionDenied(_("Exact searches are for staff."))
-        query, options = [item, *like], {**options, "unlike": unlike, "request": visitor}
-        status, indexed_at = IndexedImage.objects.get_freshness(source, item.pk)
-        answer: dict[str, Any] = {"query": {"pk": str(item.pk), "status": status, "indexed_at": indexed_at}}
+        query = [item, *like]
+        options |= {"unlike": unlike, "request": visitor, "filters": form.filter_values(source)}
+        status, indexed_at = IndexedImage.objects.get_freshness(source, *_image_keys(visitor, source, item))
+        answer: dict[str, Any] = {
+            "query": {
+                "model": item._meta.label_lower,
+                "pk": str(item.pk),
+                "status": status,
+                "indexed_at": indexed_at,
+            }
+        }
         try:
             answer |= find_page(visitor, form, query, options)
             if key := form.cleaned_data["why_not"]:
-                other = source.get_visible(visitor, key)
+                other = source.get_visible(visitor, key, item.__class__)
                 answer["why_not"] = (
-                    why_not(query, other, **options) if other is not None else unseen_object(visitor, source, key)
+                    why_not(query, other, **options)
+                    if other is not None
+                    else unseen_object(visitor, source, key, item.__class__)
                 )
         except UnreadableImage as error:
             raise ValidationError({"box": [str(error)]}) from None
+        except OptionError as error:
+            raise ValidationError({error.option: [str(error)]}) from None
         return _respond(request, form, source, answer)
 
 
@@ -103,7 +116,7 @@ class MarkView(ApiView):
 
     def _mark(self, request: Request, model: str, pk: str, *, is_removal: bool = False) -> Response:
         visitor = get_django_request(request)
-        if not permissions.can_mark(visitor, _get_source(model)):
+        if not permissions.can_mark(visitor, _get_sources(model)[0]):
             raise PermissionDenied
         if is_removal:
             values = check_form(MarkForm(request.query_params), known=("other", "field")).cleaned_data
@@ -139,33 +152,44 @@ class SearchView(ApiView):
     @document(operation_id="search_text", parameters=[TextSerializer], responses=MatchesSerializer)
     def get(self, request: Request) -> Response:
         """Find the objects whose images fit a text, best first; needs a method with a text encoder."""
-        form = check_form(RestTextForm(request.query_params))
+        form = RestTextForm(request.query_params)
+        form.full_clean()
+        check_form(form, source=form.found_source)
         options = form.search_options()
         self.admit(request, form.costly_actions)
         visitor = get_django_request(request)
+        options |= {"request": visitor, "filters": form.filter_values(form.source)}
         answer = {"query": {"text": options["text"], "status": "indexed"}}
-        return _respond(
-            request, form, form.source, answer | find_page(visitor, form, None, {**options, "request": visitor})
-        )
+        try:
+            answer |= find_page(visitor, form, None, options)
+        except OptionError as error:
+            raise ValidationError({error.option: [str(error)]}) from None
+        return _respond(request, form, form.source, answer)
 
     @document(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
     def post(self, request: Request) -> Response:
         """Find the objects that look like an uploaded image, best first; the upload is not stored."""
         check_names(request.query_params)
-        form = check_form(RestSearchForm(request.data, request.FILES))
+        form = RestSearchForm(request.data, request.FILES)
+        form.full_clean()
+        check_form(form, source=form.found_source)
         visitor = get_django_request(request)
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
         like, unlike = form.examples(form.source, visitor)
-        check_form(form)
+        check_form(form, source=form.found_source)
         self.admit(request, form.costly_actions)
         try:
-            matches = similar_to([image, *like], unlike=unlike, request=visitor, **form.search_options())
+            filters = form.filter_values(form.source)
+            options = form.search_options() | {"unlike": unlike, "request": visitor, "filters": filters}
+            matches = similar_to([image, *like], **options)
             if form.cleaned_data["labels"]:
                 image.seek(0)
                 query["labels"] = labels(image)
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
+        except OptionError as error:
+            raise ValidationError({error.option: [str(error)]}) from None
         return _respond(request, form, form.source, {"query": query, "results": matches, "next": None})
 
 
@@ -215,21 +239,42 @@ class StatusView(ApiView):
         return Response(StatusSerializer(status.index_status(get_django_request(request))).data)
 
 
-def _get_source(model: str, field: str | None = None) -> registry.ImageSource:
+def _get_source(model: str, field: str | None = None) -> ImageSource:
     try:
         return registry.get_source(model, field)
     except registry.NotRegistered:
         raise ItemNotFound from None
+    except registry.AmbiguousField as error:
+        raise ValidationError({"field": [str(error)]}) from None
+
+
+def _get_sources(model: str) -> list[ImageSource]:
+    try:
+        return registry.get_sources_by_label([model])
+    except registry.NotRegistered:
+        raise ItemNotFound from None
+
+
+def _find_object(request: HttpRequest, model: str, pk: str, field: str | None) -> tuple[ImageSource, Any]:
+    try:
+        return registry.find_object(request, model, pk, field)
+    except registry.NotRegistered:
+        raise ItemNotFound from None
+    except registry.AmbiguousField as error:
+        raise ValidationError({"field": [str(error)]}) from None
+
+
+def _image_keys(request: HttpRequest, source: ImageSource, item: Any) -> list[Any]:
+    """Return the keys of the registered objects whose images are those of an object."""
+    return [image.pk for image in source.images_of(item, source.visible_to(request))]
 
 
 def _cached_image_url(request: HttpRequest, token: str, name: str) -> str:
     return reverse_beside(request, "picture", {"token": token, "name": name})
 
 
-def _respond(
-    request: Request, form: SearchOptionsForm, source: registry.ImageSource, answer: dict[str, Any]
-) -> Response:
-    answer["query"]["model"] = source.model._meta.label_lower
+def _respond(request: Request, form: SearchOptionsForm, source: ImageSource, answer: dict[str, Any]) -> Response:
+    answer["query"].setdefault("model", source.result_model._meta.label_lower)
     is_explained = bool(form.cleaned_data.get("explain"))
     has_distances = is_explained or form.cleaned_data["distances"]
     context = {"request": request, "distances": has_distances, "explanation": is_explained}

@@ -16,10 +16,10 @@ from ..imaging.files import read_stored
 from ..indexing.versions import active_versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature
 from ..printable import make_printable
-from ..registry import ImageSource
 from ..search.candidates import score_rows, search_candidates
 from ..search.query_vectors import stored_vector
 from ..signatures.base import MethodSpec
+from ..sources import ImageSource
 from .images import ExactDuplicate, ImageCollection, Neighbors, ScannedImage, split_exact_duplicates
 
 READ_CHUNK = 100

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from ..indexing import hnsw, versions
 from ..models import MethodVersion, Projection, Source, write_alias
-from ..registry import ImageSource
 from ..signatures.projection import ProjectedMethod
+from ..sources import ImageSource
 from .cross_validation import CrossValidation
 
 

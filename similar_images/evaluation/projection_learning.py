@@ -13,11 +13,11 @@ from .. import conf
 from ..graphs import connected_components
 from ..imaging.opencv import single_core
 from ..models import IndexedImage
-from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
 from ..signatures.projection import ProjectedMethod
+from ..sources import ImageSource
 from .calibration import fit_curve
 from .cross_validation import NotEnoughData
 from .stored import describe_source, searchable_signatures

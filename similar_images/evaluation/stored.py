@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from .. import conf
 from ..imaging.files import read_stored
 from ..models import IndexedImage, Signature, Source
-from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
+from ..sources import ImageSource
 from .description import DescribedSet
 from .labeled_images import LabeledImage, sample_indices
 

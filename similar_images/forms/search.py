@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest
+from django.db import models
+from django.http import HttpRequest, QueryDict
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import access, conf, plugins, registry
+from ..search.filters import is_filter_parameter
 from ..search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
 from ..search.ranking import resolve_text_method, resolve_weights, text_methods
 from ..search.rerank.copies import COPY_THRESHOLD
+from ..sources import ImageSource
 from .uploads import validate_upload_size
 
 FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
@@ -67,11 +71,35 @@ class ParsedField(forms.CharField):
             raise forms.ValidationError(str(error)) from None
 
 
+class TargetField(forms.ChoiceField):
+    """Where to search: one of the choices, or another label of a source, which the form checks."""
+
+    def valid_value(self, value: Any) -> bool:
+        """Take every text."""
+        return True
+
+
+def target_choices() -> dict[str, Any]:
+    """Return what may be searched, by label: "app.model", or "app.model.field" where several fields lead to a model."""
+    sources = registry.get_sources()
+    choices: dict[str, Any] = {}
+    for source in sources:
+        meta = source.result_model._meta
+        if sum(other.result_model is source.result_model for other in sources) > 1:
+            values = {"items": capfirst(meta.verbose_name_plural), "field": source.field.verbose_name}
+            choices[f"{meta.label_lower}.{source.field_name}"] = _("%(items)s (%(field)s)") % values
+        else:
+            choices[meta.label_lower] = meta.verbose_name_plural
+    return choices
+
+
 class SearchOptionsForm(forms.Form):
     """Options of a list of matches that a visitor may set; those left out take their defaults."""
 
     surface: Surface = "page"
     query: Query = "object"
+    min_similarity_of = "page"
+    """Key of MIN_SIMILARITY by which items are left out where the visitor says nothing; empty for none."""
     field_order: Sequence[str] = ("mode", "limit", "min_similarity", "method", "fold")
     """The fields that a page shows, in order; the others are hidden."""
 
@@ -80,10 +108,8 @@ class SearchOptionsForm(forms.Form):
         self.options = self.declared_options()
         for name, option in self.options.items():
             self.fields.setdefault(name, form_field(option, self.surface, is_visible=name in self.field_order))
-        settings = conf.get()
-        is_copy_search = self.data.get("mode") == "copy"
-        self.fields["limit"].widget.attrs["placeholder"] = settings.limit
-        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{COPY_THRESHOLD:g}" if is_copy_search else 0
+        self.fields["limit"].widget.attrs["placeholder"] = conf.get().limit
+        self.fields["min_similarity"].widget.attrs["placeholder"] = f"{self._default_min_similarity():g}"
         self.fields["method"].widget = forms.Select(choices=self.method_choices())
         self.order_fields(self.field_order)
 
@@ -95,6 +121,11 @@ class SearchOptionsForm(forms.Form):
     def method_choices(self) -> list[tuple[str, Any]]:
         """Return the methods that one may choose from, by name."""
         return [("", gettext_lazy("Everything")), *_method_titles(plugins.enabled_methods())]
+
+    def _default_min_similarity(self) -> float:
+        if self.data.get("mode") == "copy":
+            return COPY_THRESHOLD
+        return conf.get().min_similarity_on(self.min_similarity_of) if self.min_similarity_of else 0
 
     def clean(self) -> dict[str, Any]:
         """Check that the options make sense together."""
@@ -164,21 +195,44 @@ class SearchOptionsForm(forms.Form):
             options[name] = value == "1" if bool in option.types and isinstance(value, str) else value
         if self.compares_images and "limit" not in options:
             options["limit"] = min(conf.get().limit, conf.get().costly_max_limit)
+        if (least := self._default_min_similarity()) and options.get("mode") != "copy":
+            options.setdefault("min_similarity", least)
         return options
 
-    def examples(self, source: registry.ImageSource, request: HttpRequest) -> tuple[list[Any], list[Any]]:
-        """Return the objects named in `like` and in `unlike`; one that may not be seen is an error of the form."""
-        return self._visible_objects("like", source, request), self._visible_objects("unlike", source, request)
+    def filter_values(self, source: ImageSource) -> Mapping[str, Any]:
+        """Return what the visitor said for the source's filters, as a `QueryDict`."""
+        values = QueryDict(mutable=True)
+        for name in self.data if source.filters else ():
+            if is_filter_parameter(source, name):
+                values.setlist(name, self.data.getlist(name) if hasattr(self.data, "getlist") else [self.data[name]])
+        return values
+
+    def examples(
+        self, source: ImageSource, request: HttpRequest, model: type[models.Model] | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the objects named in `like` and in `unlike`; one that may not be seen is an error of the form.
+
+        Args:
+            source: the source that is searched.
+            request: that of the visitor.
+            model: the model whose keys they are; by default, that of what comes back.
+        """
+        like, unlike = (
+            self._visible_objects(name, source, request, model or source.result_model) for name in ("like", "unlike")
+        )
+        return like, unlike
 
     def _keys(self, name: str) -> list[str]:
         return list(filter(None, self.cleaned_data.get(name) or []))
 
-    def _visible_objects(self, name: str, source: registry.ImageSource, request: HttpRequest) -> list[Any]:
+    def _visible_objects(
+        self, name: str, source: ImageSource, request: HttpRequest, model: type[models.Model]
+    ) -> list[Any]:
         keys = self._keys(name)
         if len(keys) > MAX_EXAMPLES:
             self.add_error(name, _("Name at most %(limit)d objects.") % {"limit": MAX_EXAMPLES})
             return []
-        items = [source.get_visible(request, key) for key in keys]
+        items = [source.get_visible(request, key, model) for key in keys]
         if None in items:
             self.add_error(name, _("No item with this ID."))
             return []
@@ -188,45 +242,63 @@ class SearchOptionsForm(forms.Form):
 class SearchTargetForm(SearchOptionsForm):
     """Options of a search where no object says which model is searched."""
 
+    found_source: ImageSource | None = None
+    """The source that is searched, once the form was cleaned and there is one."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        models = {source.model._meta.label_lower: source.model for source in registry.get_sources()}
-        self.fields["model"] = forms.ChoiceField(
-            label=gettext_lazy("Search in"),
-            required=len(models) != 1,
-            choices=[(label, model._meta.verbose_name_plural) for label, model in models.items()],
+        choices = target_choices()
+        self.fields["model"] = TargetField(
+            label=gettext_lazy("Search in"), required=len(choices) != 1, choices=list(choices.items())
         )
         self.order_fields(self.field_order)
 
     def clean_model(self) -> str:
-        """Return the label of the model, that of the only one where none is chosen."""
-        label: str = self.cleaned_data["model"]
-        return label or registry.get_sources()[0].model._meta.label_lower
+        """Return the label of the model, with that of the field where it was chosen; the only one where none is."""
+        label: str = self.cleaned_data["model"] or next(iter(target_choices()))
+        try:
+            registry.get_sources_in(label.rsplit(".", 1)[0] if label.count(".") > 1 else label)
+        except registry.NotRegistered:
+            messages = self.fields["model"].error_messages
+            raise forms.ValidationError(messages["invalid_choice"], params={"value": label}) from None
+        return label
 
     def clean(self) -> dict[str, Any]:
-        """Check that the model has the image field."""
+        """Check that the model has the image field, and that one is named where it has several."""
         data = super().clean()
-        if "model" in data and data.get("field"):
+        if "model" in data:
             try:
-                registry.get_source(data["model"], data["field"])
+                self.found_source = self._find_source(data)
             except registry.NotRegistered:
                 self.add_error("field", _("There is no image field of this name."))
+            except registry.AmbiguousField as error:
+                names = {"fields": ", ".join(error.fields)}
+                self.add_error("field", _("Name one of the image fields: %(fields)s.") % names)
         return data
 
+    def _find_source(self, data: Mapping[str, Any]) -> ImageSource:
+        app_label, model, *field = data["model"].split(".")
+        return registry.find_source(f"{app_label}.{model}", data.get("field") or next(iter(field), None))
+
     @property
-    def source(self) -> registry.ImageSource:
+    def source(self) -> ImageSource:
         """The source that is searched."""
-        return registry.get_source(self.cleaned_data["model"], self.cleaned_data["field"] or None)
+        if self.found_source is None:
+            raise AttributeError("There is none before the form was found to be valid.")
+        return self.found_source
 
     def search_options(self) -> dict[str, Any]:
         """Return the keyword arguments for `similar_to`."""
-        return super().search_options() | {"model": self.cleaned_data.get("model")}
+        options = super().search_options()
+        source = self.found_source
+        return options | ({"model": source.model, "field": source.field_name} if source else {})
 
 
 class SearchForm(SearchTargetForm):
     """An image to search by, and where."""
 
     query = "image"
+    min_similarity_of = "search"
     field_order = ("image", "mode", "model", "limit", "min_similarity", "method")
 
     image = forms.FileField(label=gettext_lazy("Image"), widget=forms.FileInput(attrs={"accept": "image/*"}))
@@ -240,6 +312,7 @@ class TextForm(SearchTargetForm):
     """A text to search by, and where."""
 
     query = "text"
+    min_similarity_of = ""
     field_order = ("text", "model", "limit", "min_similarity", "method")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -279,6 +352,7 @@ class RestSimilarForm(SearchOptionsForm):
     """Options over REST of the matches of an object."""
 
     surface = "rest"
+    min_similarity_of = "rest"
 
     cursor = forms.CharField(required=False)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from .. import conf
 from ..models import WRITE_CHUNK, IndexedImage, ReindexRequest, Source, write_alias
-from ..registry import ImageSource
+from ..sources import ImageSource
 from . import outbox
 
 RETRY_SECONDS = 1

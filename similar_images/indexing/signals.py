@@ -17,7 +17,7 @@ from django.db.models.signals import post_save
 
 from .. import registry
 from ..models import IndexedImage, ReindexRequest, Source, write_alias
-from ..registry import ImageSource
+from ..sources import ImageSource
 from . import notify, requests, triggers, versions
 
 REQUESTS_ATTR = "_similar_images_requests"

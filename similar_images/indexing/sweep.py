@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from .. import registry
 from ..models import IndexedImage, Source, write_alias
-from ..registry import ImageSource
 from ..signatures.projection import ProjectedMethod
+from ..sources import ImageSource
 from . import outbox, requests, triggers, versions
 
 logger = logging.getLogger("similar_images")

@@ -21,7 +21,7 @@ from typing import Any
 from django.db import DatabaseError, OperationalError, connections, models, transaction
 from django.db.models.functions import Cast
 
-from ..registry import ImageSource
+from ..sources import ImageSource
 
 logger = logging.getLogger("similar_images")
 

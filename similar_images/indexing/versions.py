@@ -27,10 +27,10 @@ from ..models import (
     current_schema,
     write_alias,
 )
-from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec
 from ..signatures.projection import ProjectedMethod
+from ..sources import ImageSource
 
 MAX_LOST_RECORDS = 10
 MAX_LOST_PERCENT = 1

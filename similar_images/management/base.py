@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from similar_images import plugins, registry
 from similar_images.printable import make_printable
-from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
+from similar_images.sources import ImageSource
 
 
 class PrintableOutput(OutputWrapper):
@@ -65,14 +65,14 @@ def select_source_by_label(label: str) -> ImageSource:
 
 
 def select_source(model: str, field: str | None) -> ImageSource:
-    """Return the source of a model's field, or the model's first source.
+    """Return the source of a model's field, which may be left out where the model has one source.
 
     Raises:
-        CommandError: it is not registered.
+        CommandError: it is not registered, or there are several.
     """
     try:
         return registry.get_source(model, field)
-    except registry.NotRegistered as error:
+    except (registry.NotRegistered, registry.AmbiguousField) as error:
         raise CommandError(str(error)) from error
 
 

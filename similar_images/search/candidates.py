@@ -11,8 +11,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import models
 
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
-from ..registry import ImageSource
 from ..signatures import storage
+from ..sources import ImageSource
 from . import sql
 from .query_vectors import QueryVector
 from .ranking import Ranking, fuse_scores

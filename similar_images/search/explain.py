@@ -16,7 +16,8 @@ from django.utils.translation import ngettext
 
 from .. import marks, permissions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source, requests_of_record
-from ..registry import ImageSource
+from ..owners import OWNER_KEY
+from ..sources import ImageSource
 from . import sql
 from .candidates import ScoredCandidate, ScoredResults, sort_key
 from .diversity import exclude_same_group
@@ -70,20 +71,41 @@ def why_not(query: Example | Iterable[Example], other: models.Model, **options: 
     """
     checked = SearchOptions.from_arguments("why_not", options)
     search = plan_search(query, checked)
-    if not isinstance(other, search.source.model):
+    source = search.source
+    if not isinstance(other, source.model) and not source.is_owner(other):
         raise ValueError(_("%(other)s is not of the model that is searched.") % {"other": other})
-    can_view = permissions.can_view(checked.request, search.source)
-    if not search.source.contains(search.allowed[0], other):
+    can_view = permissions.can_view(checked.request, source)
+    if source.is_owner(other):
+        is_visible = source.get_visible(checked.request, str(other.pk), other.__class__) is not None
+        other = _nearest_image(search, other) or other
+    else:
+        is_visible = source.contains(search.allowed[0], other)
+    if not is_visible:
         return invisible_object() if can_view else unknown_object()
+    if source.is_owner(other):
+        return _imageless_reason()
     return explain_absence(search, other, tells_errors=can_view)
 
 
-def unseen_object(request: HttpRequest, source: ImageSource, pk: str) -> Reason:
-    """Return the reason of a key that is of no object which the visitor may see.
+def _nearest_image(search: Search, owner: models.Model) -> Any:
+    """Return the image object of an owner that is most similar to the query; None if it has none that may be seen."""
+    source = search.source
+    images = {source.object_id(image.pk): image for image in source.images_of(owner, search.allowed[0])}
+    if len(images) < 2 or not search.query.positive:
+        return next(iter(images.values()), None)
+    records = IndexedImage.objects.for_source(source).filter(object_id__in=list(images))
+    rows = [row for chunk in _read_distances(search, records) for row in chunk]
+    ranked = [scored.candidate.object_id for scored in search.score_rows(search.query, rows)]
+    return images[next(iter(ranked), next(iter(images)))]
+
+
+def unseen_object(request: HttpRequest, source: ImageSource, pk: str, model: type[models.Model]) -> Reason:
+    """Return the reason of a key that is of no object of a model which the visitor may see.
 
     Only for staff who may view it is a hidden object looked up: for others it takes the time of a missing one.
     """
-    is_hidden = permissions.can_view(request, source) and source.get_or_none(source.objects, pk) is not None
+    can_view = permissions.can_view_model(request, model._meta.app_label, model._meta.model_name)
+    is_hidden = can_view and source.get_or_none(model._base_manager.all(), pk) is not None
     return invisible_object() if is_hidden else unknown_object()
 
 
@@ -116,17 +138,31 @@ def explain_absence(search: Search, other: models.Model, *, tells_errors: bool =
 
 
 def _listed_reason(search: Search, results: ScoredResults, other: models.Model) -> Reason | None:
-    own = search.source.object_id(other.pk), search.source.get_file_name(other)
+    source = search.source
+    own_id = source.object_id(other.pk)
+    own = own_id, source.get_file_name(other)
+    owners = _owners_of(source, other, results)
     for rank, scored in enumerate(results, start=1):
-        if (scored.candidate.object_id, scored.candidate.file_name) == own:
+        candidate = scored.candidate
+        is_own = (candidate.object_id, candidate.file_name) == own
+        if is_own or (owners.get(own_id) is not None and owners.get(candidate.object_id) == owners[own_id]):
             return _reason_at("listed", _("It is listed at position %(rank)s (%(similarity)s%%)."), scored, rank)
     return None
+
+
+def _owners_of(source: ImageSource, item: models.Model, results: list[ScoredCandidate]) -> dict[str, Any]:
+    """Return the key of the owner of an object, and of those of results, by object id; empty where none has any."""
+    if source.ownership is None:
+        return {}
+    pks = [item.pk, *(scored.candidate.object_id for scored in results)]
+    owned = source.ownership.annotate(source.objects.filter(pk__in=pks)).values_list("pk", OWNER_KEY)
+    return {source.object_id(pk): key for pk, key in owned}
 
 
 def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
     """Return what keeps an object out of a search, however similar it is."""
     source = search.source
-    for example in search.examples:
+    for example in (image for images in search.examples for image in images):
         if not isinstance(example, models.Model):
             continue
         if example.pk == other.pk:
@@ -142,8 +178,8 @@ def _excluded_reason(search: Search, other: models.Model) -> Reason | None:
         return Reason("filtered", _("A filter leaves it out."))
     if not search.query.positive:
         return Reason("no-query", _("The item that is searched by has no indexed image that may be seen."))
-    if search.options.distinct:
-        allowed = exclude_same_group(source, [item.pk for item in search.query.items], search.options.distinct)
+    for path in search.groupings:
+        allowed = exclude_same_group(source, [item.pk for item in search.query.items], path)
         if not source.contains(allowed, other):
             return Reason("folded", _("It is another image of the item that is searched by."))
     return None
@@ -204,7 +240,7 @@ def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bo
     records = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk))
     record: Any = records.annotate(is_requested=Exists(requests_of_record())).first()
     if record is None:
-        return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
+        return _imageless_reason()
     if record.status == IndexedImage.Status.FAILED:
         if not tells_errors:
             return Reason("not-indexed", _("Its image could not be processed."))
@@ -213,6 +249,10 @@ def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bo
     if is_pending or record.file_name != source.get_file_name(other):
         return Reason("not-indexed", _("Its image has not been processed yet."))
     return Reason("incomparable", _("The two images share no signature in this ranking."))
+
+
+def _imageless_reason() -> Reason:
+    return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
 
 
 def _reason_at(code: str, text: str, scored: ScoredCandidate, rank: int | None, **values: Any) -> Reason:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest
+from django.utils.functional import cached_property
 
-from ..registry import ImageSource
+from .. import conf
+from ..sources import ImageSource
 from .candidates import ScoredResults
 from .options import Example, SearchOptions, accepts_search_options
 from .plan import plan_search
@@ -34,7 +37,8 @@ class Match:
 
     Attributes:
         source: the source of its image.
-        object: the object.
+        object: what comes back: the owner of the image, where the source has owners, or else the registered object.
+        image_object: the registered object, whose image it is.
         similarity: 0 to 100 percent, with one decimal.
         scores: the same by method.
         distances: distances by method, in its own metric, 0 for the same image.
@@ -48,6 +52,7 @@ class Match:
 
     source: ImageSource
     object: Any
+    image_object: Any
     similarity: float
     scores: dict[str, float]
     distances: dict[str, float]
@@ -60,24 +65,34 @@ class Match:
 
     @property
     def image(self) -> FieldFile:
-        """File of the object's image field."""
-        file: FieldFile = getattr(self.object, self.source.field_name)
+        """File of the image field."""
+        file: FieldFile = getattr(self.image_object, self.source.field_name)
         return file
+
+    @cached_property
+    def thumbnail(self) -> Any:
+        """The `Thumbnail` of the image; None where the source has no thumbnailer, or this made none."""
+        return self.source.get_thumbnail(self.image)
+
+    @property
+    def is_less_similar(self) -> bool:
+        """True where it is below the similarity that pages show by default."""
+        return self.similarity < conf.get().min_similarity_on("page")
 
     @property
     def title(self) -> str:
         """The object in words."""
-        return str(self.object)
+        return self.source.get_title(self.object)
 
     @property
     def key(self) -> str:
         """Name of the object's image where two are compared: app_label.model.field:pk."""
-        return self.source.format_key(self.object)
+        return self.source.format_key(self.image_object)
 
     @property
     def url(self) -> str:
         """The object's own page, empty where it has none."""
-        return get_object_url(self.object)
+        return self.source.get_url(self.object)
 
 
 class Matches(list[Match]):
@@ -92,19 +107,13 @@ class Matches(list[Match]):
         self.is_complete = is_complete
 
 
-def get_object_url(item: Any) -> str:
-    """Return the address of an object's own page, empty where it has none."""
-    get_absolute_url = getattr(item, "get_absolute_url", None)
-    return get_absolute_url() if get_absolute_url else ""
-
-
 @accepts_search_options
 def similar_to(query: Example | Iterable[Example] | None = None, **options: Any) -> Matches:
     """Find the objects that look most like an object or an image in an open binary file, or that fit a text.
 
     Args:
-        query: an object of a registered model; or an image, with `model` saying where to look. Or several of them:
-            matches are then similar to all, by the mean.
+        query: an object of a registered model, or the owner of some, by all its images; or an image, with `model`
+            saying where to look. Or several of them: matches are then similar to all, by the mean.
         **options: the keyword arguments in the signature; docs/reference/python-api.md says what each does.
 
     Returns:
@@ -113,6 +122,7 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
 
     Raises:
         NotRegistered: the model or field is not a source.
+        AmbiguousField: the model has several image fields, and `field` names none.
         UnreadableImage: the file is no image that can be read.
         SearchTimeout: describing the image took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
         TypeError: there is no option of a name, or `queryset` is none.
@@ -123,35 +133,43 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
     return _load_matches(search, search.run(), search.weights if checked.explain else None)
 
 
-def similar_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> Matches:
+def similar_among(
+    source: ImageSource, item: models.Model, objects: models.QuerySet[Any], request: HttpRequest, *, limit: int
+) -> Matches:
     """Find the matches of an object among others, explained, for callers that decide who may see what."""
-    search = search_among(source, item, objects, limit=limit)
+    search = search_among(source, item, objects, request, limit=limit)
     return _load_matches(search, search.run(), search.weights)
 
 
-def search_among(source: ImageSource, item: models.Model, objects: models.QuerySet[Any], *, limit: int) -> Search:
+def search_among(
+    source: ImageSource, item: models.Model, objects: models.QuerySet[Any], request: HttpRequest, *, limit: int
+) -> Search:
     """Return the search of `similar_among`."""
     return Search(
         source=source,
-        examples=[item],
+        examples=[[item]],
         weights=resolve_weights(),
         allowed=[objects],
         excluded=[item.pk],
         limit=limit,
+        owners=source.visible_owners(request),
     )
 
 
 def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking | None) -> Matches:
-    """Fetch the objects of results, with the select_related and annotations of their queryset, in one query.
+    """Fetch the objects of results, with the select_related and annotations of their queryset.
 
-    An object whose file was changed without a signal is left out until the sweep has seen it.
+    One query for the registered objects, and one for their owners by model. An object whose file was changed without a
+    signal is left out until the sweep has seen it.
     """
     files = {scored.candidate.object_id: scored.candidate.file_name for scored in results}
-    objects = search.source.current_objects(search.allowed[-1], files)
+    images = search.source.current_objects(search.allowed[-1], files)
+    objects = search.source.load_results(images.values(), search.owners)
     matches = (
         Match(
             source=search.source,
-            object=objects[candidate.object_id],
+            object=objects[images[candidate.object_id].pk],
+            image_object=images[candidate.object_id],
             similarity=round(similarity, 1),
             scores={name: round(score, 1) for name, score in scores.items()},
             distances=candidate.distances,
@@ -165,6 +183,6 @@ def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking 
             height=candidate.height,
         )
         for similarity, candidate, scores, verdict, folded in results
-        if candidate.object_id in objects
+        if candidate.object_id in images and images[candidate.object_id].pk in objects
     )
     return Matches(matches, is_complete=results.is_complete)

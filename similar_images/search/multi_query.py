@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .candidates import ScoredCandidate, score_rows, sort_scored
+from .candidates import ScoredCandidate, score_rows, sort_key, sort_scored
 from .query_vectors import QueryVector
 from .ranking import Ranking
 from .sql import KnnRow
+
+ExampleVectors = Sequence[list[QueryVector]]
+"""The query vectors of each image of one example: of an owner, there may be several."""
 
 NEGATIVE_WEIGHT = 0.5
 """Share of the similarity to the most similar negative example that is subtracted."""
@@ -23,20 +26,27 @@ def widened_limit(limit: int) -> int:
 
 
 def score_examples(
-    positive: Sequence[Sequence[QueryVector]],
-    negative: Sequence[Sequence[QueryVector]],
+    positive: Sequence[ExampleVectors],
+    negative: Sequence[ExampleVectors],
     rows: Sequence[KnnRow],
     weights: Ranking,
     *,
     refine: bool = True,
 ) -> list[ScoredCandidate]:
-    """Score the rows of a statement by the query vectors of all examples, best first; `refine` as for `score_rows`."""
+    """Score the rows of a statement by the query vectors of all examples, best first; `refine` as for `score_rows`.
+
+    Of an example with several images, the one that is most similar to a candidate counts.
+    """
     by_example: list[dict[int, ScoredCandidate]] = []
     first = 0
-    for vectors in (*positive, *negative):
-        scored = score_rows(vectors, rows, weights, first=first, refine=refine)
-        by_example.append({s.candidate.record_id: s for s in scored})
-        first += len(vectors)
+    for images in (*positive, *negative):
+        best: dict[int, ScoredCandidate] = {}
+        for vectors in images:
+            for scored in score_rows(vectors, rows, weights, first=first, refine=refine):
+                record_id = scored.candidate.record_id
+                best[record_id] = min(best.get(record_id, scored), scored, key=sort_key)
+            first += len(vectors)
+        by_example.append(best)
     combined = []
     for row in rows:
         similar, dissimilar = (

@@ -11,8 +11,8 @@ from django.db import connections, router
 from .. import conf
 from ..indexing import versions
 from ..models import Signature, Source
-from ..registry import ImageSource
 from ..signatures.base import MethodSpec, distance_from_similarity, similarities_on_curve
+from ..sources import ImageSource
 from . import sql
 from .candidates import ScoredCandidate
 from .ranking import Ranking, fuse_scores, normalized_weights

@@ -18,6 +18,7 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from django.db import models
+from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,7 +27,7 @@ from .. import conf
 from ..imaging.decode import Box
 from ..imaging.files import Readable
 from ..ranking_presets import RANKING_PRESETS
-from ..registry import ImageSource
+from ..sources import ImageSource
 from .ranking import Ranking
 
 Example = models.Model | Readable
@@ -246,10 +247,16 @@ class SearchOptions:
         choices={"1": gettext_lazy("Grouped"), "0": gettext_lazy("Show all")},
     )
     diversity: float = option(0, "Trade similarity for variety, 0 to 1 (MMR).", minimum=0, maximum=1)
-    distinct: str = option(
+    distinct: str | BaseExpression = option(
         "",
-        'Field path such as "product": only the best match of each value there comes back, and none of the query\'s '
-        "own.",
+        'Field path such as "brand", or an expression: only the best match of each value there comes back, and none of '
+        "the query's own. Owners come back once without it.",
+        surfaces=PYTHON,
+    )
+    filters: Mapping[str, Any] | None = option(
+        None,
+        "Values by name of the source's `filters`: only what fits them all comes back. On pages and over REST, each "
+        "filter is a parameter of its own.",
         surfaces=PYTHON,
     )
     like: Sequence[str] = option(

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
+from django.db.models import Q
 
 from .. import conf, plugins
 from ..imaging import decode, timeouts
 from ..indexing import versions
 from ..models import IndexedImage, MethodVersion, Source
-from ..registry import ImageSource
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
+from ..sources import ImageSource
 from . import sql
 
 if TYPE_CHECKING:
@@ -51,38 +52,50 @@ def stored_vector(spec: MethodSpec, record_id: int) -> QueryVector:
     return QueryVector(spec, partial(similarities_on_curve, spec.curve), record_id=record_id, method=method)
 
 
-def stored_query(
-    source: ImageSource, item: models.Model, methods: Iterable[str], *allowed: models.QuerySet[Any]
-) -> list[QueryVector]:
-    """Return the stored signatures of an object's image by these methods; none if it is not among the allowed.
+def stored_queries(
+    source: ImageSource, items: Sequence[models.Model], methods: Iterable[str], *allowed: models.QuerySet[Any]
+) -> dict[models.Model, list[QueryVector]]:
+    """Return the stored signatures by these methods of those of the objects that are indexed and among the allowed.
 
     The active version is preferred to that of the setting, which a new image may have alone.
     """
-    if item.pk is None:
-        return []
-    object_id, file_name = source.object_id(item.pk), source.get_file_name(item)
+    saved = {source.object_id(item.pk): item for item in items if item.pk is not None}
+    if not saved:
+        return {}
+    of_items = Q(
+        *(Q(object_id=object_id, file_name=source.get_file_name(item)) for object_id, item in saved.items()),
+        _connector=Q.OR,
+    )
     is_current = sql.unrequested_condition(Source.objects.get_id(source))
     records = IndexedImage.objects.for_source(source).for_objects(source, *allowed).filter(is_current)
     try:
-        statement = _versions_sql(records.filter(object_id=object_id, file_name=file_name), methods)
+        statement = _versions_sql(records.filter(of_items), methods)
     except EmptyResultSet:  # a queryset that can hold nothing
-        return []
+        return {}
     configured = plugins.configured_versions()
-    vectors = {
-        row.name: stored_vector(row, row.record_id)  # type: ignore[attr-defined]  # a column of the statement
-        for row in MethodVersion.objects.raw(*statement)
-        if row.is_active or row.version == configured[row.name]
+    vectors: dict[str, dict[str, QueryVector]] = {object_id: {} for object_id in saved}
+    for row in MethodVersion.objects.raw(*statement):
+        if row.is_active or row.version == configured[row.name]:
+            of_item: Any = vectors[row.object_id]  # type: ignore[attr-defined]  # a column of the statement
+            of_item[row.name] = stored_vector(row, row.record_id)  # type: ignore[attr-defined]  # another
+    return {
+        saved[object_id]: [by_method[name] for name in methods if name in by_method]
+        for object_id, by_method in vectors.items()
+        if by_method
     }
-    return [vectors[name] for name in methods if name in vectors]
 
 
-def _versions_sql(record: models.QuerySet[IndexedImage], methods: Iterable[str]) -> sql.Statement:
-    """Select the versions of these methods that described a record, the active ones last, and its id as `record_id`."""
-    record_sql, parameters = sql.subquery(record)
+def _versions_sql(records: models.QuerySet[IndexedImage], methods: Iterable[str]) -> sql.Statement:
+    """Select the versions of these methods that described records, the active ones last.
+
+    Each with the id of the record as `record_id`, and that of its object as `object_id`.
+    """
+    record_sql, parameters = sql.subquery(records)
     statement = (
-        f"SELECT version.*, record_id FROM {VERSIONS} version JOIN {sql.SIGNATURES} signature "
+        f"SELECT version.*, record_id, (SELECT object_id FROM {sql.RECORDS} WHERE id = record_id) AS object_id "
+        f"FROM {VERSIONS} version JOIN {sql.SIGNATURES} signature "
         "ON version.source_id = signature.source_id AND name = method AND version.version = signature.version "
-        f"WHERE name = ANY(%s) AND NOT low_detail AND record_id = ({record_sql}) ORDER BY is_active"
+        f"WHERE name = ANY(%s) AND NOT low_detail AND record_id IN ({record_sql}) ORDER BY is_active"
     )
     return statement, [list(methods), *parameters]
 

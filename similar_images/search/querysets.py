@@ -13,7 +13,7 @@ from django.db.models.sql import Query
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
-    from .candidates import ScoredResults
+    from .candidates import ScoredCandidate, ScoredResults
     from .options import Example
     from .search import Search
 
@@ -52,14 +52,18 @@ class SimilarMixin(QuerySetBase):
         from .plan import list_examples, plan_search
 
         options["limit"] = QUERYSET_LIMIT if options.get("limit") is None else options["limit"]
-        source = registry.get_source(self.model, options.get("field"))
+        source = registry.find_source(self.model, options.get("field"))
         examples = list_examples(query)
         for example in examples:
-            if isinstance(example, models.Model) and not isinstance(example, source.model):
+            if (
+                isinstance(example, models.Model)
+                and not isinstance(example, source.model)
+                and not source.is_owner(example)
+            ):
                 raise ValueError(f"{example!r} is not a {source.model.__name__}, the model of this queryset.")
         options |= {"field": source.field_name, "model": self.model, "queryset": self}
         search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
-        return self._found_by(QuerysetSearch(search))
+        return self._found_by(QuerysetSearch(search, finds_owners=not issubclass(self.model, source.model)))
 
     @property
     def is_complete(self) -> bool:
@@ -75,7 +79,7 @@ class SimilarMixin(QuerySetBase):
         objects = self
         if self.query.distinct_fields or _repeats_objects(self.query):
             objects = self.__class__(self.model, using=self.db).filter(pk__in=self.values("pk"))
-        unchanged = {source.field_name: FoundValue(found, "file", TextField())}
+        unchanged = {} if found.finds_owners else {source.field_name: FoundValue(found, "file", TextField())}
         matches = objects.filter(pk__in=FoundKeys(found), **unchanged)
         matches = matches.annotate(
             similarity=FoundValue(found, "similarity", FloatField()), folded=FoundValue(found, "folded", IntegerField())
@@ -98,8 +102,9 @@ class SimilarQuerySet(SimilarMixin, models.QuerySet[Any]):
 class QuerysetSearch:
     """The search of a queryset, run once, when a query needs its results."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, *, finds_owners: bool) -> None:
         self.search = search
+        self.finds_owners = finds_owners
 
     @cached_property
     def results(self) -> ScoredResults:
@@ -113,9 +118,10 @@ class QuerysetSearch:
 
     @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Rank, similarity and so on of each object that was found, by object id."""
+        """Rank, similarity and so on of each object that was found, by its primary key as text."""
+        keys = self._keys_by_object_id(self.results)
         return {
-            scored.candidate.object_id: {
+            keys[scored.candidate.object_id]: {
                 "rank": rank,
                 "similarity": round(scored.similarity, 1),
                 "folded": scored.folded,
@@ -123,7 +129,18 @@ class QuerysetSearch:
                 "is_fallback": not scored.scores,
             }
             for rank, scored in enumerate(self.results)
+            if scored.candidate.object_id in keys
         }
+
+    def _keys_by_object_id(self, results: list[ScoredCandidate]) -> dict[str, str]:
+        """Return the keys of the queryset's objects, which may be the owners of the images, by object id."""
+        source = self.search.source
+        files = {scored.candidate.object_id: scored.candidate.file_name for scored in results}
+        if not self.finds_owners:
+            return {object_id: object_id for object_id in files}
+        images = source.current_objects(self.search.allowed[0], files)
+        owners = source.load_results(images.values(), self.search.owners)
+        return {object_id: str(owners[image.pk].pk) for object_id, image in images.items() if image.pk in owners}
 
     @cached_property
     def text(self) -> str:

@@ -16,9 +16,10 @@ from ..imaging import decode
 from ..imaging.files import read_stored
 from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImageQuerySet
+from ..owners import OwnerKey
 from ..printable import make_printable
-from ..registry import ImageSource
 from ..signatures.base import MethodSpec
+from ..sources import ImageSource
 from . import diversity, near_duplicates
 from .candidates import (
     MIN_OVERFETCH,
@@ -32,9 +33,9 @@ from .candidates import (
     sort_scored,
 )
 from .fallback import fallback_results
-from .multi_query import score_examples, widened_limit
+from .multi_query import ExampleVectors, score_examples, widened_limit
 from .options import SearchOptions
-from .query_vectors import QueryVector, describe_query, stored_query
+from .query_vectors import QueryVector, describe_query, stored_queries
 from .rerank import RERANKERS
 from .sql import KnnRow
 
@@ -47,35 +48,35 @@ MAX_CANDIDATES = 1_000
 """Candidates over all rounds of a search."""
 
 Subject = models.Model | bytes | str
-"""An example that is read: an object, the bytes of an image, or a text."""
+"""What is searched by: an object with an image, the bytes of one, or a text."""
 
 
 @dataclass(frozen=True)
 class ResolvedQuery:
     """The query vectors of a search.
 
-    `positive` has those of each example, `negative` those of each image that matches must not resemble; examples
-    without signatures, or that may not be seen, are dropped. `items` are the objects among the positive ones.
+    `positive` has those of each example, `negative` those of each that matches must not resemble; images without
+    signatures, or that may not be seen, are dropped. `items` are the objects among the positive ones.
     """
 
-    positive: list[list[QueryVector]]
-    negative: list[list[QueryVector]]
+    positive: list[ExampleVectors]
+    negative: list[ExampleVectors]
     items: list[models.Model]
 
     @property
     def vectors(self) -> list[QueryVector]:
         """All query vectors, in the order of the operands of a statement."""
-        return [vector for example in (*self.positive, *self.negative) for vector in example]
+        return [vector for images in (*self.positive, *self.negative) for vectors in images for vector in vectors]
 
     @property
     def is_single(self) -> bool:
-        """True where one example alone is searched by."""
+        """True where one example alone is searched by, which may have several images."""
         return len(self.positive) == 1 and not self.negative
 
     @property
     def specs(self) -> dict[str, MethodSpec]:
         """The versions that the search goes by, by method."""
-        return {vector.spec.name: vector.spec for vector in self.positive[0]}
+        return {vector.spec.name: vector.spec for vectors in self.positive[0] for vector in vectors}
 
 
 @dataclass
@@ -91,18 +92,22 @@ class SearchTrace:
 class Search:
     """A search that is ready to run.
 
-    `examples` are searched by. Objects of all querysets of `allowed` may come back, the first of which is what the
-    visitor may see, but for those with the primary keys `excluded`. `weights` are by method.
+    `examples` are searched by, each by all its images. Objects of all querysets of `allowed` may come back, the first
+    of which is what the visitor may see, but for those with the primary keys `excluded`, and those of owners with the
+    keys `excluded_owners`. Where objects have owners, these are taken from the querysets `owners`. `weights` are by
+    method.
     """
 
     source: ImageSource
-    examples: Sequence[Subject]
+    examples: Sequence[Sequence[Subject]]
     weights: dict[str, float]
     allowed: list[models.QuerySet[Any]]
     excluded: list[Any]
     limit: int
     min_similarity: float = 0
-    unlike: Sequence[Subject] = ()
+    unlike: Sequence[Sequence[Subject]] = ()
+    owners: Sequence[models.QuerySet[Any]] = ()
+    excluded_owners: Sequence[OwnerKey] = ()
     options: SearchOptions = field(default_factory=lambda: SearchOptions(fold=False))
 
     def run(self) -> ScoredResults:
@@ -122,19 +127,20 @@ class Search:
             for item in _saved_objects(self.examples)
             if item in query.items or self.source.contains(self.allowed[0], item)
         ]
-        records = self.records(visible)
-        shown = fallback_results(self.source, fallback, records, self.allowed, self.excluded, self.limit)
+        shown = fallback_results(
+            self.source, fallback, self.records(visible), self.allowed, self.excluded, self.limit, self.owners
+        )
         return ScoredResults(shown).as_complete_as(results)
 
     @cached_property
     def query(self) -> ResolvedQuery:
         """The query vectors of all examples."""
-        examples = [(example, self._vectors(example, self.options.box)) for example in self.examples]
-        negative = [self._vectors(example) for example in self.unlike]
+        positive = [self._vectors(images, self.options.box) for images in self.examples]
+        negative = [self._vectors(images) for images in self.unlike]
         return ResolvedQuery(
-            positive=[vectors for _example, vectors in examples if vectors],
-            negative=[vectors for vectors in negative if vectors],
-            items=_saved_objects(example for example, vectors in examples if vectors),
+            positive=[[vectors for _image, vectors in found] for found in positive if found],
+            negative=[[vectors for _image, vectors in found] for found in negative if found],
+            items=_saved_objects([[image for image, _vectors in found] for found in positive]),
         )
 
     def find(self, query: ResolvedQuery, trace: SearchTrace | None = None) -> ScoredResults:
@@ -142,32 +148,43 @@ class Search:
         if not query.positive:
             return ScoredResults()
         if self.reranker is None:
-            return ScoredResults(self._select(query, self.limit, self.min_similarity, self.options.distinct, trace))
+            return ScoredResults(self._select(query, self.limit, self.min_similarity, self.groupings, trace))
         # Grouped only after re-ranking, because only then is it known which image of an object ranks best.
-        candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, "", trace)
+        candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, [], trace)
         reranked = self.rerank(query, candidates)
         results = filter_by_similarity(self.min_similarity, reranked)
-        if path := self.options.distinct:
+        for path in self.groupings:
             results = diversity.deduplicate(results, diversity.group_values(self.source, path, results))
         return ScoredResults(results[: self.limit]).as_complete_as(reranked)
 
+    @property
+    def groupings(self) -> list[diversity.GroupPath]:
+        """Paths and expressions of whose values each comes back once: that of the owner, and `distinct`."""
+        ownership, distinct = self.source.ownership, self.options.distinct
+        return [*([ownership.key] if ownership else []), *([distinct] if distinct else [])]
+
     def _select(
-        self, query: ResolvedQuery, limit: int, min_similarity: float, distinct: str, trace: SearchTrace | None
+        self,
+        query: ResolvedQuery,
+        limit: int,
+        min_similarity: float,
+        groupings: Sequence[diversity.GroupPath],
+        trace: SearchTrace | None,
     ) -> list[ScoredCandidate]:
         """Fetch candidates, score them and fold near-duplicates, in rounds, until the page is full."""
         size = max(limit, diversity.MAX_DIVERSIFIED) if self.options.diversity else limit
         results: list[ScoredCandidate] = []
         seen: list[int] = []
-        groups: dict[str, Any] = {}
+        groups: list[dict[str, Any]] = [{} for _path in groupings]
         records = remaining = self.records(query.items)
         while True:
             scored = self.score(query, remaining, size)
             similar = filter_by_similarity(min_similarity, scored)
             unfolded = results = sort_scored([*results, *similar])
             seen += [candidate.candidate.record_id for candidate in scored]
-            if distinct:
-                groups |= diversity.group_values(self.source, distinct, similar)
-                results = diversity.deduplicate(results, groups)
+            for path, values in zip(groupings, groups, strict=True):
+                values |= diversity.group_values(self.source, path, similar)
+                results = diversity.deduplicate(results, values)
             if self.folds:
                 query_is_image = self.options.text is None
                 results = near_duplicates.group_near_duplicates(
@@ -183,7 +200,7 @@ class Search:
             if len(results) >= limit or is_last or len(seen) >= MAX_CANDIDATES:
                 break
             size = min(size * REFILL_FACTOR, MAX_CANDIDATES)
-            remaining = self._remaining(records, seen, groups if distinct else {})
+            remaining = self._remaining(records, seen, zip(groupings, groups, strict=True))
         if trace is not None:
             trace.seen, trace.remaining = set(seen), remaining
         if self.options.diversity:
@@ -210,15 +227,15 @@ class Search:
 
     def score_rows(self, query: ResolvedQuery, rows: Sequence[KnnRow], *, refine: bool = True) -> list[ScoredCandidate]:
         """Score rows of a statement by the query, best first; `refine` as for `candidates.score_rows`."""
-        if query.is_single:
-            return score_rows(query.positive[0], rows, self.weights, refine=refine)
+        if query.is_single and len(query.positive[0]) == 1:
+            return score_rows(query.positive[0][0], rows, self.weights, refine=refine)
         return score_examples(query.positive, query.negative, rows, self.weights, refine=refine)
 
     def rerank(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> ScoredResults:
         """Rank results again by comparing the images, where the options ask for it."""
         if self.reranker is None:
             return ScoredResults(results)
-        return RERANKERS[self.reranker].rerank(self.source, self.examples[0], query.positive[0], results)
+        return RERANKERS[self.reranker].rerank(self.source, self.examples[0][0], query.positive[0][0], results)
 
     def records(self, items: Iterable[models.Model]) -> IndexedImageQuerySet:
         """Return the records that may come back where these objects are searched by."""
@@ -226,39 +243,50 @@ class Search:
         records = searchable_records(self.source, self.allowed, self.excluded, pks)
         if self.options.indexed_before is not None:
             records = records.filter(indexed_at__lte=self.options.indexed_before)
-        if not self.options.distinct:
-            return records
-        return records.for_objects(self.source, diversity.exclude_same_group(self.source, pks, self.options.distinct))
+        others = [diversity.exclude_same_group(self.source, pks, path) for path in self.groupings if pks]
+        if self.source.ownership and self.excluded_owners:
+            path = self.source.ownership.key
+            others.append(diversity.exclude_groups(self.source, self.excluded_owners, path))
+        return records.for_objects(self.source, *others)
 
     def _remaining(
-        self, records: IndexedImageQuerySet, seen: list[int], groups: dict[str, Any]
+        self,
+        records: IndexedImageQuerySet,
+        seen: list[int],
+        groups: Iterable[tuple[diversity.GroupPath, dict[str, Any]]],
     ) -> IndexedImageQuerySet:
         """Return the records that can still be new: not seen, nor the same file, nor of a group that is there."""
         if self.folds:
             files = records.model.objects.filter(pk__in=seen).exclude(sha256="").values("sha256")
             records = records.exclude(sha256__in=files)
-        if groups:
-            others = diversity.exclude_groups(self.source, groups.values(), self.options.distinct)
-            records = records.for_objects(self.source, others)
-        return records.exclude(pk__in=seen)
+        others = [diversity.exclude_groups(self.source, values.values(), path) for path, values in groups]
+        return records.for_objects(self.source, *others).exclude(pk__in=seen)
 
     def _diversify(self, query: ResolvedQuery, results: list[ScoredCandidate]) -> list[ScoredCandidate]:
         ids = [scored.candidate.record_id for scored in results[: diversity.MAX_DIVERSIFIED]]
         similarities = near_duplicates.pair_similarities(self.source, query.specs, ids)
         return diversity.diversify(results, similarities, self.options.diversity)
 
-    def _vectors(self, example: Subject, box: Any = None) -> list[QueryVector]:
-        """Return the query vectors of an example; none of an object that is not indexed, or may not be seen."""
-        if not isinstance(example, models.Model):
-            return describe_query(example, self.source, self.weights, box)
+    def _vectors(self, images: Sequence[Subject], box: Any = None) -> list[tuple[Subject, list[QueryVector]]]:
+        """Return the images of an example with their query vectors.
+
+        Images that no method finds detail in, that are not indexed, or that may not be seen, are left out.
+        """
+        stored = [image for image in images if isinstance(image, models.Model)]
+        found: list[tuple[Subject, list[QueryVector]]] = []
         if box is None:
-            return stored_query(self.source, example, self.weights, self.allowed[0])
-        data = _read_query_file(self.source, example, self.allowed[0])
-        return describe_query(data, self.source, self.weights, box) if data else []
+            found += stored_queries(self.source, stored, self.weights, self.allowed[0]).items()
+        else:
+            files = ((image, _read_query_file(self.source, image, self.allowed[0])) for image in stored)
+            found += [(image, describe_query(file, self.source, self.weights, box)) for image, file in files if file]
+        given = (image for image in images if not isinstance(image, models.Model))
+        found += [(image, describe_query(image, self.source, self.weights, box)) for image in given]
+        return [(image, vectors) for image, vectors in found if vectors]
 
 
-def _saved_objects(examples: Iterable[Subject]) -> list[models.Model]:
-    return [example for example in examples if isinstance(example, models.Model) and example.pk is not None]
+def _saved_objects(examples: Iterable[Iterable[Subject]]) -> list[models.Model]:
+    images = (image for images in examples for image in images)
+    return [image for image in images if isinstance(image, models.Model) and image.pk is not None]
 
 
 def _read_query_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:

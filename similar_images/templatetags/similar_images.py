@@ -23,7 +23,8 @@ def similar_items(context: template.Context, item: models.Model | None, **option
     Args:
         context: the template context; its `request` says who the visitor is.
         item: the object; anything else, such as an undefined variable, has no matches.
-        **options: keyword arguments of `similar_to`.
+        **options: keyword arguments of `similar_to`, and values for the source's filters by their names. Without
+            `min_similarity`, that of SIMILAR_IMAGES["MIN_SIMILARITY"] for widgets holds.
     """
     if not isinstance(item, models.Model):
         return []

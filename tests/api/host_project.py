@@ -40,7 +40,8 @@ FILES = {
         CELERY_BROKER_URL = "redis://localhost:1/0"
         HOST = json.loads(os.environ.get("HOST_SETTINGS", "{}"))
         globals().update({name: value for name, value in HOST.items() if name.isupper()})
-        SIMILAR_IMAGES = {"METHODS": {"color": {}}, "RANKING": {"color": 1}, "NEAR_DUPLICATE_THRESHOLD": 101}
+        SIMILAR_IMAGES = {"METHODS": {"color": {}}, "RANKING": {"color": 1}, "MIN_SIMILARITY": 0}
+        SIMILAR_IMAGES["NEAR_DUPLICATE_THRESHOLD"] = 101
     """,
     "urls.py": """
         from django.conf import settings

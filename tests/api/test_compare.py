@@ -150,7 +150,9 @@ def test_compare__objects_without_a_multipart_form(client: Any, make_picture: An
 
 def test_compare__keys_of_every_kind_and_fields_by_name(client: Any) -> None:
     couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
-    data = compare(client, f"testapp.couple:{couple.pk}", f"testapp.Couple.back:{couple.pk}").json()
+    unclear = compare(client, f"testapp.couple:{couple.pk}", f"testapp.Couple.back:{couple.pk}")
+    assert (unclear.status_code, "front, back" in unclear.content.decode()) == (400, True)
+    data = compare(client, f"testapp.couple.front:{couple.pk}", f"testapp.Couple.back:{couple.pk}").json()
     assert (data["a"]["field"], data["b"]["field"]) == ("front", "back")
     named = NamedPicture.objects.create(name="a/b: ä", image=drawing.file(1))
     assert compare(client, comparison_key(named), comparison_key(named)).json()["a"]["pk"] == "a/b: ä"

@@ -15,7 +15,7 @@ from tests.testapp.models import Picture
 
 APP = str(Path(similar_images.__file__).parent)
 MAX_FILES = 20
-MAX_CALLS = 105
+MAX_CALLS = 130
 
 pytestmark = pytest.mark.django_db
 

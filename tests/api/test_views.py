@@ -165,7 +165,8 @@ def test_similar__takes_one_of_two_fields(client: Any, index_now: Any) -> None:
     Couple.objects.create(front=drawing.file(3), back=drawing.file(2))
     index_now()
     assert similar(client, item, field="back").json()["results"][0]["similarity"] == 100
-    assert similar(client, item).json()["results"][0]["similarity"] < 100
+    assert similar(client, item, field="front").json()["results"][0]["similarity"] < 100
+    assert similar(client, item).status_code == 400
     assert similar(client, item, field="nonsense").status_code == 404
 
 

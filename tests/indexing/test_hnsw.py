@@ -171,7 +171,7 @@ def test_filters__what_the_main_method_did_not_describe_fills_the_page(crowd: li
 
 
 def test_pools__by_weight_and_at_least_as_many_as_are_wanted(crowd: list[Picture]) -> None:
-    operands = query_vectors.stored_query(registry.get_source(Picture), crowd[0], ["wide", "bits"])
+    operands = query_vectors.stored_queries(registry.get_source(Picture), [crowd[0]], ["wide", "bits"])[crowd[0]]
     for weights, limit, expected in (
         ({"wide": 1, "bits": 1}, 12, {"wide": 100, "bits": 100}),
         ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 1}),
@@ -211,7 +211,7 @@ def arguments(query: Picture, objects: Any) -> tuple[Any, ...]:
     """Those of the statement that ranks objects by one method."""
     source = registry.get_source(Picture)
     operands, records = (
-        query_vectors.stored_query(source, query, ["wide"]),
+        query_vectors.stored_queries(source, [query], ["wide"])[query],
         IndexedImage.objects.for_source(source).for_objects(source, objects),
     )
     return Source.objects.get_id(source), operands, records, {"wide": candidates.MAX_POOL}

@@ -21,6 +21,7 @@ from similar_images import registry
 from similar_images.indexing import notify, outbox, sweep
 from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
+from similar_images.sources import ImageSource
 from tests import commands, drawing
 from tests.databases import ALIAS
 from tests.indexing.faults import triggers_off
@@ -348,7 +349,7 @@ def count_stored(label: str) -> tuple[int, ...]:
     return tuple(table.primary.filter(source__in=sources).count() for table in tables)
 
 
-def leave_out(model: type[models.Model]) -> dict[Any, registry.ImageSource]:
+def leave_out(model: type[models.Model]) -> dict[Any, ImageSource]:
     """Return the registered sources but those of a model."""
     return {key: source for key, source in registry._sources.items() if source.model is not model}
 

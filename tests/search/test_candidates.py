@@ -130,7 +130,7 @@ class StatementRecorder:
 
 def search(item: Picture, pool: int, limit: int, has_index: bool | None = None) -> list[str]:
     """Search by the method "mean"; return the titles of what is found."""
-    vectors = query_vectors.stored_query(source(), item, ["mean"])
+    vectors = query_vectors.stored_queries(source(), [item], ["mean"])[item]
     if has_index is not None:
         spec = vectors[0].spec
         names = ("name", "version", "storage", "metric", "dimensions", "curve")
@@ -194,7 +194,7 @@ def test_search_candidates__a_version_without_has_index_counts_as_indexed(
 
 
 def test_search_candidates__of_an_empty_queryset_is_empty(gray_pictures: list[Picture]) -> None:
-    vectors = query_vectors.stored_query(source(), gray_pictures[0], ["mean"])
+    vectors = query_vectors.stored_queries(source(), [gray_pictures[0]], ["mean"])[gray_pictures[0]]
     none = IndexedImage.objects.none()
     assert candidates.search_candidates(source(), vectors, none, {"mean": 3}, 3) == []
 
@@ -206,7 +206,7 @@ def test_search_candidates__of_a_query_deleted_meanwhile_score_nothing(
     configure(METHODS={"palette": {}, "color": {}}, RANKING={"palette": 1, "color": 1})
     item, _other = make_picture(1), make_picture(2)
     index_now()
-    vectors = query_vectors.stored_query(source(), item, ["palette", "color"])
+    vectors = query_vectors.stored_queries(source(), [item], ["palette", "color"])[item]
     assert len(vectors) == 2
     Signature.objects.filter(record__object_id=item.pk).delete()
     weights = {"palette": 1.0, "color": 1.0}

@@ -54,7 +54,7 @@ def test_explain__names_only_methods_that_found_the_match(make_picture: Any, ind
     item, *_others = [make_picture(seed) for seed in range(5)]
     index_now()
     source = registry.get_source(Picture)
-    operands = query_vectors.stored_query(source, item, ["color", "mean"])
+    operands = query_vectors.stored_queries(source, [item], ["color", "mean"])[item]
     records = candidates.searchable_records(source, [Picture.objects.all()], [item.pk])
     rows = candidates.search_candidates(source, operands, records, {"color": 4, "mean": 1}, 1)
     results = [scored.candidate for scored in candidates.score_rows(operands, rows, {"color": 1, "mean": 1})]

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, QuerySet, Window
 from django.db.models.functions import RowNumber
+from django.http import HttpRequest
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 
@@ -21,6 +22,7 @@ from similar_images.imaging.decode import UnreadableImage
 from similar_images.measures.verdict import Verdict
 from similar_images.models import IndexedImage, Signature
 from similar_images.search import matches
+from similar_images.search.candidates import ScoredResults
 from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
 from tests import drawing
@@ -394,10 +396,10 @@ def test_match__carries_verdict_folded_and_explanation(gray_pictures: list[Pictu
     planned = plan_search(gray_pictures[0], SearchOptions())
     (scored, *_others) = planned.run()
     changed = scored._replace(folded=3, verdict=Verdict("alike"))
-    (match,) = matches._load_matches(planned, [changed], {"mean": 2, "bits": 1})
+    (match,) = matches._load_matches(planned, ScoredResults([changed]), {"mean": 2, "bits": 1})
     assert (match.folded, match.verdict) == (3, Verdict("alike"))
     assert match.explanation == matches.Explanation(["mean"], {"mean": 2})
-    (match,) = matches._load_matches(planned, [changed._replace(scores={})], None)
+    (match,) = matches._load_matches(planned, ScoredResults([changed._replace(scores={})]), None)
     assert match.is_fallback
 
 
@@ -412,12 +414,13 @@ def test_similar_among__searches_objects_that_the_caller_chooses(gray_pictures: 
     source = registry.get_source(Picture)
     Picture.objects.filter(pk=gray_pictures[1].pk).update(published=False)
     among = Picture.objects.filter(pk__in=[item.pk for item in gray_pictures[:5]])
-    found = matches.similar_among(source, gray_pictures[0], among, limit=3)
+    found = matches.similar_among(source, gray_pictures[0], among, HttpRequest(), limit=3)
     assert matched_objects(found) == gray_pictures[1:4]
     assert found[0].explanation == matches.Explanation(["mean"], {"mean": 1.0})
-    assert matches.search_among(source, gray_pictures[0], among, limit=3).folds is False
+    assert matches.search_among(source, gray_pictures[0], among, HttpRequest(), limit=3).folds is False
 
 
-def test_get_object_url__is_empty_where_there_is_none(gray_pictures: list[Picture]) -> None:
-    assert matches.get_object_url(gray_pictures[0]) == gray_pictures[0].get_absolute_url()
-    assert matches.get_object_url(Shelf(name="x")) == ""
+def test_get_url__is_empty_where_there_is_none(gray_pictures: list[Picture]) -> None:
+    source = registry.get_source(Picture)
+    assert source.get_url(gray_pictures[0]) == gray_pictures[0].get_absolute_url()
+    assert source.get_url(Shelf(name="x")) == ""

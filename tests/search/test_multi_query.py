@@ -199,7 +199,7 @@ def test_combine_examples__names_every_method_that_found_it_once() -> None:
 @pytest.mark.usefixtures("mean_method")
 def test_score_examples__reads_the_distances_of_each_example() -> None:
     """By the curve of `Mean`, distances of 0, 0.5, 1 and 3 are 100, 75, 50 and 0%."""
-    positive, negative = [[query_vector()], [query_vector()]], [[query_vector()]]
+    positive, negative = [[[query_vector()]], [[query_vector()]]], [[[query_vector()]]]
     rows = [
         knn_row(1, 0.0, 1.0, 3.0),
         knn_row(2, 0.5, 0.5, 0.0),

@@ -124,6 +124,7 @@ def test_signature__lists_the_options_of_python() -> None:
         "fold",
         "diversity",
         "distinct",
+        "filters",
         "unlike",
         "exclude",
         "box",
@@ -170,6 +171,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "fold": True,
         "diversity": 0,
         "distinct": "",
+        "filters": None,
         "like": (),
         "unlike": (),
         "exclude": (),
@@ -185,7 +187,7 @@ def test_defaults__are_those_of_the_docs() -> None:
 
 
 def test_surfaces__say_where_an_option_may_be_set() -> None:
-    python_only = {"model", "queryset", "request", "text", "distinct", "exclude", "indexed_before"}
+    python_only = {"model", "queryset", "request", "text", "distinct", "exclude", "filters", "indexed_before"}
     assert SearchOptions.on("python").keys() - SearchOptions.on("rest").keys() == python_only
     assert SearchOptions.on("rest").keys() - SearchOptions.on("page").keys() == {
         "exact",
@@ -243,7 +245,6 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         ("diversity", 1.1, "diversity must be between 0 and 1."),
         ("diversity", float("nan"), "diversity must be between 0 and 1."),
         ("diversity", True, "diversity must be float, not True."),
-        ("distinct", 5, "distinct must be str, not 5."),
         ("fallback", "oldest", "Unknown value “oldest” for fallback. Choices: newest, or a callable."),
         (
             "ranking",
@@ -542,7 +543,7 @@ def test_forms__show_some_options_and_hide_the_others() -> None:
     visible = [name for name, field in fields.items() if not field.widget.is_hidden]
     assert visible == ["mode", "limit", "min_similarity", "method", "fold"]
     assert fields["limit"].widget.attrs["placeholder"] == 12
-    assert fields["min_similarity"].widget.attrs["placeholder"] == 0
+    assert fields["min_similarity"].widget.attrs["placeholder"] == "0"
     assert forms.SearchOptionsForm({"mode": "copy"}).fields["min_similarity"].widget.attrs["placeholder"] == "70"
 
 

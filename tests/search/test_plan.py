@@ -49,7 +49,7 @@ def test_plan__excludes_all_objects_that_it_searches_by(gray_pictures: list[Pict
 def test_plan__reads_uploads_and_boxes(gray_pictures: list[Picture]) -> None:
     with gray_pictures[0].image.open() as file:
         planned = plan_search(file, model=Picture, box="0,0,1,0.5")
-    assert isinstance(planned.examples[0], bytes)
+    assert isinstance(planned.examples[0][0], bytes)
     assert planned.options.box == (0, 0, 1, 0.5)
 
 

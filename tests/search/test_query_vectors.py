@@ -27,7 +27,8 @@ def source() -> Any:
 
 def stored(item: Picture, *allowed: Any, methods: tuple[str, ...] = ("mean", "bits")) -> list[tuple[str, str, int]]:
     """Return name, version and record of the stored query vectors of an object."""
-    vectors = query_vectors.stored_query(source(), item, methods, *(allowed or [Picture.objects.all()]))
+    found = query_vectors.stored_queries(source(), [item], methods, *(allowed or [Picture.objects.all()]))
+    vectors = next(iter(found.values()), [])
     return [(vector.spec.name, vector.spec.version, vector.record_id) for vector in vectors]
 
 
@@ -50,14 +51,14 @@ def version_row(**fields: Any) -> MethodVersion:
 # Stored
 
 
-def test_stored_query__has_the_methods_in_the_order_asked_for(item: Picture) -> None:
+def test_stored_queries__has_the_methods_in_the_order_asked_for(item: Picture) -> None:
     record = record_id(item)
     assert stored(item) == [("mean", "1", record), ("bits", "1", record)]
     assert stored(item, methods=("bits", "mean")) == [("bits", "1", record), ("mean", "1", record)]
     assert stored(item, methods=("bits",)) == [("bits", "1", record)]
 
 
-def test_stored_query__of_an_object_that_is_unsaved_or_not_allowed_is_empty(
+def test_stored_queries__of_an_object_that_is_unsaved_or_not_allowed_is_empty(
     item: Picture, django_assert_num_queries: Any
 ) -> None:
     assert stored(item, Picture.objects.exclude(pk=item.pk)) == []
@@ -67,17 +68,17 @@ def test_stored_query__of_an_object_that_is_unsaved_or_not_allowed_is_empty(
     assert stored(item, Picture.objects.none()) == []
 
 
-def test_stored_query__of_a_changed_file_is_empty(item: Picture) -> None:
+def test_stored_queries__of_a_changed_file_is_empty(item: Picture) -> None:
     item.image.name = "other.png"
     assert stored(item) == []
 
 
-def test_stored_query__leaves_out_signatures_without_detail(item: Picture) -> None:
+def test_stored_queries__leaves_out_signatures_without_detail(item: Picture) -> None:
     Signature.objects.filter(method="mean").update(low_detail=True)
     assert stored(item) == [("bits", "1", record_id(item))]
 
 
-def test_stored_query__prefers_the_active_version_to_the_configured_one(
+def test_stored_queries__prefers_the_active_version_to_the_configured_one(
     item: Picture, index_now: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The configured one alone serves an image that is newer than the change of the setting."""

@@ -45,7 +45,7 @@ class MatchSerializer(serializers.Serializer[Match]):
 
     model = serializers.CharField(source="object._meta.label_lower", help_text="app_label.model")
     pk = serializers.CharField(source="object.pk")
-    title = serializers.CharField(source="object")
+    title = serializers.CharField()
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
     image = serializers.FileField(use_url=True, help_text="Absolute address of the image.")
     similarity = serializers.FloatField(help_text="Percent, 0 to 100, with one decimal.")

@@ -13,10 +13,11 @@ from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
-from similar_images import registry
 from similar_images.management.base import PrintableCommand
 from similar_images.models import Source, write_alias
 from similar_images.stored_data import describe_marks_by, describe_object
+
+from ...sources import ImageSource
 
 
 class Command(PrintableCommand):
@@ -40,7 +41,7 @@ class Command(PrintableCommand):
         if model is None and not _has_source(label):
             raise CommandError(f"There is no model {label!r}, and nothing is stored about objects of that name.")
         try:
-            object_id = registry.ImageSource(model, "").object_id(options["pk"]) if model else options["pk"]
+            object_id = ImageSource(model, "").object_id(options["pk"]) if model else options["pk"]
             exists = model is not None and model._base_manager.using(write_alias()).filter(pk=object_id).exists()
         except (ValidationError, ValueError):
             raise CommandError(f"{options['pk']!r} is not a primary key of {label}.") from None

@@ -18,6 +18,8 @@ from similar_images.imaging.opencv import single_core
 from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
 from similar_images.printable import make_printable
 
+from ...sources import ImageSource
+
 
 class Command(PrintableCommand):
     """List the groups of copies, and the series, in one or more sources."""
@@ -57,7 +59,7 @@ class Command(PrintableCommand):
         if failed := sum(len(duplicates.problems) for duplicates in results):
             raise CommandError(f"Pairs that could not be compared: {failed}. All others were.")
 
-    def _find(self, source: registry.ImageSource, options: dict[str, Any]) -> Duplicates:
+    def _find(self, source: ImageSource, options: dict[str, Any]) -> Duplicates:
         images = SourceImages(source)
         with progress_bar(options, total=images.distinct_count, unit="image", desc=source.label) as bar:
             duplicates = find_duplicates(

@@ -11,7 +11,7 @@ from similar_images.indexing.unregistered import prune_unregistered, unregistere
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.printable import make_printable
-from similar_images.registry import ImageSource
+from similar_images.sources import ImageSource
 
 Status = IndexedImage.Status
 

@@ -21,9 +21,9 @@ from similar_images.imaging.decode import UnreadableImage
 from similar_images.indexing import versions
 from similar_images.management.base import PrintableCommand, select_methods, select_source
 from similar_images.models import Source
-from similar_images.registry import ImageSource
 from similar_images.signatures.base import Method
 from similar_images.signatures.projection import can_project
+from similar_images.sources import ImageSource
 
 NOT_ACTIVATED = 3
 """Exit code if the command ran well, but the projection is not good enough to be activated."""

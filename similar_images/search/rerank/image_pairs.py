@@ -13,7 +13,7 @@ from ... import conf
 from ...imaging import decode, timeouts
 from ...imaging.files import read_stored
 from ...printable import make_printable
-from ...registry import ImageSource
+from ...sources import ImageSource
 from ..candidates import ScoredCandidate
 
 if TYPE_CHECKING:
