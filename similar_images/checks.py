@@ -9,14 +9,11 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.core.cache import caches
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import access, conf, plugins, ranking_presets, registry
+from . import access, conf, plugins, ranking_presets, registry, visitor_files
 from .indexing import notify
 
 SWEEP_TASK = "similar_images.tasks.sweep"
@@ -350,14 +347,15 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
     """Check that processes share the cache of comparisons."""
     try:
         alias = conf.get().compare_cache
-        is_shared = not isinstance(caches[alias], (DummyCache, LocMemCache))
+        is_shared = visitor_files.is_shared()
     except ImproperlyConfigured:  # reported by check_setting() or by Django
         return []
     if is_shared:
         return []
     return [
         checks.Warning(
-            f"Processes do not share the cache {alias!r}, so visual explanations of comparisons may get lost.",
+            f"Processes do not share the cache {alias!r}, so uploads and visual explanations of comparisons may "
+            "get lost, and searches by an upload have no address.",
             hint="Use a shared cache (Redis, Memcached, a database table or a folder) in CACHES, or name one in "
             "SIMILAR_IMAGES['COMPARE_CACHE'].",
             id="similar_images.W005",

@@ -6,50 +6,46 @@ who may see these objects, and while they have the same files: never once one of
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from . import conf, permissions, registry
-from .comparison import Comparison, MeasureRow, compare_opened, open_or_blame
+from .comparison import Comparison, MeasureRow, compare_opened, open_for_comparison, open_or_blame
 from .imaging import timeouts
-from .imaging.files import sha256_of
 from .sources import ImageSource
+from .visitor_files import ObjectFile, VisitorFile, entry_id, fetch_file, keep_files, load_upload
 
 if TYPE_CHECKING:
     from .comparison import OpenedImage
     from .measures.base import Measure
     from .measures.verdict import Verdict
 
-CACHE_SECONDS = 600
-"""Seconds for which the previews and drawings of a comparison are cached."""
+UPLOAD_KEY = "upload"
+"""What begins the key of an upload that is kept, before a colon and its token."""
 
 PREVIEW_NAMES = ("a", "b")
 """Names of the previews of uploads."""
 
-ObjectFile = tuple[str, str]
-"""The key of an object's image, as `ImageSource.format_key` gives it, and the name of its file."""
-
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class ComparisonInput:
-    """One of the two images: a visitor's upload, or the file of an object that the visitor may see."""
+    """One of the two images: a visitor's upload, or the file of an object that the visitor may see.
+
+    An upload that is kept has a `token`, by which it can be compared again.
+    """
 
     file: UploadedFile[bytes] | FieldFile
     source: ImageSource | None = None
     object: Any = None
+    token: str = ""
 
     @property
     def title(self) -> str:
@@ -58,8 +54,10 @@ class ComparisonInput:
 
     @property
     def key(self) -> str:
-        """The key of the object's image, app_label.model.field:pk; empty for an upload."""
-        return self.source.format_key(self.object) if self.source else ""
+        """The key of the object's image, app_label.model.field:pk, or of an upload that is kept; else empty."""
+        if self.source:
+            return self.source.format_key(self.object)
+        return f"{UPLOAD_KEY}:{self.token}" if self.token else ""
 
     @property
     def url(self) -> str:
@@ -118,6 +116,19 @@ class RenderedComparison:
         return self.comparison.is_complete
 
 
+def upload_input(key: str, request: HttpRequest) -> ComparisonInput:
+    """Return an upload that is kept, by its key.
+
+    Raises:
+        LookupError: it is not kept any more, or another user's.
+    """
+    token = key.partition(":")[2]
+    upload = load_upload(token, request)
+    if upload is None:
+        raise LookupError(_("This image has expired. Please choose it again."))
+    return ComparisonInput(upload, token=token)
+
+
 def object_input(key: str, request: HttpRequest) -> ComparisonInput:
     """Return an object's image: app_label.model:pk, or app_label.model.field:pk if the model has several fields.
 
@@ -166,8 +177,8 @@ def run_comparison(
     comparison, files, drawings = timeouts.run_for_request(
         max(end - monotonic(), 0), _compare_and_draw, (a, b), opened, measures
     )
-    token = secrets.token_urlsafe(32)
-    urls = {name: get_url(token, name) for name in _cache_files(token, files, (a, b))}
+    token = _entry_of((a, b), opened, comparison)
+    urls = {name: get_url(token, name) for name in keep_files(token, _as_visitor_files(files, (a, b)), request)}
     image_a, image_b = (
         DisplayedImage(
             side, image.width, image.height, side.file.url if isinstance(side.file, FieldFile) else urls.get(name, "")
@@ -187,13 +198,26 @@ def _rows_for(request: HttpRequest, comparison: Comparison) -> list[MeasureRow]:
     return [replace(row, problem=message) if row.is_unavailable else row for row in rows]
 
 
+def render_preview(upload: UploadedFile[bytes]) -> bytes:
+    """Return an upload as a PNG file, reduced to what is compared of it.
+
+    Raises:
+        UnreadableImage: it is no image that can be read.
+        SearchTimeout: that took longer than SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+    """
+    from .measures.drawing import canvas
+
+    with timeouts.report_timeout():
+        image, _digest = open_for_comparison(upload, timeout=conf.get().request_timeout)
+    return canvas.encode_png(image.pixels)
+
+
 def cached_image(token: str, name: str, request: HttpRequest) -> bytes | None:
     """Return a cached PNG file; None if it has expired, or shows an object's image that the visitor may not see."""
-    entry: tuple[bytes, list[ObjectFile]] | None = _get_cache().get(_cache_key(token, name))
-    if entry is None:
+    file = fetch_file(token, name)
+    if file is None:
         return None
-    file, object_files = entry
-    return file if all(_is_current(object_file, request) for object_file in object_files) else None
+    return file.data if all(_is_current(object_file, request) for object_file in file.object_files) else None
 
 
 def _is_current(object_file: ObjectFile, request: HttpRequest) -> bool:
@@ -231,29 +255,21 @@ def _compare_and_draw(
     return comparison, files, drawings
 
 
-def _cache_files(token: str, files: Mapping[str, bytes], sides: tuple[ComparisonInput, ComparisonInput]) -> list[str]:
-    """Cache the files, and return the names of those that the cache accepted.
-
-    Previews show an upload alone; drawings show both sides.
-    """
-    object_files: list[ObjectFile] = [(side.key, str(side.file.name)) for side in sides if side.object is not None]
-    entries = {
-        _cache_key(token, name): (file, [] if name in PREVIEW_NAMES else object_files) for name, file in files.items()
-    }
-    try:
-        cache = _get_cache()
-        cache.set_many(entries, CACHE_SECONDS)
-        return [name for name in files if cache.has_key(_cache_key(token, name))]
-    except Exception:  # cache clients raise errors of their own when their server is down
-        logger.exception("The drawings of a comparison could not be cached.")
-        return []
+def _entry_of(
+    sides: tuple[ComparisonInput, ComparisonInput], opened: tuple[OpenedImage, OpenedImage], comparison: Comparison
+) -> str:
+    """Return the id under which the drawings are kept: the same images, measures and language have the same."""
+    digests = [digest for _image, digest in opened]
+    return entry_id("comparison", digests, _object_files(sides), list(comparison), get_language())
 
 
-def _get_cache() -> BaseCache:
-    return caches[conf.get().compare_cache]
+def _object_files(sides: tuple[ComparisonInput, ComparisonInput]) -> tuple[ObjectFile, ...]:
+    return tuple((side.key, str(side.file.name)) for side in sides if side.object is not None)
 
 
-def _cache_key(token: str, name: str) -> str:
-    return (
-        f"similar_images:comparison:{sha256_of(f'{token}/{name}'.encode())}"  # a key's length and letters are bounded
-    )
+def _as_visitor_files(
+    files: Mapping[str, bytes], sides: tuple[ComparisonInput, ComparisonInput]
+) -> dict[str, VisitorFile]:
+    """Return the files with the objects that they show: previews show an upload alone, drawings show both sides."""
+    shown = _object_files(sides)
+    return {name: VisitorFile(data, () if name in PREVIEW_NAMES else shown) for name, data in files.items()}

@@ -175,7 +175,13 @@ class Conf:
     )
     compare_cache: str = key_field(
         "default",
-        help="Alias of the Django cache that keeps the visual explanations of a comparison, for ten minutes.",
+        help="Alias of the Django cache that keeps uploads and drawings of comparisons, for ten minutes.",
+    )
+    compare_cache_visitor_bytes: int = key_field(
+        32 * 2**20, minimum=1, help="Bytes that one visitor may keep in COMPARE_CACHE; the oldest make room."
+    )
+    compare_cache_max_bytes: int = key_field(
+        128 * 2**20, minimum=1, help="Bytes that all visitors may keep in COMPARE_CACHE together."
     )
     limit: int = key_field(12, minimum=1, help="Number of matches when the caller gives no limit.")
     max_limit: int = key_field(

@@ -18,3 +18,5 @@ if not access.is_off("compare"):
     ]
 if not access.is_off("search_by_picture"):
     urlpatterns = [path("search/", views.SearchPage.as_view(), name="search"), *urlpatterns]
+if not (access.is_off("compare") and access.is_off("search_by_picture")):
+    urlpatterns = [path("uploads/<str:token>.png", views.UploadView.as_view(), name="upload"), *urlpatterns]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.signing import BadSignature
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,7 +18,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from . import access, comparison_results, registry
+from . import access, comparison_results, registry, visitor_files
 from .comparison import Incomparable
 from .forms.comparison import CompareForm
 from .forms.search import SearchForm, SearchOptionsForm, TextForm
@@ -150,7 +151,8 @@ class UploadPage(GuardedPage):
 class SearchPage(UploadPage):
     """Search by an image that a visitor chooses, drops or pastes, or by text where a method understands it.
 
-    The image is not stored.
+    The image is kept for ten minutes, so that the search has an address, by which its options can be changed. Without a
+    cache to keep it in, it is searched by once.
     """
 
     template_name = "similar_images/search.html"
@@ -158,7 +160,7 @@ class SearchPage(UploadPage):
 
     def empty_context(self) -> dict[str, Any]:
         """Return the forms to search by an image and by a text."""
-        form = SearchForm()
+        form = SearchForm(request=self.request)
         form.hide_refused(self.request)
         return {
             "form": form,
@@ -167,7 +169,9 @@ class SearchPage(UploadPage):
         }
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, or the matches of a text."""
+        """Show the forms, or the matches of a text or of an image that is kept."""
+        if "image" in request.GET:
+            return self._search(request, SearchForm(request.GET, request=request))
         context = self.empty_context()
         if "text" not in request.GET or not context["text_form"]:
             return render(request, self.template_name, context)
@@ -182,8 +186,24 @@ class SearchPage(UploadPage):
         return render(request, self.template_name, context, status=status_code)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Show the matches of an upload."""
-        form = SearchForm(request.POST, request.FILES)
+        """Keep an upload, and redirect to its matches."""
+        form = SearchForm(request.POST, request.FILES, request=request)
+        if form.is_valid():
+            form.upload_field.token = token = form.token or visitor_files.keep_upload(
+                form.cleaned_data["image"], request
+            )
+            if token and (visitor_files.is_shared() or settings.DEBUG):  # the development server is one process
+                query = request.POST.copy()
+                query.pop("csrfmiddlewaretoken", None)
+                query["image"] = token
+                for name in [name for name in query if not any(query.getlist(name))]:
+                    del query[name]
+                response = HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
+                response.status_code = 303
+                return response
+        return self._search(request, form)
+
+    def _search(self, request: HttpRequest, form: SearchForm) -> HttpResponse:
         context = self.empty_context() | {"form": form}
         form.hide_refused(request)
         like, unlike = form.examples(form.source, request) if form.is_valid() else ([], [])
@@ -196,7 +216,25 @@ class SearchPage(UploadPage):
                 context["matches"] = similar_to(query, request=request, **options)
             except (UnreadableImage, SearchTimeout) as error:
                 status_code = _report_error(form, "image", error)
-        return render(request, self.template_name, context, status=status_code)
+        if form.token and status_code != 400 and context["can_compare"]:
+            context["key"] = f"{comparison_results.UPLOAD_KEY}:{form.token}"
+        return _as_private(render(request, self.template_name, context, status=status_code))
+
+
+class UploadView(View):
+    """A preview of an upload that is kept, for who may use its token."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Return the PNG file."""
+        upload = visitor_files.load_upload(token, request)
+        if upload is None:
+            raise Http404
+        try:
+            file = comparison_results.render_preview(upload)
+        except (UnreadableImage, SearchTimeout) as error:
+            raise Http404 from error
+        headers = {"Cache-Control": f"private, max-age={visitor_files.LIFETIME}", "X-Content-Type-Options": "nosniff"}
+        return HttpResponse(file, content_type="image/png", headers=headers)
 
 
 class ComparePage(UploadPage):
@@ -228,6 +266,7 @@ class ComparePage(UploadPage):
         status_code = 200 if form.is_valid() else 400
         if form.is_valid():
             access.admit(request, ["compare"])
+            form.keep_uploads()
             data = form.cleaned_data
             try:
                 context["result"] = comparison_results.run_comparison(
@@ -262,6 +301,14 @@ def _report_error(form: forms.Form, field: str | None, error: Exception) -> int:
     """Add what kept a search from its end to a field of the form; return the status code to answer with."""
     form.add_error(field, str(error))
     return 503 if isinstance(error, SearchTimeout) else 400
+
+
+def _as_private(response: HttpResponse) -> HttpResponse:
+    """Keep the address of a page, which holds the token of an upload, from caches, other sites and search engines."""
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 def _image_url(token: str, name: str) -> str:

@@ -20,7 +20,16 @@ LAYERS = (
     {"access", "marks", "permissions"},
     {"indexing"},
     {"search"},
-    {"comparison", "comparison_results", "image_labels", "status", "stored_data", "duplicates", "evaluation"},
+    {
+        "comparison",
+        "comparison_results",
+        "image_labels",
+        "status",
+        "stored_data",
+        "visitor_files",
+        "duplicates",
+        "evaluation",
+    },
     {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views", "widgets"},
     {"contrib"},
 )

@@ -13,7 +13,7 @@ from django.urls import reverse
 from PIL import Image
 
 import similar_images
-from similar_images import comparison_results
+from similar_images import visitor_files
 from tests import drawing
 from tests.databases import connection
 from tests.drawing import upload
@@ -278,7 +278,7 @@ def test_compare__works_under_a_strict_content_security_policy(client: Any) -> N
 
 
 def test_cached_image__expired_is_not_found(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison_results, "CACHE_SECONDS", 0)
+    monkeypatch.setattr(visitor_files, "LIFETIME", 0)
     html = client.post(PAGE, {"a": upload(1), "b": upload(2)}).content.decode()
     assert "pair.png" not in html
     assert client.get(reverse("similar_images:picture", args=["x" * 43, "pair"])).status_code == 404

@@ -42,6 +42,8 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
             "BATCH_SIZE",
             "HNSW_MIN_ROWS",
             "MAX_ATTEMPTS",
+            "COMPARE_CACHE_VISITOR_BYTES",
+            "COMPARE_CACHE_MAX_BYTES",
         ]
     ),
     *(
@@ -188,6 +190,8 @@ def test_defaults__are_those_of_the_docs() -> None:
         ),
         "compare_timeout": 5,
         "compare_cache": "default",
+        "compare_cache_visitor_bytes": 33_554_432,
+        "compare_cache_max_bytes": 134_217_728,
         "limit": 12,
         "max_limit": 100,
         "near_duplicate_threshold": 85,

@@ -98,7 +98,7 @@ def test_search__by_an_upload_works_without_scripts(client: Any, make_picture: A
     item = make_picture(1)
     index_now()
     assert client.get("/similar-images/search/").status_code == 200
-    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"})
+    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"}, follow=True)
     (match,) = answer.context["matches"]
     assert (match.object, match.similarity) == (item, 100.0)
 
@@ -114,14 +114,14 @@ def test_search__by_an_upload_works_without_scripts(client: Any, make_picture: A
 )
 def test_search__shows_errors_of_bad_input(client: Any, fields: Any, words: str) -> None:
     data = {"image": upload(data=fields.pop("image", None)), "model": "testapp.picture"} | fields
-    answer = client.post("/similar-images/search/", data)
+    answer = client.post("/similar-images/search/", data, follow=True)
     assert answer.status_code == 400
     assert words in answer.content.decode()
 
 
 def test_search__refuses_too_many_pixels(client: Any, configure: Any) -> None:
     configure(SEARCH_MAX_PIXELS=100)
-    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"})
+    answer = client.post("/similar-images/search/", {"image": upload(), "model": "testapp.picture"}, follow=True)
     assert answer.status_code == 400
     assert "more than 100 pixels" in answer.content.decode()
 

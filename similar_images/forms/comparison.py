@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import comparison_results, conf, permissions, plugins
+from .. import comparison_results, conf, permissions, plugins, visitor_files
 from .uploads import validate_upload_size
 
 
@@ -74,6 +75,13 @@ class CompareForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
+    def keep_uploads(self) -> None:
+        """Keep uploads for further comparisons, for as long as drawings are kept."""
+        for name in ("a", "b"):
+            side = self.cleaned_data.get(name)
+            if side is not None and side.object is None and not side.token:
+                self.cleaned_data[name] = replace(side, token=visitor_files.keep_upload(side.file, self.request))
+
     def missing_hints(self) -> list[str]:
         """Return what is to be installed for more measures, for staff; each sentence once."""
         return list(dict.fromkeys(problem for problems in self.missing_measures.values() for problem in problems))
@@ -93,7 +101,10 @@ class CompareForm(forms.Form):
             if not given[0].size:
                 raise forms.ValidationError(_("The file is empty."))
             return comparison_results.ComparisonInput(validate_upload_size(given[0]))
+        is_upload = given[0].partition(":")[0] == comparison_results.UPLOAD_KEY
         try:
+            if is_upload:
+                return comparison_results.upload_input(given[0], self.request)
             return comparison_results.object_input(given[0], self.request)
         except LookupError as error:
             raise forms.ValidationError(str(error)) from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 from django.db import models
 from django.http import HttpRequest, QueryDict
 from django.utils.text import capfirst
@@ -19,7 +18,7 @@ from ..search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOpt
 from ..search.ranking import resolve_text_method, resolve_weights, text_methods
 from ..search.rerank.copies import COPY_THRESHOLD
 from ..sources import ImageSource
-from .uploads import validate_upload_size
+from .uploads import VisitorUploadField
 
 FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 """The texts that stand for true, false, and nothing."""
@@ -301,11 +300,22 @@ class SearchForm(SearchTargetForm):
     min_similarity_of = "search"
     field_order = ("image", "mode", "model", "limit", "min_similarity", "method")
 
-    image = forms.FileField(label=gettext_lazy("Image"), widget=forms.FileInput(attrs={"accept": "image/*"}))
+    image = VisitorUploadField(label=gettext_lazy("Image"))
 
-    def clean_image(self) -> UploadedFile[bytes]:
-        """Return the upload, if it is not too large."""
-        return validate_upload_size(self.cleaned_data["image"])
+    def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.upload_field.widget.attrs["accept"] = "image/*"
+        self.upload_field.request = request
+
+    @property
+    def upload_field(self) -> VisitorUploadField:
+        """The field of the image."""
+        return cast("VisitorUploadField", self.fields["image"])
+
+    @property
+    def token(self) -> str:
+        """The token of an upload that is kept, if that is what is searched by."""
+        return self.upload_field.token
 
 
 class TextForm(SearchTargetForm):

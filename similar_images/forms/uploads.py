@@ -7,13 +7,51 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
-from .. import conf
+from .. import conf, visitor_files
 
 OTHER_FIELDS_BYTES = 1_000_000
 """Bytes of a body beside its images, at most."""
+
+
+class UploadInput(forms.FileInput):
+    """Takes a file, or else a text, the token of an upload that is kept."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """Return the file or the text."""
+        return files.get(name) or data.get(name)
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        """Tell whether there is neither."""
+        return name not in files and name not in data
+
+
+class VisitorUploadField(forms.FileField):
+    """An image file that is not too large, or the token of one that is kept; `token` is that of the value.
+
+    Attributes:
+        request: that of the visitor, set by the form.
+        token: the token that was given, empty for a new file.
+    """
+
+    widget = UploadInput
+    request: HttpRequest | None = None
+    token = ""
+
+    def to_python(self, data: Any) -> UploadedFile[bytes] | None:
+        """Return the upload."""
+        self.token = data if isinstance(data, str) else ""
+        if not self.token:
+            upload: Any = super().to_python(data)
+            return validate_upload_size(upload) if upload else None
+        kept = visitor_files.load_upload(self.token, self.request)
+        if kept is None:
+            self.token = ""
+            raise forms.ValidationError(_("This image has expired. Please choose it again."))
+        return kept
 
 
 def find_body_problem(headers: Mapping[str, Any], uploads: int) -> str:

@@ -82,7 +82,7 @@ def test_complete__is_kept_by_querysets(pair: Any, cut_short: None, options: Any
 def test_complete__is_denied_by_the_search_by_an_upload(client: Any, pair: Any, cut_short: None) -> None:
     data = {"image": upload(), "model": "testapp.picture", "mode": "copy"}
     assert client.post(f"{API}/search/", data).json()["complete"] is False
-    html = client.post(f"{PAGE}/search/", data | {"image": upload()}).content.decode()
+    html = client.post(f"{PAGE}/search/", data | {"image": upload()}, follow=True).content.decode()
     assert SENTENCE in html
     assert "No copies of this image found." not in html
 
