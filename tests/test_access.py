@@ -124,6 +124,7 @@ def own_part(answer: Any) -> str:
 
 
 def test_off__has_no_address_and_no_link(client: Any, pair: Any, configure: Any) -> None:
+    client.get(f"{PAGES}/search/")  # the addresses of the other tests are read before they are changed
     try:
         configure(COMPARE="nobody", SEARCH_BY_PICTURE="nobody", COPY="nobody")
         patterns = [importlib.reload(module).urlpatterns for module in (urls, api_urls)]
