@@ -3,7 +3,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from project.catalog.models import Category, Product
+from project.catalog.models import Category, Product, ProductImage
 from similar_images.admin import SimilarImagesMixin
 
 
@@ -14,8 +14,15 @@ class CategoryAdmin(admin.ModelAdmin):
     prepopulated_fields = {"slug": ("name",)}
 
 
+class ProductImageInline(admin.TabularInline):
+    model = ProductImage
+    fields = ("image", "position")
+    extra = 0
+
+
 @admin.register(Product)
 class ProductAdmin(SimilarImagesMixin, admin.ModelAdmin):
+    inlines = (ProductImageInline,)
     list_display = ("thumbnail", "name", "category", "price", "published", "created")
     list_display_links = ("thumbnail", "name")
     list_editable = ("published",)

