@@ -14,8 +14,8 @@ import similar_images
 from tests.testapp.models import Picture
 
 APP = str(Path(similar_images.__file__).parent)
-MAX_FILES = 20
-MAX_CALLS = 130
+MAX_FILES = 23
+MAX_CALLS = 140
 
 pytestmark = pytest.mark.django_db
 
