@@ -231,9 +231,9 @@ def test_lazy__options_must_fit_into_an_address(pictures: list[Picture]) -> None
 
 @pytest.mark.urls("tests.no_urls")
 def test_lazy__is_shown_at_once_where_the_project_has_no_pages(index_now: Any) -> None:
-    item, other = [Couple.objects.create(front=drawing.file(seed)) for seed in (1, 2)]
+    item, other = [UuidPicture.objects.create(image=drawing.file(seed)) for seed in (1, 2)]
     index_now()
-    assert other.front.url in render("{% similar_items_widget item lazy=True %}", item=item)
+    assert other.image.url in render("{% similar_items_widget item lazy=True %}", item=item)
 
 
 def test_widget__without_title(pictures: list[Picture]) -> None:

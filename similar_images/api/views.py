@@ -59,11 +59,11 @@ class SimilarView(ApiView):
     def get(self, request: Request, model: str, pk: str) -> Response:
         """Find the objects that look like one object, best first."""
         visitor = get_django_request(request)
-        source, item = _find_object(visitor, model, pk, request.query_params.get("field") or None)
+        form = RestSimilarForm(request.query_params)
+        options = form.search_options()
+        source, item = _find_object(visitor, model, pk, options.get("field"))
         if item is None:
             raise ItemNotFound
-        form = check_form(RestSimilarForm(request.query_params), source=source)
-        options = form.search_options()
         like, unlike = form.examples(source, visitor, item.__class__)
         check_form(form, source=source)
         if actions := form.costly_actions:

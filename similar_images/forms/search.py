@@ -186,6 +186,7 @@ class SearchOptionsForm(forms.Form):
 
     def search_options(self) -> dict[str, Any]:
         """Return the keyword arguments for `similar_to`, without options that are left out or have errors."""
+        self.is_valid()  # cleans the form, if that has not been done
         options = {}
         for name, option in self.options.items():
             value = self.cleaned_data.get(name)

@@ -215,7 +215,7 @@ class Conductor:
 
     def await_end(self, roles: list[Role], *, revive: bool = True) -> None:
         """Wait for processes that have been told to end; those that die in the attempt get another life."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300  # a busy machine starts processes slowly
         while not all(role.process.exitcode == 0 for role in roles):
             if time.monotonic() > end:
                 raise RuntimeError("A process does not end.")

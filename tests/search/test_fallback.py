@@ -123,7 +123,7 @@ def test_fallback__over_rest_and_on_the_page(client: Any, index_now: Any) -> Non
     (row,) = client.get(address, {**params, "diversity": 0.5}).json()["results"]
     assert (row["pk"], row["fallback"], row["similarity"], row["scores"]) == (str(other.pk), True, 0, {})
     for wrong in ({"fallback": "oldest"}, {"diversity": 2}, {"fold": "maybe"}):
-        assert list(client.get(address, wrong).json()) == list(wrong)
+        assert list(client.get(address, wrong).json()["errors"]) == list(wrong)
     html = client.get(f"/similar-images/testapp.picture/{query.pk}/", params).content.decode()
     assert "newest items instead" in html
     assert "% similar" not in html

@@ -11,13 +11,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import models, router
 
 from similar_images.management.base import PrintableCommand
-from similar_images.models import Source, write_alias
+from similar_images.models import Source
+from similar_images.sources import ImageSource
 from similar_images.stored_data import describe_marks_by, describe_object
-
-from ...sources import ImageSource
 
 
 class Command(PrintableCommand):
@@ -42,7 +41,10 @@ class Command(PrintableCommand):
             raise CommandError(f"There is no model {label!r}, and nothing is stored about objects of that name.")
         try:
             object_id = ImageSource(model, "").object_id(options["pk"]) if model else options["pk"]
-            exists = model is not None and model._base_manager.using(write_alias()).filter(pk=object_id).exists()
+            exists = (
+                model is not None
+                and model._base_manager.using(router.db_for_write(model)).filter(pk=object_id).exists()
+            )
         except (ValidationError, ValueError):
             raise CommandError(f"{options['pk']!r} is not a primary key of {label}.") from None
         data: dict[str, Any] = {
