@@ -41,9 +41,10 @@ def describe_operation(document: dict[str, Any], path: str, method: str, operati
         rows += [["`" + row[0].strip("`") + "`", "body", *row[1:]] for row in properties(document, body)]
     if rows:
         parts.append(table(["Parameter", "In", "Type", "", "Meaning"], rows))
-    for answer in operation["responses"].values():
-        for content in answer.get("content", {}).values():
-            parts.append("Answer: " + schema_type(document, content["schema"]))
+    for content in operation["responses"]["200"]["content"].values():
+        parts.append("Answer: " + schema_type(document, content["schema"]))
+    errors = [code(status) for status in operation["responses"] if status >= "400"]
+    parts.append(f"Errors: {', '.join(errors)}")
     return "\n\n".join(filter(None, parts))
 
 
@@ -105,6 +106,9 @@ def schema_type(document: dict[str, Any], schema: dict[str, Any]) -> str:
     for key in ("allOf", "oneOf", "anyOf"):
         if key in schema:
             return " or ".join(dict.fromkeys(schema_type(document, part) for part in schema[key]))
+    if isinstance(schema.get("type"), list):
+        types = [{**schema, "type": kind} if kind != "null" else {"type": kind} for kind in schema["type"]]
+        return " or ".join(schema_type(document, kind) for kind in types)
     target = resolve(document, schema)
     if "properties" in target:
         name = schema["$ref"].rpartition("/")[2]
@@ -116,7 +120,7 @@ def schema_type(document: dict[str, Any], schema: dict[str, Any]) -> str:
     elif isinstance(target.get("additionalProperties"), dict) and target["additionalProperties"]:
         text = f"object of {schema_type(document, target['additionalProperties'])}"
     else:
-        text = {"binary": "file", "uri": "file"}.get(target.get("format", ""), target.get("type", "any"))
+        text = {"binary": "file", "uri": "address"}.get(target.get("format", ""), target.get("type", "any"))
     if "minimum" in target or "maximum" in target:
         low, high = target.get("minimum"), target.get("maximum")
         text += (
@@ -130,4 +134,4 @@ def schema_type(document: dict[str, Any], schema: dict[str, Any]) -> str:
         text += f", at most {target['maxLength']} characters"
     if target.get("default") not in (None, ""):
         text += f", default `{target['default']}`"
-    return text + (" or null" if target.get("nullable") else "")
+    return text

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 from django.urls import get_script_prefix
 from django.utils.translation import get_language, override
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings, spectacular_settings
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..search.explain import ReasonCode
 from .base import ApiView
+from .documentation import TAG, leave_out
 from .parameters import check_names
-
-ViewMethod = TypeVar("ViewMethod", bound=Callable[..., Any])
+from .serializers.comparison import RELATIONS
+from .serializers.search import IMAGE_STATUSES
+from .serializers.status import SCANS
 
 PACKAGE = __name__.rpartition(".")[0]
 
@@ -27,16 +27,6 @@ PROJECT_SETTINGS = ("AUTHENTICATION_WHITELIST", "SCHEMA_PATH_PREFIX_INSERT", "SE
 """Settings of drf-spectacular that say how these endpoints are reached too; OAUTH2_* are others."""
 
 _settings_lock = Lock()
-
-
-def document(**documentation: Any) -> Callable[[ViewMethod], ViewMethod]:
-    """Document a method of a view, as `extend_schema` does, whatever DEFAULT_SCHEMA_CLASS is."""
-
-    def decorate(method: ViewMethod) -> ViewMethod:
-        method.kwargs = {"schema": AutoSchema}  # type: ignore[attr-defined]  # where extend_schema looks first
-        return extend_schema(**documentation)(method)
-
-    return decorate
 
 
 class OwnEndpointEnumerator(EndpointEnumerator):
@@ -67,7 +57,7 @@ class SchemaView(ApiView):
 
     renderer_classes = [OpenApiJsonRenderer, OpenApiJsonRenderer2]
 
-    @document(exclude=True)
+    @leave_out
     def get(self, request: Request) -> Response:
         """Return the document, in the language `lang`, or else in that of the request."""
         check_names(request.query_params, ["lang"])
@@ -91,4 +81,20 @@ def _document_settings() -> dict[str, Any]:
     }
     prefix = get_script_prefix().rstrip("/")
     servers = spectacular_settings.SERVERS or ([{"url": prefix}] if prefix else [])
-    return {**pinned, "TITLE": "Similar images", "VERSION": "1", "SERVERS": servers}
+    return {
+        **pinned,
+        "OAS_VERSION": "3.1.0",
+        "TITLE": "Similar images",
+        "DESCRIPTION": "Items that look alike, images compared, and editors' marks.",
+        "VERSION": "1",
+        "SERVERS": servers,
+        "TAGS": [{"name": TAG}],
+        "ENUM_NAME_OVERRIDES": {
+            "RelationEnum": RELATIONS,
+            "ImageStatusEnum": IMAGE_STATUSES,
+            "ScanEnum": SCANS,
+            "ReasonCodeEnum": get_args(ReasonCode),
+        },
+        # Names alone: what they mean is said where they are used.
+        "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    }

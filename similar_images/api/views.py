@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
@@ -29,11 +29,12 @@ from ..search.matches import similar_to
 from ..search.options import OptionError
 from ..sources import ImageSource
 from ..views import CachedImageView
+from . import examples
 from .base import ApiView, check_form, get_django_request, reverse_beside
 from .cursors import find_page
+from .documentation import OF_BODIES, document, leave_out
 from .parameters import check_names
 from .problems import ItemNotFound
-from .schema import document
 from .serializers.comparison import CompareSerializer, ComparisonSerializer
 from .serializers.search import (
     MarkedSerializer,
@@ -46,16 +47,32 @@ from .serializers.search import (
 from .serializers.status import StatusSerializer
 
 PATH_PARAMETERS = [
-    OpenApiParameter("model", str, OpenApiParameter.PATH, description="app_label.model"),
-    OpenApiParameter("pk", str, OpenApiParameter.PATH),
+    OpenApiParameter(
+        "model",
+        str,
+        OpenApiParameter.PATH,
+        description="app_label.model",
+        examples=[OpenApiExample("Model", "shop.product")],
+    ),
+    OpenApiParameter(
+        "pk", str, OpenApiParameter.PATH, description="The primary key.", examples=[OpenApiExample("Key", "12")]
+    ),
 ]
+OTHER_PARAMETER = OpenApiParameter("other", str, required=True, description="ID of the other object.")
 FIELD_PARAMETER = OpenApiParameter("field", str, description="The image field, where the model has several.")
 
 
 class SimilarView(ApiView):
     """The matches of an object."""
 
-    @document(operation_id="similar", parameters=[*PATH_PARAMETERS, SimilarSerializer], responses=MatchesSerializer)
+    @document(
+        "similar_items",
+        "Items that look like one item",
+        MatchesSerializer,
+        examples.MATCHES,
+        errors=(400, 404, 503),
+        parameters=[*PATH_PARAMETERS, SimilarSerializer],
+    )
     def get(self, request: Request, model: str, pk: str) -> Response:
         """Find the objects that look like one object, best first."""
         visitor = get_django_request(request)
@@ -100,15 +117,27 @@ class SimilarView(ApiView):
 class MarkView(ApiView):
     """An editor's word on an object and another one."""
 
-    @document(operation_id="mark", parameters=PATH_PARAMETERS, request=MarkSerializer, responses=MarkedSerializer)
+    @document(
+        "mark_items",
+        "Mark two items as similar or not",
+        MarkedSerializer,
+        examples.MARK,
+        errors=(*OF_BODIES, 404),
+        parameters=PATH_PARAMETERS,
+        request={"application/json": MarkSerializer},
+        examples=[examples.MARK_REQUEST],
+    )
     def post(self, request: Request, model: str, pk: str) -> Response:
         """Mark two objects as similar, or as not similar: then neither comes back as the other's match. For editors."""
         return self._mark(request, model, pk)
 
     @document(
-        operation_id="unmark",
-        parameters=[*PATH_PARAMETERS, OpenApiParameter("other", str, required=True), FIELD_PARAMETER],
-        responses={200: MarkedSerializer},
+        "unmark_items",
+        "Remove the mark of two items",
+        MarkedSerializer,
+        {**examples.MARK, "alike": None},
+        errors=(400, 404),
+        parameters=[*PATH_PARAMETERS, OTHER_PARAMETER, FIELD_PARAMETER],
     )
     def delete(self, request: Request, model: str, pk: str) -> Response:
         """Remove the mark of two objects. For editors."""
@@ -149,7 +178,14 @@ class SearchView(ApiView):
     max_uploads = 1
     parser_classes = [MultiPartParser]
 
-    @document(operation_id="search_text", parameters=[TextSerializer], responses=MatchesSerializer)
+    @document(
+        "search_by_text",
+        "Items that fit a text",
+        MatchesSerializer,
+        examples.MATCHES_OF_TEXT,
+        errors=(400, 404, 503),
+        parameters=[TextSerializer],
+    )
     def get(self, request: Request) -> Response:
         """Find the objects whose images fit a text, best first; needs a method with a text encoder."""
         form = RestTextForm(request.query_params)
@@ -166,7 +202,14 @@ class SearchView(ApiView):
             raise ValidationError({error.option: [str(error)]}) from None
         return _respond(request, form, form.source, answer)
 
-    @document(operation_id="search", request=SearchSerializer, responses=MatchesSerializer)
+    @document(
+        "search_by_image",
+        "Items that look like an uploaded image",
+        MatchesSerializer,
+        examples.MATCHES_OF_IMAGE,
+        errors=(*OF_BODIES, 404, 503),
+        request=SearchSerializer,
+    )
     def post(self, request: Request) -> Response:
         """Find the objects that look like an uploaded image, best first; the upload is not stored."""
         check_names(request.query_params)
@@ -200,7 +243,14 @@ class CompareView(ApiView):
     max_uploads = 2
     parser_classes = [MultiPartParser, FormParser]
 
-    @document(operation_id="compare", request=CompareSerializer, responses=ComparisonSerializer)
+    @document(
+        "compare_images",
+        "Two images compared",
+        ComparisonSerializer,
+        examples.COMPARISON,
+        errors=(*OF_BODIES, 404, 503),
+        request={"multipart/form-data": CompareSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Compare two images, each an upload or that of an object, by many measures."""
         check_names(request.query_params)
@@ -222,7 +272,7 @@ class CachedImageApiView(ApiView):
     costly_action = "compare"
     throttle_classes = []
 
-    @document(exclude=True)
+    @leave_out
     def get(self, request: Request, token: str, name: str) -> HttpResponse:
         """Return the PNG file, as the page's own view does, to the user that the REST framework authenticated."""
         check_names(request.query_params)
@@ -232,7 +282,7 @@ class CachedImageApiView(ApiView):
 class StatusView(ApiView):
     """Status of the index."""
 
-    @document(operation_id="status", responses=StatusSerializer)
+    @document("index_status", "Status of the index", StatusSerializer, examples.STATUS, errors=(400,))
     def get(self, request: Request) -> Response:
         """Count the images of every source by status: of objects that the visitor may see, or view in the admin."""
         check_names(request.query_params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connections, models, router, transaction
 from django.db.models import Exists
@@ -29,6 +29,25 @@ RANKED_CHUNK = 2_000
 """Records that are ranked at a time, which bounds the memory."""
 
 
+ReasonCode = Literal[
+    "unknown",
+    "invisible",
+    "itself",
+    "excluded",
+    "filtered",
+    "marked",
+    "no-query",
+    "not-indexed",
+    "incomparable",
+    "incomplete",
+    "below-threshold",
+    "folded",
+    "beyond-limit",
+    "missed",
+    "listed",
+]
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why an object is not in a list.
@@ -46,7 +65,7 @@ class Reason:
         distances: distances by method.
     """
 
-    code: str
+    code: ReasonCode
     text: str
     similarity: float | None = None
     rank: int | None = None
@@ -255,7 +274,7 @@ def _imageless_reason() -> Reason:
     return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
 
 
-def _reason_at(code: str, text: str, scored: ScoredCandidate, rank: int | None, **values: Any) -> Reason:
+def _reason_at(code: ReasonCode, text: str, scored: ScoredCandidate, rank: int | None, **values: Any) -> Reason:
     similarity = round(scored.similarity, 1)
     return Reason(
         code,

@@ -148,3 +148,14 @@ def test_authentication_and_permissions_of_the_project__hold(ask: Any, plain: di
     answers = ask(REST_FRAMEWORK=setting, headers={"X-User": "admin"})
     same = ("similar", "search", "compare", "hidden", "bad")
     assert {name: answers[name] for name in same} == {name: plain[name] for name in same}
+
+
+def test_schema__has_an_example_of_every_answer_and_error(plain: dict[str, Any]) -> None:
+    schema = json.loads(plain["schema"][3])
+    assert schema["openapi"].startswith("3.1")
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (path, method)
+            for status, response in operation["responses"].items():
+                kind = "application/problem+json" if status >= "400" else "application/json"
+                assert response["content"][kind]["examples"], (path, method, status)

@@ -466,7 +466,11 @@ def parameters(client: Any, query: str) -> dict[str, dict[str, Any]]:
     """Return the schemas of the parameters of a search by "object", "image" or "text" in the OpenAPI document."""
     schema = client.get(f"{API}/schema/").json()
     if query == "image":
-        return dict(schema["components"]["schemas"]["Search"]["properties"])
+        schemas = schema["components"]["schemas"]
+        return {
+            name: {**schemas.get(field.get("$ref", "").rpartition("/")[2], {}), **field}
+            for name, field in schemas["Search"]["properties"].items()
+        }
     path = f"{API}/search/" if query == "text" else f"{API}/{{model}}/{{pk}}/similar/"
     listed = schema["paths"][path]["get"]["parameters"]
     return {

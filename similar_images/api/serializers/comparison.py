@@ -12,15 +12,21 @@ from ...comparison import MeasureRow
 from ...comparison_results import DisplayedImage, Drawing, RenderedComparison
 
 
+RELATIONS = ["same-file", "same-picture", "same-object", "alike", "unrelated"]
+"""Kinds of a verdict, written out as `measures.verdict` loads OpenCV."""
+
+
 @extend_schema_field(
-    {"oneOf": [{"type": "string", "format": "binary"}, {"type": "string", "example": "catalog.product:12"}]}
+    {"anyOf": [{"type": "string", "format": "binary"}, {"type": "string", "example": "catalog.product:12"}]}
 )
 class ImageOrObjectField(serializers.Field[Any, Any, Any, Any]):
     """A file, or a text that names an object, for the schema."""
 
 
 class CompareSerializer(serializers.Serializer[Any]):
-    """The fields of a comparison, for the schema; `CompareForm` checks them."""
+    """Two images to compare."""
+
+    # For the schema: `CompareForm` checks them.
 
     a = ImageOrObjectField(help_text="An image file; or an object, as app_label.model:pk or app_label.model.field:pk.")
     b = ImageOrObjectField(help_text="Another image.")
@@ -31,8 +37,8 @@ class DisplayedImageSerializer(serializers.Serializer[DisplayedImage]):
     """One of two images that were compared."""
 
     title = serializers.CharField(source="side.title", help_text="Name of the object, or of the file.")
-    width = serializers.IntegerField()
-    height = serializers.IntegerField()
+    width = serializers.IntegerField(min_value=1)
+    height = serializers.IntegerField(min_value=1)
     image = serializers.SerializerMethodField(
         help_text="Absolute address of the image; that of an upload is valid for ten minutes, and may be empty."
     )
@@ -55,15 +61,20 @@ class TransformSerializer(serializers.Serializer[Any]):
     angle = serializers.FloatField(help_text="Degrees counterclockwise.")
     scale = serializers.FloatField(help_text="Pixels of b per pixel of a.")
     part = serializers.ListField(
-        child=serializers.FloatField(), help_text="Left, top, width and height of what b shows of a, in fractions."
+        child=serializers.FloatField(),
+        min_length=4,
+        max_length=4,
+        help_text="Left, top, width and height of what b shows of a, in fractions.",
     )
-    whole = serializers.ListField(child=serializers.FloatField(), help_text="The same of what a shows of b.")
+    whole = serializers.ListField(
+        child=serializers.FloatField(), min_length=4, max_length=4, help_text="The same of what a shows of b."
+    )
 
 
 class VerdictSerializer(serializers.Serializer[Any]):
     """The relation between two images."""
 
-    kind = serializers.ChoiceField(["same-file", "same-picture", "same-object", "alike", "unrelated"])
+    kind = serializers.ChoiceField(RELATIONS)
     title = serializers.CharField()
     text = serializers.CharField(help_text="The verdict in a sentence.")
     changes = serializers.ListField(child=serializers.CharField(), help_text="Edits between the two images.")
@@ -84,8 +95,10 @@ class MeasureRowSerializer(serializers.Serializer[MeasureRow]):
     value = serializers.SerializerMethodField("finite_value", help_text="In the unit of the measure, or null.")
     best = serializers.SerializerMethodField(help_text="Value of identical images; null if unbounded.")
     worst = serializers.SerializerMethodField(help_text="Value of images that share nothing; null if unbounded.")
-    similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
-    seconds = serializers.FloatField()
+    similarity = serializers.FloatField(
+        min_value=0, max_value=100, allow_null=True, help_text="Percent, 0 to 100, with one decimal."
+    )
+    seconds = serializers.FloatField(min_value=0)
     details = serializers.DictField(source="result.details", default=dict, help_text="Further figures.")
     problem = serializers.CharField(help_text="Why there is no value; otherwise empty.")
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from ... import plugins
 from ...image_labels import Label
 from ...models import IndexedImage
-from ...search.explain import Reason
+from ...search.explain import Reason, ReasonCode
 from ...search.matches import Explanation, Match
 from ...search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, SearchOptions
+from .comparison import RELATIONS
+
+IMAGE_STATUSES = [*IndexedImage.Status.values, "missing"]
+"""Statuses of the image of a query."""
 
 CURSOR_HELP = "Start of a further page: use the address in `next`, which has it."
 
@@ -29,13 +34,16 @@ class ExplanationSerializer(serializers.Serializer[Explanation]):
 class ReasonSerializer(serializers.Serializer[Reason]):
     """Why an object is not among the matches."""
 
-    code = serializers.CharField(
-        help_text="unknown, invisible, itself, excluded, filtered, marked, no-query, not-indexed, incomparable, "
-        "incomplete, below-threshold, folded, beyond-limit or missed; or listed, if it is among the matches after all."
+    code = serializers.ChoiceField(
+        get_args(ReasonCode), help_text="In a word; listed, if it is among the matches after all."
     )
     text = serializers.CharField(help_text="The reason in a sentence.")
-    similarity = serializers.FloatField(allow_null=True, help_text="Percent, 0 to 100, with one decimal.")
-    rank = serializers.IntegerField(allow_null=True, help_text="Counts from 1; the exact rank if the search missed it.")
+    similarity = serializers.FloatField(
+        min_value=0, max_value=100, allow_null=True, help_text="Percent, 0 to 100, with one decimal."
+    )
+    rank = serializers.IntegerField(
+        min_value=1, allow_null=True, help_text="Counts from 1; the exact rank if the search missed it."
+    )
     scores = serializers.DictField(child=serializers.FloatField())
     distances = serializers.DictField(child=serializers.FloatField())
 
@@ -48,19 +56,22 @@ class MatchSerializer(serializers.Serializer[Match]):
     title = serializers.CharField()
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
     image = serializers.FileField(use_url=True, help_text="Absolute address of the image.")
-    similarity = serializers.FloatField(help_text="Percent, 0 to 100, with one decimal.")
+    similarity = serializers.FloatField(min_value=0, max_value=100, help_text="Percent, 0 to 100, with one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="Similarity by method.")
     distances = serializers.DictField(
         child=serializers.FloatField(), required=False, help_text="Distance by method; only if requested."
     )
     explanation = ExplanationSerializer(required=False, help_text="How it came about; only if requested.")
 
-    verdict = serializers.CharField(
+    verdict = serializers.ChoiceField(
+        RELATIONS,
         source="verdict.kind",
         required=False,
         help_text="Relation to the query's image; only if they were compared.",
     )
-    folded = serializers.IntegerField(help_text="Number of near-duplicates that are grouped under this match.")
+    folded = serializers.IntegerField(
+        min_value=0, help_text="Number of near-duplicates that are grouped under this match."
+    )
     fallback = serializers.BooleanField(
         source="is_fallback", help_text="Whether it is only shown because nothing is similar enough."
     )
@@ -74,11 +85,18 @@ class MatchSerializer(serializers.Serializer[Match]):
         return fields
 
 
-class MarkSerializer(serializers.Serializer[Any]):
-    """The fields of a mark, for the schema; `MarkForm` checks them."""
+@extend_schema_field({"type": ["string", "integer"]})
+class KeyField(serializers.Field[Any, Any, Any, Any]):
+    """A primary key, for the schema."""
 
-    other = serializers.CharField(help_text="ID of the other object.")
-    alike = serializers.BooleanField()
+
+class MarkSerializer(serializers.Serializer[Any]):
+    """A mark of two objects, one of which is in the address."""
+
+    # For the schema: `MarkForm` checks them.
+
+    other = KeyField(help_text="ID of the other object.")
+    alike = serializers.BooleanField(help_text="Whether the two are similar.")
     field = serializers.CharField(required=False, help_text="Image field, if the model has several.")
 
 
@@ -95,7 +113,7 @@ class LabelSerializer(serializers.Serializer[Label]):
     """A class of ImageNet that an image shows."""
 
     name = serializers.CharField(help_text="Name of the class.")
-    score = serializers.FloatField(help_text="Probability, 0 to 1.")
+    score = serializers.FloatField(min_value=0, max_value=1, help_text="Probability, 0 to 1.")
 
 
 class QuerySerializer(serializers.Serializer[Any]):
@@ -106,7 +124,7 @@ class QuerySerializer(serializers.Serializer[Any]):
     text = serializers.CharField(required=False)
     labels = LabelSerializer(many=True, required=False, help_text="What the uploaded image shows; only if requested.")
     status = serializers.ChoiceField(
-        [*IndexedImage.Status.values, "missing"],
+        IMAGE_STATUSES,
         help_text="Status of the image; only an indexed one has results.",
     )
     indexed_at = serializers.DateTimeField(
@@ -138,6 +156,8 @@ def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
     maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
     if bool in option.types:
         return serializers.BooleanField(**common)
+    if option.name == "method":
+        return serializers.ChoiceField(list(plugins.enabled_methods()), **common)
     if option.choices:
         return serializers.ChoiceField(list(option.choices), **common)
     if int in option.types:
@@ -150,7 +170,9 @@ def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
 
 
 class SearchOptionsSerializer(serializers.Serializer[Any]):
-    """The parameters of a search, for the schema; the forms check them."""
+    """The parameters of a search."""
+
+    # For the schema: the forms check them.
 
     query: Query
 

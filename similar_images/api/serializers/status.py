@@ -6,6 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+SCANS = ["hnsw", "exact"]
+"""How a source is searched."""
+
 
 class PerSourceSerializer(serializers.Serializer[Any]):
     """Base of what is reported of a source."""
@@ -18,7 +21,7 @@ class SourceStatusSerializer(PerSourceSerializer):
     """Number of records of a source."""
 
     records = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Number of records by status: pending, indexed, failed."
+        child=serializers.IntegerField(min_value=0), help_text="Number of records by status: pending, indexed, failed."
     )
 
 
@@ -27,9 +30,9 @@ class MethodStatusSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     version = serializers.CharField()
-    dimensions = serializers.IntegerField()
+    dimensions = serializers.IntegerField(min_value=1)
     metric = serializers.CharField()
-    weight = serializers.FloatField(help_text="Weight in the default ranking.")
+    weight = serializers.FloatField(min_value=0, help_text="Weight in the default ranking.")
 
 
 class IndexStatusSerializer(PerSourceSerializer):
@@ -38,7 +41,7 @@ class IndexStatusSerializer(PerSourceSerializer):
     method = serializers.CharField()
     version = serializers.CharField(help_text="The active version, which searches use.")
     next_version = serializers.CharField(help_text="The configured version while it is computed; otherwise empty.")
-    search = serializers.ChoiceField(["hnsw", "exact"], help_text="By an approximate index or an exact scan.")
+    search = serializers.ChoiceField(SCANS, help_text="By an approximate index or an exact scan.")
 
 
 class StatusSerializer(serializers.Serializer[Any]):

@@ -1,0 +1,113 @@
+"""Examples of answers, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+MATCH: dict[str, Any] = {
+    "model": "shop.product",
+    "pk": "15",
+    "title": "Armchair",
+    "url": "/products/armchair/",
+    "image": "https://example.com/media/products/armchair.jpg",
+    "similarity": 87.4,
+    "scores": {"embedding": 88.5, "color": 73.2},
+    "folded": 0,
+    "fallback": False,
+}
+
+QUERY: dict[str, Any] = {
+    "model": "shop.product",
+    "pk": "12",
+    "status": "indexed",
+    "indexed_at": "2026-11-21T09:30:00Z",
+}
+
+MATCHES: dict[str, Any] = {
+    "query": QUERY,
+    "results": [MATCH],
+    "complete": True,
+    "next": "https://example.com/api/similar-images/shop.product/12/similar/?limit=1&cursor=W10:1vPqXe:s3Jq",
+}
+
+MATCHES_OF_IMAGE: dict[str, Any] = {
+    "query": {"model": "shop.product", "status": "indexed", "indexed_at": None},
+    "results": [MATCH],
+    "complete": True,
+    "next": None,
+}
+
+MATCHES_OF_TEXT: dict[str, Any] = {
+    "query": {"model": "shop.product", "text": "a green armchair", "status": "indexed", "indexed_at": None},
+    "results": [MATCH],
+    "complete": True,
+    "next": None,
+}
+
+MARK: dict[str, Any] = {"model": "shop.product", "pk": "12", "other": "15", "alike": False}
+
+MARK_REQUEST = OpenApiExample("Not similar", {"other": "15", "alike": False}, request_only=True)
+
+_SIDE: dict[str, Any] = {
+    "title": "Armchair",
+    "width": 1200,
+    "height": 900,
+    "image": "https://example.com/media/products/armchair.jpg",
+    "url": "/products/armchair/",
+    "model": "shop.product",
+    "field": "photo",
+    "pk": "15",
+}
+
+COMPARISON: dict[str, Any] = {
+    "a": _SIDE,
+    "b": {"title": "upload.jpg", "width": 600, "height": 450, "image": "", "url": ""},
+    "verdict": {
+        "kind": "same-picture",
+        "title": "Same picture, resized to 50%",
+        "text": "Both show the same picture.",
+        "changes": ["resized to 50%"],
+        "transform": {
+            "is_mirrored": False,
+            "angle": 0.0,
+            "scale": 0.5,
+            "part": [0.0, 0.0, 1.0, 1.0],
+            "whole": [0.0, 0.0, 1.0, 1.0],
+        },
+    },
+    "measures": [
+        {
+            "name": "ssim",
+            "title": "Structure (SSIM)",
+            "meaning": "Similarity of local structure.",
+            "value": 0.98,
+            "best": 1.0,
+            "worst": 0.0,
+            "similarity": 98.0,
+            "seconds": 0.021,
+            "details": {},
+            "problem": "",
+        }
+    ],
+    "complete": True,
+    "pictures": [],
+}
+
+STATUS: dict[str, Any] = {
+    "sources": [{"source": "shop.Product.photo", "records": {"pending": 0, "indexed": 600, "failed": 0}}],
+    "unregistered": [],
+    "methods": [
+        {"name": "color", "version": "3f2a9c", "dimensions": 384, "metric": "l1", "weight": 0.07},
+    ],
+    "indexes": [
+        {
+            "source": "shop.Product.photo",
+            "method": "color",
+            "version": "3f2a9c",
+            "next_version": "",
+            "search": "exact",
+        }
+    ],
+}
