@@ -11,7 +11,6 @@ from rest_framework import serializers
 from ...comparison import MeasureRow
 from ...comparison_results import DisplayedImage, Drawing, RenderedComparison
 
-
 RELATIONS = ["same-file", "same-picture", "same-object", "alike", "unrelated"]
 """Kinds of a verdict, written out as `measures.verdict` loads OpenCV."""
 
