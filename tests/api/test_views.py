@@ -237,7 +237,8 @@ def test_search__that_takes_too_long_is_503(client: Any, configure: Any, tmp_pat
 @pytest.mark.parametrize("name", ["method", "ranking", "field", "limit", "min_similarity"])
 def test_options__with_a_nul_character_are_400(client: Any, make_picture: Any, name: str) -> None:
     item = make_picture(1)
-    assert client.get(f"{API}/testapp.picture/{item.pk}/similar/?{name}=%00").status_code == 400
+    expected = 404 if name == "field" else 400
+    assert client.get(f"{API}/testapp.picture/{item.pk}/similar/?{name}=%00").status_code == expected
     assert client.get(f"/similar-images/testapp.picture/{item.pk}/?{name}=%00").status_code == 400
 
 
