@@ -12,6 +12,7 @@ from .registry import NotRegistered, register
 
 if TYPE_CHECKING:
     from .comparison import Comparison, Incomparable, compare
+    from .generations import clear_widgets
     from .image_labels import Label, labels
     from .imaging.decode import UnreadableImage
     from .imaging.timeouts import SearchTimeout
@@ -32,6 +33,7 @@ __all__ = [
     "SimilarMixin",
     "SimilarQuerySet",
     "UnreadableImage",
+    "clear_widgets",
     "compare",
     "labels",
     "mark",
@@ -54,6 +56,7 @@ _LAZY_EXPORTS = {
     "SimilarMixin": "search.querysets",
     "SimilarQuerySet": "search.querysets",
     "UnreadableImage": "imaging.decode",
+    "clear_widgets": "generations",
     "compare": "comparison",
     "labels": "image_labels",
     "mark": "marks",

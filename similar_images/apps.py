@@ -20,7 +20,7 @@ class SimilarImagesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register checks, tasks and signals, and the sources that the setting names."""
-        from . import checks, conf, marks, registry
+        from . import checks, conf, generations, marks, registry
         from . import tasks as tasks  # registers them in web processes, too, which queue them by name
         from .indexing import fixtures, notify, signals
 
@@ -29,6 +29,7 @@ class SimilarImagesConfig(AppConfig):
         with suppress(ImproperlyConfigured):  # reported by the system checks, without which other commands still run
             registry.register_from_setting(conf.get().models)
         registry.add_listener(signals.connect)
+        generations.connect_signals()
         fixtures.make_room_for_rows()
         post_delete.connect(marks.forget_user, sender=settings.AUTH_USER_MODEL)
         post_migrate.connect(signals.prepare_database, sender=self)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from . import access, conf, plugins, ranking_presets, registry, visitor_files
+from . import access, conf, generations, plugins, ranking_presets, registry, visitor_files
 from .indexing import notify
+from .sources import ImageSource, resolve_callable
 
 SWEEP_TASK = "similar_images.tasks.sweep"
 MIN_PGVECTOR_VERSION = (0, 8)
@@ -34,10 +37,12 @@ def register_checks() -> None:
     checks.register(check_unregistered, Tags.database)
     checks.register(check_triggers, Tags.database)
     checks.register(check_measures)
+    checks.register(check_presentation)
     checks.register(check_access)
     checks.register(check_visitor, Tags.security, deploy=True)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
+    checks.register(check_widget_cache, Tags.caches, deploy=True)
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -46,9 +51,11 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     if problems:
         return [Error(problem, hint=KEYS_HINT, id="similar_images.E001") for problem in problems]
     messages: list[CheckMessage] = []
-    if (alias := conf.get().compare_cache) not in settings.CACHES:
-        problem = f"SIMILAR_IMAGES['COMPARE_CACHE'] is {alias!r}, which is not in the setting CACHES."
-        messages.append(Error(problem, hint=f"Choices: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
+    for key in ("compare_cache", "widget_cache"):
+        alias = getattr(conf.get(), key)
+        if alias is not None and alias not in settings.CACHES:
+            problem = f"SIMILAR_IMAGES['{key.upper()}'] is {alias!r}, which is not in the setting CACHES."
+            messages.append(Error(problem, hint=f"Choices: {', '.join(settings.CACHES)}.", id="similar_images.E001"))
     try:
         registry.resolve_model_entries(conf.get().models)
     except ImproperlyConfigured as error:
@@ -282,7 +289,7 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
         if name not in available
     ]
     unusable = {name: problem for name, problems in plugins.missing_measures().items() for problem in problems}
-    if unusable and sys.argv[1:2] == ["check"]:  # other commands run the checks, too, but have nothing to do with it
+    if unusable and _is_check_command():
         messages.append(
             checks.Info(
                 f"Optional comparison measures are not available: {', '.join(unusable)}.",
@@ -291,6 +298,46 @@ def check_measures(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _is_check_command() -> bool:
+    """Tell whether advice is wanted: other commands run the checks, too, but have nothing to do with it."""
+    return sys.argv[1:2] == ["check"]
+
+
+def check_presentation(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the dotted paths given to `register()` lead somewhere; advise on thumbnails and links."""
+    messages: list[CheckMessage] = []
+    for source in registry.get_sources():
+        for option in ("visible", "title", "url", "thumbnail", "serializer", "filters"):
+            path = getattr(source, option)
+            try:
+                resolve_callable(path)
+            except ImportError as error:
+                problem = f"{source.label}: {option}={path!r} can't be imported: {error}"
+                messages.append(Error(problem, hint="Correct the path.", id="similar_images.E012"))
+        if _is_check_command():
+            messages += _advise_on_presentation(source)
+    return messages
+
+
+def _advise_on_presentation(source: ImageSource) -> Iterator[CheckMessage]:
+    arguments = f'{source.model.__name__}, "{source.field_name}"'
+    if source.thumbnail is None:
+        yield checks.Info(
+            f"Lists of similar items show the original files of {source.label}, however large they are.",
+            hint=f"Name a thumbnailer: similar_images.register({arguments}, "
+            'thumbnail="similar_images.thumbnails.easy_thumbnails"). See docs/how-to/thumbnails.md.',
+            id="similar_images.I003",
+        )
+    models = source.ownership.owner_models if source.ownership else [source.model]
+    if source.url is None and not all(hasattr(model, "get_absolute_url") for model in models):
+        yield checks.Info(
+            f"Similar items of {source.label} are not links.",
+            hint=f"Give the model a get_absolute_url(), or name their addresses: similar_images.register({arguments}, "
+            "url=lambda item: …).",
+            id="similar_images.I004",
+        )
 
 
 def check_access(**kwargs: Any) -> list[CheckMessage]:
@@ -359,5 +406,23 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
             hint="Use a shared cache (Redis, Memcached, a database table or a folder) in CACHES, or name one in "
             "SIMILAR_IMAGES['COMPARE_CACHE'].",
             id="similar_images.W005",
+        )
+    ]
+
+
+def check_widget_cache(**kwargs: Any) -> list[CheckMessage]:
+    """Check that processes share the cache of widgets."""
+    try:
+        cache = generations.get_widget_cache()
+    except ImproperlyConfigured:  # reported by check_setting() or by Django
+        return []
+    if not isinstance(cache, (DummyCache, LocMemCache)):
+        return []
+    return [
+        checks.Warning(
+            f"Processes do not share the cache {conf.get().widget_cache!r}, so widgets in it may be out of date.",
+            hint="Use a shared cache (Redis, Memcached, a database table or a folder) in CACHES, or name one in "
+            "SIMILAR_IMAGES['WIDGET_CACHE'].",
+            id="similar_images.W009",
         )
     ]

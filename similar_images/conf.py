@@ -183,6 +183,17 @@ class Conf:
     compare_cache_max_bytes: int = key_field(
         128 * 2**20, minimum=1, help="Bytes that all visitors may keep in COMPARE_CACHE together."
     )
+    widget_cache: str | None = key_field(
+        None,
+        help="Alias of the Django cache, shared by all processes, for widgets with `cache=seconds`. Saving or deleting "
+        "an object of a source then also writes to this cache.",
+    )
+    widget_cache_group: str | Callable[..., Any] | None = key_field(
+        None,
+        help="A callable, or its dotted path, that takes a request and returns a text which is the same for visitors "
+        "who see the same items; or None for one whose widgets are not cached. By default, only those of visitors who "
+        "are not logged in are.",
+    )
     limit: int = key_field(12, minimum=1, help="Number of matches when the caller gives no limit.")
     max_limit: int = key_field(
         100, minimum=1, help="Maximum number of matches that a page or REST request may ask for."

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import registry
+from .generations import clear_widgets_on_commit
 from .models import Mark, Source, write_alias
 from .sources import ImageSource
 
@@ -39,6 +40,7 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
     )
     try:
         with transaction.atomic(using=write_alias()):
+            clear_widgets_on_commit(write_alias())
             Mark.primary.bulk_create(
                 [new_mark],
                 update_conflicts=True,
@@ -60,6 +62,7 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
         ValueError: these are not two objects of one source.
     """
     count, _by_model = Mark.primary.filter(**_mark_key(_get_common_source(a, b, field), a, b)).delete()
+    clear_widgets_on_commit(write_alias())
     return count > 0
 
 

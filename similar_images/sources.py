@@ -9,12 +9,12 @@ from typing import Any, TypedDict, cast
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.expressions import BaseExpression
-from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from .owners import OWNER_KEY, OwnerKey, Ownership, primary_key_field
+from .thumbnails import ThumbnailBatch, ThumbnailCallable
 
 VisibleCallable = Callable[[HttpRequest], "models.QuerySet[Any] | Sequence[models.QuerySet[Any]]"]
 
@@ -44,7 +44,7 @@ class SourceOptions(TypedDict, total=False):
     owner: str | BaseExpression | None
     title: Callable[[Any], str] | str | None
     url: Callable[[Any], str] | str | None
-    thumbnail: Callable[[FieldFile], Any] | str | None
+    thumbnail: ThumbnailCallable | str | None
     serializer: type | str | None
     filters: Sequence[str] | type | str | None
 
@@ -59,7 +59,7 @@ class ImageSource:
     owner: str | BaseExpression | None = None
     title: Callable[[Any], str] | str | None = None
     url: Callable[[Any], str] | str | None = None
-    thumbnail: Callable[[FieldFile], Any] | str | None = None
+    thumbnail: ThumbnailCallable | str | None = None
     serializer: type | str | None = None
     filters: Sequence[str] | type | str | None = None
 
@@ -122,10 +122,9 @@ class ImageSource:
         url = resolve_callable(self.url) or getattr(item.__class__, "get_absolute_url", None)
         return (url(item) if url else "") or ""
 
-    def get_thumbnail(self, file: FieldFile) -> Any:
-        """Return the thumbnail of an image file, None where there is none."""
-        thumbnail = resolve_callable(self.thumbnail)
-        return thumbnail(file) if thumbnail and file else None
+    def make_thumbnails(self, images: Iterable[Any]) -> ThumbnailBatch:
+        """Return the thumbnails of the images of objects, to be made when they are asked for."""
+        return ThumbnailBatch(resolve_callable(self.thumbnail), [getattr(image, self.field_name) for image in images])
 
     @property
     def objects(self) -> models.QuerySet[Any]:

@@ -77,6 +77,22 @@ def prepare_thumbnails(thumbnailer: ThumbnailCallable, files: Iterable[FieldFile
         _log_unless_interrupted(error, "Thumbnails can't be prepared")
 
 
+class ThumbnailBatch:
+    """The thumbnails of several files; what they need is read when the first of them is asked for."""
+
+    def __init__(self, thumbnailer: ThumbnailCallable, files: Sequence[FieldFile]) -> None:
+        """Take the thumbnailer of a source, and the files."""
+        self._thumbnailer = thumbnailer
+        self._unprepared = files
+
+    def make(self, file: FieldFile) -> Thumbnail | None:
+        """Return the thumbnail of one of the files, or of another one; None where there is none."""
+        if unprepared := self._unprepared:
+            self._unprepared = ()
+            prepare_thumbnails(self._thumbnailer, unprepared)
+        return make_thumbnail(self._thumbnailer, file)
+
+
 def _log_unless_interrupted(error: Exception, text: str) -> None:
     from .imaging.decode import INTERRUPTIONS  # with Celery, which who registers a source need not load
 

@@ -16,7 +16,7 @@ LAYERS = (
     {"graphs", "imaging", "printable"},
     {"signatures"},
     {"measures"},
-    {"conf", "models", "owners", "plugins", "ranking_presets", "registry", "sources", "thumbnails"},
+    {"conf", "generations", "models", "owners", "plugins", "ranking_presets", "registry", "sources", "thumbnails"},
     {"access", "marks", "permissions"},
     {"indexing"},
     {"search"},
@@ -30,7 +30,8 @@ LAYERS = (
         "duplicates",
         "evaluation",
     },
-    {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views", "widgets"},
+    {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views"}
+    | {"widget_cache", "widgets"},
     {"contrib"},
 )
 """First-level modules; each may import what stands in its own layer or in one before it."""

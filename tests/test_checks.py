@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -334,6 +335,26 @@ def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
     assert message.msg == "Optional comparison measures are not available: keypoints-surf, emd-color, emd-gray."
     assert str(message.hint).count("pip install similar_images[compare]") == 2
+
+
+def test_presentation__advice_is_given_by_the_command_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.check_presentation() == []
+    monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
+    told = {(message.id, message.msg) for message in checks.check_presentation()}
+    originals = "Lists of similar items show the original files of testapp.Picture.image, however large they are."
+    assert ("similar_images.I003", originals) in told
+    assert ("similar_images.I004", "Similar items of testapp.Couple.front are not links.") in told
+    assert not any(
+        "not links" in text and "testapp.Picture.image" in text for _id, text in told
+    )  # it has get_absolute_url()
+
+
+def test_presentation__wrong_paths_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = registry.get_source(Private)
+    monkeypatch.setitem(registry._sources, (Private, "image"), replace(source, thumbnail="shop.nowhere.thumbnail"))
+    (error,) = checks.check_presentation()
+    assert (error.id, error.level) == ("similar_images.E012", django_checks.ERROR)
+    assert "testapp.Private.image: thumbnail='shop.nowhere.thumbnail' can't be imported" in error.msg
 
 
 @pytest.mark.django_db

@@ -54,6 +54,8 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("COMPARE_CACHE", [None, 1, ["default"]]),
+    ("WIDGET_CACHE", [1, ["default"]]),
+    ("WIDGET_CACHE_GROUP", [1, ["shop.groups"]]),
     *(
         (key, [None, 1, "anyone", ["staff"], True])
         for key in ["SEARCH_BY_PICTURE", "COMPARE", "COPY", "RERANK", "WHY_NOT"]
@@ -192,6 +194,8 @@ def test_defaults__are_those_of_the_docs() -> None:
         "compare_cache": "default",
         "compare_cache_visitor_bytes": 33_554_432,
         "compare_cache_max_bytes": 134_217_728,
+        "widget_cache": None,
+        "widget_cache_group": None,
         "limit": 12,
         "max_limit": 100,
         "near_duplicate_threshold": 85,

@@ -21,6 +21,7 @@ NAMES = {
     "SimilarMixin",
     "SimilarQuerySet",
     "UnreadableImage",
+    "clear_widgets",
     "compare",
     "labels",
     "mark",

@@ -11,6 +11,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from .. import conf
+from ..generations import clear_widgets_on_commit
 from ..imaging import decode
 from ..imaging.files import MissingFile
 from ..models import IndexedImage, Signature, write_alias
@@ -118,6 +119,7 @@ def write_results(results: list[IndexingResult]) -> None:
 
 def _write_together(results: list[IndexingResult]) -> None:
     with transaction.atomic(using=write_alias()):
+        clear_widgets_on_commit(write_alias())
         # A record that its object's transaction has locked is about to change: not worth waiting for.
         locked = lock_claimed([result.record for result in results])
         results = [result for result in results if result.record.pk in locked]

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .. import plugins, registry
+from ..generations import clear_widgets_on_commit
 from ..models import (
     WRITE_CHUNK,
     IndexedImage,
@@ -187,6 +188,7 @@ def switch_versions() -> list[MethodVersion]:
             if old is None or is_complete(new, old):
                 of_method.filter(is_active=True).update(is_active=False)
                 of_method.filter(pk=new.pk).update(is_active=True)
+                clear_widgets_on_commit(write_alias())
                 switched.append(new)
     return switched
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -13,6 +13,7 @@ from django.utils.functional import cached_property
 
 from .. import conf
 from ..sources import ImageSource
+from ..thumbnails import Thumbnail, ThumbnailBatch
 from .candidates import ScoredResults
 from .options import Example, SearchOptions, accepts_search_options
 from .plan import plan_search
@@ -48,6 +49,7 @@ class Match:
         explanation: how it came about, where that was asked for.
         width: width of its image in pixels, as it was indexed.
         height: its height.
+        thumbnails: the thumbnails of all matches, which are prepared together.
     """
 
     source: ImageSource
@@ -62,6 +64,7 @@ class Match:
     explanation: Explanation | None = None
     width: int | None = None
     height: int | None = None
+    thumbnails: ThumbnailBatch | None = field(default=None, repr=False, compare=False)
 
     @property
     def image(self) -> FieldFile:
@@ -70,9 +73,9 @@ class Match:
         return file
 
     @cached_property
-    def thumbnail(self) -> Any:
-        """The `Thumbnail` of the image; None where the source has no thumbnailer, or this made none."""
-        return self.source.get_thumbnail(self.image)
+    def thumbnail(self) -> Thumbnail | None:
+        """The thumbnail of the image; None where the source has no thumbnailer, or this made none."""
+        return self.thumbnails.make(self.image) if self.thumbnails else None
 
     @property
     def is_less_similar(self) -> bool:
@@ -165,6 +168,7 @@ def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking 
     files = {scored.candidate.object_id: scored.candidate.file_name for scored in results}
     images = search.source.current_objects(search.allowed[-1], files)
     objects = search.source.load_results(images.values(), search.owners)
+    thumbnails = search.source.make_thumbnails(images.values()) if search.source.thumbnail else None
     matches = (
         Match(
             source=search.source,
@@ -181,6 +185,7 @@ def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking 
             else None,
             width=candidate.width,
             height=candidate.height,
+            thumbnails=thumbnails,
         )
         for similarity, candidate, scores, verdict, folded in results
         if candidate.object_id in images and images[candidate.object_id].pk in objects

@@ -296,6 +296,9 @@ class SearchOptions:
         "queryset and the limit, and returns objects.",
         choices={"newest": gettext_lazy("Newest items")},
     )
+    min_matches: int = option(
+        1, "Where fewer objects are similar enough, show the fallback, or nothing.", minimum=1, surfaces=PYTHON
+    )
     explain: bool = option(
         False,
         "Say of each match how it came about: which methods found it, and their weights.",

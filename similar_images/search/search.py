@@ -119,9 +119,11 @@ class Search:
         """
         query = self.query
         results = self.find(query)
-        fallback = self.options.fallback
-        if results or fallback is None:
+        if len(results) >= self.options.min_matches:
             return results
+        fallback = self.options.fallback
+        if fallback is None:
+            return ScoredResults().as_complete_as(results)
         visible = [
             item
             for item in _saved_objects(self.examples)

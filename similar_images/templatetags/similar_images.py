@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django import template
@@ -9,6 +10,7 @@ from django.db import models
 from django.utils.safestring import SafeString
 
 from ..search.matches import Match
+from ..widget_cache import cached_widget
 from ..widgets import Widget, find_matches
 
 register = template.Library()
@@ -40,6 +42,7 @@ def similar_items_widget(
     layout: str = "grid",
     item_template: str = "",
     lazy: bool = False,
+    cache: int = 0,
     **options: Any,
 ) -> SafeString | str:
     """Show the matches of an object as a list of images with titles; nothing at all where there are none.
@@ -51,14 +54,22 @@ def similar_items_widget(
         layout: "grid", "row", which scrolls sideways, or "list".
         item_template: template of one match in place of similar_images/item.html.
         lazy: load the matches when the visitor scrolls near; options must then be texts or numbers.
+        cache: keep the widget for so many seconds in the cache WIDGET_CACHE; options must then be texts or numbers.
         **options: keyword arguments of `similar_to`.
 
     Raises:
-        ValueError: there is no such layout.
+        ValueError: there is no such layout, or no cache.
     """
     if not isinstance(item, models.Model):
         return ""
-    widget = Widget(title, layout, item_template)
+    widget = Widget(str(title or ""), layout, item_template)
     if lazy and item.pk is not None and (placeholder := widget.render_lazy(item, options)) is not None:
         return placeholder
-    return widget.render(item, similar_items(context, item, **options))
+    request = context.get("request")
+
+    def render() -> SafeString:
+        return widget.render(item, find_matches(request, item, options))
+
+    if not cache or item.pk is None:
+        return render()
+    return cached_widget(request, item, {**asdict(widget), **options}, cache, render)

@@ -6,7 +6,11 @@ from django.urls import reverse
 import similar_images
 
 
-@similar_images.register("image", visible=lambda request: Item.objects.filter(is_hidden=False))
+@similar_images.register(
+    "image",
+    visible=lambda request: Item.objects.filter(is_hidden=False),
+    thumbnail="similar_images.thumbnails.easy_thumbnails",
+)
 class Item(models.Model):
     name = models.CharField(max_length=200)
     image = models.ImageField(upload_to="items/")

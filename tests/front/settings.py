@@ -11,6 +11,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
+    "easy_thumbnails",
     "rest_framework",
     "similar_images",
     "tests.front",

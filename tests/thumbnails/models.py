@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+import similar_images
+
 if settings.LIBRARY == "django_pictures":
     from pictures.models import PictureField
 
@@ -21,3 +23,11 @@ else:
 
     class Photo(models.Model):
         image = models.ImageField(upload_to="photos/")
+
+
+similar_images.register(
+    Photo,
+    "file" if settings.LIBRARY == "wagtail_renditions" else "image",
+    visible=lambda request: Photo.objects.all(),
+    thumbnail=f"similar_images.thumbnails.{settings.LIBRARY}",
+)

@@ -11,12 +11,14 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.template import Context, Template
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils.module_loading import import_string
 from PIL import Image
 
 from similar_images import thumbnails
+from similar_images.indexing import claims, worker
 from tests import drawing
 from tests.thumbnails.models import Photo
 
@@ -120,6 +122,25 @@ class ThumbnailTest(TestCase):
         for photo in (missing, broken):
             assert thumbnails.make_thumbnail(THUMBNAILER, file_of(photo)) is None
         assert Photo.objects.exists()  # the transaction is none the worse
+
+    def test_a_widget_shows_thumbnails_at_a_fixed_number_of_queries(self) -> None:
+        query = save_photo()
+        counts = []
+        for seeds in (range(2, 4), range(4, 8)):
+            for seed in seeds:
+                save_photo(seed=seed, name=f"{seed}.png")
+            while records := claims.claim_batch():
+                worker.index_records(records)
+            template = Template("{% load similar_images %}{% similar_items_widget photo min_similarity=0 limit=20 %}")
+            template.render(Context({"photo": query}))  # makes them
+            with CaptureQueriesContext(connection) as captured:
+                html = template.render(Context({"photo": query}))
+            assert html.count("<img") == html.count("srcset=") == seeds.stop - 2
+            counts.append(len(captured))
+        assert counts[0] == counts[1]
+        thumbnail = self.make(Photo.objects.exclude(pk=query.pk)[0])
+        assert f'src="{thumbnail.url}" srcset="{thumbnail.srcset}"' in html
+        assert f'width="{thumbnail.width}" height="{thumbnail.height}"' in html
 
     def test_a_list_costs_as_many_queries_as_one_image_once_made(self) -> None:
         photos = [save_photo(seed=seed, name=f"{seed}.png") for seed in range(6)]
