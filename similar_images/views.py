@@ -18,7 +18,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from . import access, comparison_results, registry, visitor_files
+from . import access, comparison_results, conf, registry, visitor_files
 from .comparison import Incomparable
 from .forms.comparison import CompareForm
 from .forms.search import SearchForm, SearchOptionsForm, TextForm
@@ -97,6 +97,7 @@ class SimilarPage(GuardedPage):
             "status": IndexedImage.objects.get_status(source, *(image.pk for image in images)),
             "Status": IndexedImage.Status,
             "matches": matches,
+            "more_url": _more_url(request, form, len(matches)),
         }
         return render(request, self.template_name, context, status=status_code)
 
@@ -164,6 +165,7 @@ class SearchPage(UploadPage):
         form.hide_refused(self.request)
         return {
             "form": form,
+            "methods": form.method_weights(),
             "text_form": _text_form(),
             "can_compare": access.is_allowed(self.request, "compare"),
         }
@@ -181,6 +183,7 @@ class SearchPage(UploadPage):
             access.admit(request, form.costly_actions)
             try:
                 context["matches"] = similar_to(request=request, **form.search_options())
+                context["more_url"] = _more_url(request, form, len(context["matches"]))
             except SearchTimeout as error:
                 status_code = _report_error(form, "text", error)
         return render(request, self.template_name, context, status=status_code)
@@ -214,10 +217,16 @@ class SearchPage(UploadPage):
             try:
                 options = form.search_options() | {"unlike": unlike, "filters": form.filter_values(form.source)}
                 context["matches"] = similar_to(query, request=request, **options)
+            except OptionError as error:
+                status_code = _report_error(form, error.option if error.option in form.fields else None, error)
             except (UnreadableImage, SearchTimeout) as error:
                 status_code = _report_error(form, "image", error)
-        if form.token and status_code != 400 and context["can_compare"]:
+                form.upload_field.token = ""
+        if form.token and context["can_compare"]:
             context["key"] = f"{comparison_results.UPLOAD_KEY}:{form.token}"
+        if form.token and status_code == 200:
+            context["more_url"] = _more_url(request, form, len(context["matches"]))
+        context["methods"] = form.method_weights()
         return _as_private(render(request, self.template_name, context, status=status_code))
 
 
@@ -301,6 +310,17 @@ def _report_error(form: forms.Form, field: str | None, error: Exception) -> int:
     """Add what kept a search from its end to a field of the form; return the status code to answer with."""
     form.add_error(field, str(error))
     return 503 if isinstance(error, SearchTimeout) else 400
+
+
+def _more_url(request: HttpRequest, form: SearchOptionsForm, count: int) -> str:
+    """Return the address of the same matches and further ones, empty where there are no more to be shown."""
+    limit = form.cleaned_data.get("limit") or conf.get().limit
+    larger = min(limit + conf.get().limit, form.max_limit)
+    if request.method != "GET" or count < min(limit, form.max_limit) or larger <= limit:
+        return ""
+    query = request.GET.copy()
+    query["limit"] = str(larger)
+    return f"?{query.urlencode()}"
 
 
 def _as_private(response: HttpResponse) -> HttpResponse:

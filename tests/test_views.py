@@ -149,3 +149,27 @@ def test_base_templates__have_language_and_direction(name: str) -> None:
         assert '<html lang="ar" dir="rtl">' in template.render({})
     with translation.override("de"):
         assert '<html lang="de">' in template.render({})
+
+
+def test_pages__link_to_more_as_long_as_there_may_be(client: Any, gray_pictures: list[Picture], configure: Any) -> None:
+    configure(LIMIT=4, MAX_LIMIT=7, MIN_SIMILARITY=0)
+    links = []
+    answer = page(client, gray_pictures[0], fold=0)
+    while link := answer.context["more_url"]:
+        links.append((len(answer.context["matches"]), link))
+        assert f'href="{link.replace("&", "&amp;")}"' in answer.content.decode()
+        answer = client.get(f"/similar-images/testapp.picture/{gray_pictures[0].pk}/{link}")
+    assert links == [(4, "?fold=0&limit=7")]
+    assert len(answer.context["matches"]) == 7
+    assert page(client, gray_pictures[0], mode="copy", limit=4).status_code == 200
+
+
+def test_search__shows_the_weights_of_its_methods(client: Any, configure: Any) -> None:
+    weights = {row["name"]: row["weight"] for row in client.get("/similar-images/search/").context["methods"]}
+    assert weights == {"embedding": 93, "color": 7}
+    data = {"image": upload(), "model": "testapp.picture", "ranking": "embedding:1,color:1"}
+    weights = client.post("/similar-images/search/", data).context["methods"]
+    assert [row["weight"] for row in weights] == [50, 50]
+    assert client.post("/similar-images/search/", data | {"image": upload(), "ranking": "x"}).status_code == 400
+    configure(METHODS={"color": {}}, RANKING={"color": 1})
+    assert client.get("/similar-images/search/").context["methods"] == []

@@ -153,6 +153,11 @@ class SearchOptionsForm(forms.Form):
         return self.cleaned_data.get("mode") == "copy" or bool(self.cleaned_data.get("rerank"))
 
     @property
+    def max_limit(self) -> int:
+        """The largest number of results that may be asked for."""
+        return min(conf.get().max_limit, conf.get().costly_max_limit) if self.compares_images else conf.get().max_limit
+
+    @property
     def costly_actions(self) -> list[access.Action]:
         """The costly work that a valid form asks for."""
         data = self.cleaned_data
@@ -312,6 +317,18 @@ class SearchForm(SearchTargetForm):
     def upload_field(self) -> VisitorUploadField:
         """The field of the image."""
         return cast("VisitorUploadField", self.fields["image"])
+
+    def method_weights(self) -> list[dict[str, Any]]:
+        """Return the methods of a search, with their weights in it, from 0 to 100; none where there is but one."""
+        ranking = self.cleaned_data.get("ranking") if self.is_bound and hasattr(self, "cleaned_data") else None
+        method = self.cleaned_data.get("method") if self.is_bound and hasattr(self, "cleaned_data") else None
+        weights = resolve_weights(method or None, ranking)
+        largest = sum(weights.values())
+        rows = [
+            {"name": name, "title": title, "weight": round(100 * weights.get(name, 0) / largest)}
+            for name, title in _method_titles(plugins.enabled_methods())
+        ]
+        return rows if len(rows) > 1 else []
 
     @property
     def token(self) -> str:

@@ -22,7 +22,8 @@ class UploadInput(forms.FileInput):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         """Return the file or the text."""
-        return files.get(name) or data.get(name)
+        texts = data.getlist(name) if hasattr(data, "getlist") else [data.get(name)]
+        return files.get(name) or next(filter(None, texts), None)  # a browser sends an empty text for no file
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         """Tell whether there is neither."""

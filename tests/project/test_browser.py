@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
@@ -210,6 +211,68 @@ def test_search__by_a_picture_dropped_or_pasted(page: Page, way: str) -> None:
     expect(first_match(page)).to_contain_text("Scene 8")
 
 
+def search_by_scene(page: Page, seed: int) -> None:
+    page.goto("/similar-images/search/")
+    data = drawing.encoded(drawing.scene(seed, size=(320, 240)))
+    page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
+    page.locator("main").get_by_role("button", name="Search").click()
+    expect(first_match(page)).to_contain_text(f"Scene {seed}")
+
+
+def test_search__the_image_stays_and_a_part_of_it_is_drawn_with_the_mouse(page: Page) -> None:
+    search_by_scene(page, 7)
+    image = page.locator(".similar-images-part img")
+    assert is_loaded(image)
+    box = image.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6, steps=4)
+    page.mouse.up()
+    expect(page.locator(".similar-images-frame")).to_be_visible()
+    page.locator("main").get_by_role("button", name="Search").click()
+    page.wait_for_url("**box=0.*")
+    expect(page.locator(".similar-images-frame")).to_be_visible()
+    expect(page.locator(".similar-images-matches li").first).to_be_visible()
+    page.get_by_role("button", name="Select a part").click()
+    page.locator("main").get_by_role("button", name="Search").click()
+    page.wait_for_url(lambda url: "box=" not in url)
+    expect(first_match(page)).to_contain_text("100% similar")
+
+
+def test_search__a_part_weights_and_threshold_by_keyboard(page: Page) -> None:
+    search_by_scene(page, 7)
+    page.get_by_role("button", name="Select a part").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("From left (%)")).to_be_focused()
+    page.keyboard.type("10")
+    page.get_by_label("Width (%)").fill("80")
+    page.get_by_role("slider", name="Minimum similarity").focus()
+    page.keyboard.press("Home")
+    page.get_by_role("group", name="What counts").get_by_role("slider").last.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    expect(page.locator("main").get_by_role("button", name="Search")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**box=*")
+    query = parse_qs(urlsplit(page.url).query)
+    assert [float(number) for number in query["box"][0].split(",")] == [0.1, 0.25, 0.8, 0.5]
+    assert query["min_similarity"] == ["0"]
+    assert query["ranking"][0].endswith(":100")
+    assert find_barriers(page) == []
+
+
+def test_search__shows_more_without_leaving_the_page(page: Page) -> None:
+    search_by_scene(page, 7)
+    page.goto(f"{page.url}&limit=2&min_similarity=0")
+    matches = page.locator(".similar-images-matches li")
+    expect(matches).to_have_count(2)
+    page.get_by_role("link", name="Show more").press("Enter")
+    expect(matches).to_have_count(PRODUCTS)
+    assert "limit=14" in page.url
+    expect(matches.nth(2).locator("a").first).to_be_focused()
+
+
 def compare_dropped(page: Page, *seeds: int) -> None:
     """Drop pictures, all at once, on the first place for one."""
     data = [base64.b64encode(drawing.encoded(drawing.scene(seed, size=(320, 240)))).decode() for seed in seeds]
@@ -314,12 +377,15 @@ def test_pages__fit_and_have_no_barrier_that_axe_finds(browser: Browser, demo: D
     check_page()
     page.goto("/similar-images/search/")
     check_page()
+    search_by_scene(page, 5)
+    page.get_by_role("button", name="Select a part").click()
+    check_page()
     open_product(page, "Scene 6")
     check_page()
     page.get_by_role("link", name="All similar items").click()
     check_page()
     context.close()
-    assert len(barriers_by_url) == 5
+    assert len(barriers_by_url) == 6
     assert not {url: barriers for url, barriers in barriers_by_url.items() if barriers}
 
 
@@ -337,6 +403,13 @@ def test_search__without_javascript(browser: Browser, demo: Demo) -> None:
     page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Search").click()
     expect(first_match(page)).to_contain_text("Scene 9")
+    page.get_by_label("Number of results").fill("1")
+    page.locator("main").get_by_role("button", name="Search").click()
+    expect(page.locator(".similar-images-matches li")).to_have_count(1)
+    expect(first_match(page)).to_contain_text("Scene 9")
+    page.get_by_role("link", name="Show more").click()
+    expect(first_match(page)).to_contain_text("Scene 9")
+    assert page.locator(".similar-images-matches li").count() > 1
     context.close()
 
 
