@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo test test-databases chaos fuzz lint messages messages-check docs docs-check docs-reference screenshots clean
+.PHONY: demo demo-react test test-databases chaos fuzz lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.demo
 	$(BIN)/python manage.py demo
+
+# A page in React on another port, beside a running demo; needs Node.js.
+demo-react:
+	cd project/react && npm install --no-audit --no-fund && npm start
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -rs --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95

@@ -33,7 +33,10 @@ class ProductQuerySet(similar_images.SimilarMixin, models.QuerySet["Product"]):
         return self if request.user.is_staff else self.filter(published=True)
 
 
-@similar_images.register("photo", visible=lambda request: Product.objects.visible_to(request))
+FILTERS = ["category", "category__slug", "price__gte", "price__lte"]
+
+
+@similar_images.register("photo", visible=lambda request: Product.objects.visible_to(request), filters=FILTERS)
 class Product(models.Model):
     category = models.ForeignKey(
         Category, on_delete=models.PROTECT, related_name="products", verbose_name=_("category")
@@ -66,7 +69,9 @@ class Product(models.Model):
         return reverse("catalog:product", args=[self.slug])
 
 
-@similar_images.register("image", owner="product", visible=lambda request: Product.objects.visible_to(request))
+@similar_images.register(
+    "image", owner="product", visible=lambda request: Product.objects.visible_to(request), filters=FILTERS
+)
 class ProductImage(models.Model):
     """A further view of a product, beside its photo."""
 

@@ -135,14 +135,6 @@ def stool(timber: Material, seat: Material | None = None, height: float = 46) ->
     return parts
 
 
-def bench(timber: Material, seat: Material | None = None) -> list[Part]:
-    parts = [Part(mesh, timber) for mesh in legs(84, 24, 42, 3, 1.3, 2.0)]
-    parts.append(Part(board(104, 34, 3.5, 1).move(z=41), timber))
-    if seat:
-        parts.append(Part(meshes.box(100, 33, 5, 2.2, bulge=1).move(z=44.5).wrap(20, 20), seat))
-    return parts
-
-
 def round_table(top: Material, base: Material, radius: float = 25, height: float = 50) -> list[Part]:
     """Return a side table on a column."""
     profile = meshes.corners([(0.01, 0), (radius - 0.6, 0), (radius, 1), (radius, 2.4), (0.01, 2.4)], 0.5)
@@ -217,34 +209,6 @@ def bookcase(
         goods = books(9, row * 7 + rows, min(24, step - 8), 28)
         shift = (-width / 2 + 3, -width / 8, width / 2 - 31)[row % 3]
         parts += [Part(part.mesh.move(x=shift, z=5.4 + row * step), part.material) for part in goods]
-    return parts
-
-
-def ladder_shelf(timber: Material) -> list[Part]:
-    """Return shelves, deeper toward the floor, on a frame that leans on the wall."""
-    parts = []
-    for x in (-30, 30):
-        parts.append(Part(grained(meshes.rod((x, -20, 0), (x, 17, 178), 1.6)), timber))
-        parts.append(Part(grained(meshes.rod((x, 18, 0), (x, 18, 178), 1.6)), timber))
-    for row, z in enumerate((24, 64, 104, 144)):
-        front = -20 + 37 * z / 178
-        depth = 19 - front
-        parts.append(Part(board(61, depth, 2.2).move(y=front + depth / 2, z=z), timber))
-        goods = books(6, row + 30, 22, 22)
-        parts += [
-            Part(part.mesh.scale(1, 0.75, 1).move(x=(-26, 4)[row % 2], y=10, z=z + 2.2), part.material)
-            for part in goods
-        ]
-    return parts
-
-
-def wall_shelf(timber: Material, bracket: Material) -> list[Part]:
-    """Return a floating shelf on two brackets, with books."""
-    parts = [Part(board(80, 22, 2.6).move(z=0), timber)]
-    for x in (-28, 28):
-        path = meshes.corners([(x, -9, -0.4), (x, 10.4, -0.4), (x, 10.4, -16)], 1.5)
-        parts.append(Part(meshes.tube(path, 0.6), bracket))
-    parts += [Part(part.mesh.move(x=-34, z=2.6), part.material) for part in books(9, 77, 22, 24)]
     return parts
 
 

@@ -36,10 +36,6 @@ def bar_stool(kind: str, cloth: Color) -> list[Part]:
     return built.stool(wood(kind, 2), leather(cloth), height=72)
 
 
-def bench(kind: str, cloth: Color) -> list[Part]:
-    return built.bench(wood(kind, 2), fabric(cloth))
-
-
 def marble_table(ground: Color, vein: Color, kind: str) -> list[Part]:
     top = materials.Material(textures.marble(ground, vein, 2), roughness=0.15)
     return built.round_table(top, metal(kind))
@@ -58,16 +54,21 @@ def terrazzo_table(ground: Color, chips: tuple[Color, ...], steel: Color) -> lis
     return built.round_table(top, powder_coat(steel), radius=22, height=46)
 
 
+def wooden_table(kind: str) -> list[Part]:
+    return built.round_table(wood(kind, 5), wood(kind, 6), radius=24, height=52)
+
+
+def dining_table(kind: str) -> list[Part]:
+    parts = built.coffee_table(wood(kind, 5), wood(kind, 6), has_shelf=False)
+    return [Part(part.mesh.scale(1.5, 1.45, 1.75), part.material) for part in parts]
+
+
 def bookcase(kind: str) -> list[Part]:
     return built.bookcase(wood(kind, 7))
 
 
 def low_shelf(kind: str) -> list[Part]:
     return built.bookcase(wood(kind, 7), rows=2, width=120)
-
-
-def ladder_shelf(kind: str) -> list[Part]:
-    return built.ladder_shelf(wood(kind, 7))
 
 
 def sofa(cloth: Color, kind: str) -> list[Part]:
@@ -137,7 +138,7 @@ DESIGNS = [
         STANDING,
     ),
     Design(
-        "Stools and benches",
+        "Stools",
         "Milk stool",
         "79.00",
         "Wood",
@@ -148,7 +149,7 @@ DESIGNS = [
         Camera(20, 18),
     ),
     Design(
-        "Stools and benches",
+        "Stools",
         "Perch bar stool",
         "139.00",
         "Wood and leather",
@@ -157,17 +158,6 @@ DESIGNS = [
         {"Cognac": ("oak", "#a4612f"), "Black": ("walnut", "#2d2b2a"), "Olive": ("ash", "#6e7148")},
         "room",
         Camera(20, 13),
-    ),
-    Design(
-        "Stools and benches",
-        "Longa bench",
-        "199.00",
-        "Wood and fabric",
-        "For the hallway, the foot of the bed, or two more guests at the table. 104 cm wide.",
-        bench,
-        {"Natural": ("ash", "#d8cfbe"), "Blue": ("oak", "#56718c"), "Rust": ("walnut", "#b0603f")},
-        "room",
-        LOOKING_DOWN,
     ),
     Design(
         "Tables",
@@ -226,6 +216,28 @@ DESIGNS = [
         Camera(0, 22),
     ),
     Design(
+        "Tables",
+        "Orla side table",
+        "129.00",
+        "Wood",
+        "A round wooden table with a turned foot, for the lamp, the book, and the glass. 54 cm tall.",
+        wooden_table,
+        {"Oak": ("oak",), "Walnut": ("walnut",), "Black": ("black",)},
+        "room",
+        Camera(0, 19),
+    ),
+    Design(
+        "Tables",
+        "Aspen dining table",
+        "549.00",
+        "Wood",
+        "A dining table on four tapered legs that seats six and does not wobble. 158 × 84 cm.",
+        dining_table,
+        {"Ash": ("ash",), "Walnut": ("walnut",), "Black": ("black",)},
+        "room",
+        STANDING,
+    ),
+    Design(
         "Shelves",
         "Archive bookcase",
         "249.00",
@@ -247,17 +259,6 @@ DESIGNS = [
         {"Oak": ("oak",), "White": ("white",), "Black": ("black",)},
         "room",
         Camera(24, 12),
-    ),
-    Design(
-        "Shelves",
-        "Lean ladder shelf",
-        "159.00",
-        "Wood",
-        "Four shelves on a frame that leans against the wall. 178 cm tall, and takes less floor than a chair.",
-        ladder_shelf,
-        {"Oak": ("oak",), "Walnut": ("walnut",), "White": ("white",)},
-        "room",
-        Camera(28, 8),
     ),
     Design(
         "Sofas and armchairs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from project.photography import built, materials, prints, soft, textures
+from project.photography import built, prints, soft, textures
 from project.photography.composition import Camera, Part
 from project.photography.designs import Design
 from project.photography.materials import Material, fabric, metal, powder_coat, wood
@@ -71,8 +71,12 @@ def round_rug(color: Color) -> list[Part]:
     return soft.rug(textures.plain(color, 1, 0.3), 180, 180, is_round=True, is_thick=True)
 
 
-def zigzag_rug(ground: Color, color: Color) -> list[Part]:
-    return soft.rug(textures.zigzag(ground, color, 6, 1.4), 160, 230)
+def ringed_rug(ground: Color, color: Color) -> list[Part]:
+    return soft.rug(textures.rings(ground, color), 180, 180, is_round=True, is_thick=True)
+
+
+def bordered_rug(ground: Color, color: Color) -> list[Part]:
+    return soft.rug(textures.borders(ground, color), 160, 230)
 
 
 def terry(color: Color) -> Material:
@@ -88,13 +92,13 @@ def bath_sheets(color: Color) -> list[Part]:
 
 
 def striped_towel(ground: Color, color: Color) -> list[Part]:
-    image = textures.stripes([ground, color] * 6, [4, 1] * 6)
-    return soft.hanging_towel(fabric(image, "pile", 0.2, repeats=3), metal("brass"))
+    image = textures.stripes([ground, color] * 3, [3, 1] * 3, is_upright=True)
+    return soft.towels([fabric(image, "pile", 0.28)] * 2)
 
 
 def waffle_towel(color: Color) -> list[Part]:
-    image = textures.shade(textures.plain(color, 2, 0.1), textures.weave(26), 0.4)
-    return soft.hanging_towel(fabric(image, "pile", 0.2, repeats=3), materials.metal("steel"), width=38, height=58)
+    image = textures.shade(textures.plain(color, 2, 0.1), textures.weave(16), 0.5)
+    return soft.towels([fabric(image, "pile", 0.28)] * 2)
 
 
 DESIGNS = [
@@ -291,11 +295,22 @@ DESIGNS = [
     ),
     Design(
         "Rugs",
-        "Bolt rug",
+        "Halo round rug",
+        "259.00",
+        "Wool",
+        "Rings like those of a stone in still water, for the reading corner or below a round table. 180 cm across.",
+        ringed_rug,
+        {"Navy": ("#ece6d8", "#3c5a78"), "Clay": ("#efe4d2", "#b9603f"), "Sage": ("#ece6d8", "#8a9a7c")},
+        "floor",
+        Camera(0, 34, 0.86),
+    ),
+    Design(
+        "Rugs",
+        "Galerie rug",
         "239.00",
         "Wool",
-        "A zigzag that wakes up a quiet room. Hand-tufted, with a cotton back. 160 × 230 cm.",
-        zigzag_rug,
+        "Two drawn frames around a calm middle, like a passe-partout for the table. Hand-tufted, with a cotton back. 160 × 230 cm.",
+        bordered_rug,
         {"Charcoal": ("#e9e4da", "#45474a"), "Mustard": ("#efe8d8", "#cf9a35"), "Teal": ("#ece6d8", "#3f7f80")},
         "floor",
         LYING,
@@ -326,26 +341,26 @@ DESIGNS = [
     ),
     Design(
         "Towels",
-        "Regatta towel",
-        "27.00",
+        "Regatta towels",
+        "47.00",
         "Cotton",
-        "Crisp stripes on soft terry. Gets better with every wash. 50 × 100 cm.",
+        "Two hand towels with crisp stripes on soft terry. Get better with every wash. 50 × 100 cm.",
         striped_towel,
         {"Navy": ("#f0ece2", "#2f4a70"), "Red": ("#f0ece2", "#b0453a"), "Mint": ("#f2f0e8", "#6fa08f")},
-        "wall",
-        Camera(10, 5, 0.76),
-        ("front", "room"),
+        "table",
+        Camera(24, 17),
+        ("front", "angle", "room"),
     ),
     Design(
         "Towels",
-        "Waffle towel",
-        "22.00",
+        "Waffle towels",
+        "38.00",
         "Cotton",
-        "A honeycomb weave that dries fast and packs small. 50 × 90 cm.",
+        "Two towels in a honeycomb weave that dries fast and packs small. 50 × 90 cm.",
         waffle_towel,
         {"Gray": ("#a9aaa8",), "Cream": ("#ece4d4",), "Ocher": ("#c9953f",)},
-        "wall",
-        Camera(10, 5, 0.76),
+        "table",
+        Camera(24, 17),
         ("front",),
     ),
 ]

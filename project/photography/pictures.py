@@ -138,6 +138,11 @@ def write_tables(folder: Path) -> None:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+    # As evaluate_similarity reads it.
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["path", "group", "class"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"path": row["file"], "group": row["family"], "class": row["category"]} for row in truth)
     print(f"{len(products)} products, {len(truth)} pictures", file=sys.stderr)  # noqa: T201
 
 

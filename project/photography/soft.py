@@ -125,30 +125,8 @@ def towels(cloth: list[Material], *, width: float = 34, depth: float = 24) -> li
                     3.35,
                     segments=36,
                 )
-                parts.append(Part(bend.wrap(24, 24), material))
+                # Stripes go on over the fold.
+                uvs = np.stack([bend.vertices[:, 0], bend.uvs[:, 0]], axis=1) / 24
+                parts.append(Part(Mesh(bend.vertices, bend.normals, uvs, bend.faces), material))
         level += 0.2
     return parts
-
-
-def hanging_towel(cloth: Material, bar: Material, *, width: float = 44, height: float = 70) -> list[Part]:
-    """Return a towel over a rail on the wall, as in the plane of x and z."""
-    x = np.linspace(-width / 2, width / 2, 60)
-    rows = []
-    arch = [(2.2 * np.cos(angle), 2.2 * np.sin(angle)) for angle in np.linspace(np.pi, 0, 12)]
-    fall = [(-2.2, z) for z in np.linspace(-height, 0, 40)]
-    rear = [(2.2, z) for z in np.linspace(0, -height * 0.8, 20)][1:]
-    for y, z in [*fall, *arch, *rear]:
-        deep = min(1.0, -min(0.0, z) / height)
-        wave = 1.3 * deep * np.sin(x * 0.36) + 0.7 * deep * np.sin(x * 0.17 + 1)
-        rows.append(
-            np.stack([x * (1 - 0.05 * deep), y - abs(wave) * (1 if y < 0 else -0.2) * 0.9 + 0 * x, z + 0 * x], axis=1)
-        )
-    cloths = meshes.surface(np.asarray(rows))
-    uvs = cloths.uvs / cloths.uvs.max(axis=0) * (1, 1)
-    rail = meshes.rod((-width / 2 - 7, 0, 0), (width / 2 + 7, 0, 0), 0.9)
-    posts = [meshes.rod((sign * (width / 2 + 6), 0, 0), (sign * (width / 2 + 6), 7, 0), 0.8) for sign in (-1, 1)]
-    plates = [meshes.rod((sign * (width / 2 + 6), 6.4, 0), (sign * (width / 2 + 6), 7.2, 0), 2.6) for sign in (-1, 1)]
-    return [
-        Part(Mesh(cloths.vertices, cloths.normals, uvs, cloths.faces), cloth),
-        Part(meshes.join(rail, *posts, *plates), bar),
-    ]

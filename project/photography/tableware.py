@@ -78,6 +78,10 @@ def apothecary(tint: Color) -> list[Part]:
     return turned.bottle(turned.APOTHECARY, tint, ceramic("#2b2a28", 0.4))
 
 
+def plain_vase(color: Color) -> list[Part]:
+    return turned.vase(turned.CYLINDER, ceramic(textures.plain(color, 5, 0.25)), color)
+
+
 def lamp(color: Color, shade: Color) -> list[Part]:
     return turned.ceramic_lamp(ceramic(color), shade)
 
@@ -167,6 +171,15 @@ DESIGNS = [
         "Opens like its namesake, in a glaze that drifts from one color into the next. 24 cm tall.",
         faded_vase,
         {"Dusk": ("#6c5b84", "#e6c3b3"), "Lagoon": ("#2d7d86", "#dfe9dc"), "Amber": ("#b8752f", "#f1e2bf")},
+    ),
+    Design(
+        "Vases",
+        "Sten vase",
+        "29.00",
+        "Ceramic",
+        "A plain cylinder in a glaze that pools and breaks like water. Steady enough for heavy branches. 25 cm tall.",
+        plain_vase,
+        {"Celadon": ("#9dbba6",), "Oxblood": ("#8a3530",), "Denim": ("#4f6b8c",)},
     ),
     Design(
         "Bowls",
@@ -288,7 +301,7 @@ DESIGNS = [
         "Wick table lamp",
         "98.00",
         "Wood",
-        "A turned wooden stem and a drum shade. Quiet enough for a bedside, tall enough for a desk. 49 cm tall.",
+        "A turned wooden stem and a linen shade. Quiet enough for a bedside, tall enough for a desk. 45 cm tall.",
         turned.stick_lamp,
         {"Oak": ("oak", "#f5ead6"), "Walnut": ("walnut", "#f3e4cb"), "Black": ("black", "#f1e6d3")},
         camera=Camera(0, 7),

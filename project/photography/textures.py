@@ -82,6 +82,18 @@ def zigzag(ground: Color, color: Color, count: int = 6, slope: float = 1) -> Ima
     return mix(ground, color, ((y * count + wave) % 1 < 0.5).astype(np.float32))
 
 
+def borders(ground: Color, color: Color) -> Image:
+    """Return two frames, a broad and a fine one, around an empty middle."""
+    x, y = coordinates()
+    margin = np.minimum(np.minimum(x, 1 - x), np.minimum(y, 1 - y))
+    return mix(ground, color, ((margin > 0.04) & (margin < 0.12)) | ((margin > 0.15) & (margin < 0.165)))
+
+
+def rings(ground: Color, color: Color, count: int = 4) -> Image:
+    x, y = coordinates()
+    return mix(ground, color, (np.hypot(x - 0.5, y - 0.5) * 2 * count) % 1 < 0.3)
+
+
 def diamonds(ground: Color, color: Color, line: Color, count: int = 4) -> Image:
     x, y = coordinates()
     distance = abs((x * count) % 1 - 0.5) + abs((y * count) % 1 - 0.5)

@@ -36,11 +36,6 @@ def bowl(outside: Material, inside: Material, *, is_deep: bool = False, is_woode
     return [Part(outer, outside), Part(inner, inside)]
 
 
-def plate(outside: Material, inside: Material) -> list[Part]:
-    outer, inner = meshes.vessel(meshes.curve([(7.5, 0), (8, 0.5), (12, 1.4), (13.6, 2.6)]), 0.5)
-    return [Part(outer, outside), Part(inner, inside)]
-
-
 def mug(outside: Material, inside: Color, *, outline: Outline | None = None, rim: Color = "") -> list[Part]:
     points = outline or [(3.7, 0), (4.1, 0.6), (4.2, 3), (4.2, 7), (4.2, 9.3)]
     outer, inner = meshes.vessel(meshes.curve(points), 0.32)
@@ -117,12 +112,21 @@ def ceramic_lamp(outside: Material, color: Color = "#f5ead6") -> list[Part]:
 
 
 def stick_lamp(kind: str, color: Color) -> list[Part]:
-    foot = meshes.lathe(
-        meshes.corners(
-            [(0.01, 0), (8.5, 0), (8.5, 2.2), (2, 2.8), (1.5, 14), (2.3, 17), (1.4, 20), (1.4, 30), (0.01, 30)], 0.8
-        )
-    ).project(2, 0, 30, 12)
-    return lamp([Part(foot, materials.wood(kind, 4))], 30, 14, 14, 17, color)
+    profile: Outline = [
+        (0.01, 0),
+        (8, 0),
+        (8, 2),
+        (4, 3.4),
+        (3, 6),
+        (4.6, 10),
+        (3, 13.5),
+        (4, 16),
+        (2, 19),
+        (1.4, 24),
+        (0.01, 24),
+    ]
+    foot = meshes.lathe(meshes.corners(profile, 0.9)).project(2, 0, 30, 12)
+    return lamp([Part(foot, materials.wood(kind, 4))], 24, 17, 11, 19, color)
 
 
 def dome_lamp(color: Color) -> list[Part]:
