@@ -64,7 +64,7 @@ messages-check: messages
 	git diff --exit-code --ignore-matching-lines POT-Creation-Date -- similar_images/locale/*/LC_MESSAGES/*.po
 
 screenshots: $(VENV)/.test
-	$(BIN)/python docs/screenshots.py
+	$(BIN)/python -m docs.screenshots
 
 clean:
 	rm -rf $(VENV) .demo .fuzz

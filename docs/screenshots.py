@@ -16,6 +16,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from docs import contact_sheet
+
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1200, "height": 1080}
@@ -50,13 +52,14 @@ def main() -> None:
 
 def shoot(page: Page, site: str) -> None:
     """Take every screenshot."""
+    contact_sheet.main(site, IMAGES / "similar-40.jpg")
 
     def save(name: str) -> None:
         page.wait_for_load_state("networkidle")
         page.screenshot(path=IMAGES / f"{name}.png")
 
     IMAGES.mkdir(parents=True, exist_ok=True)
-    page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Gem+blue")
+    page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Halden+vase,+ink")
     page.fill("#id_username", "admin")
     page.fill("#id_password", "admin")
     page.click("[type=submit]")
@@ -67,16 +70,17 @@ def shoot(page: Page, site: str) -> None:
     page.goto(f"{site}/similar-images/catalog.product/{key}/")
     save("similar")
     results = page.request.get(f"{site}/api/similar-images/catalog.product/{key}/similar/?limit=1").json()["results"]
-    page.goto(site + results[0]["url"])
+    page.goto(f"{site}/products/halden-vase-cobalt/")
     save("product")
+    page.goto(site)
+    save("shop")
     data = page.request.get(results[0]["image"]).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "picture.png", "mimeType": "image/png", "buffer": data})
     page.click("form[data-similar-images-drop] button")
     save("search")
-    page.goto(site)
-    page.get_by_role("link", name="Photos").click()
-    photo = page.request.get(site + str(page.locator("main img").first.get_attribute("src"))).body()
+    page.goto(f"{site}/products/atlas-rug-rust/")
+    photo = page.request.get(site + str(page.locator("#view-2 img").get_attribute("src"))).body()
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "crop.png", "mimeType": "image/png", "buffer": crop(photo)})
     page.locator("select[name=mode]").select_option("copy")
