@@ -157,3 +157,18 @@ def test_lighthouse__finds_the_product_page_accessible_and_still(host: Host, nod
     told = json.loads(report.read_text())
     assert told["categories"]["accessibility"]["score"] == 1
     assert told["audits"]["cumulative-layout-shift"]["numericValue"] == 0
+
+
+@pytest.mark.parametrize("path", ["front.item/1/?min_similarity=0", "search/", "compare/"])
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_pages__follow_the_color_scheme_without_barriers(
+    open_page: OpenPage, path: str, color_scheme: str, width: int
+) -> None:
+    viewport = {"width": width, "height": 900}
+    page = open_page(f"/similar-images/{path}", color_scheme=color_scheme, viewport=viewport)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (color_scheme == "light")
+    assert find_barriers(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
