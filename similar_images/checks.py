@@ -30,6 +30,7 @@ def register_checks() -> None:
     """Register the checks with Django."""
     checks.register(check_setting)
     checks.register(check_sources)
+    checks.register(check_source_options)
     checks.register(check_tenants)
     checks.register(check_celery)
     checks.register(check_database, Tags.database)
@@ -110,6 +111,40 @@ def check_sources(**kwargs: Any) -> list[CheckMessage]:
         for source in registry.get_sources()
         if (source_alias := router.db_for_write(source.model)) != alias
     ]
+
+
+def check_source_options(**kwargs: Any) -> list[CheckMessage]:
+    """Check what `register()` was told of owners, filters, and callables by dotted paths."""
+    return [
+        Error(
+            f"{source.label}: {problem}",
+            hint="See “Galleries, titles, and filters” in docs/how-to/galleries.md.",
+            id="similar_images.E011",
+        )
+        for source in registry.get_sources()
+        for problem in _find_option_problems(source)
+    ]
+
+
+def _find_option_problems(source: ImageSource) -> Iterator[str]:
+    from .search.filters import get_filter_names
+    from .search.options import SearchOptions
+
+    for name in ("visible", "title", "url", "thumbnail", "serializer", "filters"):
+        try:
+            resolve_callable(getattr(source, name))
+        except ImportError as error:
+            yield f"{name}={getattr(source, name)!r} can't be imported ({error})."
+    try:
+        if source.ownership and not source.ownership.owner_models:
+            yield f"owner={source.owner!r}: no model has a GenericRelation to it."
+        taken = {*SearchOptions.declared(), "image", "model", "cursor"} & {*get_filter_names(source)}
+        if taken:
+            yield f"filters: {', '.join(sorted(taken))} is the name of an option of every search."
+    except ImportError:
+        pass  # reported above
+    except ImproperlyConfigured as error:
+        yield str(error)
 
 
 def check_tenants(**kwargs: Any) -> list[CheckMessage]:

@@ -199,7 +199,7 @@ class Conf:
         100, minimum=1, help="Maximum number of matches that a page or REST request may ask for."
     )
     min_similarity: int | float | dict[str, int | float] = key_field(
-        {"widget": 40, "page": 40, "rest": 40, "search": 20},
+        {"widget": 45, "page": 45, "rest": 45, "search": 30},
         help="Minimum similarity in percent where the caller gives none, by surface: widgets and template tags, the "
         "page of an item, the matches of an item over REST, and searches by an uploaded image, whose matches below "
         "that of the page are marked as less similar. One number is that of all surfaces.",

@@ -213,7 +213,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "costly_max_limit": 24,
         "visitor": None,
         "hnsw_min_rows": 5000,
-        "min_similarity": {"widget": 40, "page": 40, "rest": 40, "search": 20},
+        "min_similarity": {"widget": 45, "page": 45, "rest": 45, "search": 30},
         "batch_size": 32,
         "claim_timeout": 300,
         "max_attempts": 5,

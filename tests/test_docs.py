@@ -266,8 +266,10 @@ def test_python__is_right(block: str) -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=page_id)
 def test_template_tags__have_arguments_of_a_search(path: Path) -> None:
-    known = {*SearchOptions.on("python"), "title", "layout", "item_template", "lazy", "cache"}
-    for arguments in re.findall(r"\{% similar_items(?:_widget)? \w+ ([^%]*?)(?:as \w+ )?%\}", path.read_text()):
+    text = path.read_text()
+    filters = {name for names in re.findall(r"filters=\[(.*?)\]", text) for name in re.findall(r"\w+", names)}
+    known = {*SearchOptions.on("python"), "title", "layout", "item_template", "lazy", "cache", *filters}
+    for arguments in re.findall(r"\{% similar_items(?:_widget)? \w+ ([^%]*?)(?:as \w+ )?%\}", text):
         assert set(re.findall(r"(\w+)=", arguments)) <= known
 
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 import similar_images
-from similar_images import registry
+from similar_images import checks, registry
 from similar_images.owners import Ownership
 from similar_images.search.options import OptionError
 from tests import drawing
@@ -290,3 +290,31 @@ def test_similarity__has_a_minimum_by_surface(client: Any, configure: Any, index
     assert [(match.object, match.is_less_similar) for match in matches] == [(near, False), (far, True)]
     configure(MIN_SIMILARITY=100)
     assert client.get(similar_url(query)).json()["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"owner": "nope"}, "owner='nope'"),
+        ({"owner": "image"}, "no relation to another model"),
+        ({"title": "nowhere.title"}, "title='nowhere.title' can't be imported"),
+        ({"serializer": "tests.nope"}, "serializer='tests.nope' can't be imported"),
+        ({"filters": ["nope"]}, "no field 'nope' to filter by"),
+        ({"filters": ["limit"]}, "no field 'limit'"),
+    ],
+)
+def test_options__that_are_wrong_are_named_by_the_check(
+    options: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_sources", {})
+    similar_images.register(Photo, "image", **options)
+    (message,) = checks.check_source_options()
+    assert message.id == "similar_images.E011"
+    assert words in message.msg
+
+
+def test_options__that_are_none_are_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="Did you mean 'title'"):
+        similar_images.register(Photo, "image", titel=str)  # type: ignore[call-overload]  # a typing error
+    with pytest.raises(ImproperlyConfigured, match="owner must be a path or an expression"):
+        similar_images.register(Photo, "image", owner=5)  # type: ignore[call-overload]  # a number
