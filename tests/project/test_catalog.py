@@ -139,6 +139,14 @@ def test_developer_page__has_commands_whose_addresses_exist(client: Client, prod
             resolve(address)
 
 
+def test_api__may_be_read_by_the_react_page_alone(client: Client, product: Product) -> None:
+    url = f"/api/similar-images/catalog.product/{product.pk}/similar/"
+    origin = "http://127.0.0.1:5173"
+    assert client.get(url, headers={"origin": origin}).headers["access-control-allow-origin"] == origin
+    assert "access-control-allow-origin" not in client.get(url, headers={"origin": "http://example.com"}).headers
+    assert "access-control-allow-origin" not in client.get("/", headers={"origin": origin}).headers
+
+
 def test_unpublished_products__are_visible_to_staff_only(
     client: Client, admin_client: Client, product: Product
 ) -> None:
