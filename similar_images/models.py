@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -154,13 +154,18 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
 
     def get_freshness(self, source: ImageSource, *pks: Any) -> tuple[str, datetime | None]:
         """Return the status as `get_status`, and the last time when an image of the objects was indexed, if ever."""
+        return self.get_freshness_of_each(source, [pks])[0]
+
+    def get_freshness_of_each(
+        self, source: ImageSource, groups: Sequence[Iterable[Any]]
+    ) -> list[tuple[str, datetime | None]]:
+        """Return what `get_freshness` returns of each group of primary keys, in one query."""
         status = IndexedImage.Status
-        ranks = {status.INDEXED: 0, status.PENDING: 1, status.FAILED: 2}
-        records = self.for_source(source).filter(object_id__in=[source.object_id(pk) for pk in pks])
-        rows = records.values_list("status", Exists(requests_of_record()), "indexed_at")
-        found = [(status.PENDING if is_requested else status(value), moment) for value, is_requested, moment in rows]
-        best = min((value for value, _moment in found), key=ranks.__getitem__, default="missing")
-        return best, max((moment for _value, moment in found if moment), default=None)
+        ids = [[source.object_id(pk) for pk in pks] for pks in groups]
+        records = self.for_source(source).filter(object_id__in=[object_id for group in ids for object_id in group])
+        columns = records.values_list("object_id", "status", Exists(requests_of_record()), "indexed_at")
+        rows = {key: (status.PENDING if waits else status(value), moment) for key, value, waits, moment in columns}
+        return [_freshest([rows[object_id] for object_id in group if object_id in rows]) for group in ids]
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""
@@ -227,6 +232,14 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
                     return count
                 count += write(IndexedImage.objects.using(using).filter(pk__in=pks))
             remaining = remaining.filter(pk__gt=pks[-1])
+
+
+def _freshest(found: Sequence[tuple[str, datetime | None]]) -> tuple[str, datetime | None]:
+    """Return the best status of records, "missing" where there are none, and the last time one was indexed, if ever."""
+    status = IndexedImage.Status
+    ranks: dict[str, int] = {status.INDEXED: 0, status.PENDING: 1, status.FAILED: 2}
+    best = min((value for value, _moment in found), key=ranks.__getitem__, default="missing")
+    return best, max((moment for _value, moment in found if moment), default=None)
 
 
 PrimaryImageManager = PrimaryManager.from_queryset(IndexedImageQuerySet)

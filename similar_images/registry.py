@@ -180,7 +180,7 @@ def get_source(model: type[models.Model] | str, field: str | None = None) -> Ima
         NotRegistered: there is none.
         AmbiguousField: there are several, and no field is named.
     """
-    model = _get_model(model)
+    model = get_model(model)
     return _select_source(model, field, get_sources_for_model(model))
 
 
@@ -190,7 +190,7 @@ def get_sources_in(label: str) -> list[ImageSource]:
     Raises:
         NotRegistered: there is none.
     """
-    model = _get_model(label)
+    model = get_model(label)
     found = [source for source in get_sources() if issubclass(model, source.model) or source.has_results_of(model)]
     if not found:
         _select_source(model, None, found)
@@ -204,7 +204,7 @@ def find_source(model: type[models.Model] | str, field: str | None = None) -> Im
         NotRegistered: there is none.
         AmbiguousField: there are several, and no field is named.
     """
-    model = _get_model(model)
+    model = get_model(model)
     own = list(get_sources_for_model(model))
     if own and (field is None or any(source.field_name == field for source in own)):
         return _select_source(model, field, own)
@@ -218,10 +218,15 @@ def find_object(request: HttpRequest | None, label: str, pk: str, field: str | N
         NotRegistered, AmbiguousField: as `find_source`.
     """
     source = find_source(label, field)
-    return source, source.get_visible(request, pk, _get_model(label))
+    return source, source.get_visible(request, pk, get_model(label))
 
 
-def _get_model(model: type[models.Model] | str) -> type[models.Model]:
+def get_model(model: type[models.Model] | str) -> type[models.Model]:
+    """Return a model, named by its class or as "app.model".
+
+    Raises:
+        NotRegistered: there is none of the name.
+    """
     if not isinstance(model, str):
         return model
     try:
@@ -257,9 +262,9 @@ def get_sources_by_label(labels: Iterable[str] | None) -> list[ImageSource]:
 
 
 def _get_sources_by_label(label: str) -> list[ImageSource]:
-    sources = list(get_sources_for_model(_get_model(label)))
+    sources = list(get_sources_for_model(get_model(label)))
     if not sources:
-        _select_source(_get_model(label), None, sources)
+        _select_source(get_model(label), None, sources)
     return sources
 
 

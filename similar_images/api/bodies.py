@@ -40,9 +40,23 @@ class FlatJSONParser(JSONParser):
             data = super().parse(stream, media_type, parser_context)
         except (RecursionError, LookupError):  # nested too deeply; an unknown character set
             data = None
-        if not isinstance(data, dict) or any(isinstance(value, (dict, list)) for value in data.values()):
+        if not isinstance(data, dict) or any(map(self.is_nested, data, data.values())):
             raise ParseError(_("Send a JSON object without nested values."))
         return data
+
+    def is_nested(self, name: str, value: Any) -> bool:
+        """Tell whether a value is no text, number or boolean."""
+        return isinstance(value, (dict, list))
+
+
+class ItemsJSONParser(FlatJSONParser):
+    """Parse a JSON object that may have a list of texts and numbers under `ids`."""
+
+    def is_nested(self, name: str, value: Any) -> bool:
+        """Tell whether a value is no text, number or boolean, nor the list of keys."""
+        if name == "ids" and isinstance(value, list):
+            return any(isinstance(key, bool) or not isinstance(key, (str, int)) for key in value)
+        return super().is_nested(name, value)
 
 
 def check_body_size(request: Request, uploads: int) -> None:

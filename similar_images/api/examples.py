@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 MATCH: dict[str, Any] = {
     "model": "shop.product",
@@ -12,6 +12,12 @@ MATCH: dict[str, Any] = {
     "title": "Armchair",
     "url": "/products/armchair/",
     "image": "https://example.com/media/products/armchair.jpg",
+    "thumbnail": {
+        "url": "https://example.com/media/thumbnails/armchair-320.jpg",
+        "width": 320,
+        "height": 240,
+        "srcset": "https://example.com/media/thumbnails/armchair-640.jpg 640w",
+    },
     "similarity": 87.4,
     "scores": {"embedding": 88.5, "color": 73.2},
     "folded": 0,
@@ -111,3 +117,21 @@ STATUS: dict[str, Any] = {
         }
     ],
 }
+
+BATCH_REQUEST = OpenApiExample("Two items", {"ids": ["12", "15"], "limit": 4}, request_only=True)
+
+MODEL_PARAMETER = OpenApiParameter(
+    "model",
+    {"type": "string", "pattern": r"^[^/\n\r]+$"},
+    OpenApiParameter.PATH,
+    description="app_label.model",
+    examples=[OpenApiExample("Model", "shop.product")],
+)
+
+KEY_PARAMETER = OpenApiParameter(
+    "pk",
+    {"type": "string", "pattern": r"^[^\n\r]+$"},
+    OpenApiParameter.PATH,
+    description="The primary key.",
+    examples=[OpenApiExample("Key", "12")],
+)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from .. import access
 from . import views
+from .batch import BatchView
 from .schema import SchemaView
 
 app_name = "similar_images_api"
@@ -11,6 +12,7 @@ app_name = "similar_images_api"
 urlpatterns = [
     path("status/", views.StatusView.as_view(), name="status"),
     path("schema/", SchemaView.as_view(), name="schema"),
+    path("<str:model>/similar/batch/", BatchView.as_view(), name="batch"),
     path("<str:model>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
     path("<str:model>/<path:pk>/mark/", views.MarkView.as_view(), name="mark"),
 ]

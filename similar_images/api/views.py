@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
@@ -27,7 +27,7 @@ from ..models import IndexedImage
 from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
 from ..search.options import OptionError
-from ..sources import ImageSource
+from ..sources import ImageSource, resolve_callable
 from ..views import CachedImageView
 from . import examples
 from .base import ApiView, check_form, get_django_request, reverse_beside
@@ -47,16 +47,8 @@ from .serializers.search import (
 from .serializers.status import StatusSerializer
 
 PATH_PARAMETERS = [
-    OpenApiParameter(
-        "model",
-        str,
-        OpenApiParameter.PATH,
-        description="app_label.model",
-        examples=[OpenApiExample("Model", "shop.product")],
-    ),
-    OpenApiParameter(
-        "pk", str, OpenApiParameter.PATH, description="The primary key.", examples=[OpenApiExample("Key", "12")]
-    ),
+    examples.MODEL_PARAMETER,
+    examples.KEY_PARAMETER,
 ]
 OTHER_PARAMETER = OpenApiParameter("other", str, required=True, description="ID of the other object.")
 FIELD_PARAMETER = OpenApiParameter("field", str, description="The image field, where the model has several.")
@@ -327,7 +319,12 @@ def _respond(request: Request, form: SearchOptionsForm, source: ImageSource, ans
     answer["query"].setdefault("model", source.result_model._meta.label_lower)
     is_explained = bool(form.cleaned_data.get("explain"))
     has_distances = is_explained or form.cleaned_data["distances"]
-    context = {"request": request, "distances": has_distances, "explanation": is_explained}
+    context = {
+        "request": request,
+        "distances": has_distances,
+        "explanation": is_explained,
+        "object": resolve_callable(source.serializer),
+    }
     headers = {} if answer["results"].is_complete else {"Cache-Control": "no-store"}  # the next try may be complete
     response: Any = Response(MatchesSerializer(answer, context=context).data, headers=headers)
     response.volatile = answer["next"]

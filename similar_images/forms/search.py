@@ -20,6 +20,9 @@ from ..search.rerank.copies import COPY_THRESHOLD
 from ..sources import ImageSource
 from .uploads import VisitorUploadField
 
+MAX_BATCH = 100
+"""Objects that can be searched by in one request."""
+
 FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 """The texts that stand for true, false, and nothing."""
 
@@ -383,6 +386,30 @@ class RestSimilarForm(SearchOptionsForm):
     min_similarity_of = "rest"
 
     cursor = forms.CharField(required=False)
+
+
+class RestBatchForm(SearchOptionsForm):
+    """Options over REST of the matches of several objects."""
+
+    surface = "rest"
+    min_similarity_of = "rest"
+
+    ids = forms.Field()
+
+    @classmethod
+    def declared_options(cls) -> dict[str, Option]:
+        """Return the declarations of the options that a search by many objects takes."""
+        names = ("field", "limit", "min_similarity", "method", "ranking", "fold", "distances")
+        return {name: option for name, option in super().declared_options().items() if name in names}
+
+    def clean_ids(self) -> list[str]:
+        """Return the keys, each once, as texts."""
+        ids = self.cleaned_data["ids"]
+        if not isinstance(ids, list):
+            raise forms.ValidationError(_("Send a list of IDs."))
+        if len(ids) > MAX_BATCH:
+            raise forms.ValidationError(_("Name at most %(limit)d objects.") % {"limit": MAX_BATCH})
+        return list(dict.fromkeys(map(str, ids)))
 
 
 class RestSearchForm(SearchForm):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -160,18 +160,38 @@ def search_among(
 
 
 def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking | None) -> Matches:
-    """Fetch the objects of results, with the select_related and annotations of their queryset.
+    return load_matches_of_each(search, [results], explained_by)[0]
+
+
+def load_matches_of_each(search: Search, found: Sequence[ScoredResults], explained_by: Ranking | None) -> list[Matches]:
+    """Fetch the objects of the results of several searches, with the select_related and annotations of their queryset.
 
     One query for the registered objects, and one for their owners by model. An object whose file was changed without a
     signal is left out until the sweep has seen it.
+
+    Args:
+        search: one of the searches, which differ in what is searched by alone.
+        found: the results of each.
+        explained_by: the weights to explain matches by, if they are to be explained.
     """
-    files = {scored.candidate.object_id: scored.candidate.file_name for scored in results}
+    files = {scored.candidate.object_id: scored.candidate.file_name for results in found for scored in results}
     images = search.source.current_objects(search.allowed[-1], files)
     objects = search.source.load_results(images.values(), search.owners)
     thumbnails = search.source.make_thumbnails(images.values()) if search.source.thumbnail else None
+    return [_make_matches(search.source, results, images, objects, thumbnails, explained_by) for results in found]
+
+
+def _make_matches(
+    source: ImageSource,
+    results: ScoredResults,
+    images: Mapping[str, Any],
+    objects: Mapping[Any, Any],
+    thumbnails: ThumbnailBatch | None,
+    explained_by: Ranking | None,
+) -> Matches:
     matches = (
         Match(
-            source=search.source,
+            source=source,
             object=objects[images[candidate.object_id].pk],
             image_object=images[candidate.object_id],
             similarity=round(similarity, 1),

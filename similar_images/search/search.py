@@ -202,7 +202,7 @@ class Search:
             if len(results) >= limit or is_last or len(seen) >= MAX_CANDIDATES:
                 break
             size = min(size * REFILL_FACTOR, MAX_CANDIDATES)
-            remaining = self._remaining(records, seen, zip(groupings, groups, strict=True))
+            remaining = self.remaining_records(records, seen, zip(groupings, groups, strict=True))
         if trace is not None:
             trace.seen, trace.remaining = set(seen), remaining
         if self.options.diversity:
@@ -251,7 +251,7 @@ class Search:
             others.append(diversity.exclude_groups(self.source, self.excluded_owners, path))
         return records.for_objects(self.source, *others)
 
-    def _remaining(
+    def remaining_records(
         self,
         records: IndexedImageQuerySet,
         seen: list[int],

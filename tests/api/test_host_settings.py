@@ -29,7 +29,14 @@ def test_readme_lines__are_enough(plain: dict[str, Any]) -> None:
     schema = json.loads(body)
     assert set(schema["paths"]) == {
         f"/api/similar-images/{path}/"
-        for path in ("search", "compare", "status", "{model}/{pk}/similar", "{model}/{pk}/mark")
+        for path in (
+            "search",
+            "compare",
+            "status",
+            "{model}/{pk}/similar",
+            "{model}/{pk}/mark",
+            "{model}/similar/batch",
+        )
     }
     assert [row["pk"] for row in json.loads(plain["similar"][3])["results"]] == ["2", "3"]
     statuses = {name: answer[0] for name, answer in plain.items() if isinstance(answer, list)}

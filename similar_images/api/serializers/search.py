@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ... import plugins
+from ...forms.search import MAX_BATCH, RestBatchForm
 from ...image_labels import Label
 from ...models import IndexedImage
 from ...search.explain import Reason, ReasonCode
@@ -48,6 +49,15 @@ class ReasonSerializer(serializers.Serializer[Reason]):
     distances = serializers.DictField(child=serializers.FloatField())
 
 
+class ThumbnailSerializer(serializers.Serializer[Any]):
+    """A smaller image."""
+
+    url = serializers.CharField(help_text="Absolute address.")
+    width = serializers.IntegerField(min_value=1)
+    height = serializers.IntegerField(min_value=1)
+    srcset = serializers.CharField(help_text="Further sizes, as the attribute of an image in HTML; may be empty.")
+
+
 class MatchSerializer(serializers.Serializer[Match]):
     """One object that looks like the query."""
 
@@ -56,6 +66,12 @@ class MatchSerializer(serializers.Serializer[Match]):
     title = serializers.CharField()
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
     image = serializers.FileField(use_url=True, help_text="Absolute address of the image.")
+    thumbnail = serializers.SerializerMethodField(
+        help_text="A smaller image, where the project makes thumbnails; otherwise null."
+    )
+    object = serializers.SerializerMethodField(
+        "serialize_object", help_text="What the project's own serializer says of the object, where it has one."
+    )
     similarity = serializers.FloatField(min_value=0, max_value=100, help_text="Percent, 0 to 100, with one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="Similarity by method.")
     distances = serializers.DictField(
@@ -77,12 +93,29 @@ class MatchSerializer(serializers.Serializer[Match]):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        """Leave out what was not asked for."""
+        """Leave out what was not asked for, and `object` where the project has no serializer."""
         fields = super().get_fields()
-        for name in ("distances", "explanation"):
+        for name in ("distances", "explanation", "object"):
             if not self.context.get(name, True):
                 del fields[name]
         return fields
+
+    @extend_schema_field(ThumbnailSerializer(allow_null=True))
+    def get_thumbnail(self, match: Match) -> dict[str, Any] | None:
+        """Return the thumbnail with absolute addresses, None where there is none."""
+        thumbnail = match.thumbnail
+        if thumbnail is None:
+            return None
+        data = dict(ThumbnailSerializer(thumbnail).data)
+        build = self.context["request"].build_absolute_uri
+        candidates = (candidate.strip().partition(" ") for candidate in data["srcset"].split(", "))
+        srcset = [f"{build(url)} {size}".strip() for url, _space, size in candidates if url]
+        return {**data, "url": build(data["url"]), "srcset": ", ".join(srcset)}
+
+    @extend_schema_field({"type": "object", "additionalProperties": {}})
+    def serialize_object(self, match: Match) -> Any:
+        """Return what the serializer of the source makes of the object."""
+        return self.context["object"](match.object, context={"request": self.context["request"]}).data
 
 
 @extend_schema_field({"type": ["string", "integer"]})
@@ -209,3 +242,28 @@ class TextSerializer(SearchOptionsSerializer):
     text = serializers.CharField(max_length=MAX_TEXT_LENGTH, help_text=SearchOptions.declared()["text"].help)
     model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
     cursor = serializers.CharField(required=False, help_text=CURSOR_HELP)
+
+
+@extend_schema_field({"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1, "maxItems": MAX_BATCH})
+class KeysField(serializers.Field[Any, Any, Any, Any]):
+    """Primary keys, for the schema."""
+
+
+class BatchSerializer(SearchOptionsSerializer):
+    """The fields of a search by several objects."""
+
+    query = "object"
+    ids = KeysField(help_text=f"IDs of up to {MAX_BATCH} objects.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields that the form takes, too."""
+        known = RestBatchForm().fields
+        return {name: field for name, field in super().get_fields().items() if name in known}
+
+
+class MatchesOfEachSerializer(serializers.Serializer[Any]):
+    """The answer to a search by several objects."""
+
+    results = MatchesSerializer(
+        many=True, help_text="One answer an ID, in their order; without results where there is no such item."
+    )
