@@ -15,8 +15,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from . import conf, registry
+from .search.batch import similar_to_each
 from .search.filters import is_filter_parameter
 from .search.matches import Match, similar_to
+from .search.options import SearchOptions
 
 LAYOUTS = ("grid", "row", "list")
 
@@ -78,12 +80,31 @@ def find_matches(request: HttpRequest | None, item: models.Model, options: Mappi
 
     These are keyword arguments of `similar_to`, and values for the source's filters by their names.
     """
+    return similar_to(item, request=request, **_search_arguments(item, options))
+
+
+def find_matches_of_each(
+    request: HttpRequest | None, items: Sequence[models.Model], options: Mapping[str, Any]
+) -> dict[Any, Sequence[Match]]:
+    """Return the matches of several objects of one model, by model and key, in as many queries as those of one."""
+    items = [item for item in items if item.pk is not None]
+    if not items:
+        return {}
+    arguments = _search_arguments(items[0], options)
+    checked = SearchOptions.from_arguments("similar_to", {**arguments, "request": request})
+    found = zip(items, similar_to_each(items, checked), strict=True)
+    return {
+        (item.__class__, item.pk): matches if len(matches) >= checked.min_matches else [] for item, matches in found
+    }
+
+
+def _search_arguments(item: models.Model, options: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {"min_similarity": conf.get().min_similarity_on("widget"), **options}
     if options.get("mode") == "copy" and "min_similarity" not in options:
         del arguments["min_similarity"]
     source = registry.find_source(item.__class__, options.get("field"))
     filters = {name: arguments.pop(name) for name in options if is_filter_parameter(source, name)}
-    return similar_to(item, request=request, **arguments, **({"filters": filters} if filters else {}))
+    return {**arguments, **({"filters": filters} if filters else {})}
 
 
 def dump_widget(widget: Widget, label: str, pk: str, options: Mapping[str, Any]) -> str:

@@ -11,12 +11,14 @@ from django.core.cache import cache, caches
 from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 import similar_images
 from similar_images.generations import clear_widgets
 from similar_images.models import IndexedImage
 from tests import drawing
+from tests.databases import connection
 from tests.testapp.models import Item, Photo, Picture, Private
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("mean_method")]
@@ -61,6 +63,23 @@ def test_cached__takes_no_query_for_a_page_of_24(
     assert first.count("<li>") == 24 * 4
     with django_assert_num_queries(0):
         assert template.render(Context({"items": shown})) == first
+
+
+def test_prefetched__takes_as_many_queries_for_24_items_as_for_6(make_picture: Any, index_now: Any) -> None:
+    shown = [make_picture(seed) for seed in range(24)]
+    index_now()
+    widgets = "{% for item in items %}{% similar_items_widget item limit=4 min_similarity=0 %}{% endfor %}"
+    alone = Template("{% load similar_images %}" + widgets)
+    together = Template(
+        "{% load similar_images %}{% prefetch_similar_items items limit=4 min_similarity=0 %}" + widgets
+    )
+    counts = []
+    for items in (shown[:6], shown):
+        with CaptureQueriesContext(connection) as captured:
+            html = together.render(Context({"items": items}))
+        assert html == alone.render(Context({"items": items}))
+        counts.append(len(captured))
+    assert counts[0] == counts[1] <= 10
 
 
 def test_cached__is_that_of_the_same_arguments_language_and_item(pictures: list[Picture]) -> None:

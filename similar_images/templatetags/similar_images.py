@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django import template
 from django.db import models
+from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from ..search.matches import Match
 from ..widget_cache import cached_widget
-from ..widgets import Widget, find_matches
+from ..widgets import Widget, find_matches, find_matches_of_each
 
 register = template.Library()
+
+PREFETCHED = "similar_images_prefetched"
+"""Key of the render context for what `{% prefetch_similar_items %}` found."""
 
 
 @register.simple_tag(takes_context=True)
@@ -30,7 +36,43 @@ def similar_items(context: template.Context, item: models.Model | None, **option
     """
     if not isinstance(item, models.Model):
         return []
+    lists: Any = context.render_context.get(PREFETCHED)
+    for prefetched in lists or ():
+        if prefetched.options == options and (item.__class__, item.pk) in prefetched.matches:
+            return list(prefetched.matches[item.__class__, item.pk])
     return find_matches(context.get("request"), item, options)
+
+
+@register.simple_tag(takes_context=True)
+def prefetch_similar_items(context: template.Context, items: Iterable[models.Model], **options: Any) -> str:
+    """Find the matches of all objects of a list together, for the widgets below that have the same options.
+
+    A page then takes as many queries as one widget does, and none where all widgets are cached.
+
+    Args:
+        context: the template context; its `request` says who the visitor is.
+        items: objects of one model.
+        **options: keyword arguments of `similar_to`, but for `mode`, `rerank`, `box`, `unlike`, `diversity`,
+            `distinct`, and `fallback`.
+    """
+    prefetched = Prefetched(context.get("request"), items, options)
+    lists: Any = context.render_context.setdefault(PREFETCHED, [])
+    lists.append(prefetched)
+    return ""
+
+
+@dataclass
+class Prefetched:
+    """The matches of several objects, found when the first of them is asked for."""
+
+    request: HttpRequest | None
+    items: Iterable[models.Model]
+    options: dict[str, Any]
+
+    @cached_property
+    def matches(self) -> dict[Any, Sequence[Match]]:
+        """The matches of each object by its model and primary key."""
+        return find_matches_of_each(self.request, list(self.items), self.options)
 
 
 @register.simple_tag(takes_context=True)
@@ -68,7 +110,7 @@ def similar_items_widget(
     request = context.get("request")
 
     def render() -> SafeString:
-        return widget.render(item, find_matches(request, item, options))
+        return widget.render(item, similar_items(context, item, **options))
 
     if not cache or item.pk is None:
         return render()
