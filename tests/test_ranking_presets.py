@@ -68,7 +68,7 @@ def test_search__takes_a_preset_in_python_over_rest_and_on_the_page(
     address = f"/api/similar-images/testapp.picture/{item.pk}/similar/"
     assert client.get(address, {"ranking": "copy"}).json()["results"][0]["similarity"] == match.similarity
     refused = client.get(address, {"ranking": "nonsense"})
-    assert (refused.status_code, "product, photo" in refused.json()["ranking"][0]) == (400, True)
+    assert (refused.status_code, "product, photo" in refused.json()["errors"]["ranking"][0]) == (400, True)
     page = client.get(f"/similar-images/testapp.picture/{item.pk}/", {"ranking": "copy"})
     assert [m.object for m in page.context["matches"]] == [other]
     assert Picture.objects.count() == 2

@@ -168,7 +168,7 @@ def test_why_not__of_an_object_that_the_index_missed_has_its_exact_rank(
     """As an approximate index may, the search never finds one of them."""
     real, missed = candidates.search_candidates, str(gray_pictures[3].pk)
 
-    def search_candidates(*args: Any) -> list[KnnRow]:
+    def search_candidates(*args: Any, **options: Any) -> list[KnnRow]:
         return [row for row in real(*args) if row.object_id != missed]
 
     similarity = similar_images.similar_to(gray_pictures[0])[2].similarity
@@ -207,7 +207,11 @@ def test_why_not__ranks_all_images_by_stored_distances_alone(
         refined.append(len(values))
         return refine(self, query, values)
 
-    monkeypatch.setattr(search, "search_candidates", lambda *args: [r for r in real(*args) if r.object_id != missed])
+    monkeypatch.setattr(
+        search,
+        "search_candidates",
+        lambda *args, **options: [row for row in real(*args, **options) if row.object_id != missed],
+    )
     monkeypatch.setattr(Palette, "refine", count_and_refine)
     assert code_and_rank(item, others[0])[0] == "missed"
     assert refined
