@@ -58,6 +58,15 @@ class ThumbnailSerializer(serializers.Serializer[Any]):
     srcset = serializers.CharField(help_text="Further sizes, as the attribute of an image in HTML; may be empty.")
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class ObjectField(serializers.Field[Any, Any, Any, Any]):
+    """An object, as the serializer of its source has it."""
+
+    def to_representation(self, item: Any) -> Any:
+        """Return it."""
+        return self.context["object"](item, context={"request": self.context["request"]}).data
+
+
 class MatchSerializer(serializers.Serializer[Match]):
     """One object that looks like the query."""
 
@@ -69,9 +78,7 @@ class MatchSerializer(serializers.Serializer[Match]):
     thumbnail = serializers.SerializerMethodField(
         help_text="A smaller image, where the project makes thumbnails; otherwise null."
     )
-    object = serializers.SerializerMethodField(
-        "serialize_object", help_text="What the project's own serializer says of the object, where it has one."
-    )
+    object = ObjectField(required=False, help_text="What the project's own serializer says of it, if there is one.")
     similarity = serializers.FloatField(min_value=0, max_value=100, help_text="Percent, 0 to 100, with one decimal.")
     scores = serializers.DictField(child=serializers.FloatField(), help_text="Similarity by method.")
     distances = serializers.DictField(
@@ -111,11 +118,6 @@ class MatchSerializer(serializers.Serializer[Match]):
         candidates = (candidate.strip().partition(" ") for candidate in data["srcset"].split(", "))
         srcset = [f"{build(url)} {size}".strip() for url, _space, size in candidates if url]
         return {**data, "url": build(data["url"]), "srcset": ", ".join(srcset)}
-
-    @extend_schema_field({"type": "object", "additionalProperties": {}})
-    def serialize_object(self, match: Match) -> Any:
-        """Return what the serializer of the source makes of the object."""
-        return self.context["object"](match.object, context={"request": self.context["request"]}).data
 
 
 @extend_schema_field({"type": ["string", "integer"]})
