@@ -146,7 +146,8 @@ class Conf:
 
     models: list[str] | tuple[str, ...] | dict[str, Any] = key_field(
         (),
-        help='Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path.',
+        help='Sources, as "app.Model.field"; or a dict from these to the `visible` callable or its dotted path, or to '
+        "a dict of the options of `register()`.",
     )
     methods: dict[str, dict[str, Any]] = key_field(
         {"embedding": {}, "color": {}},

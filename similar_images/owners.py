@@ -120,22 +120,37 @@ class Ownership:
         if self.generic_key or isinstance(self.owner, str):
             return self._with_key(images).filter(**{OWNER_KEY: self.owner_key(item)})
         paths = set(_paths_of(self.owner))
-        is_own = Q(*((path, item.pk) for path in sorted(paths) if self._leads_to(path, item)), _connector=Q.OR)
+        is_own = Q(*((path, item.pk) for path in sorted(paths) if self._leads_to_owner(path)), _connector=Q.OR)
         return images.filter(is_own) if is_own else images.none()
 
-    def _leads_to(self, path: str, item: models.Model) -> bool:
-        return isinstance(item, Ownership(self.model, path).owner_model or ())
+    def _leads_to_owner(self, path: str) -> bool:
+        """Tell whether a path that an expression is made of leads to the model of owners."""
+        try:
+            return Ownership(self.model, path).owner_model is self.owner_model
+        except ImproperlyConfigured:  # another field, such as a condition of the expression
+            return False
 
     def default_owners(self) -> list[models.QuerySet[Any]]:
         """Return the objects of the default manager of every model of owners."""
         return [model._default_manager.all() for model in self.owner_models]
 
     def with_owners(self, images: models.QuerySet[Any], owners: Sequence[models.QuerySet[Any]]) -> models.QuerySet[Any]:
-        """Return those of the images whose owner is in one of the querysets."""
-        owners = [queryset.using(None).order_by() for queryset in owners]
+        """Return those of the images whose owner is in one of the querysets.
+
+        Of an expression, each object that stands in for the owner must be in one, too: a hidden variant shows nothing
+        of its own.
+        """
+        owners = [queryset.using(None) for queryset in owners]
         if not self.generic_key:
             keys = Q(*((f"{OWNER_KEY}__in", queryset.values("pk")) for queryset in owners), _connector=Q.OR)
-            return self._with_key(images).filter(keys) if keys else images.none()
+            if not keys:
+                return images.none()
+            found = self._with_key(images).filter(keys)
+            paths = () if isinstance(self.owner, str) else sorted(set(_paths_of(self.owner)))
+            for path in (path for path in paths if self._leads_to_owner(path)):
+                is_among = Q(*((f"{path}__in", queryset.values("pk")) for queryset in owners), _connector=Q.OR)
+                found = found.filter(Q(**{f"{path}__isnull": True}) | is_among)
+            return found
         of_any_type = Q(*(self._is_among(queryset) for queryset in owners), _connector=Q.OR)
         return images.filter(of_any_type) if of_any_type else images.none()
 

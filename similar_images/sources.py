@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
@@ -146,7 +146,6 @@ class ImageSource:
     def visible_to(self, request: HttpRequest | None) -> models.QuerySet[Any]:
         """Return the objects that may be shown in answer to `request`; without one, to an anonymous visitor."""
         images, owners = self._visible_querysets(request)
-        images = self.model._default_manager.all() if images is None else images
         return self.ownership.with_owners(self.as_filterable(images), owners) if self.ownership else images
 
     def visible_owners(self, request: HttpRequest | None) -> list[models.QuerySet[Any]]:
@@ -155,16 +154,38 @@ class ImageSource:
 
     def _visible_querysets(
         self, request: HttpRequest | None
-    ) -> tuple[models.QuerySet[Any] | None, list[models.QuerySet[Any]]]:
-        """Return what `visible` says of the objects themselves, None for nothing, and the owners."""
+    ) -> tuple[models.QuerySet[Any], list[models.QuerySet[Any]]]:
+        """Return the objects themselves that may be shown, and the owners.
+
+        What `visible` does not return is not shown; but where it says nothing of one of them, the default manager does.
+
+        Raises:
+            ImproperlyConfigured: `visible` returned something else than querysets of these models.
+        """
+        images: models.QuerySet[Any] = self.model._default_manager.all()
+        default_owners = self.ownership.default_owners() if self.ownership else []
         visible = resolve_callable(self.visible)
-        allowed: Any = [] if visible is None else visible(request if request is not None else _anonymous())
-        querysets = [allowed] if isinstance(allowed, models.QuerySet) else list(allowed)
-        images = next((queryset for queryset in querysets if issubclass(queryset.model, self.model)), None)
-        if self.ownership is None:
-            return images, []
-        owners = [queryset for queryset in querysets if queryset is not images]
-        return images, owners or self.ownership.default_owners()
+        if visible is None:
+            return images, default_owners
+        allowed: Any = visible(request if request is not None else _anonymous())
+        querysets = [allowed] if isinstance(allowed, models.QuerySet) else allowed
+        if not isinstance(querysets, (list, tuple)) or not all(map(self._can_be_visible, querysets)):
+            models_ = {self.model, *(self.ownership.owner_models if self.ownership else ())}
+            names = " or ".join(sorted(model.__name__ for model in models_))
+            raise ImproperlyConfigured(
+                f"visible of {self.label} must return a queryset of {names}, or a list of such, not {allowed!r:.200}."
+            )
+        if not querysets:
+            return images.none(), []
+        own = [queryset for queryset in querysets if issubclass(queryset.model, self.model)]
+        owners = [queryset for queryset in querysets if not issubclass(queryset.model, self.model)]
+        return own[0] if own else images, owners or default_owners
+
+    def _can_be_visible(self, value: Any) -> bool:
+        """Tell whether a value is a queryset of the model, or of one of its owners."""
+        if not isinstance(value, models.QuerySet):
+            return False
+        return issubclass(value.model, self.model) or self.has_results_of(value.model)
 
     def images_of(self, item: models.Model, images: models.QuerySet[Any]) -> list[Any]:
         """Return those of the objects of a queryset whose image is that of an object: itself, or those it owns.

@@ -10,6 +10,7 @@ It is also a pytest plugin, which lets each test use all of them.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,9 @@ WRITES = ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "CREATE", "ALTER", "DROP")
 connection: Any = ConnectionProxy(connections, ALIAS)
 """The connection to the database of the records."""
 
+read_connection: Any = ConnectionProxy(connections, "replica" if VARIANT == "replica" else ALIAS)
+"""The connection that searches read from."""
+
 
 def database_settings(database: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return DATABASES and DATABASE_ROUTERS, given the database of the records."""
@@ -45,6 +49,23 @@ def database_settings(database: dict[str, Any]) -> tuple[dict[str, Any], list[st
     if VARIANT == "pgbouncer":
         database = {**database, "DISABLE_SERVER_SIDE_CURSORS": True}
     return {"default": database}, []
+
+
+def await_replica() -> None:
+    """Wait until the replica, where there is one, has all that has been committed."""
+    if VARIANT != "replica":
+        return
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_lsn()")
+        (written,) = cursor.fetchone()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with connections["replica"].cursor() as cursor:
+            cursor.execute("SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s", [written])
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("The replica does not catch up.")
 
 
 class CatalogRouter:

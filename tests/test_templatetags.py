@@ -16,7 +16,7 @@ from django.utils import translation
 from similar_images.models import IndexedImage
 from similar_images.registry import NotRegistered
 from tests import drawing
-from tests.databases import connection
+from tests.databases import await_replica, connection, read_connection
 from tests.testapp.models import Couple, Picture, Private, Unregistered, UuidPicture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
@@ -298,7 +298,8 @@ def test_queries__as_many_for_many_matches(source: str, make_picture: Any, index
         for seed in range(more):
             make_picture(seed)
         index_now()
-        with CaptureQueriesContext(connection) as captured:
+        await_replica()
+        with CaptureQueriesContext(read_connection) as captured:
             html = render(source, item=item)
         assert html.count("Scene") == matches
         queries.append(len(captured))

@@ -9,6 +9,7 @@ from typing import Any
 
 import similar_images
 from similar_images.search.options import Option, SearchOptions
+from similar_images.sources import SourceOptions
 
 from .docstrings import docstring, entries, field_docs, summary
 from .markdown import annotation, code, prose, table
@@ -43,7 +44,10 @@ def describe_function(function: Any) -> str:
         for parameter in inspect.signature(function).parameters.values()
         if parameter.name not in ("self", "context", "options", *options)
     ]
-    if function is similar_images.similar_to:
+    if function is similar_images.register:
+        texts = entries(docstring(SourceOptions)["Attributes"])
+        rows += [[code(name), "", code("None"), "", prose(text)] for name, text in texts.items()]
+    elif function is similar_images.similar_to:
         rows += option_rows()
     elif options:
         rows.append(["`**options`", "", "", "", OPTIONS_LINK])

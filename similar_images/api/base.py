@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -80,6 +80,8 @@ class ApiView(APIView):
         try:
             access.admit(get_django_request(request), actions)
         except access.AccessDenied as error:
+            if any(map(access.is_off, actions)):  # to log in would not help
+                raise PermissionDenied(str(error)) from None
             self.permission_denied(request, str(error))
         except access.RateExceeded as error:
             raise TooManyRequests(str(error), error.retry_after) from None

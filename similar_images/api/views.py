@@ -287,7 +287,8 @@ def _get_source(model: str, field: str | None = None) -> ImageSource:
     except registry.NotRegistered:
         raise ItemNotFound from None
     except registry.AmbiguousField as error:
-        raise ValidationError({"field": [str(error)]}) from None
+        message = _("Name one of the image fields: %(fields)s.") % {"fields": ", ".join(error.fields)}
+        raise ValidationError({"field": [message]}) from None
 
 
 def _get_sources(model: str) -> list[ImageSource]:
@@ -303,7 +304,8 @@ def _find_object(request: HttpRequest, model: str, pk: str, field: str | None) -
     except registry.NotRegistered:
         raise ItemNotFound from None
     except registry.AmbiguousField as error:
-        raise ValidationError({"field": [str(error)]}) from None
+        message = _("Name one of the image fields: %(fields)s.") % {"fields": ", ".join(error.fields)}
+        raise ValidationError({"field": [message]}) from None
 
 
 def _image_keys(request: HttpRequest, source: ImageSource, item: Any) -> list[Any]:

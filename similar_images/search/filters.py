@@ -77,6 +77,7 @@ def get_filterset_class(source: ImageSource) -> Any:
 @lru_cache(maxsize=64)
 def _make_filterset_class(model: Any, filters: Any) -> Any:
     try:
+        from django_filters.exceptions import FieldLookupError
         from django_filters.filterset import FilterSet, filterset_factory
         from django_filters.utils import get_model_field
     except ImportError:
@@ -94,4 +95,7 @@ def _make_filterset_class(model: Any, filters: Any) -> Any:
         if not is_path and (not path or get_model_field(model, path) is None):
             raise ImproperlyConfigured(f"{model._meta.label} has no field {lookup!r} to filter by.")
         fields.setdefault(lookup if is_path else path, []).append("exact" if is_path else transform)
-    return filterset_factory(model, FilterSet, fields)
+    try:
+        return filterset_factory(model, FilterSet, fields)
+    except (FieldLookupError, TypeError) as error:
+        raise ImproperlyConfigured(f"The filters of {model._meta.label}: {error}") from None

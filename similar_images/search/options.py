@@ -221,7 +221,8 @@ class SearchOptions:
     )
     min_similarity: float | None = option(
         None,
-        "Minimum similarity in percent, 0 to 100; 70 by default for copies, else 0.",
+        'Minimum similarity in percent, 0 to 100. By default 70 for copies, that of SIMILAR_IMAGES["MIN_SIMILARITY"] '
+        "on pages and over REST, and 0 in Python and for texts.",
         label=gettext_lazy("Minimum similarity (%)"),
         minimum=0,
         maximum=100,

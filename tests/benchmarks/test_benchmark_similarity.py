@@ -14,9 +14,12 @@ from benchmarks import scaling
 from similar_images import registry
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from tests import commands
-from tests.databases import connection
+from tests.databases import VARIANT, connection
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(VARIANT == "replica", reason="its tables are in a schema of the primary alone"),
+]
 
 run = partial(commands.run, "benchmark_similarity", verbosity=0)
 

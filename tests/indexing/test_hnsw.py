@@ -19,7 +19,7 @@ from similar_images.search import candidates, query_vectors
 from similar_images.search import sql as statements
 from similar_images.signatures import storage
 from tests import commands, drawing, methods
-from tests.databases import ALIAS, VARIANT, connection
+from tests.databases import ALIAS, VARIANT, await_replica, connection, read_connection
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,7 +80,8 @@ def crowd(configure: Any) -> list[Picture]:
 
 def plan(action: Any) -> str:
     """How Postgres would run the ranking query of an action."""
-    with CaptureQueriesContext(connection) as queries:
+    await_replica()
+    with CaptureQueriesContext(read_connection) as queries:
         action()
     sql = next(query["sql"] for query in queries if query["sql"].startswith("WITH query"))
     with statements.search_cursor() as cursor:
@@ -189,7 +190,8 @@ def test_filters__what_the_approximate_scan_gave_up_on_is_searched_exactly(crowd
     expected = similar_images.similar_to(query, queryset=few, method="wide")
     assert len(expected) == 5
     hnsw.sync_indexes()
-    with connection.cursor() as cursor:
+    await_replica()
+    with read_connection.cursor() as cursor:
         for setting in ("enable_sort", "enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"):
             cursor.execute(f"SET {setting} = off")
         cursor.execute("SET hnsw.max_scan_tuples = 50")
@@ -286,6 +288,9 @@ def test_sync__is_done_by_one_process_and_others_do_not_wait(crowd: list[Picture
         building = run_in_thread(hnsw.sync_indexes)
         end = time.monotonic() + 30
         while not is_building():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        while not hnsw.existing_indexes():  # the lock comes before the index
             assert time.monotonic() < end
             time.sleep(0.01)
         assert set(hnsw.existing_indexes().values()) == {False}

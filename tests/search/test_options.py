@@ -131,6 +131,7 @@ def test_signature__lists_the_options_of_python() -> None:
         "exact",
         "indexed_before",
         "fallback",
+        "min_matches",
         "explain",
     ]
     assert {p.kind for name, p in parameters.items() if name != "query"} == {inspect.Parameter.KEYWORD_ONLY}
@@ -179,6 +180,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "exact": False,
         "indexed_before": None,
         "fallback": None,
+        "min_matches": 1,
         "explain": False,
         "why_not": "",
         "distances": False,
@@ -187,7 +189,8 @@ def test_defaults__are_those_of_the_docs() -> None:
 
 
 def test_surfaces__say_where_an_option_may_be_set() -> None:
-    python_only = {"model", "queryset", "request", "text", "distinct", "exclude", "filters", "indexed_before"}
+    python_only = {"model", "queryset", "request", "text", "distinct", "exclude", "filters"}
+    python_only |= {"indexed_before", "min_matches"}
     assert SearchOptions.on("python").keys() - SearchOptions.on("rest").keys() == python_only
     assert SearchOptions.on("rest").keys() - SearchOptions.on("page").keys() == {
         "exact",

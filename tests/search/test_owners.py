@@ -301,6 +301,7 @@ def test_similarity__has_a_minimum_by_surface(client: Any, configure: Any, index
         ({"serializer": "tests.nope"}, "serializer='tests.nope' can't be imported"),
         ({"filters": ["nope"]}, "no field 'nope' to filter by"),
         ({"filters": ["limit"]}, "no field 'limit'"),
+        ({"filters": ["image__regexx"]}, "regexx"),
     ],
 )
 def test_options__that_are_wrong_are_named_by_the_check(
@@ -318,3 +319,51 @@ def test_options__that_are_none_are_refused_at_once() -> None:
         similar_images.register(Photo, "image", titel=str)  # type: ignore[call-overload]  # a typing error
     with pytest.raises(ImproperlyConfigured, match="owner must be a path or an expression"):
         similar_images.register(Photo, "image", owner=5)  # type: ignore[call-overload]  # a number
+
+
+def test_owners__of_a_hidden_variant_show_nothing_of_it(index_now: Any) -> None:
+    parent = make_item(100, name="parent")
+    variant = make_item(140, name="variant", parent=parent)
+    other = make_item(141, name="other")
+    index_now()
+    assert similar_images.similar_to(other)[0].image_object == variant.photos.get()
+    Item.objects.filter(pk=variant.pk).update(published=False)
+    assert similar_images.similar_to(other)[0].image_object == parent.photos.get()
+    assert similar_images.similar_to(variant.photos.get()) == []
+
+
+@pytest.mark.parametrize("visible", [lambda request: [], lambda request: ()])
+def test_visible__that_returns_nothing_shows_nothing(
+    visible: Any, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_sources", {})
+    similar_images.register(Photo, "image", owner="item", visible=visible)
+    assert similar_images.similar_to(items[0]) == []
+    assert similar_images.similar_to(items[0].photos.first(), fallback="newest") == []
+
+
+@pytest.mark.parametrize(
+    "visible",
+    [
+        lambda request: None,
+        lambda request: Shelf.objects.all(),
+        lambda request: [Item.objects.all(), Shelf.objects.all()],
+        lambda request: Item.objects.all().values,
+    ],
+)
+def test_visible__that_returns_something_else_is_an_error(
+    visible: Any, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_sources", {})
+    similar_images.register(Photo, "image", owner="item", visible=visible)
+    with pytest.raises(ImproperlyConfigured, match="must return a queryset of Item or Photo"):
+        similar_images.similar_to(items[0])
+
+
+def test_visible__of_owners_where_none_was_named_is_an_error(
+    items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_sources", {})
+    similar_images.register(Photo, "image", visible=lambda request: Item.objects.filter(published=True))
+    with pytest.raises(ImproperlyConfigured, match="must return a queryset of Photo"):
+        similar_images.similar_to(items[0].photos.first())
