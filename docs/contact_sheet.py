@@ -27,7 +27,7 @@ def main(site: str, path: Path) -> None:
     truth = {
         row["product"]: (row["family"], row["category"]) for row in listings.read_table(listings.CATALOG / "images.csv")
     }
-    products = random.Random(SEED).sample(sorted(truth), PRODUCTS)  # noqa: S311 - no secret
+    products = random.Random(SEED).sample(sorted(truth), PRODUCTS)  # noqa: S311 - a repeatable sample; no secret
     block = (MATCHES + 1) * (CELL + GAP) + 4 * GAP
     rows = PRODUCTS // COLUMNS
     sheet = Image.new("RGB", (COLUMNS * block, rows * (CELL + 3 * GAP) + GAP), PAPER)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .measures.verdict import Verdict
 
 UPLOAD_KEY = "upload"
-"""What begins the key of an upload that is kept, before a colon and its token."""
+"""Beginning of the key of an upload that is kept, before a colon and its token."""
 
 PREVIEW_NAMES = ("a", "b")
 """Names of the previews of uploads."""

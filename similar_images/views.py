@@ -37,7 +37,7 @@ class GuardedPage(View):
     """A page of which all or some is costly work; it tells a visitor who may not have it, or has had too much."""
 
     costly_action: access.Action | None = None
-    """What all of the page is for; a page whose action is off does not exist."""
+    """The costly work that the whole page is for; a page whose action is off does not exist."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer, or say why not."""

@@ -22,7 +22,7 @@ PLAIN_TYPES = (str, int, float, bool, type(None))
 """Types of options by whose values widgets can be told apart."""
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-"""What tells callables of two processes apart, where they are written out."""
+"""Pattern of what tells callables of two processes apart, where they are written out."""
 
 
 def cached_widget(

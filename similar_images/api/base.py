@@ -34,7 +34,7 @@ from .problems import TooManyRequests, handle_exception
 CheckedForm = TypeVar("CheckedForm", bound=forms.Form)
 
 OWN_PATH_NAMES = ("model", "pk", "token", "name")
-"""What the addresses of the endpoints capture themselves."""
+"""Names that the addresses of the endpoints capture themselves."""
 
 
 class ApiView(APIView):
@@ -51,7 +51,7 @@ class ApiView(APIView):
     """Number of images in a body, at most."""
 
     costly_action: access.Action | None = None
-    """What all of the endpoint is for; an endpoint whose action is off does not exist."""
+    """The costly work that the whole endpoint is for; an endpoint whose action is off does not exist."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer a request, without what the project's own part of the address captures, such as a version."""

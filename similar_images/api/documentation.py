@@ -37,7 +37,7 @@ DESCRIPTIONS = {
     429: "There were too many requests; Retry-After has the seconds to wait.",
     503: "It took too long.",
 }
-"""What errors mean, by status."""
+"""Meanings of errors, by status."""
 
 OF_ALL = (401, 403, 429)
 """Errors of every endpoint: the project's own authentication, permissions and throttles."""

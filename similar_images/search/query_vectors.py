@@ -77,7 +77,7 @@ def stored_queries(
     for row in MethodVersion.objects.raw(*statement):
         if row.is_active or row.version == configured[row.name]:
             of_item: Any = vectors[row.object_id]  # type: ignore[attr-defined]  # a column of the statement
-            of_item[row.name] = stored_vector(row, row.record_id)  # type: ignore[attr-defined]  # another
+            of_item[row.name] = stored_vector(row, row.record_id)  # type: ignore[attr-defined]  # as above
     return {
         saved[object_id]: [by_method[name] for name in methods if name in by_method]
         for object_id, by_method in vectors.items()

@@ -48,7 +48,7 @@ MAX_CANDIDATES = 1_000
 """Candidates over all rounds of a search."""
 
 Subject = models.Model | bytes | str
-"""What is searched by: an object with an image, the bytes of one, or a text."""
+"""Subject of a search: an object with an image, the bytes of one, or a text."""
 
 
 @dataclass(frozen=True)

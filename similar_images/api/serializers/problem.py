@@ -15,7 +15,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField(min_value=400, max_value=599, help_text="The HTTP status.")
     detail = serializers.CharField(help_text="What is wrong, in a sentence for people.")
     # A serializer has a property `errors`; but declared fields are taken off the class, and hide nothing.
-    errors = serializers.DictField(  # type: ignore[assignment]
+    errors = serializers.DictField(  # type: ignore[assignment]  # the base class has `errors`, too
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
         help_text="Sentences by parameter; only where parameters are wrong.",

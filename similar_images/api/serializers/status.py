@@ -7,14 +7,14 @@ from typing import Any
 from rest_framework import serializers
 
 SCANS = ["hnsw", "exact"]
-"""How a source is searched."""
+"""Ways to search a source."""
 
 
 class PerSourceSerializer(serializers.Serializer[Any]):
     """Base of what is reported of a source."""
 
     # Checkers see the attribute `source` of serializers; but declared fields are taken off the class, and hide nothing.
-    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]
+    source = serializers.CharField(help_text="app_label.Model.field")  # type: ignore[assignment]  # the base class has `source`, too
 
 
 class SourceStatusSerializer(PerSourceSerializer):
