@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo demo-react test test-databases chaos fuzz lint messages messages-check docs docs-check docs-reference screenshots clean
+.PHONY: demo demo-react test test-databases chaos fuzz fuzz-rest lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,12 @@ chaos: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz.corpus .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.run_decoder --corpus .fuzz/corpus --keep .fuzz/faults
+
+# Some 3,000 requests by each kind of visitor, as the OpenAPI document allows and forbids them; half an hour.
+REST_CASES ?= 250
+
+fuzz-rest: $(VENV)/.test
+	REST_CASES=$(REST_CASES) $(BIN)/python -m pytest -q -s tests/api/test_schema_conformance.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -30,10 +30,11 @@ from similar_images import plugins, registry
 from similar_images.evaluation.report import MarkdownTable
 from similar_images.indexing import hnsw, versions
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
+from similar_images.search import neighbors
 from similar_images.search.matches import Match, similar_to
 from similar_images.signatures import storage
 from similar_images.signatures.base import Method
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 
 SCHEMA = "similar_images_benchmark"
 LIMIT = 12
@@ -185,7 +186,8 @@ def temporary_source() -> Iterator[tuple[ImageSource, BaseDatabaseWrapper]]:
         with connection.schema_editor() as editor:
             editor.create_model(Item)
         source = ImageSource(Item, "image")
-        with patch.dict(registry._sources, {(Item, "image"): source}, clear=True):
+        registered = patch.dict(registry._sources, {(Item, "image"): source}, clear=True)
+        with registered, patch.object(neighbors, "MAX_ROWS", 0):  # each search is one, and nothing is remembered
             Source.objects.clear_cache()
             Source.objects.create_missing([source])
             versions.register_versions()

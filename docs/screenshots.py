@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation anew: `make screenshots`.
+"""Make the screenshots of the documentation anew: `make screenshots`, or, with the argument "admin", some of them.
 
 Runs the demo on its embedded servers, waits until every picture is indexed, and lets Chromium look at it.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +23,8 @@ from docs import contact_sheet
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1200, "height": 1080}
+SCAN_TIMEOUT = 1_800_000
+"""Milliseconds that the search for duplicates among the products of the demo may take."""
 FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
@@ -43,29 +47,60 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=FLAGS, chromium_sandbox=os.geteuid() != 0
             )
-            shoot(browser.new_page(viewport=SIZE), f"http://127.0.0.1:{port}")
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            page, site = browser.new_page(viewport=SIZE), f"http://127.0.0.1:{port}"
+            shoot_admin(page, site)
+            if sys.argv[1:] != ["admin"]:
+                shoot_pages(page, site)
             browser.close()
     finally:
         demo.terminate()
         demo.wait()
 
 
-def shoot(page: Page, site: str) -> None:
-    """Take every screenshot."""
-    contact_sheet.main(site, IMAGES / "similar-40.jpg")
+def save_screenshot(page: Page, name: str) -> None:
+    """Save what the browser shows, once it has all of it."""
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=IMAGES / f"{name}.png")
 
-    def save(name: str) -> None:
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=IMAGES / f"{name}.png")
 
-    IMAGES.mkdir(parents=True, exist_ok=True)
+def shoot_admin(page: Page, site: str) -> None:
+    """Take the screenshots of pages in the admin; the page of a product is left open."""
+    save = partial(save_screenshot, page)
     page.goto(f"{site}/admin/login/?next=/admin/catalog/product/%3Fq=Halden+vase,+ink")
     page.fill("#id_username", "admin")
     page.fill("#id_password", "admin")
     page.click("[type=submit]")
     page.locator("#result_list a[href*='/change/']").first.click()
+    change_url = page.url
+    page.goto(f"{site}/admin/catalog/product/?similar_to={change_url.split('/')[-3]}")
+    page.set_viewport_size({**SIZE, "width": 1560})  # the last column tells the similarity
+    save("similar-to")
+    page.set_viewport_size(SIZE)
+    page.goto(f"{site}/admin/similar_images/health/")
+    save("health")
+    page.goto(f"{site}/admin/similar_images/map/")
+    page.locator(".similar-images-map nav a", has_text="Products:").click()
+    page.get_by_role("button", name=re.compile("Make|Update")).click()
+    while page.get_by_text("The map is being updated. New").is_visible():
+        page.wait_for_timeout(2_000)
+        page.reload()
+    page.locator(".similar-images-map-view[data-ready]").wait_for(timeout=60_000)
+    save("map")
+    page.goto(f"{site}/admin/similar_images/duplicates/")
+    page.locator(".similar-images-scans li", has_text="Products:").get_by_role("button").click()
+    page.get_by_role("link", name="The search is done. Show what it found.").first.click(timeout=SCAN_TIMEOUT)
+    page.locator(".similar-images-group .similar-images-members").first.scroll_into_view_if_needed()
+    save("review")
+    page.goto(change_url)
     page.locator(".similar-images-admin").scroll_into_view_if_needed()
     save("admin")
+
+
+def shoot_pages(page: Page, site: str) -> None:
+    """Take the other screenshots, from the page of a product in the admin on."""
+    contact_sheet.main(site, IMAGES / "similar-40.jpg")
+    save = partial(save_screenshot, page)
     key = page.url.split("/")[-3]
     page.goto(f"{site}/similar-images/catalog.product/{key}/")
     save("similar")
@@ -75,6 +110,10 @@ def shoot(page: Page, site: str) -> None:
     page.goto(site)
     save("shop")
     data = page.request.get(results[0]["image"]).body()
+    page.goto(f"{site}/admin/catalog/product/add/")
+    page.set_input_files("#id_photo", {"name": "photo.png", "mimeType": "image/png", "buffer": data})
+    page.locator(".similar-images-notice").scroll_into_view_if_needed()
+    save("notice")
     page.goto(f"{site}/similar-images/search/")
     page.set_input_files("input[type=file]", {"name": "picture.png", "mimeType": "image/png", "buffer": data})
     page.locator("main").get_by_role("button", name="Search", exact=True).click()
@@ -92,6 +131,7 @@ def shoot(page: Page, site: str) -> None:
         page.locator(f".similar-images-compare input[type=file][name={name}]").set_input_files(file)
     page.locator("main").get_by_role("button", name="Compare", exact=True).click()
     page.locator(".similar-images-verdict").wait_for()
+    page.locator(".similar-images-drawings > summary").click()
     page.set_viewport_size({**SIZE, "height": 2110})
     page.wait_for_load_state("networkidle")
     page.screenshot(path=IMAGES / "compare.jpg", quality=85)

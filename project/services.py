@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -68,6 +69,7 @@ def postgres(data: Path) -> Iterator[Service]:
             yield Service("PostgreSQL", is_running, folder / "log", url)
         finally:
             server.cleanup()
+        _await_end(is_running)  # it removes the file that says it runs before it ends
 
 
 @contextmanager
@@ -106,6 +108,12 @@ def process(
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def _await_end(is_running: Callable[[], bool], timeout: float = 10) -> None:
+    end = time.monotonic() + timeout
+    while is_running() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def check_port(host: str, port: int) -> None:

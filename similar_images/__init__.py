@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .registry import NotRegistered, register
 
 if TYPE_CHECKING:
-    from .comparison import Comparison, Incomparable, compare
+    from .comparison.compare import Comparison, Incomparable, compare
     from .generations import clear_widgets
     from .image_labels import Label, labels
     from .imaging.decode import UnreadableImage
@@ -46,8 +46,8 @@ __version__ = "0.1.0"
 
 # Imported on first access: most of these need the models, which exist only once the app registry is ready.
 _LAZY_EXPORTS = {
-    "Comparison": "comparison",
-    "Incomparable": "comparison",
+    "Comparison": "comparison.compare",
+    "Incomparable": "comparison.compare",
     "Label": "image_labels",
     "Match": "search.matches",
     "Matches": "search.matches",
@@ -57,7 +57,7 @@ _LAZY_EXPORTS = {
     "SimilarQuerySet": "search.querysets",
     "UnreadableImage": "imaging.decode",
     "clear_widgets": "generations",
-    "compare": "comparison",
+    "compare": "comparison.compare",
     "labels": "image_labels",
     "mark": "marks",
     "similar_to": "search.matches",

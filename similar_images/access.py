@@ -63,12 +63,18 @@ class RateExceeded(Refused):
         self.retry_after = retry_after
 
 
-def is_off(action: Action) -> bool:
-    """Check that nobody may ask for an action; a wrong setting, which the checks report, turns nothing off."""
+def list_off() -> set[Action]:
+    """Return the actions that nobody may ask for; a wrong setting, which the checks report, turns nothing off."""
     try:
-        return bool(getattr(conf.get(), action) == "nobody")
+        setting = conf.get()
     except ImproperlyConfigured:
-        return False
+        return set()
+    return {action for action in ACTIONS if getattr(setting, action) == "nobody"}
+
+
+def is_off(action: Action) -> bool:
+    """Check that nobody may ask for an action."""
+    return action in list_off()
 
 
 def is_allowed(request: HttpRequest | None, action: Action) -> bool:
@@ -96,7 +102,7 @@ def admit(request: HttpRequest, actions: Iterable[Action]) -> None:
     for action in actions:
         check_allowed(request, action)
     if actions:
-        _check_rate(request)
+        check_rate(request)
 
 
 def check_allowed(request: HttpRequest, action: Action) -> None:
@@ -112,8 +118,8 @@ def check_allowed(request: HttpRequest, action: Action) -> None:
     raise AccessDenied(_("Please log in to use this."))
 
 
-def _check_rate(request: HttpRequest) -> None:
-    """Count the request in the current window of time.
+def check_rate(request: HttpRequest) -> None:
+    """Count a request for costly work in the current window of time.
 
     A cache that is down must not break the request: then it is not counted.
 

@@ -14,16 +14,35 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
 from . import access, conf, generations, plugins, ranking_presets, registry, visitor_files
 from .indexing import notify
-from .sources import ImageSource, resolve_callable
+from .sources.source import ImageSource, resolve_callable
 
 SWEEP_TASK = "similar_images.tasks.sweep"
 MIN_PGVECTOR_VERSION = (0, 8)
 """The first version with iterative index scans, by which filtered searches return as many matches as exist."""
 
-KEYS_HINT = "The keys and their defaults are in similar_images/conf.py and docs/reference/settings.md."
+ADDRESSES: tuple[tuple[str, list[str]], ...] = (
+    ("similar_images:similar", ["app.model", "1"]),
+    ("similar_images:widget", ["token"]),
+    ("similar_images_api:status", []),
+    ("similar_images_api:similar", ["app.model", "1"]),
+)
+"""Names of the app's views, with arguments, whose addresses must lead to them."""
+
+MEDIA_LIBRARIES = {
+    "wagtail.images.models.AbstractImage": "Add 'similar_images.contrib.wagtail' to INSTALLED_APPS: visitors then see "
+    "what the privacy of collections lets them.",
+    "filer.models.abstract.BaseImage": "Register it with visible=lambda request: Image.objects.filter(is_public=True), "
+    "or by the permissions of django-filer.",
+    "oscar.apps.catalogue.abstract_models.AbstractProductImage": 'Register it with owner="product" and visible=lambda '
+    "request: Product.objects.browsable().filter(is_public=True).",
+}
+"""Image models of content management systems, some of whose images may be private, and how they are registered."""
+
+KEYS_HINT = "The keys, with their types and defaults, are the fields of similar_images.conf.Conf."
 
 
 def register_checks() -> None:
@@ -39,7 +58,10 @@ def register_checks() -> None:
     checks.register(check_triggers, Tags.database)
     checks.register(check_measures)
     checks.register(check_presentation)
+    checks.register(check_inlines)
     checks.register(check_access)
+    checks.register(check_media_libraries, Tags.security)
+    checks.register(check_urls, Tags.urls)
     checks.register(check_visitor, Tags.security, deploy=True)
     checks.register(check_visible, Tags.security, deploy=True)
     checks.register(check_cache, Tags.caches, deploy=True)
@@ -118,7 +140,7 @@ def check_source_options(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"{source.label}: {problem}",
-            hint="See “Galleries, titles, and filters” in docs/how-to/galleries.md.",
+            hint="Correct the call of register(), or the entry of the key MODELS.",
             id="similar_images.E011",
         )
         for source in registry.get_sources()
@@ -130,21 +152,27 @@ def _find_option_problems(source: ImageSource) -> Iterator[str]:
     from .search.filters import get_filter_names
     from .search.options import SearchOptions
 
-    for name in ("visible", "title", "url", "thumbnail", "serializer", "filters"):
-        try:
-            resolve_callable(getattr(source, name))
-        except ImportError as error:
-            yield f"{name}={getattr(source, name)!r} can't be imported ({error})."
+    try:
+        if source.serializer and not _is_serializer(resolve_callable(source.serializer)):
+            yield f"serializer={source.serializer!r} is no serializer class of Django REST framework."
+    except ImportError:
+        pass  # reported by check_presentation()
     try:
         if source.ownership and not source.ownership.owner_models:
             yield f"owner={source.owner!r}: no model has a GenericRelation to it."
-        taken = {*SearchOptions.declared(), "image", "model", "cursor"} & {*get_filter_names(source)}
+        taken = {*SearchOptions.declared(), "image", "model", "cursor", "ids"} & {*get_filter_names(source)}
         if taken:
             yield f"filters: {', '.join(sorted(taken))} is the name of an option of every search."
     except ImportError:
-        pass  # reported above
+        pass  # as above
     except ImproperlyConfigured as error:
         yield str(error)
+
+
+def _is_serializer(value: Any) -> bool:
+    from rest_framework.serializers import BaseSerializer
+
+    return isinstance(value, type) and issubclass(value, BaseSerializer)
 
 
 def check_tenants(**kwargs: Any) -> list[CheckMessage]:
@@ -268,8 +296,8 @@ def check_unregistered(*, databases: Sequence[str] | None = None, **kwargs: Any)
     return [
         checks.Warning(
             f"{row} is no longer registered, but {count} image records of it are stored.",
-            hint="If its field or model was renamed, rename the source, too; see “Rename a field” in "
-            "docs/how-to/upgrade.md. Otherwise register it again, or delete the records with “manage.py index_images "
+            hint="If its field or model was renamed, rename its row of similar_images_source, too, in a migration. "
+            "Otherwise register it again, or delete the records with “manage.py index_images "
             "--prune”.",
             id="similar_images.W007",
         )
@@ -344,35 +372,46 @@ def check_presentation(**kwargs: Any) -> list[CheckMessage]:
     """Check that the dotted paths given to `register()` lead somewhere; advise on thumbnails and links."""
     messages: list[CheckMessage] = []
     for source in registry.get_sources():
-        for option in ("visible", "title", "url", "thumbnail", "serializer", "filters"):
+        for option in ("visible", "title", "url", "thumbnail", "serializer", "filters", "policy"):
             path = getattr(source, option)
             try:
                 resolve_callable(path)
             except ImportError as error:
                 problem = f"{source.label}: {option}={path!r} can't be imported: {error}"
                 messages.append(Error(problem, hint="Correct the path.", id="similar_images.E012"))
-        if _is_check_command():
-            messages += _advise_on_presentation(source)
+    if _is_check_command():
+        messages += _advise_on_presentation(registry.get_sources())
     return messages
 
 
-def _advise_on_presentation(source: ImageSource) -> Iterator[CheckMessage]:
-    arguments = f'{source.model.__name__}, "{source.field_name}"'
-    if source.thumbnail is None:
+def _advise_on_presentation(sources: Sequence[ImageSource]) -> Iterator[CheckMessage]:
+    bare = [source for source in sources if source.thumbnail is None]
+    if bare:
         yield checks.Info(
-            f"Lists of similar items show the original files of {source.label}, however large they are.",
-            hint=f"Name a thumbnailer: similar_images.register({arguments}, "
-            'thumbnail="similar_images.thumbnails.easy_thumbnails"). See docs/how-to/thumbnails.md.',
+            f"Lists of similar items show original files, however large they are: {_name_all(bare)}.",
+            hint=f"Name a thumbnailer: similar_images.register({bare[0].model.__name__}, "
+            f'"{bare[0].field_name}", thumbnail="similar_images.thumbnails.easy_thumbnails"), or another that the app '
+            "has for the libraries of thumbnails.",
             id="similar_images.I003",
         )
-    models = source.ownership.owner_models if source.ownership else [source.model]
-    if source.url is None and not all(hasattr(model, "get_absolute_url") for model in models):
+    without_links = [source for source in sources if source.url is None and _models_without_url(source)]
+    if without_links:
+        models = {model.__name__: None for source in without_links for model in _models_without_url(source)}
         yield checks.Info(
-            f"Similar items of {source.label} are not links.",
-            hint=f"Give the model a get_absolute_url(), or name their addresses: similar_images.register({arguments}, "
-            "url=lambda item: …).",
+            f"Similar items are not links: {_name_all(without_links)}.",
+            hint=f"Give {', '.join(models)} a get_absolute_url(), or register the field with url=lambda item: ….",
             id="similar_images.I004",
         )
+
+
+def _models_without_url(source: ImageSource) -> list[Any]:
+    """Return the models of what comes back that say no address."""
+    models = source.ownership.owner_models if source.ownership else [source.model]
+    return [model for model in models if not hasattr(model, "get_absolute_url")]
+
+
+def _name_all(sources: Sequence[ImageSource]) -> str:
+    return ", ".join(source.label for source in sources)
 
 
 def check_access(**kwargs: Any) -> list[CheckMessage]:
@@ -391,6 +430,30 @@ def check_access(**kwargs: Any) -> list[CheckMessage]:
             hint = 'Write the dotted path of a function that takes a request, e.g. "shop.access.is_customer".'
             messages.append(Error(str(error), hint=hint, id="similar_images.E020"))
     return messages
+
+
+def check_urls(**kwargs: Any) -> list[CheckMessage]:
+    """Report that the addresses of the app are taken by another view, such as the catch-all of a CMS."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    taken: dict[str, tuple[str, str]] = {}
+    for name, arguments in ADDRESSES:
+        try:
+            address = reverse(name, args=arguments)
+            match = resolve(f"/{address.removeprefix(get_script_prefix())}")
+        except (NoReverseMatch, Resolver404):  # not among the project's addresses, which is its choice
+            continue
+        if name not in match.view_name:
+            taken.setdefault(name.partition(":")[0], (address, match.view_name or match._func_path))
+    return [
+        Error(
+            f"{address} is answered by {view}, so what similar_images has there is never shown.",
+            hint=f'In ROOT_URLCONF, move the line that includes "{module}" before the one that takes every address.',
+            id="similar_images.E021",
+        )
+        for namespace, (address, view) in taken.items()
+        for module in [namespace.replace("similar_images_api", "similar_images.api") + ".urls"]
+    ]
 
 
 def check_visitor(**kwargs: Any) -> list[CheckMessage]:
@@ -423,6 +486,46 @@ def check_visible(**kwargs: Any) -> list[CheckMessage]:
         for source in registry.get_sources()
         if source.visible is None
     ]
+
+
+def check_media_libraries(**kwargs: Any) -> list[CheckMessage]:
+    """Report media libraries with private images of which every visitor may see all."""
+    return [
+        Error(
+            f"Every visitor may see every image of {source.model._meta.label}, private ones among them.",
+            hint=hint,
+            id="similar_images.E022",
+        )
+        for source in registry.get_sources()
+        if source.visible is None
+        for parent in source.model.__mro__
+        if (hint := MEDIA_LIBRARIES.get(f"{parent.__module__}.{parent.__qualname__}"))
+    ]
+
+
+def check_inlines(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the page of an inline with the mixin has it, too: it answers what the inline's scripts ask."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    from django.contrib.admin.sites import all_sites
+
+    pages = [page for site in all_sites for page in site._registry.values() if not _has_upload_notice(page)]
+    silent = [(page, inline) for page in pages for inline in page.inlines if _has_upload_notice(inline)]
+    return [
+        checks.Warning(
+            f"Files that are chosen in {inline.__name__} are not looked up before they are saved.",
+            hint=f"Mix SimilarImagesMixin into {type(page).__name__}, too, which has the inline.",
+            obj=inline,
+            id="similar_images.W010",
+        )
+        for page, inline in silent
+        if any(registry.get_sources_for_model(inline.model))
+    ]
+
+
+def _has_upload_notice(admin: Any) -> bool:
+    """Tell whether an admin, or an inline, has the mixin, which can't be imported before the admin is ready."""
+    return hasattr(admin, "similar_images_notice_template")
 
 
 def check_cache(**kwargs: Any) -> list[CheckMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.functional import cached_property
 
 from .ranking_presets import RANKING_PRESETS
 
@@ -55,6 +57,9 @@ def _validate_ranking(ranking: Mapping[Any, Any] | str) -> str | None:
         return None
     return f"must have weights between 0 and {MAX_WEIGHT:,}, at least one of them positive"
 
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Pattern of what tells callables of two processes apart, where they are written out."""
 
 ACCESS_LEVELS = ("everyone", "authenticated", "staff", "nobody")
 """Who may ask for costly work, where no callable decides."""
@@ -115,6 +120,16 @@ def _validate_min_similarity(value: Any) -> str | None:
         if isinstance(minimum, bool) or not isinstance(minimum, (int, float)) or not 0 <= minimum <= 100:
             return f"must be between 0 and 100, not {minimum!r}"
     return None
+
+
+def _validate_merge_ignore(labels: Any) -> str | None:
+    wrong = [label for label in labels if not isinstance(label, str) or label.count(".") not in (1, 2)]
+    return f'must have texts such as "app.Model" or "app.Model.field", not {wrong[0]!r}' if wrong else None
+
+
+def _validate_merge_hooks(hooks: Any) -> str | None:
+    wrong = [hook for hook in hooks if not (callable(hook) or (isinstance(hook, str) and "." in hook))]
+    return f"must have callables or their dotted paths, not {wrong[0]!r}" if wrong else None
 
 
 def key_field(
@@ -260,6 +275,21 @@ class Conf:
         'By default the user, or the address REMOTE_ADDR; behind one proxy, "similar_images.access.'
         'last_forwarded_address".',
     )
+    merge_undo_days: int | float = key_field(
+        30, above=0, help="Days in which a merge of duplicates can be undone; what that needs is deleted by a sweep."
+    )
+    merge_ignore: list[str] | tuple[str, ...] = key_field(
+        ("wagtailimages.Rendition",),
+        help='Rows that belong to an object itself, as "app.Model" or "app.Model.field": they are not changed to refer '
+        "to the object that is kept in a merge, and are deleted with the others.",
+        validate=_validate_merge_ignore,
+    )
+    merge_hooks: list[Any] | tuple[Any, ...] = key_field(
+        (),
+        help="Callables, or their dotted paths, that find references to merged objects which are no relations, such as "
+        "those in rich text.",
+        validate=_validate_merge_hooks,
+    )
     hnsw_min_rows: int = key_field(
         5_000,
         minimum=1,
@@ -276,6 +306,11 @@ class Conf:
         help="Number of attempts at an image that crashes the worker or fails in an unexpected way.",
     )
     queue: str | None = key_field(None, help="Celery queue of the tasks; None is the project's default queue.")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that is the same in all processes with the same setting."""
+        return ADDRESS.sub("", repr(self))
 
     def min_similarity_on(self, surface: str) -> float:
         """Return the minimum similarity of a surface in percent, that of the defaults where the setting has none."""

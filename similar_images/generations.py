@@ -19,7 +19,7 @@ from django.db.models.signals import post_delete, post_save
 
 from . import conf, registry
 from .models import current_schema
-from .sources import ImageSource
+from .sources.source import ImageSource
 
 logger = logging.getLogger("similar_images")
 

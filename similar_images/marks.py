@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import registry
 from .generations import clear_widgets_on_commit
-from .models import Mark, Source, write_alias
-from .sources import ImageSource
+from .models import Mark, Merge, Source, write_alias
+from .sources.source import ImageSource
 
 USER_CONSTRAINT = "similar_images_mark_user"
 """The foreign key to users (see the migration)."""
@@ -34,15 +36,26 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
         NotRegistered: the model or field is not a source.
         ValueError: these are not two objects of one source with an image each, or the user was deleted.
     """
-    source = _get_common_source(a, b, field)
-    new_mark = Mark(
-        **_mark_key(source, a, b), is_alike=alike, marked_by_id=getattr(user, "pk", None), marked_at=timezone.now()
-    )
+    return mark_pairs(_get_common_source(a, b, field), [(a, b)], is_alike=alike, user=user)[0]
+
+
+def mark_pairs(
+    source: ImageSource, pairs: Iterable[tuple[models.Model, models.Model]], *, is_alike: bool, user: Any
+) -> list[Mark]:
+    """Mark the images of pairs of objects of a source, as `mark` does those of one.
+
+    Raises:
+        ValueError: as `mark`.
+    """
+    user_id, now = getattr(user, "pk", None), timezone.now()
+    new_marks = [
+        Mark(**_mark_key(source, a, b), is_alike=is_alike, marked_by_id=user_id, marked_at=now) for a, b in pairs
+    ]
     try:
         with transaction.atomic(using=write_alias()):
             clear_widgets_on_commit(write_alias())
             Mark.primary.bulk_create(
-                [new_mark],
+                new_marks,
                 update_conflicts=True,
                 unique_fields=["source", "first_id", "second_id"],
                 update_fields=["is_alike", "marked_by", "marked_at"],
@@ -51,7 +64,7 @@ def mark(a: models.Model, b: models.Model, *, alike: bool, field: str | None = N
         if USER_CONSTRAINT in str(error):
             raise ValueError(_("This user does not exist anymore.")) from None
         raise ValueError(_("Only objects that have an image can be marked.")) from None
-    return new_mark
+    return new_marks
 
 
 def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> bool:
@@ -66,11 +79,22 @@ def unmark(a: models.Model, b: models.Model, *, field: str | None = None) -> boo
     return count > 0
 
 
+def unmark_between(source: ImageSource, some: Iterable[models.Model], others: Iterable[models.Model]) -> int:
+    """Remove all marks of one of some objects of a source and one of others; return their number."""
+    ids, other_ids = ([source.object_id(item.pk) for item in items] for items in (some, others))
+    is_between = Q(first_id__in=ids, second_id__in=other_ids) | Q(first_id__in=other_ids, second_id__in=ids)
+    count, _by_model = Mark.primary.filter(is_between, source_id=Source.objects.get_id(source)).delete()
+    clear_widgets_on_commit(write_alias())
+    return count
+
+
 def forget_user(*, instance: models.Model, using: str, **kwargs: Any) -> None:
-    """Forget who marked pairs when a user is deleted in another database; in that of the marks, PostgreSQL does it."""
+    """Forget who marked and merged when a user is deleted in another database; in that of these, PostgreSQL does it."""
     if using != write_alias():
         marks = Mark.primary.filter(marked_by_id=instance.pk)
         transaction.on_commit(partial(marks.update, marked_by=None), using=using, robust=True)
+        merges = Merge.objects.using(write_alias()).filter(merged_by_id=instance.pk)
+        transaction.on_commit(partial(merges.update, merged_by=None), using=using, robust=True)
 
 
 def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | None:
@@ -78,9 +102,16 @@ def get_mark(source: ImageSource, a: models.Model, b: models.Model) -> Mark | No
     return Mark.primary.filter(**_mark_key(source, a, b)).first()
 
 
-def marked_pairs(source: ImageSource) -> list[tuple[str, str, bool]]:
-    """Return all marks of a source, oldest first: two object ids, and True if they are similar."""
+def marked_pairs(source: ImageSource, *, of: str | None = None) -> list[tuple[str, str, bool]]:
+    """Return all marks of a source, oldest first: two object ids, and True if they are similar.
+
+    Args:
+        source: the source.
+        of: the id of an object, of which alone the marks are returned.
+    """
     marks = Mark.primary.filter(source_id=Source.objects.get_id(source))
+    if of is not None:
+        marks = marks.filter(Q(first_id=of) | Q(second_id=of))
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
 
 

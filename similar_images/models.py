@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
 
 from . import conf, registry
+from .duplicate_models import DuplicateGroup as DuplicateGroup
+from .duplicate_models import DuplicateImage as DuplicateImage
+from .duplicate_models import Duplicates as Duplicates
+from .duplicate_models import DuplicateScan as DuplicateScan
+from .duplicate_models import Merge as Merge
+from .duplicate_models import MergedRow as MergedRow
+from .map_models import Map as Map
+from .map_models import MapPoint as MapPoint
 from .signatures.storage import BitsField
 
 if TYPE_CHECKING:
-    from .sources import ImageSource
+    from .sources.source import ImageSource
 
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -109,6 +117,7 @@ class Source(models.Model):
     app_label = models.CharField(max_length=100)
     model = models.CharField(max_length=100)
     field = models.CharField(max_length=100)
+    sweep_began_at = models.DateTimeField(null=True, help_text=_("Time when a sweep last looked at the source."))
     swept_at = models.DateTimeField(
         null=True, help_text=_("Time when a sweep came to the last of the objects; empty until the first did.")
     )
@@ -137,8 +146,29 @@ class Source(models.Model):
         return None
 
 
+class Health(Source):
+    """The sources under the name of the page in the admin, whose address is that of the model."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("health of the index")
+        verbose_name_plural = _("health of the index")
+
+
 WRITE_CHUNK = 200
 """Rows that are locked and written in one transaction, which takes some 20 ms."""
+
+
+FRESHNESS_SQL = """
+SELECT object_id, CASE WHEN EXISTS (
+    SELECT 1 FROM similar_images_reindexrequest AS request
+    WHERE (request.source_id = record.source_id AND request.object_id = record.object_id)
+        OR request.file_name = record.file_name
+) THEN 'pending' ELSE status END, indexed_at
+FROM similar_images_indexedimage AS record WHERE source_id = %s AND object_id = ANY(%s)
+"""
+"""Object ids, status and time of records; composed by the ORM, it takes five times as long."""
 
 
 class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
@@ -160,12 +190,12 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
         self, source: ImageSource, groups: Sequence[Iterable[Any]]
     ) -> list[tuple[str, datetime | None]]:
         """Return what `get_freshness` returns of each group of primary keys, in one query."""
-        status = IndexedImage.Status
         ids = [[source.object_id(pk) for pk in pks] for pks in groups]
-        records = self.for_source(source).filter(object_id__in=[object_id for group in ids for object_id in group])
-        columns = records.values_list("object_id", "status", Exists(requests_of_record()), "indexed_at")
-        rows = {key: (status.PENDING if waits else status(value), moment) for key, value, waits, moment in columns}
-        return [_freshest([rows[object_id] for object_id in group if object_id in rows]) for group in ids]
+        with connections[self.db].cursor() as cursor:
+            every = [object_id for group in ids for object_id in group]
+            cursor.execute(FRESHNESS_SQL, [Source.objects.get_id(source), every])
+            rows = {object_id: (IndexedImage.Status(status), moment) for object_id, status, moment in cursor}
+        return [freshest([rows[object_id] for object_id in group if object_id in rows]) for group in ids]
 
     def indexed(self) -> Self:
         """Restrict to the records whose image is indexed."""
@@ -234,7 +264,7 @@ class IndexedImageQuerySet(models.QuerySet["IndexedImage"]):
             remaining = remaining.filter(pk__gt=pks[-1])
 
 
-def _freshest(found: Sequence[tuple[str, datetime | None]]) -> tuple[str, datetime | None]:
+def freshest(found: Sequence[tuple[str, datetime | None]]) -> tuple[str, datetime | None]:
     """Return the best status of records, "missing" where there are none, and the last time one was indexed, if ever."""
     status = IndexedImage.Status
     ranks: dict[str, int] = {status.INDEXED: 0, status.PENDING: 1, status.FAILED: 2}
@@ -302,6 +332,10 @@ class MethodVersion(models.Model):
     )
     is_active = models.BooleanField(default=False)
     has_index = models.BooleanField(default=False)
+    recall = models.FloatField(
+        null=True, help_text=_("Share of the ten nearest images that the HNSW index found, as last sampled.")
+    )
+    recall_sampled_at = models.DateTimeField(null=True)
 
     objects = models.Manager["MethodVersion"]()
     primary = PrimaryManager["MethodVersion"]()

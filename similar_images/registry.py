@@ -9,16 +9,25 @@ from typing import Any, TypeVar, Unpack, cast, overload
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
+from django.db.models import Q
 from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
 
-from .sources import ImageSource, SourceOptions, resolve_callable
+from .sources.source import ImageSource, SourceOptions, make_filterable, resolve_callable
 
 ModelClass = TypeVar("ModelClass", bound=type[models.Model])
 
 
 class NotRegistered(LookupError):
     """No such source is registered; the message says how to register one."""
+
+
+class UnknownField(NotRegistered):
+    """A model has no registered image field of the name that was given; `fields` are the names of those it has."""
+
+    def __init__(self, message: str, fields: Sequence[str]) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class AmbiguousField(ValueError):
@@ -88,12 +97,12 @@ def _validate_source(model: type[models.Model], field_name: str, options: Source
     """
     if model._meta.abstract or model._meta.proxy:
         raise ImproperlyConfigured(f"{model.__name__} is abstract or a proxy; register a concrete model.")
-    try:
-        field = model._meta.get_field(field_name)
-    except FieldDoesNotExist:
-        field = None
-    if not isinstance(field, models.FileField):
-        raise ImproperlyConfigured(f"{model._meta.label} has no image or file field named {field_name!r}.")
+    if model._meta.swapped:
+        setting, used = model._meta.swappable, model._meta.swapped
+        raise ImproperlyConfigured(
+            f"{model._meta.label} has no objects, as {setting} is {used!r}: register {used} instead."
+        )
+    _validate_field(model, field_name)
     if type(model._meta.pk).__name__ == "CompositePrimaryKey":
         raise ImproperlyConfigured(f"{model._meta.label} has a composite primary key, which is not supported.")
     for name, value in options.items():
@@ -110,6 +119,29 @@ def _validate_source(model: type[models.Model], field_name: str, options: Source
             kind = {"owner": "a path or an expression", "filters": "a list of lookups or a FilterSet"}
             expected = kind.get(name, "a callable or a dotted path")
             raise ImproperlyConfigured(f"{model._meta.label}.{field_name}: {name} must be {expected}, not {value!r}.")
+
+
+def _validate_field(model: type[models.Model], field_name: str) -> None:
+    """Refuse what is no file field, and say where the image field is that may be meant.
+
+    Raises:
+        ImproperlyConfigured: the message says why.
+    """
+    try:
+        field: Any = model._meta.get_field(field_name)
+    except FieldDoesNotExist:
+        field = None
+    if isinstance(field, models.FileField):
+        return
+    problem = f"{model._meta.label} has no image or file field named {field_name!r}"
+    related = getattr(getattr(field, "remote_field", None), "model", None) if isinstance(field, models.Field) else None
+    if isinstance(related, str):  # the model is not loaded yet
+        problem += f", but a relation to {related}: register the image field of that"
+    elif related is not None:
+        names = [each.name for each in related._meta.fields if isinstance(each, models.FileField)]
+        label = related._meta.label
+        problem += f", but a relation to {label}" + (f": register {label}.{names[0]}" if names else "")
+    raise ImproperlyConfigured(f"{problem}.")
 
 
 def register_from_setting(entries: Any) -> None:
@@ -178,6 +210,7 @@ def get_source(model: type[models.Model] | str, field: str | None = None) -> Ima
 
     Raises:
         NotRegistered: there is none.
+        UnknownField: the model has none of this name.
         AmbiguousField: there are several, and no field is named.
     """
     model = get_model(model)
@@ -208,17 +241,32 @@ def find_source(model: type[models.Model] | str, field: str | None = None) -> Im
     own = list(get_sources_for_model(model))
     if own and (field is None or any(source.field_name == field for source in own)):
         return _select_source(model, field, own)
-    return _select_source(model, field, (source for source in get_sources() if source.has_results_of(model)))
+    return _select_source(model, field, [*own, *(source for source in get_sources() if source.has_results_of(model))])
 
 
 def find_object(request: HttpRequest | None, label: str, pk: str, field: str | None = None) -> tuple[ImageSource, Any]:
     """Return the source of "app.model", and its object with this key: None if there is none that the visitor may see.
 
     Raises:
-        NotRegistered, AmbiguousField: as `find_source`.
+        NotRegistered, UnknownField, AmbiguousField: as `find_source`.
     """
     source = find_source(label, field)
     return source, source.get_visible(request, pk, get_model(label))
+
+
+def leave_out_hidden(objects: models.QuerySet[Any], request: HttpRequest | None) -> models.QuerySet[Any]:
+    """Return those of the objects that no source hides from a visitor: all of them where they are of no source.
+
+    They are in the order of the model, or else of their keys: PostgreSQL has another one after each update.
+    """
+    model = objects.model
+    for source in get_sources():
+        if not issubclass(model, source.model) and not source.has_results_of(model):
+            continue
+        visible = [queryset.using(None).values("pk") for queryset in source.visible_objects(request, model)]
+        is_visible = Q(*(("pk__in", keys) for keys in visible), _connector=Q.OR) if visible else Q(pk__in=[])
+        objects = make_filterable(objects).filter(is_visible)
+    return objects if objects.ordered or objects.query.is_sliced else objects.order_by("pk")
 
 
 def get_model(model: type[models.Model] | str) -> type[models.Model]:
@@ -245,7 +293,8 @@ def _select_source(model: type[models.Model], field: str | None, sources: Iterab
     selected = next(iter(by_field.values()), None) if field is None else by_field.get(field)
     if selected is None:
         arguments = f'{model.__name__}, "{field or "…"}"'
-        raise NotRegistered(f"{arguments} is not a source; call similar_images.register({arguments}).")
+        message = f"{arguments} is not a source; call similar_images.register({arguments})."
+        raise UnknownField(message, list(by_field)) if by_field else NotRegistered(message)
     return selected
 
 

@@ -12,7 +12,7 @@ from .indexing import versions
 from .indexing.unregistered import unregistered_sources
 from .models import IndexedImage, MethodVersion
 from .search.ranking import resolve_weights
-from .sources import ImageSource
+from .sources.source import ImageSource
 
 
 def index_status(request: HttpRequest) -> dict[str, Any]:

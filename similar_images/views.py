@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.signing import BadSignature
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -18,19 +17,21 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from . import access, comparison_results, conf, registry, visitor_files
-from .comparison import Incomparable
+from . import access, registry, visitor_files
+from .comparison import explanations, results
+from .comparison.compare import Incomparable
 from .forms.comparison import CompareForm
+from .forms.cursors import GrownMatches, find_grown
 from .forms.search import SearchForm, SearchOptionsForm, TextForm
 from .forms.uploads import find_body_problem
 from .imaging.decode import UnreadableImage
 from .imaging.timeouts import SearchTimeout
 from .models import IndexedImage
 from .search.filters import make_filter_form
-from .search.matches import Matches, similar_to
+from .search.matches import Matches
 from .search.options import OptionError
 from .search.ranking import text_methods
-from .widgets import find_matches, load_widget
+from .widgets.widget import find_matches, load_widget
 
 
 class GuardedPage(View):
@@ -77,11 +78,11 @@ class SimilarPage(GuardedPage):
         if actions := form.costly_actions:
             access.admit(request, actions)
         filters = form.filter_values(source)
-        matches = Matches()
+        grown = GrownMatches(Matches())
         status_code = 200 if form.is_valid() else 400
         try:
             options = form.search_options() | {"unlike": unlike, "filters": filters}
-            matches = similar_to([item, *like], request=request, **options)
+            grown = find_grown(request, form, [item, *like], {**options, "request": request})
         except OptionError as error:
             status_code = _report_error(form, error.option if error.option in form.fields else None, error)
         except (UnreadableImage, SearchTimeout) as error:
@@ -89,15 +90,15 @@ class SimilarPage(GuardedPage):
         images = source.images_of(item, source.visible_to(request))
         context = {
             "object": item,
-            "title": source.get_title(item),
+            "title": source.get_title(item if source.is_owner(item) else source.owner_of(item)),
             "image": getattr(images[0], source.field_name) if images else None,
             "key": source.format_key(images[0]) if images and access.is_allowed(request, "compare") else "",
             "form": form,
-            "filter_form": make_filter_form(source, filters),
+            "filter_form": make_filter_form(source, filters, request),
             "status": IndexedImage.objects.get_status(source, *(image.pk for image in images)),
             "Status": IndexedImage.Status,
-            "matches": matches,
-            "more_url": _more_url(request, form, len(matches)),
+            "explains": True,
+            **grown._asdict(),
         }
         return render(request, self.template_name, context, status=status_code)
 
@@ -182,8 +183,9 @@ class SearchPage(UploadPage):
         if form.is_valid():
             access.admit(request, form.costly_actions)
             try:
-                context["matches"] = similar_to(request=request, **form.search_options())
-                context["more_url"] = _more_url(request, form, len(context["matches"]))
+                context |= find_grown(request, form, None, {**form.search_options(), "request": request})._asdict()
+            except OptionError as error:
+                status_code = _report_error(form, None, error)
             except SearchTimeout as error:
                 status_code = _report_error(form, "text", error)
         return render(request, self.template_name, context, status=status_code)
@@ -195,7 +197,7 @@ class SearchPage(UploadPage):
             form.upload_field.token = token = form.token or visitor_files.keep_upload(
                 form.cleaned_data["image"], request
             )
-            if token and (visitor_files.is_shared() or settings.DEBUG):  # the development server is one process
+            if token and visitor_files.is_reusable():
                 query = request.POST.copy()
                 query.pop("csrfmiddlewaretoken", None)
                 query["image"] = token
@@ -207,7 +209,7 @@ class SearchPage(UploadPage):
         return self._search(request, form)
 
     def _search(self, request: HttpRequest, form: SearchForm) -> HttpResponse:
-        context = self.empty_context() | {"form": form}
+        context = self.empty_context() | {"form": form, "explains": True}
         form.hide_refused(request)
         like, unlike = form.examples(form.source, request) if form.is_valid() else ([], [])
         status_code = 200 if form.is_valid() else 400
@@ -216,16 +218,14 @@ class SearchPage(UploadPage):
             query = [form.cleaned_data["image"], *like]
             try:
                 options = form.search_options() | {"unlike": unlike, "filters": form.filter_values(form.source)}
-                context["matches"] = similar_to(query, request=request, **options)
+                context |= find_grown(request, form, query, {**options, "request": request})._asdict()
             except OptionError as error:
                 status_code = _report_error(form, error.option if error.option in form.fields else None, error)
             except (UnreadableImage, SearchTimeout) as error:
                 status_code = _report_error(form, "image", error)
                 form.upload_field.token = ""
         if form.token and context["can_compare"]:
-            context["key"] = f"{comparison_results.UPLOAD_KEY}:{form.token}"
-        if form.token and status_code == 200:
-            context["more_url"] = _more_url(request, form, len(context["matches"]))
+            context["key"] = f"{results.UPLOAD_KEY}:{form.token}"
         context["methods"] = form.method_weights()
         return _as_private(render(request, self.template_name, context, status=status_code))
 
@@ -239,7 +239,7 @@ class UploadView(View):
         if upload is None:
             raise Http404
         try:
-            file = comparison_results.render_preview(upload)
+            file = results.render_preview(upload)
         except (UnreadableImage, SearchTimeout) as error:
             raise Http404 from error
         headers = {"Cache-Control": f"private, max-age={visitor_files.LIFETIME}", "X-Content-Type-Options": "nosniff"}
@@ -278,15 +278,40 @@ class ComparePage(UploadPage):
             form.keep_uploads()
             data = form.cleaned_data
             try:
-                context["result"] = comparison_results.run_comparison(
-                    data["a"], data["b"], data["measures"], _image_url, request
-                )
+                context["result"] = results.run_comparison(data["a"], data["b"], data["measures"], _image_url, request)
             except Incomparable as error:
                 form.add_error(error.which, error.reason)
                 status_code = 400
             except SearchTimeout as error:
                 status_code = _report_error(form, None, error)
         return render(request, self.template_name, context, status=status_code)
+
+
+class ExplanationView(GuardedPage):
+    """The resemblance of two images, for the script that shows it on the card of a match."""
+
+    costly_action = "compare"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Return a sentence and both images with the parts that match as HTML, without a page around them."""
+        form = CompareForm(request.GET, MultiValueDict(), request=request)
+        context: dict[str, Any] = {"errors": []}
+        status_code = 200
+        if form.is_valid():
+            access.admit(request, ["compare"])
+            try:
+                context["result"] = explanations.explain_images(form.cleaned_data["a"], form.cleaned_data["b"], request)
+            except Incomparable as error:
+                status_code = _report_error(form, error.which, error)
+            except SearchTimeout as error:
+                status_code = _report_error(form, None, error)
+        if form.errors:
+            context["errors"] = [message for messages in form.errors.values() for message in messages]
+            status_code = 503 if status_code == 503 else 400
+        response = render(request, "similar_images/explanation.html", context, status=status_code)
+        response.headers["Cache-Control"] = "private, no-store"  # what may be seen is each visitor's own
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
 
 
 class CachedImageView(GuardedPage):
@@ -299,7 +324,7 @@ class CachedImageView(GuardedPage):
 
     def get(self, request: HttpRequest, token: str, name: str) -> HttpResponse:
         """Return the PNG file."""
-        file = comparison_results.cached_image(token, name, request)
+        file = results.cached_image(token, name, request)
         if file is None:
             raise Http404
         headers = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
@@ -310,17 +335,6 @@ def _report_error(form: forms.Form, field: str | None, error: Exception) -> int:
     """Add what kept a search from its end to a field of the form; return the status code to answer with."""
     form.add_error(field, str(error))
     return 503 if isinstance(error, SearchTimeout) else 400
-
-
-def _more_url(request: HttpRequest, form: SearchOptionsForm, count: int) -> str:
-    """Return the address of the same matches and further ones, empty where there are no more to be shown."""
-    limit = form.cleaned_data.get("limit") or conf.get().limit
-    larger = min(limit + conf.get().limit, form.max_limit)
-    if request.method != "GET" or count < min(limit, form.max_limit) or larger <= limit:
-        return ""
-    query = request.GET.copy()
-    query["limit"] = str(larger)
-    return f"?{query.urlencode()}"
 
 
 def _as_private(response: HttpResponse) -> HttpResponse:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep, time
 from typing import NamedTuple
 
+from django.conf import settings
 from django.core import signing
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -71,6 +72,11 @@ class LedgerEntry(NamedTuple):
 def is_shared() -> bool:
     """Check that the processes of a server share the files."""
     return not isinstance(_get_cache(), (DummyCache, LocMemCache))
+
+
+def is_reusable() -> bool:
+    """Check that the request after an upload finds it: the development server is one process."""
+    return is_shared() or settings.DEBUG
 
 
 def entry_id(*parts: object) -> str:
@@ -127,11 +133,12 @@ def keep_upload(upload: UploadedFile[bytes], request: HttpRequest) -> str:
 
 def load_upload(token: str, request: HttpRequest | None) -> SimpleUploadedFile | None:
     """Return the upload of a token; None where it is not kept any more, or the token is another user's."""
+    own_key = _user_key(request)  # asked for every token, so that the answer to that of another user is no different
     try:
         entry, name, user = signing.loads(token, salt=UPLOAD_SALT, max_age=LIFETIME)
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    if user and user != _user_key(request):
+    if user and user != own_key:
         return None
     file = fetch_file(entry, "upload")
     return SimpleUploadedFile(name or "upload", file.data) if file else None

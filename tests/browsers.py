@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -35,7 +38,15 @@ def run_chromium() -> Iterator[Browser]:
         chromium.close()
 
 
+def superuser_cookies(url: str) -> list[Any]:
+    """Return the cookie of a superuser who is logged in at an address."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return [{"name": settings.SESSION_COOKIE_NAME, "value": client.cookies["sessionid"].value, "url": url}]
+
+
 def find_barriers(page: Page, *context: Any) -> list[str]:
     """Return what axe finds on a page, or in the part of it that a selector names."""
+    page.wait_for_load_state()  # half a page has links without the names that are still to come
     violations = Axe().run(page, *context).response["violations"]
     return [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]

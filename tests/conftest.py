@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import TestCase
-from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from similar_images.indexing import claims, requests, worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
-from tests.databases import ALIAS, connection
+from tests.databases import ALIAS, captured_queries, connection
 from tests.items import save_gray
 from tests.methods import Mean
 from tests.testapp.models import Picture
@@ -54,6 +53,16 @@ def _default_language() -> Iterator[None]:
     """Deactivate the language of a test client's request, which stays active in the thread."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Run Chromium, whose driver has an event loop in the thread of the tests."""
+    from tests.browsers import run_chromium  # which tests without a browser do without
+
+    with pytest.MonkeyPatch.context() as patch, run_chromium() as browser:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield browser
 
 
 @pytest.fixture
@@ -118,13 +127,8 @@ def django_assert_num_queries() -> Any:
 
     @contextmanager
     def assert_num_queries(count: int) -> Iterator[None]:
-        with ExitStack() as stack:
-            captures = {id(c.queries_log): CaptureQueriesContext(c) for c in connections.all(initialized_only=True)}
-            for capture in captures.values():
-                stack.enter_context(capture)
+        with captured_queries() as queries:
             yield
-        queries = [query["sql"] for capture in captures.values() for query in capture.captured_queries]
-        queries = [sql for sql in queries if not sql.startswith(("SAVEPOINT", "ROLLBACK TO", "RELEASE"))]
         assert len(queries) == count, "\n\n".join(queries)
 
     return assert_num_queries

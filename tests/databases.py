@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
 from django.utils.connection import ConnectionProxy
 
 VARIANT = os.environ.get("TEST_DATABASES", "")
@@ -66,6 +68,20 @@ def await_replica() -> None:
                 return
         time.sleep(0.01)
     raise TimeoutError("The replica does not catch up.")
+
+
+@contextmanager
+def captured_queries() -> Iterator[list[str]]:
+    """Collect the statements on all databases, without savepoints; they are there when the block has ended."""
+    queries: list[str] = []
+    with ExitStack() as stack:
+        # A replica that sees a test's transaction has the log of the primary.
+        captures = {id(c.queries_log): CaptureQueriesContext(c) for c in connections.all(initialized_only=True)}
+        for capture in captures.values():
+            stack.enter_context(capture)
+        yield queries
+    sql = [query["sql"] for capture in captures.values() for query in capture.captured_queries]
+    queries += [each for each in sql if not each.startswith(("SAVEPOINT", "ROLLBACK TO", "RELEASE"))]
 
 
 class CatalogRouter:

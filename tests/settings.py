@@ -7,7 +7,7 @@ from project.settings import *  # noqa: F403 - how Django extends a settings mod
 from project.settings import DATABASES, INSTALLED_APPS, REDIS_URL
 from tests.databases import database_settings
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.mergeapp", "tests.testapp"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 DATABASES, DATABASE_ROUTERS = database_settings(DATABASES["default"])

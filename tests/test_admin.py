@@ -101,7 +101,8 @@ def test_panel__similar_objects_with_links_and_percent(pictures: list[Picture], 
     item, twin, other = pictures
     html = page(admin_client, change_url(item))
     assert "Similar images" in html
-    assert re.fullmatch(r"Twin 100% similar &lt;b&gt;Other&lt;/b&gt; \d+% similar Compare", panel(html))
+    text = r"Twin 100% similar &lt;b&gt;Other&lt;/b&gt; \d+% similar Compare Show all similar items"
+    assert re.fullmatch(text, panel(html))
     assert f'href="{change_url(twin)}"' in html
     assert f'href="{change_url(other)}"' in html
     assert f'<img src="{twin.image.url}"' in html
@@ -123,7 +124,7 @@ def test_panel__shows_a_hidden_object(pictures: list[Picture], admin_client: Cli
 
 def test_panel__limit(pictures: list[Picture], admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimilarAdmin, "similar_images_limit", 1, raising=False)
-    assert panel(page(admin_client, change_url(pictures[0]))) == "Twin 100% similar"
+    assert panel(page(admin_client, change_url(pictures[0]))) == "Twin 100% similar Show all similar items"
 
 
 def test_panel__not_on_the_add_page(admin_client: Client) -> None:
@@ -137,7 +138,11 @@ def test_panel__not_on_the_add_page(admin_client: Client) -> None:
     [
         ("indexed", "No similar items found."),
         ("pending", "This image is still being processed. Reload the page in a moment."),
-        ("failed", "This image could not be processed. See its image record for the reason."),
+        (
+            "failed",
+            "This image could not be processed: This is not an image in a supported format (JPEG, PNG, GIF, WEBP, "
+            "AVIF, TIFF, BMP). Try again",
+        ),
         ("missing", "This item has no image yet."),
     ],
 )
@@ -309,6 +314,8 @@ def test_pair__marked_as_not_similar_leaves_the_panel_until_the_mark_is_removed(
     html = page(admin_client, pair_url(item, twin))
     assert "It is listed at position 1 (100.0%)." in text(html)
     assert "Remove mark" not in text(html)
+    assert 'name="alike"' in html
+    assert 'name="alike"' not in page(admin_client, pair_url(item, item))
     for alike, message in (
         ("0", "Marked as not similar."),
         ("1", "Marked as similar."),
@@ -320,6 +327,8 @@ def test_pair__marked_as_not_similar_leaves_the_panel_until_the_mark_is_removed(
     assert "Twin" not in panel(page(admin_client, change_url(item)))
     assert "Scene 1" not in panel(page(admin_client, change_url(twin)))
     assert "Other" in panel(page(admin_client, change_url(item)))
+    for nothing in ({}, {"alike": "x"}):
+        assert admin_client.post(pair_url(item), {"field": "image", "other": twin.pk} | nothing).status_code == 200
     mark = Mark.objects.get()
     assert (mark.is_alike, mark.marked_by) == (False, admin_user)
     html = page(admin_client, pair_url(twin, item))
@@ -450,7 +459,7 @@ def test_pair__of_text_keys_and_several_fields(index_now: Any, admin_client: Cli
 
 
 def test_pair__takes_few_queries(pictures: list[Picture], admin_client: Client, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         page(admin_client, pair_url(pictures[0], pictures[2]))
 
 
@@ -460,7 +469,8 @@ def test_marks__are_listed_with_links_and_can_only_be_deleted(pictures: list[Pic
     similar_images.mark(item, other, alike=True)
     url = "/admin/similar_images/mark/"
     html = page(admin_client, url)
-    assert f'<a href="{change_url(twin)}">{twin.pk}</a>' in html
+    assert f'<a href="{change_url(twin)}">Twin</a>' in html
+    assert f'<img src="{twin.image.url}"' in html
     answer = admin_client.get(f"{url}?is_alike__exact=0")
     assert [mark.is_alike for mark in answer.context["cl"].result_list] == [False]
     page(admin_client, f"{url}add/", status=403)
@@ -522,9 +532,11 @@ def test_records__list(records: dict[str, IndexedImage], admin_client: Client) -
     assert "This is not an image in a supported format" in html
     assert "160 × 120" in html
     item = Picture.objects.get(pk=records["indexed"].object_id)
-    assert f'<a href="{change_url(item)}">' in html
-    assert f">{records['other'].object_id}<" in html  # the model has no admin here
-    assert "testapp.uuidpicture.image" in html
+    assert f'<a href="{change_url(item)}">Scene 1</a>' in html
+    assert f'<img src="{item.image.url}"' in html
+    assert f">UuidPicture object ({records['other'].object_id})<" in html  # the model has no admin here
+    assert "Uuid picture: image" in html
+    assert "testapp.uuidpicture.image" not in html
 
 
 def test_records__are_those_of_objects_that_the_user_may_look_at(
@@ -553,7 +565,7 @@ def test_records__list_links_to_records_and_objects(records: dict[str, IndexedIm
     """HTML allows no link within a link."""
     record = records["indexed"]
     html = page(admin_client, RECORDS)
-    assert re.search(rf'<a href="{RECORDS}{record.pk}/change/[^"]*">[^<]+</a>', html)
+    assert re.search(rf'<a href="{RECORDS}{record.pk}/change/[^"]*"><img [^>]+> Picture: image</a>', html)
     assert re.search(rf'<t[dh][^>]*><a href="/admin/testapp/picture/{record.object_id}/change/">[^<]+</a></t', html)
 
 
@@ -673,14 +685,14 @@ def test_records__of_a_removed_source(admin_client: Client) -> None:
     source = Source.objects.create(app_label="gone", model="thing", field="photo")
     IndexedImage.objects.create(source=source, object_id="77", file_name="a.png")
     html = page(admin_client, RECORDS)
-    assert "gone.thing.photo" in html
+    assert "gone.thing.photo (no longer registered)" in html
     assert ">77<" in html
 
 
 def test_records__links_of_text_keys(index_now: Any, admin_client: Client) -> None:
     NamedPicture.objects.create(name="scan_5Fa", image=drawing.file(1))
     index_now()
-    (link,) = re.findall(r'<a href="(/admin/testapp/[^"]+)">[^<]*scan_5Fa<', page(admin_client, RECORDS))
+    (link,) = re.findall(r'<a href="(/admin/testapp/[^"]+)">[^<]*scan_5Fa\)<', page(admin_client, RECORDS))
     assert "scan_5Fa" in page(admin_client, link)
 
 
@@ -690,7 +702,7 @@ def test_records__as_many_queries_for_many(
     for count in (1, 12):
         for seed in range(count):
             make_picture(seed)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(13):
             page(admin_client, RECORDS)
 
 
@@ -703,5 +715,5 @@ def test_panel__as_many_queries_for_many(
         for seed in range(count):
             make_picture(seed)
         index_now()
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             page(admin_client, change_url(item))

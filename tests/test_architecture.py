@@ -13,30 +13,41 @@ import similar_images
 APP = Path(similar_images.__file__).parent
 
 LAYERS = (
-    {"graphs", "imaging", "printable"},
+    {"imaging", "printable"},
     {"signatures"},
     {"measures"},
-    {"conf", "generations", "models", "owners", "plugins", "ranking_presets", "registry", "sources", "thumbnails"},
+    {
+        "conf",
+        "duplicate_models",
+        "generations",
+        "map_models",
+        "models",
+        "plugins",
+        "ranking_presets",
+        "registry",
+        "sources",
+        "thumbnails",
+    },
     {"access", "marks", "permissions"},
     {"indexing"},
     {"search"},
     {
         "comparison",
-        "comparison_results",
         "image_labels",
         "status",
-        "stored_data",
         "visitor_files",
         "duplicates",
         "evaluation",
+        "merging",
+        "similarity_map",
     },
     {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views"}
-    | {"widget_cache", "widgets"},
+    | {"path_converters", "widgets"},
     {"contrib"},
 )
 """First-level modules; each may import what stands in its own layer or in one before it."""
 
-WITHOUT_SETTING = {"graphs", "imaging", "signatures", "measures"}
+WITHOUT_SETTING = {"imaging", "signatures", "measures"}
 
 SHARED_NAMES = {"Command", "__version__", "app_name", "logger", "register", "urlpatterns"}
 """Names that mean the same wherever they are: conventions of Python, Django and its commands."""

@@ -8,17 +8,20 @@ from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib.admin import sites as admin_sites
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import ConnectionHandler, models
 from django.db.migrations.state import ProjectState
+from django.urls import include, path, re_path, set_script_prefix
 
 from project.celery import app as celery_app
 from similar_images import checks, registry
@@ -33,7 +36,8 @@ def ids(messages: list[django_checks.CheckMessage]) -> list[str]:
     return [str(message.id) for message in messages if str(message.id).startswith("similar_images.")]
 
 
-def test_check__the_demo_is_right() -> None:
+def test_check__the_demo_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_sites, "all_sites", {admin_sites.site})  # without those that other tests have made
     assert ids(django_checks.run_checks()) == []
 
 
@@ -92,7 +96,7 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
     models, wrong = checks.check_setting()[:2]
     assert (models.id, wrong.id) == ("similar_images.E002", "similar_images.E003")
     assert 'Write "app_label.Model.field"' in str(models.hint)
-    assert wrong.hint == "The keys and their defaults are in similar_images/conf.py and docs/reference/settings.md."
+    assert wrong.hint == checks.KEYS_HINT
 
 
 # --- database --------------------------------------------------------------------------------------------------
@@ -224,6 +228,68 @@ def test_check_celery__sweep_is_scheduled(name: str, value: Any, celery_conf: An
     assert checks.check_celery() == []
 
 
+# --- addresses --------------------------------------------------------------------------------------------------
+
+
+def serve_page(request: Any, **kwargs: Any) -> None:
+    """Show a page of a CMS."""
+
+
+def urlconf(urlpatterns: list[Any]) -> ModuleType:
+    module = ModuleType("urlconf")
+    module.urlpatterns = urlpatterns  # type: ignore[attr-defined]
+    return module
+
+
+OWN_PATTERNS = [
+    path("similar/", include("similar_images.urls")),
+    path("api/", include("similar_images.api.urls")),
+]
+
+
+@pytest.mark.parametrize("catch_all", [path("<path:page>", serve_page), re_path(r"^((?:[\w\-]+/)*)$", serve_page)])
+def test_check_urls__behind_a_catch_all(catch_all: Any, settings: Any) -> None:
+    settings.ROOT_URLCONF = urlconf([*OWN_PATTERNS, catch_all])
+    assert checks.check_urls() == []
+    settings.ROOT_URLCONF = urlconf([catch_all, *OWN_PATTERNS])
+    messages = checks.check_urls()
+    assert ids(messages)[-1] == "similar_images.E021"
+    assert "/api/status/ is answered by tests.test_checks.serve_page" in [*map(str, messages)][-1]
+    assert 'includes "similar_images.api.urls" before' in str(messages[-1].hint)
+
+
+def test_check_urls__addresses_with_a_language_and_a_prefix(settings: Any) -> None:
+    settings.ROOT_URLCONF = urlconf(i18n_patterns(*OWN_PATTERNS))
+    set_script_prefix("/shop/")
+    try:
+        assert checks.check_urls() == []
+    finally:
+        set_script_prefix("/")
+
+
+def test_check_urls__of_a_project_without_the_pages(settings: Any) -> None:
+    settings.ROOT_URLCONF = urlconf([path("<path:page>", serve_page)])
+    assert checks.check_urls() == []
+
+
+# --- media libraries ----------------------------------------------------------------------------------------------
+
+
+def test_check_media_libraries__without_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AbstractImage:
+        """Has the name of Wagtail's."""
+
+    AbstractImage.__module__, AbstractImage.__qualname__ = "wagtail.images.models", "AbstractImage"
+    model = SimpleNamespace(__mro__=(AbstractImage,), _meta=SimpleNamespace(label="site.Image"))
+    source = SimpleNamespace(model=model, visible=None)
+    monkeypatch.setattr(registry, "get_sources", lambda: [source])
+    (message,) = checks.check_media_libraries()
+    assert str(message).startswith("?: (similar_images.E022) Every visitor may see every image of site.Image, private")
+    assert "'similar_images.contrib.wagtail' to INSTALLED_APPS" in str(message.hint)
+    source.visible = lambda request: None
+    assert checks.check_media_libraries() == []
+
+
 # --- a host of its own -----------------------------------------------------------------------------------------
 
 HOST = """
@@ -340,13 +406,20 @@ def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest
 def test_presentation__advice_is_given_by_the_command_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_presentation() == []
     monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
-    told = {(message.id, message.msg) for message in checks.check_presentation()}
-    originals = "Lists of similar items show the original files of testapp.Picture.image, however large they are."
-    assert ("similar_images.I003", originals) in told
-    assert ("similar_images.I004", "Similar items of testapp.Couple.front are not links.") in told
-    assert not any(
-        "not links" in text and "testapp.Picture.image" in text for _id, text in told
-    )  # it has get_absolute_url()
+    originals, links = checks.check_presentation()
+    assert originals.id == "similar_images.I003"
+    assert originals.msg.startswith("Lists of similar items show original files, however large they are: ")
+    assert "testapp.Picture.image" in originals.msg
+    assert (links.id, "testapp.Couple.front" in links.msg) == ("similar_images.I004", True)
+    assert "testapp.Picture.image" not in links.msg, "it has get_absolute_url()"
+
+
+def test_presentation__a_serializer_is_one_of_the_rest_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = registry.get_source(Private)
+    monkeypatch.setitem(registry._sources, (Private, "image"), replace(source, serializer=dict))
+    (error,) = checks.check_source_options()
+    assert error.id == "similar_images.E011"
+    assert "serializer=<class 'dict'> is no serializer class" in error.msg
 
 
 def test_presentation__wrong_paths_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,6 +428,7 @@ def test_presentation__wrong_paths_are_errors(monkeypatch: pytest.MonkeyPatch) -
     (error,) = checks.check_presentation()
     assert (error.id, error.level) == ("similar_images.E012", django_checks.ERROR)
     assert "testapp.Private.image: thumbnail='shop.nowhere.thumbnail' can't be imported" in error.msg
+    assert checks.check_source_options() == [], "one message for one fault"
 
 
 @pytest.mark.django_db

@@ -121,7 +121,7 @@ def test_compare__by_selected_measures(client: Any) -> None:
         ({"b": "testapp.picture"}, "b", "app_label.model:pk"),
         ({"b": "picture:1"}, "b", "app_label.model:pk"),
         ({"b": "testapp.picture:0"}, "b", "no such object"),
-        ({"b": "testapp.picture.nonsense:1"}, "b", "no such object"),
+        ({"b": "testapp.picture.nonsense:1"}, "b", "Name one of the image fields: image."),
         ({"b": "auth.user:1"}, "b", "no such object"),
         ({"b": "..:"}, "b", "no such object"),
         ({"measures": "nonsense"}, "measures", "no measure"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 import similar_images
 from similar_images import measures, signatures
-from similar_images.comparison import Incomparable, compare
+from similar_images.comparison.compare import Incomparable, compare
 from tests import drawing
 
 QUICK = ["alignment", "intersection", "phash"]

@@ -48,11 +48,19 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ),
     *(
         (key, [None, "12", 0, -0.5, float("nan"), float("inf"), False, []])
-        for key in ["REQUEST_TIMEOUT", "CLAIM_TIMEOUT", "COMPARE_TIMEOUT", "NEAR_DUPLICATE_THRESHOLD"]
+        for key in [
+            "MERGE_UNDO_DAYS",
+            "REQUEST_TIMEOUT",
+            "CLAIM_TIMEOUT",
+            "COMPARE_TIMEOUT",
+            "NEAR_DUPLICATE_THRESHOLD",
+        ]
     ),
     ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
+    ("MERGE_IGNORE", [None, "shop.Rendition", {"shop.Rendition": 1}, [1], ["rendition"]]),
+    ("MERGE_HOOKS", [None, "shop.find", {}, [1], ["shop"]]),
     ("COMPARE_CACHE", [None, 1, ["default"]]),
     ("WIDGET_CACHE", [1, ["default"]]),
     ("WIDGET_CACHE_GROUP", [1, ["shop.groups"]]),
@@ -81,7 +89,7 @@ def test_check__names_the_wrong_key(key: Any, value: Any) -> None:
         with pytest.raises(SystemCheckError) as failed:
             call_command("check")
         assert f"(similar_images.E001) SIMILAR_IMAGES[{key!r}] " in str(failed.value)
-        assert "docs/reference/settings.md" in str(failed.value)
+        assert "similar_images.conf.Conf" in str(failed.value)
         with pytest.raises(ImproperlyConfigured) as raised:
             conf.get()
         assert f"SIMILAR_IMAGES[{key!r}] " in str(raised.value)
@@ -212,6 +220,9 @@ def test_defaults__are_those_of_the_docs() -> None:
         "costly_rates": {"anonymous": "60/hour", "authenticated": "600/hour"},
         "costly_max_limit": 24,
         "visitor": None,
+        "merge_undo_days": 30,
+        "merge_ignore": ("wagtailimages.Rendition",),
+        "merge_hooks": (),
         "hnsw_min_rows": 5000,
         "min_similarity": {"widget": 45, "page": 45, "rest": 45, "search": 30},
         "batch_size": 32,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from similar_images.graphs import connected_components
+from similar_images.duplicates.graphs import connected_components
 
 
 def test_components__connect_nodes_through_others_in_order_of_appearance() -> None:

@@ -50,6 +50,8 @@ def test_wheel__has_the_app_and_nothing_of_the_demo(wheel: Path) -> None:
         "similar_images/templates/similar_images/widget.html",
         "similar_images/static/similar_images/similar_images.css",
         "similar_images/static/similar_images/drop.js",
+        "similar_images/static/similar_images/admin-notice.js",
+        "similar_images/static/similar_images/map.js",
         "similar_images/static/similar_images/similar-items.js",
         "similar_images/static/similar_images/widget.js",
         "similar_images/management/commands/index_images.py",

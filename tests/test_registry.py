@@ -15,10 +15,12 @@ from django.test.utils import isolate_apps
 import similar_images
 from similar_images import registry
 from similar_images.registry import NotRegistered
+from tests.mergeapp.models import Page
 from tests.testapp.models import (
     Couple,
     FramedPicture,
     NamedPicture,
+    Photo,
     Picture,
     PictureProxy,
     Private,
@@ -103,7 +105,9 @@ def test_register__tells_the_listeners() -> None:
     [
         (Picture, "photo", r"testapp\.Picture has no image or file field named 'photo'"),
         (Picture, "title", r"testapp\.Picture has no image or file field named 'title'"),
-        (Picture, "shelf", r"no image or file field named 'shelf'"),
+        (Picture, "shelf", r"named 'shelf', but a relation to testapp\.Shelf\.$"),
+        (Photo, "item", r"named 'item', but a relation to testapp\.Item\.$"),
+        (Page, "hero", r"named 'hero', but a relation to mergeapp\.Asset: register mergeapp\.Asset\.image\.$"),
         (Shelf, "picture", r"testapp\.Shelf has no image or file field named 'picture'"),  # a reverse relation
         (Picture, "", r"no image or file field named ''"),
         (WithImage, "image", "WithImage is abstract or a proxy; register a concrete model"),
@@ -318,3 +322,51 @@ def test_source__with_file() -> None:
     assert registry.get_source(Picture).get_file_name(picture) == "a.png"
     assert registry.get_source(Picture).get_file_name(bare) == ""
     assert registry.get_source(UuidPicture).get_file_name(UuidPicture()) == ""
+
+
+@isolate_apps("tests.testapp")
+def test_register__a_relation_to_a_model_that_is_not_loaded_yet() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"but a relation to later\.Image: register the image field of that"):
+
+        @similar_images.register("cover")
+        class Book(models.Model):
+            cover = models.ForeignKey("later.Image", models.CASCADE)
+
+            class Meta:
+                app_label = "testapp"
+
+
+@isolate_apps("tests.testapp")
+def test_register__a_model_that_is_swapped_out(settings: Any) -> None:
+    class Swapped(models.Model):
+        image = models.ImageField()
+
+        class Meta:
+            app_label = "testapp"
+            swappable = "PICTURE_MODEL"
+
+    settings.PICTURE_MODEL = "testapp.Picture"
+    with pytest.raises(ImproperlyConfigured, match=r"as PICTURE_MODEL is '.+': register testapp\.Picture"):
+        similar_images.register(Swapped, "image")
+    settings.PICTURE_MODEL = "testapp.Swapped"
+    similar_images.register(Swapped, "image")
+
+
+def test_visible__without_a_request_is_asked_by_one_like_any_other(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["*", ".shop.example"]
+    asked: list[Any] = []
+
+    def visible(request: Any) -> models.QuerySet[Any]:
+        asked.append(request)
+        request.session["basket"] = request.session.get("basket", 0) + 1
+        return Unregistered.objects.filter(image=f"{request.get_host()}{request.path}{request.user.is_anonymous}")
+
+    similar_images.register(Unregistered, "image", visible=visible)
+    source = registry.get_source(Unregistered)
+    assert "shop.example/True" in str(source.visible_to(None).query)
+    (request,) = asked
+    assert request.build_absolute_uri() == "http://shop.example/"
+    assert (request.method, dict(request.GET), request.LANGUAGE_CODE) == ("GET", {}, "en-us")
+    assert request.site.domain == "shop.example"  # as django.contrib.sites gives it where it is not installed
+    source.visible_to(None)
+    assert asked[1].session["basket"] == 1  # nobody shares a session

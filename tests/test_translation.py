@@ -180,11 +180,11 @@ def test_rest__errors_are_translated(client: Any, fields: dict[str, Any]) -> Non
 def test_search_by_text__is_translated(client: Any, configure: Any, text: str) -> None:
     fields = {"text": text, "model": "testapp.picture"}
     url = "/api/similar-images/search/"
-    (without,) = client.get(url, fields).json()["errors"].values()
+    without = client.get(url, fields).json()["detail"]
     configure(METHODS={"tests.methods.SlowReader": {}, "color": {}}, RANKING={"mean": 1})
     wrong = client.get(url, {**fields, "method": "color", "text": "red"}).json()["errors"]["method"]
     ranked = client.get(url, {**fields, "ranking": "mean:1", "text": "red"}).json()["errors"]["ranking"]
-    assert unmarked(" ".join([*without, *wrong, *ranked])) == []
+    assert unmarked(" ".join([without, *wrong, *ranked])) == []
     assert unmarked_words(client.get("/similar-images/search/", fields).content.decode()) == []
 
 
@@ -321,7 +321,8 @@ def test_admin__lists_of_records_and_marks_are_translated(products: list[Product
         worker.index_records(records)
     similar_images.mark(*products, alike=False, user=User.objects.get())
     labels = " ".join(source.label for source in registry.get_sources())
-    data = {"admin", "text", "png", *re.findall(r"[^\W\d_]+", labels.lower())}
+    words = re.findall(r"[^\W\d_]+", labels.lower())
+    data = {"admin", "text", "png", "bare", *words, *map(str.capitalize, words)}
     pages = {
         "indexedimage": IndexedImage.objects.get(object_id=str(broken.pk), source__model="picture"),
         "mark": Mark.objects.get(),

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.template.backends.django import DjangoTemplates
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import translation
 
 from similar_images.models import IndexedImage
+from tests import drawing
 from tests.drawing import upload
-from tests.testapp.models import Picture
+from tests.items import save_gray
+from tests.testapp.models import Couple, Picture
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +81,14 @@ def test_similar__of_invisible_and_missing_objects_is_404(client: Any, make_pict
     for path in (f"testapp.picture/{hidden.pk}", "testapp.picture/0", "testapp.picture/x", nul, "auth.user/1", "x/1"):
         assert client.get(f"/similar-images/{path}/").status_code == 404
     assert client.get(f"/similar-images/testapp.picture/{hidden.pk}/?field=nonsense").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["testapp.picture/{pk}/", "testapp.couple/{couple}/", "search/", "compare/"])
+def test_full_pages__link_the_style_sheet_once(client: Any, make_picture: Any, settings: Any, path: str) -> None:
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]  # without a frame of the project's own
+    couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    html = client.get(f"/similar-images/{path.format(pk=make_picture(1).pk, couple=couple.pk)}").content.decode()
+    assert html.count("similar_images.css") == 1
 
 
 def test_similar__takes_as_many_queries_for_any_limit(
@@ -151,17 +161,72 @@ def test_base_templates__have_language_and_direction(name: str) -> None:
         assert '<html lang="de">' in template.render({})
 
 
-def test_pages__link_to_more_as_long_as_there_may_be(client: Any, gray_pictures: list[Picture], configure: Any) -> None:
-    configure(LIMIT=4, MAX_LIMIT=7, MIN_SIMILARITY=0)
-    links = []
-    answer = page(client, gray_pictures[0], fold=0)
-    while link := answer.context["more_url"]:
-        links.append((len(answer.context["matches"]), link))
-        assert f'href="{link.replace("&", "&amp;")}"' in answer.content.decode()
-        answer = client.get(f"/similar-images/testapp.picture/{gray_pictures[0].pk}/{link}")
-    assert links == [(4, "?fold=0&limit=7")]
-    assert len(answer.context["matches"]) == 7
-    assert page(client, gray_pictures[0], mode="copy", limit=4).status_code == 200
+def show_more(client: Any, answer: Any) -> Any:
+    link = answer.context["more_url"]
+    assert f'href="{link.replace("&", "&amp;")}#similar-images-more"' in answer.content.decode()
+    return client.get(answer.wsgi_request.path + link)
+
+
+def shown(answer: Any) -> list[Any]:
+    return [match.object for match in answer.context["matches"]]
+
+
+def test_pages__grow_as_long_as_there_may_be_more(
+    client: Any, gray_pictures: list[Picture], configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(LIMIT=2, MIN_SIMILARITY=0)
+    monkeypatch.setattr("similar_images.forms.cursors.MAX_RANK", 5)
+    answers = [page(client, gray_pictures[0], fold=0)]
+    while answers[-1].context["more_url"]:
+        answers.append(show_more(client, answers[-1]))
+    assert [len(shown(answer)) for answer in answers] == [2, 4, 5]
+    assert shown(answers[-1])[:2] == shown(answers[0])
+    assert "4 items shown" in answers[1].content.decode()
+    assert '"cursor"' not in answers[1].content.decode(), "the form would go on with a cursor of another search"
+
+
+def test_pages__grow_by_what_was_indexed_when_the_first_page_was_shown(
+    client: Any, mean_method: None, index_now: Any, configure: Any
+) -> None:
+    configure(MIN_SIMILARITY=0)
+    items = [save_gray(level) for level in range(100, 110)]
+    index_now()
+    first = page(client, items[0], limit=3, method="mean")
+    later = save_gray(100)
+    index_now()
+    items[1].delete()
+    Picture.objects.filter(pk=items[5].pk).update(published=False)
+    second = show_more(client, first)
+    assert shown(second) == [items[index] for index in (2, 3, 4, 6, 7, 8)]
+    assert shown(page(client, items[0], limit=1, method="mean")) == [later]
+
+
+def test_pages__take_no_cursor_of_another_search(client: Any, gray_pictures: list[Picture], configure: Any) -> None:
+    configure(LIMIT=2, MIN_SIMILARITY=0)
+    link = page(client, gray_pictures[0], fold=0).context["more_url"]
+    for wrong in ("?cursor=x", link + "&diversity=0.5"):
+        answer = client.get(f"/similar-images/testapp.picture/{gray_pictures[0].pk}/{wrong}")
+        assert answer.status_code == 400
+        assert "This is not the cursor of this search" in answer.content.decode()
+
+
+def test_pages__grow_to_a_lower_bound_where_images_are_compared(
+    client: Any, gray_pictures: list[Picture], configure: Any
+) -> None:
+    configure(LIMIT=2, COSTLY_MAX_LIMIT=3)
+    answer = page(client, gray_pictures[0], mode="copy", min_similarity=0)
+    assert len(shown(show_more(client, answer))) == 3
+    assert show_more(client, answer).context["more_url"] == ""
+
+
+def test_search__grows_where_the_image_is_kept(client: Any, gray_pictures: list[Picture], configure: Any) -> None:
+    configure(MIN_SIMILARITY=0)
+    with override_settings(DEBUG=True):
+        data = {"image": upload(), "model": "testapp.picture", "limit": 2}
+        answer = client.post("/similar-images/search/", data, follow=True)
+    second = show_more(client, answer)
+    assert [len(shown(each)) for each in (answer, second)] == [2, 4]
+    assert client.post("/similar-images/search/", data | {"image": upload()}).context["more_url"] == ""
 
 
 def test_search__shows_the_weights_of_its_methods(client: Any, configure: Any) -> None:

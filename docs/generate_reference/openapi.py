@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 from .markdown import code, prose, table
 
 
 @cache
 def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of the REST endpoints."""
+    """Return the OpenAPI document of the REST endpoints, of a site with search by text, and without filters."""
+    from similar_images import registry
+    from similar_images.api import serializers, views
     from similar_images.api.schema import generate_document
 
-    return generate_document()
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(registry, "get_sources", list))
+        for module in (views, serializers.search):
+            stack.enter_context(patch.object(module, "text_methods", lambda: ["embedding"]))
+        return generate_document()
 
 
 def describe_endpoint(operation_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import similar_images
 from similar_images.search.options import Option, SearchOptions
-from similar_images.sources import SourceOptions
+from similar_images.sources.source import SourceOptions
 
 from .docstrings import docstring, entries, field_docs, summary
 from .markdown import annotation, code, prose, table

@@ -34,6 +34,7 @@ class Developers(TemplateView):
     template_name = "catalog/developers.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        product = Product.objects.filter(published=True).first()
+        products = Product.objects.filter(published=True)[:2]
+        product = products[0] if products else None
         site = self.request.build_absolute_uri("/").rstrip("/")
-        return super().get_context_data(**kwargs, product=product, site=site)
+        return super().get_context_data(**kwargs, product=product, keys=[each.pk for each in products], site=site)

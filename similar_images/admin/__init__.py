@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from .duplicates import DuplicatesAdmin
+from .health import HealthAdmin
+from .map import MapAdmin
 from .marks import MarkAdmin
 from .mixin import SimilarImagesMixin
 from .records import IndexedImageAdmin
 
-__all__ = ["IndexedImageAdmin", "MarkAdmin", "SimilarImagesMixin"]
+__all__ = ["DuplicatesAdmin", "HealthAdmin", "IndexedImageAdmin", "MapAdmin", "MarkAdmin", "SimilarImagesMixin"]

@@ -24,11 +24,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .. import access
-from ..search.filters import get_filter_names, is_filter_parameter
-from ..sources import ImageSource
+from ..search.filters import get_filter_names, get_parameter_widgets
+from ..sources.source import ImageSource
 from .bodies import FlatJSONParser, check_body_size, describe_body_error
 from .caching import make_cacheable
-from .parameters import check_format, find_unknown_names
+from .parameters import check_format, find_repeated_names, find_unknown_names
 from .problems import TooManyRequests, handle_exception
 
 CheckedForm = TypeVar("CheckedForm", bound=forms.Form)
@@ -53,6 +53,11 @@ class ApiView(APIView):
     costly_action: access.Action | None = None
     """The costly work that the whole endpoint is for; an endpoint whose action is off does not exist."""
 
+    @classmethod
+    def is_off(cls) -> bool:
+        """Tell whether this site does without the endpoint."""
+        return cls.costly_action is not None and access.is_off(cls.costly_action)
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer a request, without what the project's own part of the address captures, such as a version."""
         own = {name: kwargs[name] for name in OWN_PATH_NAMES if name in kwargs}
@@ -64,7 +69,7 @@ class ApiView(APIView):
         if request.method not in ("GET", "HEAD"):
             check_body_size(request, self.max_uploads)
         super().initial(request, *args, **kwargs)
-        if self.costly_action and access.is_off(self.costly_action):
+        if self.is_off():
             raise Http404
         if self.costly_action and not access.is_allowed(get_django_request(request), self.costly_action):
             self.permission_denied(request)
@@ -127,7 +132,7 @@ def reverse_beside(request: HttpRequest, name: str, own: Mapping[str, str]) -> s
 def check_form(
     form: CheckedForm, known: Collection[str] | None = None, *, source: ImageSource | None = None
 ) -> CheckedForm:
-    """Return a form that is valid, and was given nothing but its own fields, or the `known` ones.
+    """Return a form that is valid, and was given nothing but its own fields, or the `known` ones, and each once.
 
     Args:
         form: the form.
@@ -137,9 +142,11 @@ def check_form(
     Raises:
         ValidationError: it is not; with the errors by field.
     """
-    filters = get_filter_names(source) if source else []
-    given = [name for name in (*form.data, *form.files) if not source or not is_filter_parameter(source, name)]
-    errors = find_unknown_names(given, [*(form.fields if known is None else known), *filters])
+    filters = get_parameter_widgets(source) if source else {}
+    given = [name for name in (*form.data, *form.files) if name not in filters]
+    names = [*(form.fields if known is None else known), *(get_filter_names(source) if source else [])]
+    widgets = {name: field.widget for name, field in form.fields.items()}
+    errors = find_unknown_names(given, names) | find_repeated_names(form.data, form.files, {**filters, **widgets})
     if errors or not form.is_valid():
         raise ValidationError(errors | {name: [str(error) for error in errors] for name, errors in form.errors.items()})
     return form

@@ -17,13 +17,14 @@ from ..models import IndexedImage
 from ..search.batch import images_of_each, similar_to_each
 from ..search.matches import Matches
 from ..search.options import OptionError, SearchOptions
-from ..sources import ImageSource, resolve_callable
+from ..sources.source import ImageSource
 from . import examples
 from .base import ApiView, check_form, get_django_request
 from .bodies import ItemsJSONParser
 from .documentation import OF_BODIES, document
 from .parameters import check_names
-from .problems import ItemNotFound
+from .presentation import Presentation
+from .problems import report_missing_source
 from .serializers.search import BatchSerializer, MatchesOfEachSerializer
 
 
@@ -49,13 +50,9 @@ class BatchView(ApiView):
         data: Any = request.data
         form = RestBatchForm(data)
         form.is_valid()
-        try:
+        with report_missing_source():
             source = registry.find_source(model, form.cleaned_data.get("field") or None)
             result_model = registry.get_model(model)
-        except registry.NotRegistered:
-            raise ItemNotFound from None
-        except registry.AmbiguousField as error:
-            raise ValidationError({"field": [str(error)]}) from None
         check_form(form, source=source)
         items = _find_visible(source, visitor, result_model, form.cleaned_data["ids"])
         values = form.search_options() | {"request": visitor, "filters": form.filter_values(source)}
@@ -71,9 +68,8 @@ class BatchView(ApiView):
             _answer(result_model, key, freshness.get(key, ("missing", None)), found.get(key, Matches()))
             for key in form.cleaned_data["ids"]
         ]
-        context = {"request": request, "distances": form.cleaned_data["distances"], "explanation": False}
-        context["object"] = resolve_callable(source.serializer)
-        return Response(MatchesOfEachSerializer({"results": answers}, context=context).data)
+        presentation = Presentation(request, source, has_distances=form.cleaned_data["distances"])
+        return Response({"results": [presentation.present_answer(answer) for answer in answers]})
 
 
 def _find_visible(
@@ -88,12 +84,9 @@ def _find_visible(
         except DjangoValidationError:  # the text can't be a key of this model
             continue
     wanted = {value: key for value, key in wanted.items() if "\0" not in str(value)}
-    is_own = issubclass(model, source.model)
-    querysets = [source.as_filterable(source.visible_to(request))] if is_own else source.visible_owners(request)
     found: dict[Any, Any] = {}
-    for queryset in querysets:
-        if is_own or issubclass(queryset.model, model):
-            found |= {item.pk: item for item in queryset.filter(pk__in=list(wanted))}
+    for queryset in source.visible_objects(request, model):
+        found |= {item.pk: item for item in queryset.filter(pk__in=list(wanted))}
     return {key: found[value] for value, key in wanted.items() if value in found}
 
 

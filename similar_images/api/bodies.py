@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import (
     BadRequest,
     RequestDataTooBig,
@@ -13,11 +16,13 @@ from django.core.exceptions import (
 )
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+from rest_framework.utils.json import strict_constant
 
 from ..forms.uploads import find_body_problem
+from .parameters import describe_repeated
 
 
 class BodyTooLarge(APIException):
@@ -35,13 +40,23 @@ class FlatJSONParser(JSONParser):
 
         Raises:
             ParseError: the body is something else.
+            ValidationError: a key is there several times; with a sentence by name.
         """
+        encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
+        constant = strict_constant if self.strict else None
         try:
-            data = super().parse(stream, media_type, parser_context)
+            text = stream.read().decode(encoding)  # by no codec that decompresses, as a reader would
+            data = json.loads(text, parse_constant=constant, object_pairs_hook=_make_object)
         except (RecursionError, LookupError):  # nested too deeply; an unknown character set
             data = None
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from None
         if not isinstance(data, dict) or any(map(self.is_nested, data, data.values())):
             raise ParseError(_("Send a JSON object without nested values."))
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, which no database stores
+            raise ParseError(_("The request could not be read.")) from None
         return data
 
     def is_nested(self, name: str, value: Any) -> bool:
@@ -50,13 +65,25 @@ class FlatJSONParser(JSONParser):
 
 
 class ItemsJSONParser(FlatJSONParser):
-    """Parse a JSON object that may have a list of texts and numbers under `ids`."""
+    """Parse a JSON object that may have lists of texts and numbers: keys, and values of a filter."""
 
     def is_nested(self, name: str, value: Any) -> bool:
-        """Tell whether a value is no text, number or boolean, nor the list of keys."""
-        if name == "ids" and isinstance(value, list):
-            return any(isinstance(key, bool) or not isinstance(key, (str, int)) for key in value)
+        """Tell whether a value is no text, number or boolean, nor a list of texts and numbers."""
+        if isinstance(value, list):
+            return any(isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in value)
         return super().is_nested(name, value)
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of its keys and values.
+
+    Raises:
+        ValidationError: all values of a key but the last would be ignored.
+    """
+    repeated = [name for name, count in Counter(name for name, _value in pairs).items() if count > 1]
+    if repeated:
+        raise ValidationError(describe_repeated(repeated))
+    return dict(pairs)
 
 
 def check_body_size(request: Request, uploads: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
+from .filter_parameters import filter_query_parameters
 from .problems import PROBLEM_TYPE, describe_problem
 from .serializers.problem import ProblemSerializer
 
@@ -46,8 +47,23 @@ OF_BODIES = (400, 413, 415)
 """Errors of endpoints that take a body."""
 
 
+class FilterableSchema(AutoSchema):
+    """The schema of an endpoint that takes filters in its query."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the filters of all sources, as they are now."""
+        return [*super().get_override_parameters(), *filter_query_parameters()]
+
+
 def document(
-    operation_id: str, summary: str, answer: Any, example: Any, *, errors: tuple[int, ...] = (), **more: Any
+    operation_id: str,
+    summary: str,
+    answer: Any,
+    example: Any,
+    *,
+    errors: tuple[int, ...] = (),
+    has_filters: bool = False,
+    **more: Any,
 ) -> Callable[[ViewMethod], ViewMethod]:
     """Document a method of a view, whatever the project's DEFAULT_SCHEMA_CLASS is.
 
@@ -57,6 +73,7 @@ def document(
         answer: serializer of the answer.
         example: an example of it, or several by name.
         errors: the statuses of errors beside those of every endpoint.
+        has_filters: whether its query may have the filters of a source.
         **more: as for drf-spectacular's `extend_schema`.
     """
     responses: dict[Any, Any] = {(200, "application/json"): OpenApiResponse(answer, description="The answer.")}
@@ -65,19 +82,18 @@ def document(
     examples = [OpenApiExample("Answer", example, response_only=True, status_codes=["200"])]
     examples += [_error_example(status) for status in sorted({*errors, *OF_ALL})]
     examples += more.pop("examples", [])
-    return _extend(
-        operation_id=operation_id, summary=summary, responses=responses, examples=examples, tags=[TAG], **more
-    )
+    documentation = {"operation_id": operation_id, "summary": summary, "responses": responses, "examples": examples}
+    return _extend(FilterableSchema if has_filters else AutoSchema, **documentation, tags=[TAG], **more)
 
 
 def leave_out(method: ViewMethod) -> ViewMethod:
     """Leave a method of a view out of the document."""
-    return _extend(exclude=True)(method)
+    return _extend(AutoSchema, exclude=True)(method)
 
 
-def _extend(**documentation: Any) -> Callable[[ViewMethod], ViewMethod]:
+def _extend(schema_class: type[AutoSchema], **documentation: Any) -> Callable[[ViewMethod], ViewMethod]:
     def decorate(method: ViewMethod) -> ViewMethod:
-        method.kwargs = {"schema": AutoSchema}  # type: ignore[attr-defined]  # where extend_schema looks first
+        method.kwargs = {"schema": schema_class}  # type: ignore[attr-defined]  # where extend_schema looks first
         return extend_schema(**documentation)(method)
 
     return decorate

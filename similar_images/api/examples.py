@@ -45,11 +45,22 @@ MATCHES_OF_IMAGE: dict[str, Any] = {
     "next": None,
 }
 
+MATCHES_OF_KEPT_IMAGE: dict[str, Any] = {
+    **MATCHES_OF_IMAGE,
+    "query": {**MATCHES_OF_IMAGE["query"], "upload": "WyI5ZjJjIiwiYy5qcGciLCIiXQ:1wXgz3:Yt8a"},
+}
+
 MATCHES_OF_TEXT: dict[str, Any] = {
     "query": {"model": "shop.product", "text": "a green armchair", "status": "indexed", "indexed_at": None},
     "results": [MATCH],
     "complete": True,
     "next": None,
+}
+
+EXPLANATION: dict[str, Any] = {
+    "resemblance": "other-color",
+    "sentence": "Same design in another color.",
+    "boxes": {"query": [0.12, 0.2, 0.7, 0.61], "match": [0.1, 0.22, 0.71, 0.6]},
 }
 
 MARK: dict[str, Any] = {"model": "shop.product", "pk": "12", "other": "15", "alike": False}
@@ -122,7 +133,7 @@ BATCH_REQUEST = OpenApiExample("Two items", {"ids": ["12", "15"], "limit": 4}, r
 
 MODEL_PARAMETER = OpenApiParameter(
     "model",
-    {"type": "string", "pattern": r"^[^/\n\r]+$"},
+    {"type": "string", "pattern": r"^[^/.]+\.[^/.]+$"},
     OpenApiParameter.PATH,
     description="app_label.model",
     examples=[OpenApiExample("Model", "shop.product")],
@@ -130,7 +141,7 @@ MODEL_PARAMETER = OpenApiParameter(
 
 KEY_PARAMETER = OpenApiParameter(
     "pk",
-    {"type": "string", "pattern": r"^[^\n\r]+$"},
+    {"type": "string", "minLength": 1},
     OpenApiParameter.PATH,
     description="The primary key.",
     examples=[OpenApiExample("Key", "12")],

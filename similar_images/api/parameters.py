@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from django.forms import Widget
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
@@ -24,6 +26,29 @@ def find_unknown_names(given: Iterable[str], known: Collection[str]) -> dict[str
     """Return a sentence on each name that is not known, with the nearest known one."""
     unknown = [name for name in given if name not in known and name != CSRF_FIELD and name not in project_names()]
     return {make_printable(name)[:MAX_SHOWN]: [_describe_unknown(name, known)] for name in unknown}
+
+
+def find_repeated_names(data: Any, files: Any, widgets: Mapping[str, Widget]) -> dict[str, list[str]]:
+    """Return a sentence on each name that is given several times, where all values but the last would be ignored.
+
+    Args:
+        data: the texts that were given, as a `QueryDict`; of JSON, the parser finds them.
+        files: the files.
+        widgets: what reads the values of each name.
+    """
+    given = (data, files)
+    if not hasattr(data, "getlist"):
+        return {}
+    names = {name for values in given for name in values if name in widgets and len(values.getlist(name)) > 1}
+    last, last_files = (MultiValueDict({name: values.getlist(name)[-1:] for name in values}) for values in given)
+    reads = {name: widgets[name].value_from_datadict for name in names}
+    ignoring = [name for name, read in reads.items() if read(data, files, name) == read(last, last_files, name)]
+    return describe_repeated(ignoring)
+
+
+def describe_repeated(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return a sentence on each name that was given several times."""
+    return {make_printable(name)[:MAX_SHOWN]: [_("Send this only once.")] for name in names}
 
 
 def check_names(given: Mapping[str, Any], known: Collection[str] = ()) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from .. import registry
 from ..imaging.timeouts import SearchTimeout
 
 PROBLEM_TYPE = "application/problem+json"
@@ -41,6 +44,25 @@ class TooManyRequests(exceptions.APIException):
     def __init__(self, detail: str, wait: int | None) -> None:
         super().__init__(detail)
         self.wait = wait
+
+
+@contextmanager
+def report_missing_source() -> Iterator[None]:
+    """Make errors of the request of those that the registry raises about a model, or its image field.
+
+    Raises:
+        ItemNotFound: the model has no source.
+        ValidationError: the field that is named is none of its image fields, or none is named of several.
+    """
+    try:
+        yield
+    except (registry.AmbiguousField, registry.UnknownField) as error:
+        is_unknown = isinstance(error, registry.UnknownField)
+        names = _("Name one of the image fields: %(fields)s.") % {"fields": ", ".join(error.fields)}
+        message = f"{_('There is no image field of this name.')} {names}" if is_unknown else names
+        raise exceptions.ValidationError({"field": [message]}) from None
+    except registry.NotRegistered:
+        raise ItemNotFound from None
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:

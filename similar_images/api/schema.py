@@ -33,10 +33,10 @@ class OwnEndpointEnumerator(EndpointEnumerator):
     """Finds the endpoints of this app; those of others are not even looked at."""
 
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
-        """Tell whether a view is one of this app, and documented."""
-        view = getattr(callback, "cls", None)
+        """Tell whether a view is one of this app, documented, and not off."""
+        view: Any = getattr(callback, "cls", None)
         is_own = isinstance(view, type) and view.__module__.startswith(PACKAGE)
-        return is_own and super().should_include_endpoint(path, callback)
+        return is_own and not view.is_off() and super().should_include_endpoint(path, callback)
 
 
 class ApiSchemaGenerator(SchemaGenerator):
@@ -69,7 +69,19 @@ def generate_document(request: Request | None = None, urlconf: Any = None) -> di
     """Return the OpenAPI document of the endpoints in a URL conf, that of the settings by default."""
     generator: Any = ApiSchemaGenerator
     with _settings_lock, patched_settings(_document_settings()):  # they are patched for all threads
-        return dict(generator(urlconf=urlconf).get_schema(request=request, public=True))
+        return _say_what_is_refused(dict(generator(urlconf=urlconf).get_schema(request=request, public=True)))
+
+
+def _say_what_is_refused(document: dict[str, Any]) -> dict[str, Any]:
+    """Say that other fields of a body are refused, and that an empty text in a query is not."""
+    for operation in (each for path in document["paths"].values() for each in path.values()):
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query" and not parameter.get("required"):
+                parameter["allowEmptyValue"] = True
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            document["components"]["schemas"][name]["additionalProperties"] = False
+    return document
 
 
 def _document_settings() -> dict[str, Any]:

@@ -5,36 +5,40 @@ Who may call is the project's own REST_FRAMEWORK setting; what comes back is eac
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import MethodNotAllowed, PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import comparison_results, marks, permissions, registry, status
-from ..comparison import Incomparable
+from .. import marks, permissions, registry, status, visitor_files
+from ..comparison import results
+from ..comparison.compare import Incomparable
 from ..forms.comparison import CompareForm
+from ..forms.cursors import find_page
 from ..forms.mark import MarkForm
 from ..forms.search import RestSearchForm, RestSimilarForm, RestTextForm, SearchOptionsForm
 from ..image_labels import labels
 from ..imaging.decode import UnreadableImage
-from ..models import IndexedImage
 from ..search.explain import unseen_object, why_not
 from ..search.matches import similar_to
 from ..search.options import OptionError
-from ..sources import ImageSource, resolve_callable
+from ..search.ranking import text_methods
+from ..sources.source import ImageSource
 from ..views import CachedImageView
 from . import examples
 from .base import ApiView, check_form, get_django_request, reverse_beside
-from .cursors import find_page
+from .caching import find_answer, read_state
 from .documentation import OF_BODIES, document, leave_out
 from .parameters import check_names
-from .problems import ItemNotFound
+from .presentation import Presentation
+from .problems import ItemNotFound, report_missing_source
 from .serializers.comparison import CompareSerializer, ComparisonSerializer
 from .serializers.search import (
     MarkedSerializer,
@@ -64,13 +68,17 @@ class SimilarView(ApiView):
         examples.MATCHES,
         errors=(400, 404, 503),
         parameters=[*PATH_PARAMETERS, SimilarSerializer],
+        has_filters=True,
     )
-    def get(self, request: Request, model: str, pk: str) -> Response:
+    def get(self, request: Request, model: str, pk: str) -> HttpResponse:
         """Find the objects that look like one object, best first."""
         visitor = get_django_request(request)
+        state = _read_state(visitor, model)
+        if known := find_answer(visitor, state, is_personal=visitor.user.is_authenticated):
+            return known
         form = RestSimilarForm(request.query_params)
         options = form.search_options()
-        source, item = _find_object(visitor, model, pk, options.get("field"))
+        source, item = find_visible_object(visitor, model, pk, options.get("field"))
         if item is None:
             raise ItemNotFound
         like, unlike = form.examples(source, visitor, item.__class__)
@@ -81,18 +89,12 @@ class SimilarView(ApiView):
             raise PermissionDenied(_("Exact searches are for staff."))
         query = [item, *like]
         options |= {"unlike": unlike, "request": visitor, "filters": form.filter_values(source)}
-        status, indexed_at = IndexedImage.objects.get_freshness(source, *_image_keys(visitor, source, item))
-        answer: dict[str, Any] = {
-            "query": {
-                "model": item._meta.label_lower,
-                "pk": str(item.pk),
-                "status": status,
-                "indexed_at": indexed_at,
-            }
-        }
         try:
-            answer |= find_page(visitor, form, query, options)
-            if key := form.cleaned_data["why_not"]:
+            page = find_page(visitor, form, query, options)
+            status, indexed_at = page.freshness or ("missing", None)
+            queried = {"model": item._meta.label_lower, "pk": str(item.pk), "status": status, "indexed_at": indexed_at}
+            answer: dict[str, Any] = {"query": queried, "results": page.results, "next": page.next}
+            if key := form.cleaned_data.get("why_not"):
                 other = source.get_visible(visitor, key, item.__class__)
                 answer["why_not"] = (
                     why_not(query, other, **options)
@@ -103,7 +105,7 @@ class SimilarView(ApiView):
             raise ValidationError({"box": [str(error)]}) from None
         except OptionError as error:
             raise ValidationError({error.option: [str(error)]}) from None
-        return _respond(request, form, source, answer)
+        return _respond(request, form, source, answer, state=None if actions else state)
 
 
 class MarkView(ApiView):
@@ -146,9 +148,11 @@ class MarkView(ApiView):
             data: Any = request.data
             values = check_form(MarkForm(data)).cleaned_data
         source = _get_source(model, values["field"] or None)
-        a, b = (source.get_visible(visitor, key) for key in (pk, values["other"]))
+        a, b = (source.get_visible(visitor, key, registry.get_model(model)) for key in (pk, values["other"]))
         if a is None or b is None:
             raise ItemNotFound
+        if not permissions.can_mark(visitor, source, a, b):
+            raise PermissionDenied
         alike = None if is_removal else values["alike"]
         if alike is None and not is_removal:
             raise ValidationError({"alike": [_("Must be true or false.")]})
@@ -170,6 +174,17 @@ class SearchView(ApiView):
     max_uploads = 1
     parser_classes = [MultiPartParser]
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not text_methods():
+            self.http_method_names = ["post", "options"]
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse a method; of a search by text, say why."""
+        is_text = request.method in ("GET", "HEAD")
+        detail = _("Search by text is not available on this site.") if is_text else None
+        raise MethodNotAllowed(str(request.method), detail)
+
     @document(
         "search_by_text",
         "Items that fit a text",
@@ -177,6 +192,7 @@ class SearchView(ApiView):
         examples.MATCHES_OF_TEXT,
         errors=(400, 404, 503),
         parameters=[TextSerializer],
+        has_filters=True,
     )
     def get(self, request: Request) -> Response:
         """Find the objects whose images fit a text, best first; needs a method with a text encoder."""
@@ -187,28 +203,28 @@ class SearchView(ApiView):
         self.admit(request, form.costly_actions)
         visitor = get_django_request(request)
         options |= {"request": visitor, "filters": form.filter_values(form.source)}
-        answer = {"query": {"text": options["text"], "status": "indexed"}}
         try:
-            answer |= find_page(visitor, form, None, options)
+            page = find_page(visitor, form, None, options)
         except OptionError as error:
             raise ValidationError({error.option: [str(error)]}) from None
-        return _respond(request, form, form.source, answer)
+        query = {"text": options["text"], "status": "indexed"}
+        return _respond(request, form, form.source, {"query": query, "results": page.results, "next": page.next})
 
     @document(
         "search_by_image",
         "Items that look like an uploaded image",
         MatchesSerializer,
-        examples.MATCHES_OF_IMAGE,
+        examples.MATCHES_OF_KEPT_IMAGE,
         errors=(*OF_BODIES, 404, 503),
         request=SearchSerializer,
     )
     def post(self, request: Request) -> Response:
-        """Find the objects that look like an uploaded image, best first; the upload is not stored."""
+        """Find the objects that look like an uploaded image, best first; it is not stored, but with `keep`."""
         check_names(request.query_params)
-        form = RestSearchForm(request.data, request.FILES)
+        visitor = get_django_request(request)
+        form = RestSearchForm(request.data, request.FILES, request=visitor)
         form.full_clean()
         check_form(form, source=form.found_source)
-        visitor = get_django_request(request)
         query: dict[str, Any] = {"status": "indexed"}
         image = form.cleaned_data["image"]
         like, unlike = form.examples(form.source, visitor)
@@ -220,7 +236,9 @@ class SearchView(ApiView):
             matches = similar_to([image, *like], **options)
             if form.cleaned_data["labels"]:
                 image.seek(0)
-                query["labels"] = labels(image)
+                query["labels"] = [asdict(label) for label in labels(image)]
+            if form.cleaned_data["keep"]:
+                query["upload"] = visitor_files.keep_upload(image, visitor) if visitor_files.is_reusable() else ""
         except UnreadableImage as error:
             raise ValidationError({"image": [str(error)]}) from None
         except OptionError as error:
@@ -250,7 +268,7 @@ class CompareView(ApiView):
         data = check_form(CompareForm(request.POST, request.FILES, request=visitor)).cleaned_data
         self.admit(request, ["compare"])
         try:
-            result = comparison_results.run_comparison(
+            result = results.run_comparison(
                 data["a"], data["b"], data["measures"], partial(_cached_image_url, visitor), visitor
             )
         except Incomparable as error:
@@ -282,13 +300,15 @@ class StatusView(ApiView):
 
 
 def _get_source(model: str, field: str | None = None) -> ImageSource:
-    try:
+    with report_missing_source():
         return registry.get_source(model, field)
+
+
+def _read_state(request: HttpRequest, model: str) -> str | None:
+    try:
+        return read_state(request, registry.get_sources_in(model))
     except registry.NotRegistered:
-        raise ItemNotFound from None
-    except registry.AmbiguousField as error:
-        message = _("Name one of the image fields: %(fields)s.") % {"fields": ", ".join(error.fields)}
-        raise ValidationError({"field": [message]}) from None
+        return None
 
 
 def _get_sources(model: str) -> list[ImageSource]:
@@ -298,36 +318,28 @@ def _get_sources(model: str) -> list[ImageSource]:
         raise ItemNotFound from None
 
 
-def _find_object(request: HttpRequest, model: str, pk: str, field: str | None) -> tuple[ImageSource, Any]:
-    try:
+def find_visible_object(request: HttpRequest, model: str, pk: str, field: str | None) -> tuple[ImageSource, Any]:
+    """Return the source and the object that an address names; None for an object that the visitor may not see.
+
+    Raises:
+        ItemNotFound, ValidationError: as `report_missing_source`.
+    """
+    with report_missing_source():
         return registry.find_object(request, model, pk, field)
-    except registry.NotRegistered:
-        raise ItemNotFound from None
-    except registry.AmbiguousField as error:
-        message = _("Name one of the image fields: %(fields)s.") % {"fields": ", ".join(error.fields)}
-        raise ValidationError({"field": [message]}) from None
-
-
-def _image_keys(request: HttpRequest, source: ImageSource, item: Any) -> list[Any]:
-    """Return the keys of the registered objects whose images are those of an object."""
-    return [image.pk for image in source.images_of(item, source.visible_to(request))]
 
 
 def _cached_image_url(request: HttpRequest, token: str, name: str) -> str:
     return reverse_beside(request, "picture", {"token": token, "name": name})
 
 
-def _respond(request: Request, form: SearchOptionsForm, source: ImageSource, answer: dict[str, Any]) -> Response:
+def _respond(
+    request: Request, form: SearchOptionsForm, source: ImageSource, answer: dict[str, Any], *, state: str | None = None
+) -> Response:
     answer["query"].setdefault("model", source.result_model._meta.label_lower)
     is_explained = bool(form.cleaned_data.get("explain"))
     has_distances = is_explained or form.cleaned_data["distances"]
-    context = {
-        "request": request,
-        "distances": has_distances,
-        "explanation": is_explained,
-        "object": resolve_callable(source.serializer),
-    }
+    presentation = Presentation(request, source, has_distances=has_distances, is_explained=is_explained)
     headers = {} if answer["results"].is_complete else {"Cache-Control": "no-store"}  # the next try may be complete
-    response: Any = Response(MatchesSerializer(answer, context=context).data, headers=headers)
-    response.volatile = answer["next"]
+    response: Any = Response(presentation.present_answer(answer), headers=headers)
+    response.volatile, response.state = answer["next"], state
     return cast("Response", response)

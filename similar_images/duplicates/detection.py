@@ -15,7 +15,7 @@ from .verification import VerifiedPair, verify_exact_duplicates, verify_pairs
 
 
 @dataclass(frozen=True)
-class Duplicates:
+class FoundDuplicates:
     """The pairs that were found in a collection, the number of pairs compared, and messages on those that failed."""
 
     collection: ImageCollection
@@ -48,7 +48,7 @@ def find_duplicates(
     nearest: int = NEAREST,
     cache: ScanCache | None = None,
     advance: Callable[[int], Any] = lambda count: None,
-) -> Duplicates:
+) -> FoundDuplicates:
     """Find the pairs of a collection that have a verdict of these kinds.
 
     In memory are the pairs that were found, the keys of those that were compared, a batch of candidates, and at most
@@ -61,7 +61,7 @@ def find_duplicates(
         threshold: minimum similarity of candidates by any method, in percent.
         nearest: candidates that each method proposes for an image, at most.
         cache: verdicts of a former run; new ones are added.
-        advance: called with the number of images that were done, to move a progress bar.
+        advance: called with the number of images that were done, to move a progress bar; with 0 after each pair.
     """
     pairs = [
         pair
@@ -77,5 +77,6 @@ def find_duplicates(
                 problems.append(result)
             elif result.kind in kinds:
                 pairs.append(result)
+            advance(0)
         advance(count)
-    return Duplicates(collection, candidates, pairs, problems)
+    return FoundDuplicates(collection, candidates, pairs, problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..graphs import connected_components
+from .graphs import connected_components
 from .images import ScannedImage
 from .verification import VerifiedPair
 

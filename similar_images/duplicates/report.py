@@ -24,7 +24,7 @@ from ..measures.base import reduce_to
 from ..measures.drawing import canvas
 from ..measures.verdict import Verdict
 from ..printable import JOINERS, make_printable
-from .detection import Duplicates
+from .detection import FoundDuplicates
 from .groups import PairGroup, group_copies
 from .images import ImageCache, ScannedImage
 from .verification import VerifiedPair
@@ -63,7 +63,7 @@ class ReportImage:
     thumbnail: str
 
 
-def render_groups(results: Iterable[Duplicates]) -> str:
+def render_groups(results: Iterable[FoundDuplicates]) -> str:
     """Render one HTML page on several sources, with thumbnails of all copies and series."""
     sources = [
         {
@@ -76,7 +76,7 @@ def render_groups(results: Iterable[Duplicates]) -> str:
     return render_to_string("similar_images/duplicates.html", {"sources": sources, "date": timezone.now()})
 
 
-def write_report(folder: Path, duplicates: Duplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
+def write_report(folder: Path, duplicates: FoundDuplicates, problems: Sequence[str], jobs: int) -> Iterator[str]:
     """Write index.html and further pages, pairs.csv and pictures/; yield the name of each page that was written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     _write_table(folder / "pairs.csv", duplicates.pairs)

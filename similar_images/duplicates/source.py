@@ -9,6 +9,7 @@ from functools import partial, reduce
 from operator import or_
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models.fields.files import FieldFile
 from django.utils.functional import cached_property
 
 from .. import conf, marks
@@ -19,7 +20,7 @@ from ..printable import make_printable
 from ..search.candidates import score_rows, search_candidates
 from ..search.query_vectors import stored_vector
 from ..signatures.base import MethodSpec
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .images import ExactDuplicate, ImageCollection, Neighbors, ScannedImage, split_exact_duplicates
 
 READ_CHUNK = 100
@@ -34,7 +35,7 @@ class StoredImage(ScannedImage):
     """An image of a source, and the id of its object."""
 
     object_id: str
-    file_name: str
+    file: FieldFile
 
 
 class SourceImages(ImageCollection):
@@ -79,8 +80,8 @@ class SourceImages(ImageCollection):
     def exact_duplicates(self) -> Iterable[ExactDuplicate]:
         """Return the records with the same SHA-256 as another, each with the first one."""
         repeated = self._records.values("sha256").annotate(count=Count("pk")).filter(count__gt=1).values("sha256")
-        records = self._records.filter(sha256__in=repeated).order_by("pk").iterator()
-        return split_exact_duplicates(map(self._image, records))[1]
+        records = self._records.filter(sha256__in=repeated).order_by("pk")
+        return split_exact_duplicates(self._images(records).values())[1]
 
     def neighbors(self, nearest: int) -> Iterator[tuple[int, Neighbors]]:
         """Search for the neighbors of each image by its stored signatures."""
@@ -93,7 +94,7 @@ class SourceImages(ImageCollection):
 
     def load(self, keys: Iterable[int]) -> dict[int, ScannedImage]:
         """Read the records with these ids."""
-        return {key: self._image(record) for key, record in self._records.in_bulk(list(keys)).items()}
+        return self._images(self._records.filter(pk__in=list(keys)))
 
     def is_marked_unlike(self, a: ScannedImage, b: ScannedImage) -> bool:
         """Return whether the two objects are marked as not similar."""
@@ -103,11 +104,18 @@ class SourceImages(ImageCollection):
     def _records(self) -> IndexedImageQuerySet:
         return IndexedImage.objects.for_source(self.source).indexed()
 
-    def _image(self, record: IndexedImage) -> StoredImage:
-        read = partial(read_stored, self.source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
-        name = make_printable(f"{record.object_id}: {record.file_name}")
-        size = record.width or 0, record.height or 0
-        return StoredImage(name, record.sha256, *size, read, record.object_id, record.file_name)
+    def _images(self, records: Iterable[IndexedImage]) -> dict[int, ScannedImage]:
+        """Return the images of records by their keys, without those of objects that are gone."""
+        by_object = {record.object_id: record for record in records}
+        files = self.source.get_files({object_id: record.file_name for object_id, record in by_object.items()})
+        images: dict[int, ScannedImage] = {}
+        for object_id, record in by_object.items():
+            if file := files.get(object_id):
+                read = partial(read_stored, file, max_bytes=conf.get().max_bytes)
+                name = make_printable(f"{object_id}: {record.file_name}")
+                size = record.width or 0, record.height or 0
+                images[record.pk] = StoredImage(name, record.sha256, *size, read, object_id, file)
+        return images
 
     def _describing_methods(self, keys: Collection[int]) -> dict[int, list[MethodSpec]]:
         """Return the methods with a usable signature of each of these records."""

@@ -9,7 +9,7 @@ from django.db import transaction
 from ..indexing import hnsw, versions
 from ..models import MethodVersion, Projection, Source, write_alias
 from ..signatures.projection import ProjectedMethod
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .cross_validation import CrossValidation
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from .. import conf
-from ..graphs import connected_components
+from ..duplicates.graphs import connected_components
 from ..imaging.opencv import single_core
 from ..models import IndexedImage
 from ..signatures import storage
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
 from ..signatures.projection import ProjectedMethod
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .calibration import fit_curve
 from .cross_validation import NotEnoughData
 from .stored import describe_source, searchable_signatures

@@ -13,7 +13,7 @@ from ..models import IndexedImage, Signature, Source
 from ..signatures import storage
 from ..signatures.base import Method
 from ..signatures.distances import SignatureArray
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .description import DescribedSet
 from .labeled_images import LabeledImage, sample_indices
 
@@ -49,11 +49,12 @@ def describe_source(
     values = {name: _read_values(source, method, record_ids) for name, method in methods.items()}
     missing = {name: sum(pk not in by_record for pk, *_rest in rows) for name, by_record in values.items()}
     rows = [row for row in rows if all(row[0] in by_record for by_record in values.values())]
-    file_storage, max_bytes = source.field.storage, conf.get().max_bytes
+    files = source.get_files({object_id: name for _pk, object_id, name in rows})
+    rows = [row for row in rows if row[1] in files]
     images = [
         LabeledImage(
             f"{object_id}: {name}",
-            partial(read_stored, file_storage, name, max_bytes=max_bytes),
+            partial(read_stored, files[object_id], max_bytes=conf.get().max_bytes),
             {label: labels.get(object_id, "")} if label else {},
         )
         for _pk, object_id, name in rows

@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import comparison_results, conf, permissions, plugins, visitor_files
+from .. import conf, permissions, plugins, visitor_files
+from ..comparison import results
 from .uploads import validate_upload_size
 
 
@@ -60,11 +61,11 @@ class CompareForm(forms.Form):
         self.fields["measures"].initial = usual
         self.missing_measures = plugins.missing_measures() if permissions.is_staff(request) else {}
 
-    def clean_a(self) -> comparison_results.ComparisonInput:
+    def clean_a(self) -> results.ComparisonInput:
         """Return the first image."""
         return self._clean_input("a")
 
-    def clean_b(self) -> comparison_results.ComparisonInput:
+    def clean_b(self) -> results.ComparisonInput:
         """Return the second image."""
         return self._clean_input("b")
 
@@ -86,12 +87,12 @@ class CompareForm(forms.Form):
         """Return what is to be installed for more measures, for staff; each sentence once."""
         return list(dict.fromkeys(problem for problems in self.missing_measures.values() for problem in problems))
 
-    def sides(self) -> list[tuple[forms.BoundField, comparison_results.ComparisonInput | None]]:
+    def sides(self) -> list[tuple[forms.BoundField, results.ComparisonInput | None]]:
         """Return the fields of the two images, each with what was given for it."""
         inputs = self.cleaned_data if self.is_bound else {}
         return [(self[name], inputs.get(name)) for name in ("a", "b")]
 
-    def _clean_input(self, name: str) -> comparison_results.ComparisonInput:
+    def _clean_input(self, name: str) -> results.ComparisonInput:
         given = self.cleaned_data[name]
         if not given:
             raise forms.ValidationError(_("Please choose an image."), code="required")
@@ -100,11 +101,11 @@ class CompareForm(forms.Form):
         if isinstance(given[0], UploadedFile):
             if not given[0].size:
                 raise forms.ValidationError(_("The file is empty."))
-            return comparison_results.ComparisonInput(validate_upload_size(given[0]))
-        is_upload = given[0].partition(":")[0] == comparison_results.UPLOAD_KEY
+            return results.ComparisonInput(validate_upload_size(given[0]))
+        is_upload = given[0].partition(":")[0] == results.UPLOAD_KEY
         try:
             if is_upload:
-                return comparison_results.upload_input(given[0], self.request)
-            return comparison_results.object_input(given[0], self.request)
+                return results.upload_input(given[0], self.request)
+            return results.object_input(given[0], self.request)
         except LookupError as error:
             raise forms.ValidationError(str(error)) from None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 from django import forms
@@ -17,14 +20,32 @@ from ..search.filters import is_filter_parameter
 from ..search.options import MAX_EXAMPLES, Option, OptionError, Query, SearchOptions, Surface
 from ..search.ranking import resolve_text_method, resolve_weights, text_methods
 from ..search.rerank.copies import COPY_THRESHOLD
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .uploads import VisitorUploadField
 
 MAX_BATCH = 100
 """Objects that can be searched by in one request."""
 
+OPTION_ACTIONS: Mapping[str, access.Action] = {
+    "box": "search_by_picture",
+    "rerank": "rerank",
+    "why_not": "why_not",
+}
+"""The costly work that options ask for, whatever their value is."""
+
 FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 """The texts that stand for true, false, and nothing."""
+
+
+def list_offered(options: Mapping[str, Option]) -> dict[str, Option]:
+    """Return those of the options that there are over REST on this site: nothing that nobody may ask for."""
+    off = access.list_off()
+    offered = {name: option for name, option in options.items() if OPTION_ACTIONS.get(name) not in off}
+    if "copy" in off and "mode" in offered:
+        mode = offered["mode"]
+        choices = {value: label for value, label in mode.choices.items() if value != "copy"}
+        offered["mode"] = replace(mode, choices=choices)
+    return offered
 
 
 def form_field(option: Option, surface: Surface, *, is_visible: bool) -> forms.Field:
@@ -107,9 +128,12 @@ class SearchOptionsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.options = self.declared_options()
-        for name, option in self.options.items():
-            self.fields.setdefault(name, form_field(option, self.surface, is_visible=name in self.field_order))
+        self.options, fields = _make_option_fields(self.__class__, conf.get().fingerprint)
+        for name, field in fields.items():
+            if name not in self.fields:  # what is not shown is shared: copies take as long as a statement
+                self.fields[name] = field if self.surface == "rest" else deepcopy(field)
+        if self.surface == "rest":
+            return
         self.fields["limit"].widget.attrs["placeholder"] = conf.get().limit
         self.fields["min_similarity"].widget.attrs["placeholder"] = f"{self._default_min_similarity():g}"
         self.fields["method"].widget = forms.Select(choices=self.method_choices())
@@ -212,8 +236,16 @@ class SearchOptionsForm(forms.Form):
         values = QueryDict(mutable=True)
         for name in self.data if source.filters else ():
             if is_filter_parameter(source, name):
-                values.setlist(name, self.data.getlist(name) if hasattr(self.data, "getlist") else [self.data[name]])
+                values.setlist(name, self._texts_of(name))
         return values
+
+    def _texts_of(self, name: str) -> list[str]:
+        """Return the values of a field as the texts that a query would have, also where the data are JSON."""
+        if hasattr(self.data, "getlist"):
+            return list(self.data.getlist(name))
+        value = self.data[name]
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
 
     def examples(
         self, source: ImageSource, request: HttpRequest, model: type[models.Model] | None = None
@@ -277,9 +309,9 @@ class SearchTargetForm(SearchOptionsForm):
         if "model" in data:
             try:
                 self.found_source = self._find_source(data)
-            except registry.NotRegistered:
-                self.add_error("field", _("There is no image field of this name."))
-            except registry.AmbiguousField as error:
+            except (registry.UnknownField, registry.AmbiguousField) as error:
+                if isinstance(error, registry.UnknownField):
+                    self.add_error("field", _("There is no image field of this name."))
                 names = {"fields": ", ".join(error.fields)}
                 self.add_error("field", _("Name one of the image fields: %(fields)s.") % names)
         return data
@@ -356,18 +388,13 @@ class TextForm(SearchTargetForm):
     def declared_options(cls) -> dict[str, Option]:
         """Return the declarations of the options, and of those that are refused beside a text."""
         options = {"text": SearchOptions.declared()["text"], **SearchOptions.on(cls.surface, "image")}
-        return {name: option for name, option in options.items() if name not in ("box", "labels", "like", "unlike")}
+        return {
+            name: option for name, option in options.items() if name not in ("box", "keep", "labels", "like", "unlike")
+        }
 
     def method_choices(self) -> list[tuple[str, Any]]:
         """Return the methods that understand text."""
         return _method_titles(text_methods())
-
-    def clean_text(self) -> str:
-        """Return the text, if any method understands one."""
-        if not text_methods():
-            raise forms.ValidationError(_("Search by text is not available on this site."))
-        text: str = self.cleaned_data["text"]
-        return text
 
     def resolve_ranking(self, method: str | None, ranking: Any) -> None:
         """Check that one can search by this method, and no ranking.
@@ -377,6 +404,19 @@ class TextForm(SearchTargetForm):
         """
         if text_methods():
             resolve_text_method(method, ranking)
+
+
+@lru_cache(maxsize=32)
+def _make_option_fields(
+    form: type[SearchOptionsForm], fingerprint: str
+) -> tuple[dict[str, Option], dict[str, forms.Field]]:
+    """Return the options that a class of forms takes, and their fields, made once for each state of the setting."""
+    declared = form.declared_options()
+    options = list_offered(declared) if form.surface == "rest" else declared
+    fields = {
+        name: form_field(option, form.surface, is_visible=name in form.field_order) for name, option in options.items()
+    }
+    return options, fields
 
 
 class RestSimilarForm(SearchOptionsForm):
@@ -403,13 +443,13 @@ class RestBatchForm(SearchOptionsForm):
         return {name: option for name, option in super().declared_options().items() if name in names}
 
     def clean_ids(self) -> list[str]:
-        """Return the keys, each once, as texts."""
+        """Return the keys as texts, in their order."""
         ids = self.cleaned_data["ids"]
         if not isinstance(ids, list):
             raise forms.ValidationError(_("Send a list of IDs."))
         if len(ids) > MAX_BATCH:
             raise forms.ValidationError(_("Name at most %(limit)d objects.") % {"limit": MAX_BATCH})
-        return list(dict.fromkeys(map(str, ids)))
+        return [*map(str, ids)]
 
 
 class RestSearchForm(SearchForm):

@@ -34,6 +34,10 @@ class UnreadableImage(Exception):
     """The bytes are not a usable image, and never will be; the message tells people why."""
 
 
+class TooManyPixels(UnreadableImage):
+    """The image has more pixels than are decoded here."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """An upright decoded image.
@@ -77,7 +81,7 @@ def decode(data: bytes, *, max_pixels: int, timeout: float | None = None) -> Pic
         return Picture(reply.width, reply.height, pixels)
     if reply.kind is ReplyKind.REFUSED:
         code, detail = json.loads(result)
-        raise UnreadableImage(MESSAGES[code](detail))
+        raise (TooManyPixels if code == "pixels" else UnreadableImage)(MESSAGES[code](detail))
     if reply.number == signal.SIGPROF:
         raise UnreadableImage(MESSAGES["time"](""))
     raise DecoderUnavailable

@@ -25,7 +25,14 @@ class Readable(Protocol):
         """Return at most `size` bytes."""
 
 
-def read_stored(storage: Storage, name: str, *, max_bytes: int) -> bytes:
+class StoredFile(Protocol):
+    """A file in a storage; Django's `FieldFile` is one."""
+
+    storage: Storage
+    name: str | None
+
+
+def read_stored(file: StoredFile, *, max_bytes: int) -> bytes:
     """Read a stored file.
 
     Raises:
@@ -34,8 +41,8 @@ def read_stored(storage: Storage, name: str, *, max_bytes: int) -> bytes:
         Exception: whatever an unavailable storage raises; worth another try.
     """
     try:
-        with storage.open(name, "rb") as file:
-            return read_bounded(file, max_bytes=max_bytes)
+        with file.storage.open(file.name or "", "rb") as opened:
+            return read_bounded(opened, max_bytes=max_bytes)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousFileOperation) as error:
         raise MissingFile(_("The file is missing from the storage.")) from error
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import Q
+from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
 
 from .. import conf
 from ..imaging import decode
-from ..imaging.files import read_stored, sha256_of
-from ..models import IndexedImage, Signature, Source
+from ..imaging.files import MissingFile, read_stored, sha256_of
+from ..models import IndexedImage, Signature, Source, write_alias
 from ..signatures import storage
 from ..signatures.base import Method
 from ..signatures.projection import ProjectedMethod
+from ..sources.source import ImageSource
 from . import versions
 
 if TYPE_CHECKING:
@@ -71,9 +75,11 @@ class Describer:
         self._descriptions: dict[tuple[str, int], Future[Description]] = {}
         self._get_methods = cache(_get_methods)
 
-    def read(self, record: IndexedImage) -> Future[ReadFile]:
-        """Submit the record's file for reading."""
-        return self._reading.submit(_read_file, record)
+    def read(self, records: Iterable[IndexedImage]) -> list[Future[ReadFile]]:
+        """Submit the files of records for reading."""
+        records = list(records)
+        files = _find_files(records)
+        return [self._reading.submit(_read_file, record, files.get(record.pk)) for record in records]
 
     def start(self, record: IndexedImage, file: Future[ReadFile]) -> Job:
         """Submit the record's image for description, which was read before.
@@ -114,18 +120,33 @@ def _get_methods(source_id: int) -> list[Method]:
     return versions.methods_to_compute(source) if source else []
 
 
-def _read_file(record: IndexedImage) -> ReadFile:
+def _find_files(records: Iterable[IndexedImage]) -> dict[int, FieldFile]:
+    """Return the files of records by their keys, without those of objects that are gone."""
+    by_source: dict[ImageSource, dict[str, IndexedImage]] = defaultdict(dict)
+    for record in records:
+        if source := record.source.image_source:
+            by_source[source][record.object_id] = record
+    found = {}
+    for source, by_object in by_source.items():
+        names = {object_id: record.file_name for object_id, record in by_object.items()}
+        for object_id, file in source.get_files(names, using=write_alias()).items():
+            found[by_object[object_id].pk] = file
+    return found
+
+
+def _read_file(record: IndexedImage, file: FieldFile | None) -> ReadFile:
     """Read the record's file, on a thread.
 
     Raises:
         UnreadableImage: there is no usable file.
         StorageUnavailable: the storage gave an error; the file may be readable later.
     """
-    source = record.source.image_source
-    if source is None:
+    if record.source.image_source is None:
         raise decode.UnreadableImage(_("The image field is no longer registered."))
     try:
-        data = read_stored(source.field.storage, record.file_name, max_bytes=conf.get().max_bytes)
+        if file is None:
+            raise MissingFile(_("The file is missing from the storage."))
+        data = read_stored(file, max_bytes=conf.get().max_bytes)
         return ReadFile(data, sha256_of(data))
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise

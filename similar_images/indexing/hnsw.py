@@ -61,9 +61,19 @@ def required_indexes() -> list[MethodVersion]:
 
 def existing_indexes() -> dict[str, bool]:
     """Return the indexes in the database: by name, True if complete, False if interrupted while being built."""
+    return _read_indexes("indisvalid")
+
+
+def index_sizes() -> dict[str, int]:
+    """Return the size of every index in bytes, by its name."""
+    return _read_indexes("pg_relation_size(indexrelid)")
+
+
+def _read_indexes(expression: str) -> dict[str, Any]:
+    """Return a figure of every index in the database, by its name."""
     with _connection().cursor() as cursor:
         cursor.execute(
-            "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            f"SELECT relname, {expression} FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "  # noqa: S608 - of the two callers above
             "WHERE indrelid = %s::regclass AND starts_with(relname, %s)",
             [Signature._meta.db_table, PREFIX],
         )

@@ -1,4 +1,4 @@
-"""Notify the workers that records are due, without ever delaying or failing the caller.
+"""Notify the workers that there is work, such as records that are due, without ever delaying or failing the caller.
 
 Talking to a broker can take seconds when it is down, and forever when it does not answer. So a thread of its own
 does it, once for all calls that came meanwhile, and less often while messages pile up, as when no worker runs. Lost
@@ -22,6 +22,12 @@ logger = logging.getLogger("similar_images")
 
 INDEX_TASK = "similar_images.tasks.index_due"
 """Name of the task that indexes due records."""
+
+SCAN_TASK = "similar_images.tasks.find_due_duplicates"
+"""Name of the task that runs requested searches for duplicates."""
+
+MAP_TASK = "similar_images.tasks.update_maps"
+"""Name of the task that makes requested updates of maps."""
 
 BROKER_TIMEOUT = 5
 """Seconds without an answer after which the broker counts as down."""
@@ -53,38 +59,38 @@ def get_celery_app() -> celery.Celery:
     return app if _celery_app is None or app.main != "default" else _celery_app
 
 
-def notify_workers() -> None:
-    """Have a worker look for due records soon."""
+def notify_workers(task_name: str = INDEX_TASK) -> None:
+    """Have a worker run a task soon: by default, look for due records."""
     if get_celery_app().conf.task_always_eager:
-        _send_or_log()
+        _send_or_log(task_name)
     else:
-        _sender.request()
+        _sender.request(task_name)
 
 
-def _send_task(connection: Any = None) -> None:
+def _send_task(task_name: str, connection: Any = None) -> None:
     # Not by send_task(), which would not run the task when task_always_eager is set.
-    task = get_celery_app().tasks[INDEX_TASK]
+    task = get_celery_app().tasks[task_name]
     task.apply_async(queue=conf.get().queue, connection=connection, retry=False, ignore_result=True)
 
 
-def _send_or_log() -> int:
+def _send_or_log(task_name: str = INDEX_TASK) -> int:
     """Send a message, and return how many are then in the queue; 0 where that is not known."""
     app = get_celery_app()
     try:
         if app.conf.task_always_eager:
-            _send_task()
+            _send_task(task_name)
             return 0
         with app.connection_for_write(transport_options=_transport_options(app)) as connection:
-            _send_task(connection)
-            return _count_messages(app, connection)
-    except Exception as error:  # whatever the broker's client raises: the records wait for the sweep
-        logger.warning("The workers could not be notified of new images; the next sweep will do so: %r", error)
+            _send_task(task_name, connection)
+            return _count_messages(app, connection, task_name)
+    except Exception as error:  # whatever the broker's client raises: the work waits for the sweep
+        logger.warning("The workers could not be notified of new work; the next sweep will do so: %r", error)
         return 0
 
 
-def _count_messages(app: celery.Celery, connection: Any) -> int:
+def _count_messages(app: celery.Celery, connection: Any, task_name: str) -> int:
     """Return the number of messages that wait in the queue of the task; 0 where the broker does not say."""
-    queue = app.amqp.router.route({"queue": conf.get().queue}, INDEX_TASK).get("queue") or app.conf.task_default_queue
+    queue = app.amqp.router.route({"queue": conf.get().queue}, task_name).get("queue") or app.conf.task_default_queue
     try:
         with connection.channel() as channel:
             count: int = channel.queue_declare(getattr(queue, "name", queue), passive=True).message_count
@@ -101,7 +107,7 @@ def _transport_options(app: celery.Celery) -> dict[str, Any]:
 
 
 class _Sender:
-    """A thread, started on first use, that sends one message for all requests since its last one."""
+    """A thread, started on first use, that sends one message for all requests of a task since its last one."""
 
     def __init__(self) -> None:
         self._due = threading.Event()
@@ -109,11 +115,13 @@ class _Sender:
         self._idle.set()
         self._is_exiting = threading.Event()
         self._lock = threading.Lock()
+        self._task_names: set[str] = set()
         self._thread: threading.Thread | None = None
 
-    def request(self) -> None:
+    def request(self, task_name: str) -> None:
         """Have a message sent, without waiting for it."""
         with self._lock:
+            self._task_names.add(task_name)
             self._idle.clear()
             self._due.set()
             if self._thread is None:
@@ -135,7 +143,9 @@ class _Sender:
             self._due.wait()
             self._is_exiting.wait(max(next_message - time.monotonic(), 0))
             self._due.clear()
-            excess = max(_send_or_log() - SHORT_QUEUE, 0)
+            with self._lock:
+                task_names, self._task_names = self._task_names, set()
+            excess = max(0, *(_send_or_log(name) - SHORT_QUEUE for name in task_names), 0)
             next_message = time.monotonic() + min(excess * DELAY_PER_MESSAGE, MAX_DELAY)
             with self._lock:
                 if not self._due.is_set():

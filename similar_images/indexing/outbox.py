@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 
 from ..models import WRITE_CHUNK, IndexedImage, IndexedImageQuerySet, Signature, Source, write_alias
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import triggers, versions
 
 

@@ -10,12 +10,13 @@ from datetime import timedelta
 from threading import Thread
 from typing import Any
 
-from django.db import DatabaseError, connections, models, transaction
+from django.db import DatabaseError, connections, transaction
+from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 
 from .. import conf
 from ..models import WRITE_CHUNK, IndexedImage, ReindexRequest, Source, write_alias
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import outbox
 
 RETRY_SECONDS = 1
@@ -24,7 +25,7 @@ RETRY_SECONDS = 1
 logger = logging.getLogger("similar_images")
 
 
-def request_before_write(field: models.FileField, name: str) -> list[ReindexRequest]:
+def request_before_write(file: FieldFile, name: str) -> list[ReindexRequest]:
     """Request the reindexing of all objects that have a file of this name, if the storage is about to overwrite it.
 
     The requests are committed at once, whatever becomes of the caller's transaction: the storage knows no rollback.
@@ -37,10 +38,11 @@ def request_before_write(field: models.FileField, name: str) -> list[ReindexRequ
     using = write_alias()
     if not Source.objects.has_table():
         return []
-    if field.max_length and len(name) > field.max_length:  # the storage will shorten it
-        name = _get_available_name(field, name)
+    max_length = file.field.max_length
+    if max_length and len(name) > max_length:  # the storage will shorten it
+        name = _get_available_name(file, name)
     objects = _find_objects(name, using)
-    if not objects or _get_available_name(field, name) != name:
+    if not objects or _get_available_name(file, name) != name:
         return []
     due_at = timezone.now() + timedelta(seconds=conf.get().claim_timeout)
     made = [
@@ -63,9 +65,9 @@ def _find_objects(name: str, using: str) -> list[tuple[int, str]]:
         return []
 
 
-def _get_available_name(field: models.FileField, name: str) -> str:
+def _get_available_name(file: FieldFile, name: str) -> str:
     try:
-        return field.storage.get_available_name(name, max_length=field.max_length)
+        return file.storage.get_available_name(name, max_length=file.field.max_length)
     except Exception:  # whatever a storage raises; it will do so again, for the caller, when it writes the file
         return name
 

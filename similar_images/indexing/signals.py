@@ -17,7 +17,7 @@ from django.db.models.signals import post_save
 
 from .. import registry
 from ..models import IndexedImage, ReindexRequest, Source, write_alias
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import notify, requests, triggers, versions
 
 REQUESTS_ATTR = "_similar_images_requests"
@@ -53,7 +53,7 @@ class FilenameHook:
         name = self._generate_filename(instance, filename)
         if router.db_for_write(type(instance), instance=instance) == write_alias():
             made = instance.__dict__.setdefault(REQUESTS_ATTR, [])
-            made += requests.request_before_write(self._field, name)
+            made += requests.request_before_write(getattr(instance, self._field.attname), name)
         return name
 
 

@@ -7,6 +7,7 @@ since the setting has changed. So a sweep looks at a bounded number of objects, 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
@@ -15,13 +16,17 @@ from django.utils import timezone
 from .. import registry
 from ..models import IndexedImage, Source, write_alias
 from ..signatures.projection import ProjectedMethod
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import outbox, requests, triggers, versions
 
 logger = logging.getLogger("similar_images")
 
 SLICE = 20_000
 """Objects, and records, of a source that one sweep looks at, which takes a few tenths of a second."""
+
+
+HEARTBEAT = timedelta(seconds=30)
+"""Time for which a sweep does not write again that it looked at a source."""
 
 
 def sweep_sources() -> int:
@@ -45,6 +50,8 @@ def sweep_sources() -> int:
 
 def _sweep_source(source: ImageSource, using: str) -> None:
     row = Source.objects.get(pk=Source.objects.get_id(source))
+    if row.sweep_began_at is None or row.sweep_began_at < timezone.now() - HEARTBEAT:
+        Source.objects.filter(pk=row.pk).update(sweep_began_at=timezone.now())
     sweep_whole = row.swept_at is None or bool(triggers.missing_triggers([source], using))
     next_object = _sweep_objects(source, "" if sweep_whole else row.next_object, sweep_whole)
     for method in versions.configured_methods(source).values():

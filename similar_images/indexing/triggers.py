@@ -21,7 +21,7 @@ from typing import Any
 from django.db import DatabaseError, OperationalError, connections, models, transaction
 from django.db.models.functions import Cast
 
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 
 logger = logging.getLogger("similar_images")
 

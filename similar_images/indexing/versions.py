@@ -31,7 +31,7 @@ from ..models import (
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec
 from ..signatures.projection import ProjectedMethod
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 
 MAX_LOST_RECORDS = 10
 MAX_LOST_PERCENT = 1

@@ -37,7 +37,7 @@ def index_records(records: Collection[IndexedImage]) -> None:
         # While the models describe some images, the previous ones are written and the next ones are read.
         while remaining or jobs:
             batch, remaining = remaining[:IMAGES_IN_FLIGHT], remaining[IMAGES_IN_FLIGHT:]
-            files = [describer.read(record) for record in batch]
+            files = describer.read(batch)
             next_jobs = []
             for record, file in zip(batch, files, strict=True):
                 _await(file, records)

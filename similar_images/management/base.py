@@ -12,7 +12,7 @@ from tqdm import tqdm
 from similar_images import plugins, registry
 from similar_images.printable import make_printable
 from similar_images.signatures.base import Method
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 
 
 class PrintableOutput(OutputWrapper):

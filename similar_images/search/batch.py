@@ -16,10 +16,18 @@ from django.db import models
 from django.db.models import Value
 
 from ..models import IndexedImageQuerySet, Source
-from ..sources import MAX_OWNER_IMAGES, ImageSource
+from ..sources.source import MAX_OWNER_IMAGES, ImageSource
 from . import diversity, near_duplicates, sql
-from .candidates import MIN_OVERFETCH, ScoredCandidate, ScoredResults, filter_by_similarity, pool_sizes, sort_scored
-from .matches import Matches, load_matches_of_each
+from .candidates import (
+    MIN_OVERFETCH,
+    ScoredCandidate,
+    ScoredResults,
+    filter_by_similarity,
+    plan_pools,
+    pool_sizes,
+    sort_scored,
+)
+from .matches import Matches, load_matches_of_each, search_among
 from .options import SearchOptions
 from .plan import plan_search
 from .query_vectors import stored_queries
@@ -55,6 +63,43 @@ def similar_to_each(items: Sequence[models.Model], options: SearchOptions) -> li
     if not items:
         return []
     template = plan_search(items[0], options)
+    return load_matches_of_each(template, run_each(template, items), None)
+
+
+def similar_among_each(
+    source: ImageSource,
+    items: Sequence[models.Model],
+    objects: models.QuerySet[Any],
+    owners: Sequence[models.QuerySet[Any]],
+    *,
+    limit: int,
+    min_similarity: float,
+) -> list[Matches]:
+    """Find the matches of each of several objects as editors see them, for callers that decide who may see what.
+
+    They are explained, and have the near-duplicates that they stand for.
+
+    Args:
+        source: the source of the images.
+        items: objects of the source, or owners.
+        objects: the objects that may come back, and be searched by.
+        owners: the owners that may come back, by model.
+        limit: number of matches of each.
+        min_similarity: similarity in percent that they have at least.
+    """
+    if not items:
+        return []
+    template = search_among(source, None, objects, owners, limit=limit, folds=True, min_similarity=min_similarity)
+    return load_matches_of_each(template, run_each(template, items), template.weights, is_for_editors=True)
+
+
+def run_each(template: Search, items: Sequence[models.Model]) -> list[ScoredResults]:
+    """Run a search for each of several objects of one model; return the results of each, in their order.
+
+    Args:
+        template: the search by one of them.
+        items: the objects.
+    """
     source = template.source
     images = images_of_each(source, items, template.allowed[0])
     queried = [image for group in images for image in group]
@@ -70,7 +115,7 @@ def similar_to_each(items: Sequence[models.Model], options: SearchOptions) -> li
     while active := [progress for progress in running.values() if not progress.is_done]:
         _advance(source, active)
     found = [running[index].results[: template.limit] if index in running else [] for index in range(len(items))]
-    return load_matches_of_each(template, [ScoredResults(results) for results in found], None)
+    return [ScoredResults(results) for results in found]
 
 
 def images_of_each(
@@ -158,13 +203,11 @@ def _search_candidates(source: ImageSource, running: Sequence[_Progress]) -> lis
     first, second, exact = [], [], []
     for progress in running:
         vectors = progress.query.vectors
-        pools = pool_sizes(vectors, progress.search.weights, progress.size)
-        has_index = not progress.search.options.exact
-        indexed = {v.spec.name for v in vectors if has_index and getattr(v.spec, "has_index", True)}
-        enough = {name: max(progress.size, pool) for name, pool in pools.items()}
-        first.append({name: pool if name in indexed else enough[name] for name, pool in pools.items()})
-        second.append(enough)
-        exact.append(pools.keys() - indexed)
+        sizes = pool_sizes(vectors, progress.search.weights, progress.size)
+        pools = plan_pools(vectors, sizes, progress.size, is_exact=progress.search.options.exact)
+        first.append(pools.first)
+        second.append(pools.enough)
+        exact.append({*pools.exact})
     with sql.search_cursor() as cursor:
         found = _read_each(cursor, source_id, running, first, exact)
         again = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from django.db import models
 
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..signatures import storage
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import sql
 from .query_vectors import QueryVector
 from .ranking import Ranking, fuse_scores
@@ -48,14 +48,19 @@ class Candidate(NamedTuple):
 class ScoredCandidate(NamedTuple):
     """A candidate with its similarity in percent, by all methods together and by each (`scores`).
 
-    `verdict` is there where the images were compared; `folded` is the number of near-duplicates it stands for.
+    `verdict` is there where the images were compared; `near_duplicates` are those that it stands for, best first.
     """
 
     similarity: float
     candidate: Candidate
     scores: dict[str, float]
     verdict: Verdict | None = None
-    folded: int = 0
+    near_duplicates: tuple[ScoredCandidate, ...] = ()
+
+    @property
+    def folded(self) -> int:
+        """The number of near-duplicates that it stands for."""
+        return len(self.near_duplicates)
 
 
 class ScoredResults(list[ScoredCandidate]):
@@ -91,14 +96,9 @@ def searchable_records(
         queried: primary keys of objects that are searched by; those marked as not alike with one stay out.
     """
     source_id = Source.objects.get_id(source)
-    records = (
-        IndexedImage.objects.for_source(source)
-        .for_objects(source, *allowed)
-        .filter(sql.unrequested_condition(source_id))
-        .exclude(object_id__in=[source.object_id(pk) for pk in excluded])
-    )
-    queries = {source.object_id(pk) for pk in queried}
-    return records.filter(sql.unmarked_condition(source_id, queries)) if queries else records
+    left_out, queries = ([source.object_id(pk) for pk in pks] for pks in (excluded, queried))
+    condition = sql.searchable_condition(source_id, left_out, queries)
+    return IndexedImage.objects.filter(condition).for_objects(source, *allowed)
 
 
 def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> dict[str, int]:
@@ -116,9 +116,32 @@ def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> 
     return {name: ceil(pool * (weight / heaviest) ** 2) for name, weight in by_method.items()}
 
 
+class Pools(NamedTuple):
+    """The numbers of candidates to look for by method: at `first`, and where that leaves too few, `enough`.
+
+    Methods are `indexed`, or have no approximate index to be searched by, and are scanned in full: `exact`.
+    """
+
+    first: Mapping[str, int]
+    enough: Mapping[str, int]
+    indexed: Set[str]
+    exact: Set[str]
+
+
+def plan_pools(
+    vectors: Iterable[QueryVector], pools: Mapping[str, int], limit: int, *, is_exact: bool = False
+) -> Pools:
+    """Return how to look for so many matches; with `is_exact`, without any approximate index."""
+    indexed = {v.spec.name for v in vectors if not is_exact and getattr(v.spec, "has_index", True)}
+    enough = {name: max(limit, pool) for name, pool in pools.items()}
+    # Smaller pools save time only where there is an index, which for most searches need not scan on then.
+    first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
+    return Pools(first, enough, indexed, pools.keys() - indexed)
+
+
 def search_candidates(
     source: ImageSource,
-    vectors: list[QueryVector],
+    vectors: Sequence[QueryVector],
     records: models.QuerySet[IndexedImage],
     pools: Mapping[str, int],
     limit: int,
@@ -132,11 +155,7 @@ def search_candidates(
     """
     source_id = Source.objects.get_id(source)
     names = [vector.spec.name for vector in vectors]
-    indexed = {v.spec.name for v in vectors if not is_exact and getattr(v.spec, "has_index", True)}
-    exact = set(names) - indexed
-    enough = {name: max(limit, pool) for name, pool in pools.items()}
-    # Smaller pools save time only where there is an index, which for most searches need not scan on then.
-    first = {name: pool if name in indexed else enough[name] for name, pool in pools.items()}
+    first, enough, indexed, exact = plan_pools(vectors, pools, limit, is_exact=is_exact)
     with sql.search_cursor() as cursor:
         try:
             cursor.execute(*sql.knn_sql(source_id, vectors, records, first, exact))
@@ -214,6 +233,8 @@ def _refine_distances(vector: QueryVector, candidates: Sequence[Candidate]) -> N
 
 def filter_by_similarity(min_similarity: float, scored: Iterable[ScoredCandidate]) -> list[ScoredCandidate]:
     """Return the candidates of at least this similarity, with the one decimal that is shown."""
+    if min_similarity <= 0:
+        return list(scored)
     return [candidate for candidate in scored if round(candidate.similarity, 1) >= min_similarity]
 
 

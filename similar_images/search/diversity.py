@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import BaseExpression
 
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .candidates import ScoredCandidate
 from .near_duplicates import PairSimilarities
 from .options import OptionError

@@ -16,8 +16,8 @@ from django.utils.translation import ngettext
 
 from .. import marks, permissions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source, requests_of_record
-from ..owners import OWNER_KEY
-from ..sources import ImageSource
+from ..sources.owners import OWNER_KEY
+from ..sources.source import ImageSource
 from . import sql
 from .candidates import ScoredCandidate, ScoredResults, sort_key
 from .diversity import exclude_same_group
@@ -96,17 +96,17 @@ def why_not(query: Example | Iterable[Example], other: models.Model, **options: 
     can_view = permissions.can_view(checked.request, source)
     if source.is_owner(other):
         is_visible = source.get_visible(checked.request, str(other.pk), other.__class__) is not None
-        other = _nearest_image(search, other) or other
+        other = nearest_image(search, other) or other
     else:
         is_visible = source.contains(search.allowed[0], other)
     if not is_visible:
         return invisible_object() if can_view else unknown_object()
     if source.is_owner(other):
-        return _imageless_reason()
+        return imageless_object()
     return explain_absence(search, other, tells_errors=can_view)
 
 
-def _nearest_image(search: Search, owner: models.Model) -> Any:
+def nearest_image(search: Search, owner: models.Model) -> Any:
     """Return the image object of an owner that is most similar to the query; None if it has none that may be seen."""
     source = search.source
     images = {source.object_id(image.pk): image for image in source.images_of(owner, search.allowed[0])}
@@ -118,12 +118,33 @@ def _nearest_image(search: Search, owner: models.Model) -> Any:
     return images[next(iter(ranked), next(iter(images)))]
 
 
+def nearest_images(
+    source: ImageSource, item: models.Model, other: models.Model, request: HttpRequest | None
+) -> tuple[Any, Any]:
+    """Return of each of two objects the one whose image it is: of an owner, that most similar to the other's.
+
+    Args:
+        source: the source of the images.
+        item: an object.
+        other: another of the same model.
+        request: that of the visitor, who sees no other images; None for an owner that has none.
+    """
+    options = SearchOptions(request=request, field=source.field_name)
+    other_image = nearest_image(plan_search([item], options), other) if source.is_owner(other) else other
+    if not source.is_owner(item):
+        return item, other_image
+    return nearest_image(plan_search([other_image or other], options), item), other_image
+
+
 def unseen_object(request: HttpRequest, source: ImageSource, pk: str, model: type[models.Model]) -> Reason:
     """Return the reason of a key that is of no object of a model which the visitor may see.
 
     Only for staff who may view it is a hidden object looked up: for others it takes the time of a missing one.
     """
-    can_view = permissions.can_view_model(request, model._meta.app_label, model._meta.model_name)
+    if issubclass(model, source.model):
+        can_view = permissions.can_view(request, source)
+    else:
+        can_view = permissions.can_view_model(request, model._meta.app_label, model._meta.model_name)
     is_hidden = can_view and source.get_or_none(model._base_manager.all(), pk) is not None
     return invisible_object() if is_hidden else unknown_object()
 
@@ -259,7 +280,7 @@ def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bo
     records = IndexedImage.objects.for_source(source).filter(object_id=source.object_id(other.pk))
     record: Any = records.annotate(is_requested=Exists(requests_of_record())).first()
     if record is None:
-        return _imageless_reason()
+        return imageless_object()
     if record.status == IndexedImage.Status.FAILED:
         if not tells_errors:
             return Reason("not-indexed", _("Its image could not be processed."))
@@ -270,7 +291,8 @@ def _unindexed_reason(source: ImageSource, other: models.Model, tells_errors: bo
     return Reason("incomparable", _("The two images share no signature in this ranking."))
 
 
-def _imageless_reason() -> Reason:
+def imageless_object() -> Reason:
+    """Return the reason of an object without an image that is known."""
     return Reason("not-indexed", _("It has no image, or its image has not been registered yet."))
 
 

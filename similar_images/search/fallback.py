@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 from ..models import IndexedImage, IndexedImageQuerySet
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .candidates import Candidate, ScoredCandidate
 from .diversity import deduplicate, exclude_groups, group_values
 from .options import Fallback

@@ -10,7 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.http import HttpRequest
 
-from ..sources import ImageSource, resolve_callable
+from .. import registry
+from ..sources.source import ImageSource, resolve_callable
 from .options import OptionError
 
 
@@ -32,20 +33,26 @@ def filter_results(
         if not is_filter_parameter(source, name):
             names = ", ".join(get_filter_names(source)) or "none"
             raise OptionError(name, f"There is no filter {name!r}. Filters: {names}.")
-    filterset_class = get_filterset_class(source)
-    filterset = filterset_class(values, filterset_class._meta.model._default_manager.all(), request=request)
+    filterset = _make_filterset(source, values, request)
     for name, errors in filterset.errors.items():
         raise OptionError(name, " ".join(str(error) for error in errors))
     queryset: models.QuerySet[Any] = filterset.qs
     return queryset
 
 
-def make_filter_form(source: ImageSource, values: Mapping[str, Any]) -> Any:
+def make_filter_form(source: ImageSource, values: Mapping[str, Any], request: HttpRequest) -> Any:
     """Return the form of a source's filters with these values; None where it has no filters."""
-    if not source.filters:
-        return None
+    return _make_filterset(source, values, request).form if source.filters else None
+
+
+def _make_filterset(source: ImageSource, values: Mapping[str, Any], request: HttpRequest | None) -> Any:
+    """Return the FilterSet with values, in whose fields the visitor chooses from no objects that are hidden."""
     filterset_class = get_filterset_class(source)
-    return filterset_class(values, filterset_class._meta.model._default_manager.none()).form
+    filterset = filterset_class(values, filterset_class._meta.model._default_manager.all(), request=request)
+    for field in filterset.form.fields.values():
+        if isinstance(getattr(field, "queryset", None), models.QuerySet):
+            field.queryset = registry.leave_out_hidden(field.queryset, request)
+    return filterset
 
 
 def get_filter_names(source: ImageSource) -> list[str]:
@@ -55,14 +62,24 @@ def get_filter_names(source: ImageSource) -> list[str]:
 
 def is_filter_parameter(source: ImageSource, name: str) -> bool:
     """Tell whether a parameter is that of a filter, or one of several of it, such as "price_min"."""
-    return bool(source.filters) and name in _parameter_names(get_filterset_class(source))
+    return name in get_parameter_widgets(source)
+
+
+def get_parameter_widgets(source: ImageSource) -> Mapping[str, Any]:
+    """Return the widgets that read the parameters of a source's filters, by name; a filter may have several."""
+    return _make_widgets(get_filterset_class(source)) if source.filters else {}
 
 
 @lru_cache(maxsize=64)
-def _parameter_names(filterset_class: Any) -> frozenset[str]:
+def _make_widgets(filterset_class: Any) -> Mapping[str, Any]:
     fields = filterset_class({}, filterset_class._meta.model._default_manager.none()).form.fields
-    parts = ((name, suffix) for name, field in fields.items() for suffix in getattr(field.widget, "suffixes", ()))
-    return frozenset([*fields, *(f"{name}_{suffix}" for name, suffix in parts)])
+    widgets = {name: field.widget for name, field in fields.items()}
+    parts = {
+        f"{name}_{suffix}": part
+        for name, widget in widgets.items()
+        for suffix, part in zip(getattr(widget, "suffixes", ()), getattr(widget, "widgets", ()), strict=False)
+    }
+    return {**widgets, **parts}
 
 
 def get_filterset_class(source: ImageSource) -> Any:

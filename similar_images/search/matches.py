@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models.fields.files import FieldFile
-from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from .. import conf
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from ..thumbnails import Thumbnail, ThumbnailBatch
-from .candidates import ScoredResults
+from .candidates import ScoredCandidate, ScoredResults
 from .options import Example, SearchOptions, accepts_search_options
 from .plan import plan_search
 from .ranking import Ranking, resolve_weights
+from .resemblance import Resemblance, describe_known
 from .search import Search
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Match:
         distances: distances by method, in its own metric, 0 for the same image.
         verdict: how its image relates to the query's, where a search for copies compared the two.
         folded: number of near-duplicates that were left out for this match.
+        near_duplicates: these, where the caller opens them.
         is_fallback: whether it is no match, but shown because nothing is similar enough, at 0% and without scores.
         explanation: how it came about, where that was asked for.
         width: width of its image in pixels, as it was indexed.
@@ -60,6 +61,7 @@ class Match:
     distances: dict[str, float]
     verdict: Verdict | None = None
     folded: int = 0
+    near_duplicates: Sequence[Match] = ()
     is_fallback: bool = False
     explanation: Explanation | None = None
     width: int | None = None
@@ -81,6 +83,11 @@ class Match:
     def is_less_similar(self) -> bool:
         """True where it is below the similarity that pages show by default."""
         return self.similarity < conf.get().min_similarity_on("page")
+
+    @property
+    def resemblance(self) -> Resemblance | None:
+        """The resemblance to the image that was searched by, in a sentence; None for what is no match."""
+        return describe_known(self.scores, self.verdict)
 
     @property
     def title(self) -> str:
@@ -131,39 +138,54 @@ def similar_to(query: Example | Iterable[Example] | None = None, **options: Any)
         TypeError: there is no option of a name, or `queryset` is none.
         ValueError: the options make no sense, or not together; the message says why.
     """
-    checked = SearchOptions.from_arguments("similar_to", options)
-    search = plan_search(query, checked)
-    return _load_matches(search, search.run(), search.weights if checked.explain else None)
+    return run_search(plan_search(query, SearchOptions.from_arguments("similar_to", options)))
 
 
-def similar_among(
-    source: ImageSource, item: models.Model, objects: models.QuerySet[Any], request: HttpRequest, *, limit: int
-) -> Matches:
-    """Find the matches of an object among others, explained, for callers that decide who may see what."""
-    search = search_among(source, item, objects, request, limit=limit)
-    return _load_matches(search, search.run(), search.weights)
+def run_search(search: Search) -> Matches:
+    """Run a search, and return its matches as `similar_to` does."""
+    explained_by = search.weights if search.options.explain else None
+    return load_matches_of_each(search, [search.run()], explained_by)[0]
 
 
 def search_among(
-    source: ImageSource, item: models.Model, objects: models.QuerySet[Any], request: HttpRequest, *, limit: int
+    source: ImageSource,
+    item: models.Model | None,
+    objects: models.QuerySet[Any],
+    owners: Sequence[models.QuerySet[Any]],
+    *,
+    limit: int,
+    folds: bool = False,
+    min_similarity: float = 0,
 ) -> Search:
-    """Return the search of `similar_among`."""
+    """Return the search by an object among others, for callers that decide who may see what.
+
+    Args:
+        source: the source of the images.
+        item: an object, or the owner of some; None for the template of a batch.
+        objects: the objects that may come back, and be searched by.
+        owners: the owners that may come back, by model.
+        limit: number of matches.
+        folds: whether near-duplicates are grouped.
+        min_similarity: similarity in percent that matches have at least.
+    """
+    is_owner = item is not None and source.is_owner(item)
     return Search(
         source=source,
-        examples=[[item]],
+        examples=[source.images_of(item, objects) if item is not None else []],
         weights=resolve_weights(),
         allowed=[objects],
-        excluded=[item.pk],
+        excluded=[] if is_owner or item is None else [item.pk],
         limit=limit,
-        owners=source.visible_owners(request),
+        min_similarity=min_similarity,
+        owners=owners,
+        excluded_owners=[source.ownership.owner_key(item)] if source.ownership and is_owner and item else [],
+        options=SearchOptions(fold=folds),
     )
 
 
-def _load_matches(search: Search, results: ScoredResults, explained_by: Ranking | None) -> Matches:
-    return load_matches_of_each(search, [results], explained_by)[0]
-
-
-def load_matches_of_each(search: Search, found: Sequence[ScoredResults], explained_by: Ranking | None) -> list[Matches]:
+def load_matches_of_each(
+    search: Search, found: Sequence[ScoredResults], explained_by: Ranking | None, *, is_for_editors: bool = False
+) -> list[Matches]:
     """Fetch the objects of the results of several searches, with the select_related and annotations of their queryset.
 
     One query for the registered objects, and one for their owners by model. An object whose file was changed without a
@@ -173,41 +195,56 @@ def load_matches_of_each(search: Search, found: Sequence[ScoredResults], explain
         search: one of the searches, which differ in what is searched by alone.
         found: the results of each.
         explained_by: the weights to explain matches by, if they are to be explained.
+        is_for_editors: whether matches come with their near-duplicates, and images that have no owner as themselves.
     """
-    files = {scored.candidate.object_id: scored.candidate.file_name for results in found for scored in results}
-    images = search.source.current_objects(search.allowed[-1], files)
-    objects = search.source.load_results(images.values(), search.owners)
-    thumbnails = search.source.make_thumbnails(images.values()) if search.source.thumbnail else None
-    return [_make_matches(search.source, results, images, objects, thumbnails, explained_by) for results in found]
+    shown: Iterable[ScoredCandidate] = (scored for results in found for scored in results)
+    if is_for_editors:
+        shown = (one for scored in shown for one in (scored, *scored.near_duplicates))
+    files = {scored.candidate.object_id: scored.candidate.file_name for scored in shown}
+    source = search.source
+    images = source.current_objects(search.allowed[-1], files)
+    objects = source.load_results(images.values(), search.owners)
+    if is_for_editors:
+        objects = {image.pk: image for image in images.values()} | dict(objects)
+    thumbnails = source.make_thumbnails(images.values()) if source.thumbnail else None
+    loaded = _LoadedObjects(source, images, objects, thumbnails, explained_by, is_for_editors)
+    return [Matches(loaded.make_matches(results), is_complete=results.is_complete) for results in found]
 
 
-def _make_matches(
-    source: ImageSource,
-    results: ScoredResults,
-    images: Mapping[str, Any],
-    objects: Mapping[Any, Any],
-    thumbnails: ThumbnailBatch | None,
-    explained_by: Ranking | None,
-) -> Matches:
-    matches = (
-        Match(
-            source=source,
-            object=objects[images[candidate.object_id].pk],
-            image_object=images[candidate.object_id],
-            similarity=round(similarity, 1),
-            scores={name: round(score, 1) for name, score in scores.items()},
-            distances=candidate.distances,
-            verdict=verdict,
-            folded=folded,
-            is_fallback=not scores,
-            explanation=Explanation(candidate.found_by, {name: explained_by[name] for name in scores})
-            if explained_by
-            else None,
-            width=candidate.width,
-            height=candidate.height,
-            thumbnails=thumbnails,
-        )
-        for similarity, candidate, scores, verdict, folded in results
-        if candidate.object_id in images and images[candidate.object_id].pk in objects
-    )
-    return Matches(matches, is_complete=results.is_complete)
+@dataclass(frozen=True)
+class _LoadedObjects:
+    """The objects of results: registered ones by id, and what comes back by their primary key."""
+
+    source: ImageSource
+    images: Mapping[str, Any]
+    objects: Mapping[Any, Any]
+    thumbnails: ThumbnailBatch | None
+    explained_by: Ranking | None
+    opens_near_duplicates: bool
+
+    def make_matches(self, results: Iterable[ScoredCandidate]) -> Iterator[Match]:
+        """Yield the matches of those results whose objects are loaded."""
+        weights = self.explained_by
+        for scored in results:
+            candidate, scores = scored.candidate, scored.scores
+            image = self.images.get(candidate.object_id)
+            if image is None or image.pk not in self.objects:
+                continue
+            yield Match(
+                source=self.source,
+                object=self.objects[image.pk],
+                image_object=image,
+                similarity=round(scored.similarity, 1),
+                scores={name: round(score, 1) for name, score in scores.items()},
+                distances=dict(candidate.distances),
+                verdict=scored.verdict,
+                folded=len(scored.near_duplicates),
+                near_duplicates=[*self.make_matches(scored.near_duplicates)] if self.opens_near_duplicates else (),
+                is_fallback=not scores,
+                explanation=Explanation([*candidate.found_by], {name: weights[name] for name in scores})
+                if weights
+                else None,
+                width=candidate.width,
+                height=candidate.height,
+                thumbnails=self.thumbnails,
+            )

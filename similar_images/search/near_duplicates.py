@@ -12,7 +12,7 @@ from .. import conf
 from ..indexing import versions
 from ..models import Signature, Source
 from ..signatures.base import MethodSpec, distance_from_similarity, similarities_on_curve
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from . import sql
 from .candidates import ScoredCandidate
 from .ranking import Ranking, fuse_scores, normalized_weights
@@ -30,7 +30,7 @@ PairSimilarities = dict[tuple[int, int], float]
 def group_near_duplicates(
     source: ImageSource, specs: Mapping[str, MethodSpec], results: list[ScoredCandidate], *, query_is_image: bool
 ) -> list[ScoredCandidate]:
-    """Return the results, best first, without near-duplicates of better ones; `folded` counts those left out.
+    """Return the results, best first, without near-duplicates of better ones; each has those left out for it.
 
     Args:
         source: the source of the results.
@@ -64,7 +64,9 @@ def fold_near_duplicates(
         if target is None and is_copy_of_query:
             target = first_copy_of_query
         if target is not None:
-            kept[target] = kept[target]._replace(folded=kept[target].folded + 1 + scored.folded)
+            alone = scored._replace(near_duplicates=())
+            near_duplicates = (*kept[target].near_duplicates, alone, *scored.near_duplicates)
+            kept[target] = kept[target]._replace(near_duplicates=near_duplicates)
             continue
         kept[record_id], ranks[record_id] = scored, len(ranks)
         if is_copy_of_query:

@@ -27,7 +27,7 @@ from .. import conf
 from ..imaging.decode import Box
 from ..imaging.files import Readable
 from ..ranking_presets import RANKING_PRESETS
-from ..sources import ImageSource
+from ..sources.source import ImageSource
 from .ranking import Ranking
 
 Example = models.Model | Readable
@@ -186,13 +186,21 @@ class SearchOptions:
         None, 'Model to search in, as a class or "app_label.Model"; needed where no object says it.', surfaces=PYTHON
     )
     field: str | None = option(None, "Image field, where the model has several.")
-    queryset: models.QuerySet[Any] | None = option(
-        None, "Only objects of this queryset come back, with its annotations and select_related.", surfaces=PYTHON
+    queryset: models.QuerySet[Any] | Iterable[models.Model] | None = option(
+        None,
+        "Only objects of this queryset come back, with its annotations and select_related; or only these objects, such "
+        "as the results of a search engine.",
+        surfaces=PYTHON,
     )
     request: HttpRequest | None = option(
         None,
         "Decides, by the source's `visible`, which objects may come back; without it, those that an anonymous visitor "
         "may see.",
+        surfaces=PYTHON,
+    )
+    for_editors: bool = option(
+        False,
+        "What the user of `request` may see as an editor comes back, by the `policy` of the source, not by `visible`.",
         surfaces=PYTHON,
     )
     text: str | None = option(
@@ -302,7 +310,8 @@ class SearchOptions:
     )
     explain: bool = option(
         False,
-        "Say of each match how it came about: which methods found it, and their weights.",
+        "Say of each match how it came about: which methods found it, their weights, and in a sentence how the images "
+        "resemble each other.",
         surfaces=("python", "rest"),
         queries=("object",),
     )
@@ -312,6 +321,12 @@ class SearchOptions:
     distances: bool = option(False, "Also return the distance by each method.", surfaces=REST)
     labels: bool = option(
         False, "Also return the ImageNet names of what the uploaded image shows.", surfaces=REST, queries=("image",)
+    )
+    keep: bool = option(
+        False,
+        "Keep the uploaded image for ten minutes, and return a token to send as `image` in its place.",
+        surfaces=REST,
+        queries=("image",),
     )
 
     @classmethod

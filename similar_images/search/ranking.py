@@ -84,10 +84,14 @@ def fuse_scores(scores: Iterable[Mapping[str, float]], weights: Ranking) -> list
 
 def image_similarity(a: ComparisonImage, b: ComparisonImage) -> float:
     """Return the similarity that a search shows for two images at hand, in percent; computes their signatures."""
-    weights, methods = _default_weights(), plugins.enabled_methods()
-    measures = {name: BySignature(methods[name]) for name in weights}
-    scores = {name: measure.similarity(measure.compare(a, b)) for name, measure in measures.items()}
-    return fuse_scores([scores], weights)[0]
+    return fuse_scores([image_scores(a, b)], _default_weights())[0]
+
+
+def image_scores(a: ComparisonImage, b: ComparisonImage) -> dict[str, float]:
+    """Return the similarities of two images at hand by each method of the ranking; computes their signatures."""
+    methods = plugins.enabled_methods()
+    measures = {name: BySignature(methods[name]) for name in _default_weights()}
+    return {name: measure.similarity(measure.compare(a, b)) for name, measure in measures.items()}
 
 
 def text_methods() -> list[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -15,27 +18,29 @@ from .. import conf
 from ..imaging import decode
 from ..imaging.files import read_stored
 from ..imaging.timeouts import SearchTimeout
-from ..models import IndexedImageQuerySet
-from ..owners import OwnerKey
+from ..models import IndexedImage, IndexedImageQuerySet, Source
 from ..printable import make_printable
 from ..signatures.base import MethodSpec
-from ..sources import ImageSource
-from . import diversity, near_duplicates
+from ..sources.owners import OwnerKey
+from ..sources.source import ImageSource
+from . import diversity, near_duplicates, sql
 from .candidates import (
     MIN_OVERFETCH,
     ScoredCandidate,
     ScoredResults,
     filter_by_similarity,
+    plan_pools,
     pool_sizes,
     score_rows,
     search_candidates,
-    searchable_records,
     sort_scored,
 )
 from .fallback import fallback_results
 from .multi_query import ExampleVectors, score_examples, widened_limit
+from .neighbors import NeighborSearch, Scorer
 from .options import SearchOptions
 from .query_vectors import QueryVector, describe_query, stored_queries
+from .recollection import ImageQuery, Recollection, keep_vectors, recollect
 from .rerank import RERANKERS
 from .sql import KnnRow
 
@@ -67,6 +72,11 @@ class ResolvedQuery:
     def vectors(self) -> list[QueryVector]:
         """All query vectors, in the order of the operands of a statement."""
         return [vector for images in (*self.positive, *self.negative) for vectors in images for vector in vectors]
+
+    @property
+    def shape(self) -> list[tuple[int, ...]]:
+        """The number of vectors of each image, by example: what tells this query from others of the same vectors."""
+        return [tuple(map(len, images)) for images in (*self.positive, [], *self.negative)]
 
     @property
     def is_single(self) -> bool:
@@ -137,6 +147,8 @@ class Search:
     @cached_property
     def query(self) -> ResolvedQuery:
         """The query vectors of all examples."""
+        if known := self.recollection:
+            return ResolvedQuery([known.vectors], [], _saved_objects(self.examples))
         positive = [self._vectors(images, self.options.box) for images in self.examples]
         negative = [self._vectors(images) for images in self.unlike]
         return ResolvedQuery(
@@ -178,11 +190,17 @@ class Search:
         results: list[ScoredCandidate] = []
         seen: list[int] = []
         groups: list[dict[str, Any]] = [{} for _path in groupings]
-        records = remaining = self.records(query.items)
+        remaining = None
         while True:
-            scored = self.score(query, remaining, size)
+            if self.recollection is not None and not seen:
+                scored = self.recollection.scored
+            else:
+                records = self.records(query.items)
+                by_path = zip(groupings, groups, strict=True)
+                remaining = self.remaining_records(records, seen, by_path) if seen else records
+                scored = self.score(query, remaining, size)
             similar = filter_by_similarity(min_similarity, scored)
-            unfolded = results = sort_scored([*results, *similar])
+            unfolded = results = sort_scored([*results, *similar]) if results else similar
             seen += [candidate.candidate.record_id for candidate in scored]
             for path, values in zip(groupings, groups, strict=True):
                 values |= diversity.group_values(self.source, path, similar)
@@ -202,7 +220,6 @@ class Search:
             if len(results) >= limit or is_last or len(seen) >= MAX_CANDIDATES:
                 break
             size = min(size * REFILL_FACTOR, MAX_CANDIDATES)
-            remaining = self.remaining_records(records, seen, zip(groupings, groups, strict=True))
         if trace is not None:
             trace.seen, trace.remaining = set(seen), remaining
         if self.options.diversity:
@@ -221,11 +238,20 @@ class Search:
 
     def score(self, query: ResolvedQuery, records: models.QuerySet[Any], limit: int) -> list[ScoredCandidate]:
         """Return the scored candidates for so many matches among records, best first."""
-        wide = limit if query.is_single else widened_limit(limit)
-        pools = pool_sizes(query.vectors, self.weights, wide)
-        is_exact = self.options.exact
+        known = self._neighbor_search(query, limit).recall(records)
+        if known is not None:
+            return known
+        pools, is_exact = self._pool_sizes(query, limit), self.options.exact
         rows = search_candidates(self.source, query.vectors, records, pools, limit, is_exact=is_exact)
         return self.score_rows(query, rows)
+
+    def _pool_sizes(self, query: ResolvedQuery, limit: int) -> dict[str, int]:
+        return pool_sizes(query.vectors, self.weights, limit if query.is_single else widened_limit(limit))
+
+    def _neighbor_search(self, query: ResolvedQuery, limit: int) -> NeighborSearch:
+        pools = plan_pools(query.vectors, self._pool_sizes(query, limit), limit, is_exact=self.options.exact)
+        scorer = Scorer((*self.weights.items(), *query.shape), partial(self.score_rows, query))
+        return NeighborSearch(self.source, query.vectors, pools, limit, scorer)
 
     def score_rows(self, query: ResolvedQuery, rows: Sequence[KnnRow], *, refine: bool = True) -> list[ScoredCandidate]:
         """Score rows of a statement by the query, best first; `refine` as for `candidates.score_rows`."""
@@ -239,17 +265,60 @@ class Search:
             return ScoredResults(results)
         return RERANKERS[self.reranker].rerank(self.source, self.examples[0][0], query.positive[0][0], results)
 
+    @cached_property
+    def recollection(self) -> Recollection | None:
+        """The same search, made before by this process, as far as it still holds; None where nothing is known."""
+        options, images = self.options, _saved_objects(self.examples)
+        is_other = options.box is not None or options.diversity or self.reranker or self.unlike
+        if is_other or len(self.examples) != 1 or not images or len(images) != len(self.examples[0]):
+            return None
+        query = ImageQuery(self.source, images, [*self.weights])
+        try:
+            return recollect(query, self._search_by_images, self._record_conditions)
+        except EmptyResultSet:  # nothing may come back
+            return None
+
+    def _search_by_images(self, vectors: Sequence[list[QueryVector]]) -> NeighborSearch:
+        return self._neighbor_search(ResolvedQuery([vectors], [], []), self.limit)
+
+    def _record_conditions(self) -> tuple[sql.RecordCondition, sql.RecordCondition]:
+        """Return the conditions on records that may be searched by, and that may come back."""
+        searchable = sql.searchable_condition(Source.objects.get_id(self.source))
+        visible = sql.objects_condition(self.source, self.allowed[0])
+        condition, others = self._restrictions(_saved_objects(self.examples))
+        restricted = sql.objects_condition(self.source, *self.allowed[1:], *others)
+        return searchable.also(visible), condition.also(visible).also(restricted)
+
+    @property
+    def freshness(self) -> tuple[str, datetime | None]:
+        """The status of the images of the first example, and the last time when one of them was indexed."""
+        if self.recollection:
+            return self.recollection.freshness
+        return IndexedImage.objects.get_freshness(
+            self.source, *(image.pk for image in _saved_objects(self.examples[:1]))
+        )
+
     def records(self, items: Iterable[models.Model]) -> IndexedImageQuerySet:
         """Return the records that may come back where these objects are searched by."""
-        pks = [item.pk for item in items]
-        records = searchable_records(self.source, self.allowed, self.excluded, pks)
+        condition, others = self._restrictions(items)
+        return IndexedImage.objects.filter(condition).for_objects(self.source, *self.allowed, *others)
+
+    def _restrictions(self, items: Iterable[models.Model]) -> tuple[sql.RecordCondition, list[models.QuerySet[Any]]]:
+        """Return the condition on records that may come back, and the querysets that their objects must be in besides.
+
+        Args:
+            items: the objects that are searched by.
+        """
+        pks, object_id = [item.pk for item in items], self.source.object_id
+        excluded, queried = ([object_id(pk) for pk in keys] for keys in (self.excluded, pks))
+        condition = sql.searchable_condition(Source.objects.get_id(self.source), excluded, queried)
         if self.options.indexed_before is not None:
-            records = records.filter(indexed_at__lte=self.options.indexed_before)
+            condition = condition.also(sql.RecordCondition("{record}.indexed_at <= %s", [self.options.indexed_before]))
         others = [diversity.exclude_same_group(self.source, pks, path) for path in self.groupings if pks]
         if self.source.ownership and self.excluded_owners:
             path = self.source.ownership.key
             others.append(diversity.exclude_groups(self.source, self.excluded_owners, path))
-        return records.for_objects(self.source, *others)
+        return condition, others
 
     def remaining_records(
         self,
@@ -277,7 +346,9 @@ class Search:
         stored = [image for image in images if isinstance(image, models.Model)]
         found: list[tuple[Subject, list[QueryVector]]] = []
         if box is None:
-            found += stored_queries(self.source, stored, self.weights, self.allowed[0]).items()
+            vectors_of = stored_queries(self.source, stored, self.weights, self.allowed[0])
+            keep_vectors(ImageQuery(self.source, stored, [*self.weights]), vectors_of)
+            found += vectors_of.items()
         else:
             files = ((image, _read_query_file(self.source, image, self.allowed[0])) for image in stored)
             found += [(image, describe_query(file, self.source, self.weights, box)) for image, file in files if file]
@@ -298,15 +369,15 @@ def _read_query_file(source: ImageSource, item: models.Model, visible: models.Qu
         UnreadableImage: it is missing or too large.
         SearchTimeout: the storage does not give it.
     """
-    name = source.get_file_name(item)
-    if not name or not source.contains(visible, item):
+    file = getattr(item, source.field_name)
+    if not file or not source.contains(visible, item):
         return b""
     try:
-        return read_stored(source.field.storage, name, max_bytes=conf.get().search_max_bytes)
+        return read_stored(file, max_bytes=conf.get().search_max_bytes)
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:  # whatever a storage raises where it is down
-        logger.warning("%s", make_printable(f"{name} of {source.label} can't be read: {error}"))
+        logger.warning("%s", make_printable(f"{file.name} of {source.label} can't be read: {error}"))
         raise SearchTimeout(_("The image can't be read right now. Please try again later.")) from None
 
 

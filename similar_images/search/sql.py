@@ -6,19 +6,21 @@ names of versions are quoted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from django.db import connections, models, router, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F, Func, Q
-from django.db.models.expressions import RawSQL
+from django.db.models import Expression
+from django.db.models.functions import Cast
 
 from ..models import IndexedImage, Mark, ReindexRequest, Signature
 from ..signatures import storage
 from ..signatures.base import VectorSpec
+from ..sources.source import ImageSource
 
 MARKS, RECORDS, REINDEX_REQUESTS, SIGNATURES = (
     model._meta.db_table for model in (Mark, IndexedImage, ReindexRequest, Signature)
@@ -27,11 +29,23 @@ MARKS, RECORDS, REINDEX_REQUESTS, SIGNATURES = (
 Statement = tuple[str, list[Any]]
 """SQL and its parameters."""
 
+GENERATION = f"""
+CASE WHEN pg_current_xact_id_if_assigned() IS NULL AND NOT pg_is_in_recovery() THEN
+    concat_ws(' ', pg_relation_filepath('{SIGNATURES}'), (SELECT max(id) FROM {SIGNATURES}))
+END
+"""
+"""A text that changes when signatures are added; NULL where that can't be told.
+
+That is the case in a transaction that has written itself, and on a replica, where `is_settled` knows nothing. The file
+of the table is another one after TRUNCATE, which may have ids begin again, and in each database.
+"""
+
 SCAN_SETTINGS = {
     "hnsw.iterative_scan": "relaxed_order",  # strict_order drops rows found out of order, which lowers recall
     "hnsw.ef_search": "100",
     "random_page_cost": "1.1",  # by default the planner would rather read all records than look up some thousand
     "max_parallel_workers_per_gather": "0",  # starting a process takes longer than most searches
+    "jit": "off",  # of tables that are not analyzed yet, the estimate is high enough for it to compile for 0.2 seconds
 }
 """Settings of Postgres and pgvector for a search; a transaction-level pooler allows them in a transaction only."""
 
@@ -56,7 +70,8 @@ class KnnRow(NamedTuple):
     """A record with its distances to the operands of a statement.
 
     `found_by` has the indexes of the operands that put the record forward; `distances` one value an operand, None where
-    the record has no signature of its version. `width` and `height` are those of the image in pixels.
+    the record has no signature of its version. `width` and `height` are those of the image in pixels, `sha256` is the
+    hash of its file.
     """
 
     record_id: int
@@ -66,6 +81,7 @@ class KnnRow(NamedTuple):
     distances: Sequence[float | None]
     width: int | None = None
     height: int | None = None
+    sha256: str = ""
 
 
 class _Fragments(NamedTuple):
@@ -98,11 +114,26 @@ def search_cursor() -> Iterator[CursorWrapper]:
             transaction.set_rollback(True, using=alias)
 
 
+def is_settled(cursor: CursorWrapper) -> bool:
+    """Tell whether what is read from now on has all signatures with ids up to the `GENERATION` that was read before.
+
+    Not while a transaction runs that writes some, whose ids may be smaller than others': it holds a lock from before it
+    takes an id until it ends. Nor in a transaction that sees no more than it saw at first.
+    """
+    cursor.execute(
+        "SELECT current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS ("
+        f"SELECT 1 FROM pg_locks WHERE relation = '{SIGNATURES}'::regclass "
+        "AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
+    return bool(cursor.fetchone()[0])
+
+
 def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:
     """Return the rows of `knn_sql` or `distances_sql`."""
     return [
-        KnnRow(record_id, object_id, file_name, found_by, distances, width, height)
-        for record_id, object_id, file_name, width, height, found_by, *distances in rows
+        KnnRow(record_id, object_id, file_name, found_by, distances, width, height, sha256)
+        for record_id, object_id, file_name, width, height, sha256, found_by, *distances in rows
     ]
 
 
@@ -142,7 +173,7 @@ def knn_sql(
         f"WITH {query}, allowed (id) AS NOT MATERIALIZED ({allowed}), "
         f"nearest AS ({' UNION ALL '.join(searches)}), "
         "found AS (SELECT record_id, array_agg(operand) AS operands FROM nearest GROUP BY record_id) "
-        f"SELECT record.id, object_id, file_name, width, height, operands, {', '.join(distances)} "
+        f"SELECT record.id, object_id, file_name, width, height, sha256, operands, {', '.join(distances)} "
         f"FROM found JOIN {RECORDS} record ON record.id = record_id"
     )
     return sql, [*query_parameters, *allowed_parameters]
@@ -163,7 +194,8 @@ def distances_sql(
         distance, of_version = _distance_and_from(source_id, index, operand.spec)
         columns.append(f"(SELECT {distance} {of_version} AND record_id = record.id)")
     sql = (
-        f"WITH {query} SELECT record.id, object_id, file_name, width, height, '{{}}'::integer[], {', '.join(columns)} "
+        f"WITH {query} SELECT record.id, object_id, file_name, width, height, sha256, '{{}}'::integer[], "
+        f"{', '.join(columns)} "
         f"FROM {RECORDS} record WHERE record.id IN ({allowed})"
     )
     return sql, [*query_parameters, *allowed_parameters]
@@ -198,38 +230,117 @@ def union_sql(statements: Sequence[Statement], columns: Sequence[int]) -> Statem
     return " UNION ALL ".join(parts), [value for _sql, parameters in statements for value in parameters]
 
 
-def unmarked_condition(source_id: int, object_ids: Collection[str]) -> Q:
+class RecordCondition(Expression):
+    """A condition on records in SQL, which the ORM takes as it is: filter by filter, it takes longer to compose.
+
+    `{record}` stands for the table of the records.
+    """
+
+    conditional = True
+    output_field: Any = models.BooleanField()
+
+    def __init__(self, template: str, parameters: Sequence[Any]) -> None:
+        super().__init__()
+        self.template = template
+        self.parameters = list(parameters)
+        self.alias = RECORDS
+
+    def also(self, other: RecordCondition) -> RecordCondition:
+        """Return the condition that both hold."""
+        return RecordCondition(f"{self.template} AND {other.template}", [*self.parameters, *other.parameters])
+
+    def on(self, table: str) -> str:
+        """Return the SQL of the condition on a table, or on an alias of it."""
+        return f"({self.template.format(record=table)})"
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        """Return the SQL and its parameters."""
+        return self.on(connection.ops.quote_name(self.alias)), self.parameters
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Self:
+        """Return itself: no name is left to look up."""
+        return self
+
+    def relabeled_clone(self, change_map: Mapping[str, str]) -> Self:
+        """Return the condition on the table under another alias."""
+        clone = copy(self)
+        clone.alias = change_map.get(self.alias, self.alias)
+        return clone
+
+
+def searchable_condition(
+    source_id: int, excluded: Collection[str] = (), queried: Collection[str] = ()
+) -> RecordCondition:
+    """Return the condition on records that they may come back, whoever may see their objects.
+
+    Args:
+        source_id: id of the source.
+        excluded: ids of objects that must not come back.
+        queried: ids of objects that are searched by; those marked as not alike with one stay out.
+    """
+    condition = RecordCondition("{record}.source_id = %s", [source_id]).also(unrequested_condition(source_id))
+    if excluded:
+        condition = condition.also(RecordCondition("{record}.object_id <> ALL(%s)", [list(excluded)]))
+    return condition.also(unmarked_condition(source_id, queried)) if queried else condition
+
+
+def file_condition(files: Mapping[str, str]) -> RecordCondition:
+    """Return the condition on records that they are of these files, by object id."""
+    pairs = "SELECT * FROM unnest(%s::text[], %s::text[])"
+    template = f"({{record}}.object_id, {{record}}.file_name) IN ({pairs})"
+    return RecordCondition(template, [list(files), [*files.values()]])
+
+
+def id_condition(record_ids: Iterable[int]) -> RecordCondition:
+    """Return the condition on records that they have one of these ids, written as Postgres reads an array."""
+    return RecordCondition("{record}.id = ANY(%s::bigint[])", [f"{{{','.join(map(str, record_ids))}}}"])
+
+
+def objects_condition(source: ImageSource, *querysets: models.QuerySet[Any]) -> RecordCondition:
+    """Return the condition on records that their objects are in all of these querysets of the source's model.
+
+    It is that of `IndexedImageQuerySet.for_objects`.
+
+    Raises:
+        EmptyResultSet: one can hold nothing.
+    """
+    column = "object_key" if source.has_integer_key else "object_id"
+    alias = router.db_for_read(Signature)
+    templates, parameters = [], []
+    for objects in map(source.as_filterable, querysets):
+        key = "pk" if source.has_integer_key else Cast("pk", models.CharField())
+        query = objects.using(None).order_by().values_list(key).query
+        sql, own = query.get_compiler(alias).as_sql()
+        templates.append(f"{{record}}.{column} IN ({sql.replace('{', '{{').replace('}', '}}')})")
+        parameters += own
+    return RecordCondition(" AND ".join(templates) or "true", parameters)
+
+
+def unmarked_condition(source_id: int, object_ids: Collection[str]) -> RecordCondition:
     """Return the condition on records that their objects are not marked as not alike with any of these."""
     of_source = f"FROM {MARKS} WHERE source_id = %s AND NOT is_alike"
     marked = (
         f"SELECT second_id {of_source} AND first_id = ANY(%s) UNION ALL "
         f"SELECT first_id {of_source} AND second_id = ANY(%s)"
     )
-    return ~_is_among("object_id", marked, [source_id, list(object_ids)] * 2)
+    return _not_among("object_id", marked, [source_id, list(object_ids)] * 2)
 
 
-def unrequested_condition(source_id: int) -> Q:
+def unrequested_condition(source_id: int) -> RecordCondition:
     """Return the condition on records that no request to look at their files anew waits: they may be out of date."""
     objects = f"SELECT object_id FROM {REINDEX_REQUESTS} WHERE source_id = %s"
     files = f"SELECT file_name FROM {REINDEX_REQUESTS} WHERE file_name <> ''"
-    return ~_is_among("object_id", objects, [source_id]) & ~_is_among("file_name", files, [])
+    return _not_among("object_id", objects, [source_id]).also(_not_among("file_name", files, []))
 
 
-def _is_among(field: str, texts: str, parameters: list[Any]) -> Q:
-    """Return the condition on records that a field is among the texts of a statement.
+def _not_among(column: str, texts: str, parameters: list[Any]) -> RecordCondition:
+    """Return the condition on records that a column is not among the texts of a statement.
 
     They are made the keys of a JSON object, in which one is found without looking at all. Of NOT IN, Postgres assumes
     that it leaves out half of all records, and uses no index for the rest; of an array, it looks at every element.
     """
-    keys = f"coalesce((SELECT jsonb_object_agg(text, 1) FROM ({texts}) AS found (text)), '{{}}')"
-    is_among = Func(
-        RawSQL(keys, parameters),  # noqa: S611 - ids go by parameters
-        F(field),
-        template="%(expressions)s",
-        arg_joiner=" ? ",
-        output_field=models.BooleanField(),
-    )
-    return Q(is_among)
+    keys = f"coalesce((SELECT jsonb_object_agg(text, 1) FROM ({texts}) AS found (text)), '{{{{}}}}')"
+    return RecordCondition(f"NOT ({keys} ? {{record}}.{column})", parameters)
 
 
 def subquery(records: models.QuerySet[IndexedImage]) -> Statement:

@@ -24,18 +24,23 @@ Curve = Sequence[Sequence[float]]
 
 def similarity_from_distance(curve: Curve, distance: float) -> float:
     """Interpolate the similarity, 0 to 100 percent, linearly between the points of a curve."""
-    right = bisect_right(curve, distance, key=lambda point: point[0])
-    if right == 0:
-        return 100.0
-    if right == len(curve):
-        return curve[-1][1]
-    (d0, s0), (d1, s1) = curve[right - 1], curve[right]
-    return s0 + (s1 - s0) * (distance - d0) / (d1 - d0)
+    return similarities_on_curve(curve, [distance])[0]
 
 
 def similarities_on_curve(curve: Curve, distances: Iterable[float]) -> list[float]:
     """Return the similarity in percent of each distance on a curve."""
-    return [similarity_from_distance(curve, distance) for distance in distances]
+    known = [distance for distance, _similarity in curve]
+    similarities = []
+    for distance in distances:
+        right = bisect_right(known, distance)
+        if right == 0:
+            similarities.append(100.0)
+        elif right == len(known):
+            similarities.append(curve[-1][1])
+        else:
+            (d0, s0), (d1, s1) = curve[right - 1], curve[right]
+            similarities.append(s0 + (s1 - s0) * (distance - d0) / (d1 - d0))
+    return similarities
 
 
 def distance_from_similarity(curve: Curve, similarity: float) -> float:

@@ -13,8 +13,8 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from ..search.matches import Match
-from ..widget_cache import cached_widget
-from ..widgets import Widget, find_matches, find_matches_of_each
+from ..widgets.cache import cached_widget
+from ..widgets.widget import Widget, find_matches, find_matches_of_each
 
 register = template.Library()
 

@@ -215,3 +215,19 @@ def test_json__is_ours_whatever_the_project_parses(make_picture: Any) -> None:
     with override_settings(REST_FRAMEWORK={"DEFAULT_PARSER_CLASSES": ["tests.no.Such"]}):
         answer = client.post(f"{API}/testapp.picture/1/mark/", b"[" * 10_000, content_type="application/json")
     assert (answer.status_code, answer.json()["status"]) == (400, 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("testapp.picture/{pk}/mark/", '{"other": "1", "alike": true, "other": "2"}', "other"),
+        ("testapp.picture/{pk}/mark/", '{"alike": true, "more": {"x": 1, "x": 2}}', "x"),
+        ("testapp.picture/similar/batch/", '{"ids": ["1"], "ids": ["2"]}', "ids"),
+        ("testapp.picture/similar/batch/", '{"ids": [{"a": 1, "a": 1}]}', "a"),
+    ],
+)
+def test_json__a_key_that_is_there_twice_is_refused_by_name(path: str, body: str, name: str, make_picture: Any) -> None:
+    client = Client()
+    client.force_login(make_editor())
+    answer = client.post(f"{API}/{path.format(pk=make_picture(1).pk)}", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["errors"]) == (400, {name: ["Send this only once."]})

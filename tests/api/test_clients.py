@@ -31,7 +31,11 @@ def document(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(make_picture: Any, index_now: Any) -> list[Picture]:
+def pictures(make_picture: Any, index_now: Any, settings: Any, tmp_path: Path) -> list[Picture]:
+    backend = (
+        "django.core.cache.backends.filebased.FileBasedCache"  # shared by processes, as uploads that are kept need
+    )
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path / "cache")}}
     items = [make_picture(seed) for seed in (1, 1, 2)]
     index_now()
     return items
@@ -83,9 +87,12 @@ def test_python_client__is_generated_and_works(
         assert isinstance(missing, models.Problem)
         assert (missing.status, missing.detail) == (404, "No item with this ID.")
         with picture_file.open("rb") as file:
-            body = models.Search(image=types.File(payload=file, file_name="a.png"), model="testapp.picture", limit=2)
+            image = types.File(payload=file, file_name="a.png")
+            body = models.Search(image=image, model="testapp.picture", limit=2, keep=True)
             found = call["search_by_image"].sync(client=client, body=body)
         assert [row.similarity for row in found.results] == [100, 100]
+        body = models.Search(image=found.query.upload, model="testapp.picture", limit=1)
+        assert [row.similarity for row in call["search_by_image"].sync(client=client, body=body).results] == [100]
         refused = call["mark_items"].sync(
             "testapp.picture", str(pictures[0].pk), client=client, body=models.Mark(other="1", alike=True)
         )
@@ -115,4 +122,5 @@ def test_typescript_client__is_generated_compiles_and_works(
         "missing": [404, "No item with this ID."],
         "unknown": {"limt": ["Unknown parameter “limt”. Did you mean “limit”?"]},
         "search": [100, 100],
+        "again": [100],
     }

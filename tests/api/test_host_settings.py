@@ -35,6 +35,7 @@ def test_readme_lines__are_enough(plain: dict[str, Any]) -> None:
             "status",
             "{model}/{pk}/similar",
             "{model}/{pk}/mark",
+            "{model}/{pk}/explanation",
             "{model}/similar/batch",
         )
     }

@@ -9,6 +9,7 @@ import pytest
 from rest_framework import serializers
 
 from similar_images import registry
+from similar_images.api.serializers.search import MatchesSerializer
 from similar_images.thumbnails import Thumbnail
 from tests.testapp.models import Picture
 
@@ -61,3 +62,22 @@ def test_thumbnail__stands_beside_the_image_with_absolute_addresses(row: Any) ->
 def test_serializer__says_what_object_has(row: Any, serializer: Any) -> None:
     assert "object" not in row()
     assert row(serializer=serializer)["object"] == {"title": "Scene 1", "published": True}
+
+
+def test_answer__has_the_fields_that_the_schema_declares(
+    make_picture: Any, index_now: Any, client: Any, configure: Any
+) -> None:
+    item, other = make_picture(1), make_picture(1)
+    index_now()
+    base = f"/api/similar-images/testapp.picture/{item.pk}/similar/"
+    answer = client.get(base, {"explain": "1", "why_not": str(other.pk)}).json()
+    compared = client.get(base, {"mode": "copy"}).json()
+    declared = MatchesSerializer().fields
+    assert list(answer) == list(declared)
+    assert set(answer["query"]) == set(declared["query"].fields) - {"text", "labels", "upload"}
+    assert list(answer["why_not"]) == list(declared["why_not"].fields)
+    fields = declared["results"].child.fields
+    match = answer["results"][0]
+    assert {*match, *compared["results"][0]} == set(fields) - {"object"}
+    assert list(match) == [name for name in fields if name not in ("object", "verdict")]
+    assert list(match["explanation"]) == list(fields["explanation"].fields)

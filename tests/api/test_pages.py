@@ -71,7 +71,7 @@ def test_next__goes_on_where_the_last_match_is_gone(levels: list[Picture]) -> No
 
 
 def test_next__ends_at_a_bound(levels: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("similar_images.api.cursors.MAX_RANK", 15)
+    monkeypatch.setattr("similar_images.forms.cursors.MAX_RANK", 15)
     answer = get(levels[0], limit=10)
     second = follow(answer)
     assert (len(keys(second)), second.json()["next"]) == (5, None)

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.drawing import upload
+from tests.testapp.models import Item
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +57,6 @@ def test_similar__refuses_an_unknown_parameter_by_name(
 @pytest.mark.parametrize(
     ("method", "path", "query", "data"),
     [
-        ("get", "search/", {"text": "red", "like": "1"}, None),
         ("get", "status/", {"source": "x"}, None),
         ("get", "schema/", {"lnag": "de"}, None),
         ("post", "search/", {"limit": "3"}, {"image": "upload", "model": "testapp.picture"}),
@@ -86,6 +86,46 @@ def test_endpoints__refuse_unknown_parameters_wherever_they_stand(
         answer = getattr(editor, method)(url, query_params=query)
     assert answer.status_code == 400
     assert any("Unknown parameter" in message for messages in answer.json()["errors"].values() for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "names"),
+    [
+        ("?limit=1&limit=2", None, ["limit"]),
+        ("?limit=1&limit=2&method=color&method=color", None, ["limit", "method"]),
+        ("?field=image&field=nope", None, ["field"]),
+        ("search/", {"image": ["upload", "upload"], "model": "testapp.picture"}, ["image"]),
+        ("search/", {"image": "upload", "model": "testapp.picture", "limit": ["1", "2"]}, ["limit"]),
+        ("compare/", {"a": ["upload", "upload"], "b": "upload"}, ["a"]),
+        ("testapp.item?price__lte=1&price__lte=2", None, ["price__lte"]),
+    ],
+)
+def test_what_is_given_twice__is_refused_rather_than_half_ignored(
+    client: Any, make_picture: Any, path: str, data: dict[str, Any] | None, names: list[str]
+) -> None:
+    if data is None:
+        label, _mark, query = path.partition("?")
+        item = make_picture(1) if not label else Item.objects.create()
+        answer = client.get(f"{API}/{label or 'testapp.picture'}/{item.pk}/similar/?{query}")
+    else:
+        fields = {
+            name: [upload() if each == "upload" else each for each in value]
+            if isinstance(value, list)
+            else upload()
+            if value == "upload"
+            else value
+            for name, value in data.items()
+        }
+        answer = client.post(f"{API}/{path}", fields)
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["errors"].keys() >= set(names)
+
+
+@pytest.mark.parametrize("query", ["like={a}&like={b}", "unlike={a}&unlike={b}"])
+def test_lists__are_given_value_by_value(client: Any, make_picture: Any, query: str) -> None:
+    item, a, b = (make_picture(seed) for seed in range(3))
+    answer = client.get(f"{API}/testapp.picture/{item.pk}/similar/?{query.format(a=a.pk, b=b.pk)}")
+    assert answer.status_code == 200
 
 
 def test_known_and_unknown_errors__come_together(client: Any, make_picture: Any) -> None:

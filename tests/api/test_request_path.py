@@ -11,13 +11,22 @@ from typing import Any
 import pytest
 
 import similar_images
+from similar_images.search import neighbors, recollection
+from tests.databases import VARIANT, connection
 from tests.testapp.models import Picture
 
 APP = str(Path(similar_images.__file__).parent)
-MAX_FILES = 24
-MAX_CALLS = 145
 
-pytestmark = pytest.mark.django_db
+MAX_OF_FIRST = (26, 167)
+"""Files, and calls between them, of a request for what the process has not searched by before."""
+
+MAX_OF_OTHERS = (25, 148)
+"""The same, where it has, and something else was written since: the usual request of a busy site."""
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+WITHOUT_REPLICA = pytest.mark.skipif(VARIANT == "replica", reason="nothing is kept of a replica")
 
 
 class PathRecorder:
@@ -57,9 +66,15 @@ def item(make_picture: Any, index_now: Any, configure: Any) -> Picture:
     return pictures[0]
 
 
-def test_similar__enters_few_files_and_makes_few_calls_between_them(item: Picture, client: Any) -> None:
+@pytest.mark.parametrize("is_first", [True, pytest.param(False, marks=WITHOUT_REPLICA)])
+def test_similar__enters_few_files_and_makes_few_calls_between_them(is_first: bool, item: Picture, client: Any) -> None:
     url = f"/api/similar-images/testapp.picture/{item.pk}/similar/?limit=6"
     client.get(url)  # what is read once a process, such as the setting, is no part of a request's path
+    if is_first:
+        recollection._kept_vectors_of.cache_clear()
+        neighbors._place_of.cache_clear()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")  # writes, as far as kept answers go
     recorder = PathRecorder()
     sys.setprofile(recorder)
     try:
@@ -67,5 +82,6 @@ def test_similar__enters_few_files_and_makes_few_calls_between_them(item: Pictur
     finally:
         sys.setprofile(None)
     assert len(answer.json()["results"]) == 6
-    assert len(recorder.files) <= MAX_FILES, recorder.report()
-    assert recorder.calls.total() <= MAX_CALLS, recorder.report()
+    max_files, max_calls = MAX_OF_FIRST if is_first else MAX_OF_OTHERS
+    assert len(recorder.files) <= max_files, recorder.report()
+    assert recorder.calls.total() <= max_calls, recorder.report()

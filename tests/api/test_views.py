@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -168,7 +169,37 @@ def test_similar__takes_one_of_two_fields(client: Any, index_now: Any) -> None:
     assert similar(client, item, field="back").json()["results"][0]["similarity"] == 100
     assert similar(client, item, field="front").json()["results"][0]["similarity"] < 100
     assert similar(client, item).status_code == 400
-    assert similar(client, item, field="nonsense").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data"),
+    [
+        ("get", "testapp.couple/{pk}/similar/", {"field": "nope"}),
+        ("get", "testapp.couple/0/similar/", {"field": "nope"}),
+        ("get", "testapp.couple/{pk}/explanation/", {"field": "nope", "other": "{pk}"}),
+        ("delete", "testapp.couple/{pk}/mark/", {"field": "nope", "other": "{pk}"}),
+        ("post", "testapp.couple/{pk}/mark/", {"field": "nope", "other": "{pk}", "alike": True}),
+        ("post", "testapp.couple/similar/batch/", {"field": "nope", "ids": ["{pk}"]}),
+        ("post", "search/", {"field": "nope", "model": "testapp.couple", "image": "upload"}),
+        ("post", "compare/", {"a": "testapp.couple.nope:{pk}", "b": "upload"}),
+    ],
+)
+def test_field_that_there_is_not__is_named_with_those_that_there_are(
+    admin_client: Any, method: str, path: str, data: dict[str, Any]
+) -> None:
+    item = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
+    given = json.loads(json.dumps(data).replace("{pk}", str(item.pk)))
+    url = f"/api/similar-images/{path.format(pk=item.pk)}"
+    if method != "post":
+        answer = getattr(admin_client, method)(url, query_params=given)
+    elif "upload" in given.values():
+        files = {name: upload() if value == "upload" else value for name, value in given.items()}
+        answer = admin_client.post(url, files)
+    else:
+        answer = admin_client.post(url, given, content_type="application/json")
+    assert answer.status_code == 400, answer.content
+    (messages,) = answer.json()["errors"].values()
+    assert "front, back" in " ".join(messages)
 
 
 def test_similar__takes_as_many_queries_for_any_limit(
@@ -179,7 +210,7 @@ def test_similar__takes_as_many_queries_for_any_limit(
         make_picture(2)
     index_now()
     for limit in (1, 25):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             assert len(similar(client, item, limit=limit).json()["results"]) == limit
 
 
@@ -339,6 +370,7 @@ def test_schema__has_the_endpoints_of_this_app_only(client: Any) -> None:
     assert set(schema["paths"]) == {
         f"{API}/{{model}}/{{pk}}/similar/",
         f"{API}/{{model}}/{{pk}}/mark/",
+        f"{API}/{{model}}/{{pk}}/explanation/",
         f"{API}/{{model}}/similar/batch/",
         f"{API}/search/",
         f"{API}/compare/",
@@ -386,7 +418,12 @@ def test_explain__adds_methods_weights_and_distances(client: Any, make_picture: 
     answer = similar(client, item, explain=1).json()
     (match,) = similar_images.similar_to(item, explain=True)
     (row,) = answer["results"]
-    assert row["explanation"] == {"found_by": match.explanation.found_by, "weights": match.explanation.weights}
+    assert row["explanation"] == {
+        "found_by": match.explanation.found_by,
+        "weights": match.explanation.weights,
+        "resemblance": match.resemblance.kind,
+        "sentence": match.resemblance.sentence,
+    }
     assert row["distances"] == match.distances
     assert "why_not" not in answer
 

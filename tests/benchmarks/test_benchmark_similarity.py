@@ -18,7 +18,9 @@ from tests.databases import VARIANT, connection
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(VARIANT == "replica", reason="its tables are in a schema of the primary alone"),
+    pytest.mark.skipif(
+        VARIANT in ("replica", "pgbouncer"), reason="its tables are in a schema of the primary alone, for one session"
+    ),
 ]
 
 run = partial(commands.run, "benchmark_similarity", verbosity=0)

@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
-    parser.add_argument("--keep", action="store_true", help="keep journals, logs and files")
+    parser.add_argument("--keep", action="store_true", help="keep journals, logs and files, as after a fault")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="chaos_"))
     folder.chmod(0o755)
@@ -29,7 +29,7 @@ def main() -> int:
         conductor.close()
     summary = summarize(folder, report)
     print("\n".join(summary.lines))
-    if not options.keep:
+    if not options.keep and not summary.faults:
         shutil.rmtree(folder)
     return len(summary.faults) > 0
 

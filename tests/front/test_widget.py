@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browsers import CHROMIUM, find_barriers, needs_chromium
-from tests.front.conftest import Host, run_node
+from tests.front.conftest import run_node
+from tests.project.conftest import Demo, demo
 
 pytestmark = needs_chromium
+
+__all__ = ["demo"]  # a fixture
 
 OpenPage = Callable[..., Page]
 
@@ -138,14 +143,16 @@ def test_list_page__has_a_widget_for_each_item(open_page: OpenPage) -> None:
     assert find_barriers(page) == []
 
 
-def test_lighthouse__finds_the_product_page_accessible_and_still(host: Host, node_folder: Any) -> None:
+def test_lighthouse__finds_the_product_page_of_the_demo_accessible_and_still(demo: Demo, node_folder: Any) -> None:
+    with urlopen(demo.url) as answer:  # noqa: S310 - the demo's own address
+        product = re.findall(r'href="(/products/[^"]+)"', answer.read().decode())[0]
     report = node_folder / "report.json"
     flags = "--headless=new --no-sandbox --disable-background-networking"
     run_node(
         node_folder,
         "npx",
         "lighthouse",
-        f"{host.url}/items/1/?layout=row",
+        f"{demo.url}{product}",
         "--only-categories=accessibility",
         "--only-audits=cumulative-layout-shift",
         "--output=json",

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
+from django.db import models
+from django.db.models.fields.files import FieldFile
 
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.files import MissingFile, read_bounded, read_stored, sha256_of
@@ -23,6 +25,12 @@ class MemoryStorage(Storage):
         return ContentFile(self.files[name], name)
 
 
+def stored(storage: Storage, name: str) -> FieldFile:
+    file = FieldFile(None, models.FileField(storage=storage), name)  # type: ignore[arg-type]  # no object is asked
+    assert file.storage is storage
+    return file
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> FileSystemStorage:
     (tmp_path / "media" / "inner").mkdir(parents=True)
@@ -32,14 +40,14 @@ def folder(tmp_path: Path) -> FileSystemStorage:
 
 def test_read_stored__returns_the_bytes(folder: FileSystemStorage) -> None:
     name = folder.save("inner/a.png", ContentFile(b"12345"))
-    assert read_stored(folder, name, max_bytes=5) == b"12345"
+    assert read_stored(stored(folder, name), max_bytes=5) == b"12345"
 
 
 def test_read_stored__storage_without_paths() -> None:
     storage = MemoryStorage(picture=b"12345")
-    assert read_stored(storage, "picture", max_bytes=5) == b"12345"
+    assert read_stored(stored(storage, "picture"), max_bytes=5) == b"12345"
     with pytest.raises(MissingFile, match="missing from the storage"):
-        read_stored(storage, "other", max_bytes=10**6)
+        read_stored(stored(storage, "other"), max_bytes=10**6)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,7 @@ def test_read_stored__storage_without_paths() -> None:
 def test_read_stored__missing_or_outside_the_storage(folder: FileSystemStorage, name: str) -> None:
     folder.save("a.png", ContentFile(b"12345"))
     with pytest.raises(MissingFile, match="missing from the storage"):
-        read_stored(folder, name, max_bytes=10)
+        read_stored(stored(folder, name), max_bytes=10)
 
 
 def test_read_stored__closes_the_file(folder: FileSystemStorage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +65,7 @@ def test_read_stored__closes_the_file(folder: FileSystemStorage, monkeypatch: py
     original_open = folder.open
     monkeypatch.setattr(folder, "open", lambda *args: opened.append(original_open(*args)) or opened[-1])
     with pytest.raises(UnreadableImage):
-        read_stored(folder, "a.png", max_bytes=4)
+        read_stored(stored(folder, "a.png"), max_bytes=4)
     assert opened[0].closed
 
 
@@ -67,7 +75,7 @@ def test_read_stored__passes_on_errors_of_an_unavailable_storage() -> None:
             raise ConnectionError("no route")
 
     with pytest.raises(ConnectionError):
-        read_stored(UnavailableStorage(), "a", max_bytes=10)
+        read_stored(stored(UnavailableStorage(), "a"), max_bytes=10)
 
 
 @pytest.mark.parametrize(

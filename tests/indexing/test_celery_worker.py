@@ -22,9 +22,10 @@ from PIL import Image
 import similar_images
 from project import services
 from project.celery import app
+from similar_images.duplicates.scans import request_scan
 from similar_images.imaging.files import sha256_of
 from similar_images.indexing import notify
-from similar_images.models import IndexedImage, MethodVersion, Signature
+from similar_images.models import DuplicateGroup, DuplicateScan, IndexedImage, MethodVersion, Signature, Source
 from tests import drawing
 from tests.databases import connection
 from tests.testapp.models import Picture
@@ -230,3 +231,13 @@ def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorke
 def test_settings__are_those_of_this_test() -> None:
     """The workers above must not share a queue with those of other test processes."""
     assert settings.CELERY_BROKER_URL.endswith(f"/{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]}")
+
+
+def test_requested_search_for_duplicates__is_run_by_the_worker(start_worker: StartWorker) -> None:
+    start_worker(**MEAN)
+    for _copy in range(2):
+        Picture.objects.create(image=drawing.file(1))
+    until(lambda: indexed() == 2, "both are indexed")
+    request_scan(Source.objects.get(app_label="testapp", model="picture"))
+    until(lambda: DuplicateScan.objects.filter(status="done").exists(), "the search is done")
+    assert DuplicateGroup.objects.get().size == 2

@@ -13,7 +13,19 @@ from django.utils import timezone
 
 import similar_images
 from similar_images import registry
-from similar_images.models import IndexedImage, Mark, ReindexRequest, Signature, Source
+from similar_images.merging.merge import merge_objects
+from similar_images.models import (
+    DuplicateGroup,
+    DuplicateImage,
+    IndexedImage,
+    MapPoint,
+    Mark,
+    Merge,
+    MergedRow,
+    ReindexRequest,
+    Signature,
+    Source,
+)
 from tests import commands, drawing
 from tests.databases import connection
 from tests.items import save_gray
@@ -58,9 +70,40 @@ def test_export__tells_record_signatures_and_marks(django_user_model: Any, index
 
 
 def test_export__covers_every_table_with_data_of_single_objects() -> None:
-    of_sources = {"Source", "MethodVersion", "Projection"}
-    models = {model.__name__ for model in apps.get_app_config("similar_images").get_models()}
-    assert models - of_sources == {model.__name__ for model in (IndexedImage, Signature, Mark, ReindexRequest)}
+    of_sources = {"Source", "MethodVersion", "Projection", "Map", "DuplicateScan"}
+    tables = apps.get_app_config("similar_images").get_models()
+    models = {model.__name__ for model in tables if not model._meta.proxy}
+    described = (
+        IndexedImage,
+        Signature,
+        Mark,
+        ReindexRequest,
+        DuplicateGroup,
+        DuplicateImage,
+        Merge,
+        MergedRow,
+        MapPoint,
+    )
+    assert models - of_sources == {model.__name__ for model in described}
+
+
+@pytest.mark.usefixtures("mean_method")
+def test_export__tells_groups_and_merges_also_of_a_removed_object(index_now: Any) -> None:
+    kept, other = save_gray(0), save_gray(1)
+    index_now()
+    source = registry.get_source(Picture)
+    row = Source.objects.get(model="picture")
+    group = DuplicateGroup.objects.create(source=row, kind="copies", similarity=90, size=2, key="x")
+    DuplicateImage.objects.create(
+        group=group, source=row, object_id=str(other.pk), file_name=other.image.name, sha256="", width=8, height=8
+    )
+    merge_objects(source, kept.pk, [other.pk])
+    data = export("testapp.Picture", other.pk)
+    (image,) = data["images"]
+    assert (data["exists"], image["record"]) == (False, None)
+    assert image["groups"][0]["file_name"] == other.image.name
+    rows = image["merges"][0]["rows"]
+    assert other.image.name in [row["before"].get("image") for row in rows]
 
 
 @pytest.mark.usefixtures("mean_method")

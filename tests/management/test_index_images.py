@@ -21,7 +21,7 @@ from similar_images import registry
 from similar_images.indexing import notify, outbox, sweep
 from similar_images.management.commands.index_images import MAX_FAILURES_SHOWN, Command
 from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 from tests import commands, drawing
 from tests.databases import ALIAS
 from tests.indexing.faults import triggers_off
@@ -62,6 +62,15 @@ def wakes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 run = partial(commands.run, "index_images")
+
+
+def run_in_vain(count: int) -> tuple[str, str]:
+    """Return what the command says where so many images can't be indexed, which it ends with."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match=f"could not be indexed: {count}. All others were") as raised:
+        call_command("index_images", sync=True, stdout=out, stderr=err)
+    assert raised.value.returncode == 1
+    return out.getvalue(), err.getvalue()
 
 
 def store(seed: int, name: str = "") -> str:
@@ -205,7 +214,7 @@ def test_sync__adds_the_signatures_of_a_new_method(configure: Any) -> None:
 
 def test_failed__retries_failed_images() -> None:
     item = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
-    out, err = run("--sync")
+    out, err = run_in_vain(1)
     assert out == counts(failed=1)
     assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not an image in a supported format " + (
         "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP).\n"
@@ -216,10 +225,28 @@ def test_failed__retries_failed_images() -> None:
     assert run("--sync", "--failed") == (counts(indexed=1), "")
 
 
+def test_sync__indexes_the_others_where_one_has_to_be_tried_again(
+    make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may be there to try again: a script that goes on would leave the image out of every search."""
+    make_picture(1)
+    away = make_picture(2)
+    open_file = default_storage.open
+
+    def refuse(name: str, *args: Any) -> Any:
+        if name == away.image.name:
+            raise ConnectionError("The storage is away.")
+        return open_file(name, *args)
+
+    monkeypatch.setattr(default_storage, "open", refuse)
+    out, _err = run_in_vain(1)
+    assert out == counts(indexed=1, later=1)
+
+
 def test_failed__lists_a_limited_number() -> None:
     for number in range(MAX_FAILURES_SHOWN + 2):
         Picture.objects.create(image=ContentFile(b"text", name=f"text{number}.png"))
-    out, err = run("--sync")
+    out, err = run_in_vain(MAX_FAILURES_SHOWN + 2)
     assert out == counts(failed=MAX_FAILURES_SHOWN + 2)
     assert len(err.splitlines()) >= MAX_FAILURES_SHOWN
 
@@ -227,7 +254,7 @@ def test_failed__lists_a_limited_number() -> None:
 def test_again__reads_indexed_images() -> None:
     (item,) = unseen(1)
     broken = Picture.objects.create(image=ContentFile(b"text", name="text.png"))
-    run("--sync")
+    run_in_vain(1)
     before = IndexedImage.objects.get(object_id=str(item.pk))
     Path(item.image.path).write_bytes(drawing.encoded(drawing.scene(5)))
     assert run("--sync")[0] == counts()

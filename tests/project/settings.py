@@ -5,6 +5,8 @@ from project.settings import MIDDLEWARE as DEMO_MIDDLEWARE
 
 MIDDLEWARE = [*DEMO_MIDDLEWARE, "tests.project.policy.strict"]
 
+LANGUAGES = [("en", "English"), ("de", "German"), ("ar", "Arabic")]
+
 SIMILAR_IMAGES = {
     "MEASURES": {"tests.measures.sample_measures.Brightness": {}, "tests.measures.sample_measures.Darkness": {}},
     "COSTLY_RATES": None,

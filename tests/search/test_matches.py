@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, QuerySet, Window
 from django.db.models.functions import RowNumber
-from django.http import HttpRequest
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 
@@ -381,7 +380,7 @@ def test_ranking__weights_are_bounded(gray_pictures: list[Picture], client: Any)
 def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(gray_pictures: list[Picture]) -> None:
     planned = plan_search(gray_pictures[0], SearchOptions())
     results = planned.run()
-    loaded = matches._load_matches(planned, results, None)
+    loaded = matches.load_matches_of_each(planned, [results], None)[0]
     assert [scored.similarity for scored in results] != [match.similarity for match in loaded]
     for match, scored in zip(loaded, results, strict=True):
         assert match.similarity == round(scored.similarity, 1)
@@ -395,11 +394,11 @@ def test_match__rounds_similarities_to_one_decimal_and_keeps_distances(gray_pict
 def test_match__carries_verdict_folded_and_explanation(gray_pictures: list[Picture]) -> None:
     planned = plan_search(gray_pictures[0], SearchOptions())
     (scored, *_others) = planned.run()
-    changed = scored._replace(folded=3, verdict=Verdict("alike"))
-    (match,) = matches._load_matches(planned, ScoredResults([changed]), {"mean": 2, "bits": 1})
+    changed = scored._replace(near_duplicates=(scored,) * 3, verdict=Verdict("alike"))
+    (match,) = matches.load_matches_of_each(planned, [ScoredResults([changed])], {"mean": 2, "bits": 1})[0]
     assert (match.folded, match.verdict) == (3, Verdict("alike"))
     assert match.explanation == matches.Explanation(["mean"], {"mean": 2})
-    (match,) = matches._load_matches(planned, ScoredResults([changed._replace(scores={})]), None)
+    (match,) = matches.load_matches_of_each(planned, [ScoredResults([changed._replace(scores={})])], None)[0]
     assert match.is_fallback
 
 
@@ -409,18 +408,29 @@ def test_match__of_a_file_changed_without_triggers_is_left_out(gray_pictures: li
     assert matched_objects(similar_images.similar_to(gray_pictures[0], limit=2)) == [gray_pictures[2]]
 
 
-def test_similar_among__searches_objects_that_the_caller_chooses(gray_pictures: list[Picture]) -> None:
+def test_search_among__searches_objects_that_the_caller_chooses(gray_pictures: list[Picture]) -> None:
     """Without folding, near-duplicates come each on its own."""
     source = registry.get_source(Picture)
     Picture.objects.filter(pk=gray_pictures[1].pk).update(published=False)
     among = Picture.objects.filter(pk__in=[item.pk for item in gray_pictures[:5]])
-    found = matches.similar_among(source, gray_pictures[0], among, HttpRequest(), limit=3)
+    search = matches.search_among(source, gray_pictures[0], among, [], limit=3)
+    found = matches.load_matches_of_each(search, [search.run()], search.weights)[0]
     assert matched_objects(found) == gray_pictures[1:4]
     assert found[0].explanation == matches.Explanation(["mean"], {"mean": 1.0})
-    assert matches.search_among(source, gray_pictures[0], among, HttpRequest(), limit=3).folds is False
+    assert search.folds is False
 
 
 def test_get_url__is_empty_where_there_is_none(gray_pictures: list[Picture]) -> None:
     source = registry.get_source(Picture)
     assert source.get_url(gray_pictures[0]) == gray_pictures[0].get_absolute_url()
     assert source.get_url(Shelf(name="x")) == ""
+
+
+def test_queryset__may_be_objects_as_a_search_engine_returns_them(gray_pictures: list[Picture]) -> None:
+    query, *others = gray_pictures
+
+    def found() -> Iterator[Picture]:
+        yield from others[3:5]
+
+    assert [match.object for match in similar_images.similar_to(query, queryset=found())] == others[3:5]
+    assert similar_images.similar_to(query, queryset=[]) == []

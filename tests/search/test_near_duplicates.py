@@ -130,7 +130,7 @@ def test_fold__is_the_default_on_every_surface_and_counted(
     query, first, *_rest = [save_gray(level) for level in (100, 101, 101, 101, 102)]
     index_now()
     api = f"/api/similar-images/testapp.picture/{query.pk}/similar/"
-    with django_assert_num_queries(7):  # the object, its status, and five of the search
+    with django_assert_num_queries(8):  # the state of the database, the object, its status, and five of the search
         rows = client.get(api).json()["results"]
     assert (rows[0]["pk"], rows[0]["folded"], rows[0]["fallback"]) == (str(first.pk), 2, False)
     assert (len(rows), len(client.get(api, {"fold": 0}).json()["results"])) == (2, 4)
@@ -256,7 +256,11 @@ def test_fold_near_duplicates__adds_each_result_to_the_best_that_it_duplicates(c
 @pytest.mark.usefixtures("mean_method")
 def test_fold_near_duplicates__counts_what_results_already_stand_for(configure: Any) -> None:
     configure(NEAR_DUPLICATE_THRESHOLD=99)
-    results = [scored_candidate(1, 90)._replace(folded=2), scored_candidate(2, 80)._replace(folded=3)]
+    earlier = [scored_candidate(record_id, 70) for record_id in range(3, 8)]
+    results = [
+        scored_candidate(1, 90)._replace(near_duplicates=tuple(earlier[:2])),
+        scored_candidate(2, 80)._replace(near_duplicates=tuple(earlier[2:])),
+    ]
     (scored,) = near_duplicates.fold_near_duplicates(results, [(1, 2)], query_is_image=True)
     assert (scored.candidate.record_id, scored.folded) == (1, 6)
 

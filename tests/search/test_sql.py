@@ -226,8 +226,13 @@ def test_unmarked_condition__leaves_out_objects_marked_with_any_of_these(records
 
 
 def test_read_rows__collects_the_distances() -> None:
-    rows = sql.read_rows([(1, "12", "a.png", 40, 30, [0], 0.5, None), (2, "13", "b.png", None, None, [], 1.0)])
-    assert rows == [sql.KnnRow(1, "12", "a.png", [0], [0.5, None], 40, 30), sql.KnnRow(2, "13", "b.png", [], [1.0])]
+    rows = sql.read_rows(
+        [(1, "12", "a.png", 40, 30, "f00", [0], 0.5, None), (2, "13", "b.png", None, None, "", [], 1.0)]
+    )
+    assert rows == [
+        sql.KnnRow(1, "12", "a.png", [0], [0.5, None], 40, 30, "f00"),
+        sql.KnnRow(2, "13", "b.png", [], [1.0]),
+    ]
 
 
 def test_search_cursor__sets_its_settings_for_the_transaction() -> None:
@@ -242,6 +247,7 @@ def test_search_cursor__sets_its_settings_for_the_transaction() -> None:
         "hnsw.ef_search": "100",
         "random_page_cost": "1.1",
         "max_parallel_workers_per_gather": "0",
+        "jit": "off",
     }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ...comparison import MeasureRow
-from ...comparison_results import DisplayedImage, Drawing, RenderedComparison
+from ...comparison.compare import MeasureRow
+from ...comparison.results import DisplayedImage, Drawing, RenderedComparison
 
 RELATIONS = ["same-file", "same-picture", "same-object", "alike", "unrelated"]
 """Kinds of a verdict, written out as `measures.verdict` loads OpenCV."""
@@ -27,9 +27,17 @@ class CompareSerializer(serializers.Serializer[Any]):
 
     # For the schema: `CompareForm` checks them.
 
-    a = ImageOrObjectField(help_text="An image file; or an object, as app_label.model:pk or app_label.model.field:pk.")
+    a = ImageOrObjectField(
+        help_text="An image file; or an object, as app_label.model:pk or app_label.model.field:pk. Of an owner of "
+        "several images, the first one is compared."
+    )
     b = ImageOrObjectField(help_text="Another image.")
-    measures = serializers.CharField(required=False, help_text="Names of measures, separated by commas, or all.")
+    measures = serializers.RegexField(
+        r"^([\w-]+(,[\w-]+)*)?$",
+        required=False,
+        allow_blank=True,
+        help_text="Names of measures, separated by commas, or all.",
+    )
 
 
 class DisplayedImageSerializer(serializers.Serializer[DisplayedImage]):

@@ -1,4 +1,7 @@
-"""JSON of searches and marks: matches, explanations, and the parameters of a search."""
+"""JSON of searches and marks for the schema: matches, explanations, and the parameters of a search.
+
+Matches are written by presentation.py, and parameters are read by forms.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,44 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ... import plugins
-from ...forms.search import MAX_BATCH, RestBatchForm
+from ...forms.search import MAX_BATCH, RestBatchForm, list_offered, target_choices
 from ...image_labels import Label
 from ...models import IndexedImage
+from ...ranking_presets import RANKING_PRESETS
 from ...search.explain import Reason, ReasonCode
 from ...search.matches import Explanation, Match
 from ...search.options import MAX_EXAMPLES, MAX_TEXT_LENGTH, Option, Query, SearchOptions
+from ...search.ranking import text_methods
+from ...search.resemblance import ResemblanceKind
+from ..filter_parameters import filter_body_fields
 from .comparison import RELATIONS
+from .explanation import KIND_HELP, SENTENCE_HELP
 
 IMAGE_STATUSES = [*IndexedImage.Status.values, "missing"]
 """Statuses of the image of a query."""
+
+TARGET_PATTERN = r"^[^.]+\.[^.]+(\.[^.]+)?$"
+"""A model, or one of its image fields."""
+
+_NUMBER = r"\d+(\.\d+)?"
 
 CURSOR_HELP = "Start of a further page: use the address in `next`, which has it."
 
 
 class ExplanationSerializer(serializers.Serializer[Explanation]):
-    """The methods and weights behind a match."""
+    """The methods and weights behind a match, and how the images resemble each other by their scores."""
 
     found_by = serializers.ListField(child=serializers.CharField(), help_text="The methods that found it.")
     weights = serializers.DictField(
         child=serializers.FloatField(),
         help_text="Weights of the scores in the similarity.",
     )
+    resemblance = serializers.ChoiceField(
+        get_args(ResemblanceKind),
+        allow_null=True,
+        help_text=f"{KIND_HELP} null for a fallback.",
+    )
+    sentence = serializers.CharField(allow_null=True, help_text=SENTENCE_HELP)
 
 
 class ReasonSerializer(serializers.Serializer[Reason]):
@@ -60,11 +79,7 @@ class ThumbnailSerializer(serializers.Serializer[Any]):
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class ObjectField(serializers.Field[Any, Any, Any, Any]):
-    """An object, as the serializer of its source has it."""
-
-    def to_representation(self, item: Any) -> Any:
-        """Return it."""
-        return self.context["object"](item, context={"request": self.context["request"]}).data
+    """An object, as the serializer of its source has it, for the schema."""
 
 
 class MatchSerializer(serializers.Serializer[Match]):
@@ -75,8 +90,8 @@ class MatchSerializer(serializers.Serializer[Match]):
     title = serializers.CharField()
     url = serializers.CharField(help_text="The object's own page; empty where it has none.")
     image = serializers.FileField(use_url=True, help_text="Absolute address of the image.")
-    thumbnail = serializers.SerializerMethodField(
-        help_text="A smaller image, where the project makes thumbnails; otherwise null."
+    thumbnail = ThumbnailSerializer(
+        allow_null=True, help_text="A smaller image, where the project makes thumbnails; otherwise null."
     )
     object = ObjectField(required=False, help_text="What the project's own serializer says of it, if there is one.")
     similarity = serializers.FloatField(min_value=0, max_value=100, help_text="Percent, 0 to 100, with one decimal.")
@@ -98,26 +113,6 @@ class MatchSerializer(serializers.Serializer[Match]):
     fallback = serializers.BooleanField(
         source="is_fallback", help_text="Whether it is only shown because nothing is similar enough."
     )
-
-    def get_fields(self) -> dict[str, Any]:
-        """Leave out what was not asked for, and `object` where the project has no serializer."""
-        fields = super().get_fields()
-        for name in ("distances", "explanation", "object"):
-            if not self.context.get(name, True):
-                del fields[name]
-        return fields
-
-    @extend_schema_field(ThumbnailSerializer(allow_null=True))
-    def get_thumbnail(self, match: Match) -> dict[str, Any] | None:
-        """Return the thumbnail with absolute addresses, None where there is none."""
-        thumbnail = match.thumbnail
-        if thumbnail is None:
-            return None
-        data = dict(ThumbnailSerializer(thumbnail).data)
-        build = self.context["request"].build_absolute_uri
-        candidates = (candidate.strip().partition(" ") for candidate in data["srcset"].split(", "))
-        srcset = [f"{build(url)} {size}".strip() for url, _space, size in candidates if url]
-        return {**data, "url": build(data["url"]), "srcset": ", ".join(srcset)}
 
 
 @extend_schema_field({"type": ["string", "integer"]})
@@ -158,6 +153,10 @@ class QuerySerializer(serializers.Serializer[Any]):
     pk = serializers.CharField(required=False, help_text="Left out for an uploaded image and for a text.")
     text = serializers.CharField(required=False)
     labels = LabelSerializer(many=True, required=False, help_text="What the uploaded image shows; only if requested.")
+    upload = serializers.CharField(
+        required=False,
+        help_text="The token of the uploaded image, for ten minutes; only if requested, and empty if it was not kept.",
+    )
     status = serializers.ChoiceField(
         IMAGE_STATUSES,
         help_text="Status of the image; only an indexed one has results.",
@@ -191,17 +190,27 @@ def serializer_field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
     maximum = option.visitor_maximum() if option.visitor_maximum else option.maximum
     if bool in option.types:
         return serializers.BooleanField(**common)
-    if option.name == "method":
-        return serializers.ChoiceField(list(plugins.enabled_methods()), **common)
     if option.choices:
         return serializers.ChoiceField(list(option.choices), **common)
     if int in option.types:
         return serializers.IntegerField(min_value=option.minimum, max_value=maximum, **common)
     if float in option.types:
         return serializers.FloatField(min_value=option.minimum, max_value=maximum, **common)
+    if option.name == "box":
+        return serializers.RegexField(rf"^({_NUMBER}(,{_NUMBER}){{3}})?$", allow_blank=True, **common)
+    if option.name == "ranking":
+        return serializers.RegexField(_ranking_pattern(), allow_blank=True, **common)
     if option.name in ("like", "unlike"):
         return serializers.ListField(child=serializers.CharField(), max_length=MAX_EXAMPLES, **common)
-    return serializers.CharField(max_length=option.max_length, **common)
+    return serializers.CharField(max_length=option.max_length, allow_blank=True, **common)
+
+
+def _ranking_pattern() -> str:
+    """Return the pattern of weights of methods, or of the name of a preset that has some of the enabled methods."""
+    methods = plugins.enabled_methods()
+    presets = [name for name, weights in RANKING_PRESETS.items() if set(weights) & set(methods)]
+    weight = rf"({'|'.join(methods)}):{_NUMBER}"
+    return rf"^({'|'.join([*presets, f'{weight}(,{weight})*'])})?$"
 
 
 class SearchOptionsSerializer(serializers.Serializer[Any]):
@@ -213,8 +222,11 @@ class SearchOptionsSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """Return the declared fields, and one for each option that may be set over REST."""
-        options = SearchOptions.on("rest", self.query)
-        return super().get_fields() | {name: serializer_field(option) for name, option in options.items()}
+        options = list_offered(SearchOptions.on("rest", self.query))
+        fields = {name: serializer_field(option) for name, option in options.items()}
+        names = text_methods() if self.query == "text" else list(plugins.enabled_methods())
+        fields["method"] = serializers.ChoiceField(names, required=False, help_text=options["method"].help)
+        return super().get_fields() | fields
 
 
 class SimilarSerializer(SearchOptionsSerializer):
@@ -224,25 +236,37 @@ class SimilarSerializer(SearchOptionsSerializer):
     cursor = serializers.CharField(required=False, help_text=CURSOR_HELP)
 
 
-@extend_schema_field({"type": "string", "format": "binary"})
+@extend_schema_field({"anyOf": [{"type": "string", "format": "binary"}, {"type": "string"}]})
 class UploadField(serializers.Field[Any, Any, Any, Any]):
-    """A file, for the schema."""
+    """A file, or the token of one that is kept, for the schema."""
 
 
-class SearchSerializer(SearchOptionsSerializer):
+class SearchTargetSerializer(SearchOptionsSerializer):
+    """The parameters of a search where no object says which model is searched."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the model, too, which has to be named where there are several."""
+        text = "app_label.model; required if several are registered."
+        model = serializers.RegexField(TARGET_PATTERN, required=len(target_choices()) > 1, help_text=text)
+        return super().get_fields() | {"model": model}
+
+
+class SearchSerializer(SearchTargetSerializer):
     """The fields of a search by an uploaded image."""
 
     query = "image"
-    image = UploadField(help_text="An image file, such as JPEG, PNG or WebP.")
-    model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
+    image = UploadField(help_text="An image file, such as JPEG, PNG or WebP; or the token of one that is kept.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the filters, too."""
+        return super().get_fields() | filter_body_fields()
 
 
-class TextSerializer(SearchOptionsSerializer):
+class TextSerializer(SearchTargetSerializer):
     """The parameters of a search by text."""
 
     query = "text"
     text = serializers.CharField(max_length=MAX_TEXT_LENGTH, help_text=SearchOptions.declared()["text"].help)
-    model = serializers.CharField(required=False, help_text="app_label.model; required if several are registered.")
     cursor = serializers.CharField(required=False, help_text=CURSOR_HELP)
 
 
@@ -260,7 +284,8 @@ class BatchSerializer(SearchOptionsSerializer):
     def get_fields(self) -> dict[str, Any]:
         """Return the fields that the form takes, too."""
         known = RestBatchForm().fields
-        return {name: field for name, field in super().get_fields().items() if name in known}
+        own = {name: field for name, field in super().get_fields().items() if name in known}
+        return own | filter_body_fields()
 
 
 class MatchesOfEachSerializer(serializers.Serializer[Any]):

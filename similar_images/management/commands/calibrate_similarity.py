@@ -18,7 +18,7 @@ from similar_images.indexing import versions
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import MethodVersion, Source
 from similar_images.signatures.base import Method, similarity_from_distance
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 
 
 class Command(PrintableCommand):

@@ -15,7 +15,8 @@ from typing import Any, get_args
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
-from similar_images import comparison, conf
+from similar_images import conf
+from similar_images.comparison import compare
 from similar_images.duplicates.candidates import CANDIDATE_THRESHOLD, NEAREST
 from similar_images.duplicates.detection import find_duplicates
 from similar_images.duplicates.folder import SCAN_CACHE_NAME, FolderImages, describe_files, list_image_files
@@ -116,7 +117,7 @@ class Command(PrintableCommand):
     def _compare(self, a: Path, b: Path, options: dict[str, Any]) -> None:
         names = options["measures"].split(",") if options["measures"] else conf.get().compare_measures
         try:
-            result = comparison.compare(a, b, measures=None if list(names) == ["all"] else names)
+            result = compare.compare(a, b, measures=None if list(names) == ["all"] else names)
         except (UnreadableImage, OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -127,7 +128,7 @@ class Command(PrintableCommand):
         if options["pictures"]:
             self._save_drawings(result, options["pictures"])
 
-    def _save_drawings(self, result: comparison.Comparison, folder: Path) -> None:
+    def _save_drawings(self, result: compare.Comparison, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, _title, data in result.pictures():
@@ -135,7 +136,7 @@ class Command(PrintableCommand):
         except OSError as error:
             raise CommandError(f"--pictures can't be written: {error}") from error
 
-    def _print_measures(self, result: comparison.Comparison) -> None:
+    def _print_measures(self, result: compare.Comparison) -> None:
         width = max(map(len, result))
         self.stdout.write(f"{'measure':{width}}  {'value':>12}  {'percent':>7}  {'ms':>6}")
         for name, row in result.items():
@@ -252,7 +253,7 @@ class Command(PrintableCommand):
         )
 
 
-def _comparison_as_json(result: comparison.Comparison) -> dict[str, Any]:
+def _comparison_as_json(result: compare.Comparison) -> dict[str, Any]:
     verdict = result.verdict
     return {
         "verdict": {**dataclasses.asdict(verdict), "title": verdict.title, "text": verdict.text},

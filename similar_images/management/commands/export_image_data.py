@@ -14,9 +14,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router
 
 from similar_images.management.base import PrintableCommand
+from similar_images.management.stored_data import describe_marks_by, describe_object
 from similar_images.models import Source
-from similar_images.sources import ImageSource
-from similar_images.stored_data import describe_marks_by, describe_object
+from similar_images.sources.source import ImageSource
 
 
 class Command(PrintableCommand):

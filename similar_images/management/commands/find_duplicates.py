@@ -10,15 +10,19 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from similar_images import registry
-from similar_images.duplicates.detection import Duplicates, find_duplicates
+from similar_images.duplicates.detection import FoundDuplicates, find_duplicates
 from similar_images.duplicates.images import ScannedImage
 from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, render_groups
+from similar_images.duplicates.scan_worker import GROUPED_KINDS
+from similar_images.duplicates.scans import ScanProgress, ScanReplaced
 from similar_images.duplicates.source import SourceImages, StoredImage
+from similar_images.duplicates.store import save_groups
 from similar_images.imaging.opencv import single_core
 from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.models import Source
 from similar_images.printable import make_printable
 
-from ...sources import ImageSource
+from ...sources.source import ImageSource
 
 
 class Command(PrintableCommand):
@@ -27,7 +31,7 @@ class Command(PrintableCommand):
     help = (
         "Find copies among the indexed images of a source, and series: images of the same object, taken one shot "
         "after the other. Candidates are found by their signatures and verified by comparing the images. Changes "
-        "nothing."
+        "nothing but, with --save, the groups that are to be reviewed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,6 +39,7 @@ class Command(PrintableCommand):
         parser.add_argument("sources", nargs="*", metavar="app.Model.field", help="Sources; default: all.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
         parser.add_argument("--output", type=Path, metavar="FILE", help="Also write an HTML page with thumbnails.")
+        parser.add_argument("--save", action="store_true", help="Also save the groups, for their review in the admin.")
         parser.add_argument("--jobs", type=int, metavar="N", default=2, help="Number of threads; default: 2.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +50,8 @@ class Command(PrintableCommand):
             raise CommandError(f"--output: there is no folder {options['output'].parent}.")
         with single_core():
             sources = [select_source_by_label(label) for label in options["sources"]] or registry.get_sources()
-            results = [self._find(source, options) for source in sources]
+            find = self._find_and_save if options["save"] else self._find
+            results = [find(source, options) for source in sources]
         if options["output"]:
             try:
                 options["output"].write_text(render_groups(results), encoding="utf-8", errors="backslashreplace")
@@ -59,19 +65,42 @@ class Command(PrintableCommand):
         if failed := sum(len(duplicates.problems) for duplicates in results):
             raise CommandError(f"Pairs that could not be compared: {failed}. All others were.")
 
-    def _find(self, source: ImageSource, options: dict[str, Any]) -> Duplicates:
+    def _find_and_save(self, source: ImageSource, options: dict[str, Any]) -> FoundDuplicates:
+        """Find duplicates while the page in the admin shows the progress, and save them for it."""
+        progress = ScanProgress.begin(Source.objects.get_id(source))
+        try:
+            duplicates = self._find(source, options, progress)
+            count = save_groups(source, duplicates, beat=progress.beat)
+            progress.finish(is_complete=duplicates.is_complete)
+        except ScanReplaced:
+            raise CommandError(f"{source.label}: another search for duplicates was started meanwhile.") from None
+        except BaseException:
+            progress.fail()
+            raise
+        self.stderr.write(f"{source.label}: groups to review in the admin: {count}.")
+        return duplicates
+
+    def _find(
+        self, source: ImageSource, options: dict[str, Any], progress: ScanProgress | None = None
+    ) -> FoundDuplicates:
         images = SourceImages(source)
         with progress_bar(options, total=images.distinct_count, unit="image", desc=source.label) as bar:
-            duplicates = find_duplicates(
-                images, kinds=("same-file", "same-picture", "same-object"), jobs=options["jobs"], advance=bar.update
-            )
+
+            def advance(count: int) -> None:
+                bar.update(count)
+                if progress:
+                    progress.advance(count)
+
+            if progress:
+                progress.total = images.distinct_count
+            duplicates = find_duplicates(images, kinds=GROUPED_KINDS, jobs=options["jobs"], advance=advance)
         if images.missing_message:
             self.stderr.write(images.missing_message)
         for problem in duplicates.problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(make_printable(problem))
         return duplicates
 
-    def _print(self, duplicates: Duplicates) -> None:
+    def _print(self, duplicates: FoundDuplicates) -> None:
         copies, series = duplicates.copies, duplicates.series
         self.stdout.write(
             f"{duplicates.collection.name}: {duplicates.collection.count} images; groups of copies: {len(copies)}, "
@@ -84,7 +113,7 @@ class Command(PrintableCommand):
                     self.stdout.write(f"  {image.name}  {image.width} × {image.height}")
 
 
-def _duplicates_as_json(duplicates: Duplicates) -> dict[str, Any]:
+def _duplicates_as_json(duplicates: FoundDuplicates) -> dict[str, Any]:
     return {
         "source": duplicates.collection.name,
         "pictures": duplicates.collection.count,
@@ -97,7 +126,7 @@ def _duplicates_as_json(duplicates: Duplicates) -> dict[str, Any]:
 
 def _images_as_json(images: list[ScannedImage]) -> list[dict[str, Any]]:
     return [
-        {"object": image.object_id, "file": image.file_name, "width": image.width, "height": image.height}
+        {"object": image.object_id, "file": image.file.name, "width": image.width, "height": image.height}
         for image in images
         if isinstance(image, StoredImage)
     ]

@@ -6,12 +6,14 @@ from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
+from django.core.management import CommandError
+
 from similar_images.indexing import claims, hnsw, notify, outbox, requests, versions, worker
 from similar_images.indexing.unregistered import prune_unregistered, unregistered_sources
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
 from similar_images.printable import make_printable
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 
 Status = IndexedImage.Status
 
@@ -24,7 +26,8 @@ class Command(PrintableCommand):
     help = (
         "Index every image that is not indexed yet: those from before similar_images was installed, those that were "
         "saved where no trigger ran, and those that lack a signature. Queues them for the "
-        "workers, or indexes them itself with --sync. Can be stopped and restarted at any time."
+        "workers, or indexes them itself with --sync, which exits with 1 if an image could not be indexed. Can be "
+        "stopped and restarted at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,7 +49,11 @@ class Command(PrintableCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Request the indexing of everything that is due, or do it."""
+        """Request the indexing of everything that is due, or do it.
+
+        Raises:
+            CommandError: an image was not indexed, after all others were.
+        """
         sources = select_sources(options["model"])
         if options["prune"]:
             self._prune(sources, options)
@@ -54,9 +61,11 @@ class Command(PrintableCommand):
         self._report_unregistered()
         records = self._request(sources, options)
         if options["sync"]:
-            self._index(records, options)
+            remaining = self._index(records, options)
             hnsw.sync_indexes()
             versions.switch_versions()
+            if remaining:
+                raise CommandError(f"Images that could not be indexed: {remaining}. All others were.")
             return
         due = records.due().count()
         if due:
@@ -99,7 +108,8 @@ class Command(PrintableCommand):
         hnsw.sync_indexes()
         self.stdout.write(f"Signatures of former versions deleted: {count}.")
 
-    def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> None:
+    def _index(self, records: IndexedImageQuerySet, options: dict[str, Any]) -> int:
+        """Index what is due; return the number of images that failed, or have to be tried again."""
         counts: Counter[str] = Counter()
         with progress_bar(options, total=records.due().count(), unit=" images", desc="indexing") as progress:
             while batch := claims.claim_batch(records):
@@ -112,3 +122,4 @@ class Command(PrintableCommand):
             f"{counts[Status.INDEXED]} indexed, {counts[Status.FAILED]} failed, "
             f"{counts[Status.PENDING]} will be retried later."
         )
+        return counts[Status.FAILED] + counts[Status.PENDING]

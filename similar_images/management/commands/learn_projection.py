@@ -23,7 +23,7 @@ from similar_images.management.base import PrintableCommand, select_methods, sel
 from similar_images.models import Source
 from similar_images.signatures.base import Method
 from similar_images.signatures.projection import can_project
-from similar_images.sources import ImageSource
+from similar_images.sources.source import ImageSource
 
 NOT_ACTIVATED = 3
 """Exit code if the command ran well, but the projection is not good enough to be activated."""

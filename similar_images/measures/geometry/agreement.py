@@ -31,13 +31,15 @@ class WindowAgreement(NamedTuple):
 
     `agreement` is the share that match, without what may have been laid over one of the two images, and
     `union_agreement` the share with it, both 0 to 1; `fidelity` is the correlation in those that match, weighted by
-    contrast, and `textured` (height, width) the centers of the windows that `agreement` counts.
+    contrast; `textured` (height, width) are the centers of the windows that `agreement` counts, and `matching` of those
+    among them that match.
     """
 
     agreement: float
     union_agreement: float
     fidelity: float
     textured: NDArray[np.bool_]
+    matching: NDArray[np.bool_]
 
 
 def measure_agreement(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> tuple[float, float, float, float, float]:
@@ -62,7 +64,8 @@ def compare_windows(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> WindowA
     """
     kernel = np.ones((AGREEMENT_WINDOW, AGREEMENT_WINDOW), np.uint8)
     inside = cv2.erode(covered.astype(np.uint8), kernel).astype(bool)
-    candidates = [WindowAgreement(0.0, 0.0, 0.0, np.zeros(inside.shape, bool))]
+    nowhere = np.zeros(inside.shape, bool)
+    candidates = [WindowAgreement(0.0, 0.0, 0.0, nowhere, nowhere)]
     for first, second in ((brightest_channel(a), brightest_channel(b)), (_luma(a), _luma(b))):
         candidates += _compare_channel(first, second, inside)
     return max(candidates, key=lambda candidate: candidate.agreement)
@@ -83,7 +86,9 @@ def _compare_channel(a: Gray, b: Gray, inside: NDArray[np.bool_]) -> list[Window
     union = textured[0] | textured[1]
     fidelity = float(covariance[matches & union].sum() / max(contrast[matches & union].sum(), 1e-3))
     return [
-        WindowAgreement(float(matches[windows].mean()), float(matches[union].mean()), fidelity, windows)
+        WindowAgreement(
+            float(matches[windows].mean()), float(matches[union].mean()), fidelity, windows, windows & matches
+        )
         for windows in textured
         if windows.any() and windows.sum() > union.sum() / 3
     ]

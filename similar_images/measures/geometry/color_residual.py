@@ -16,6 +16,9 @@ HUE_RESIDUAL_FACTOR = 3.0
 """Factor by which hue and saturation edits must leave a smaller residual than brightness and contrast edits, which
 clip: products sold in two colors often differ by little more than a hue shift."""
 
+RARE_SHARE = 0.05
+"""Share of pixels that `largest_residuals` leaves out."""
+
 
 def color_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
     """Measure the difference of colors (n, 3), as they are and after the best edit of all of them.
@@ -34,6 +37,23 @@ def color_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
         for first, second in directions
     )
     return unedited, min(unedited, toned, HUE_RESIDUAL_FACTOR * recolored)
+
+
+def largest_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
+    """Measure the difference of colors (n, 3) that only `RARE_SHARE` of the pixels exceed, as they are and edited.
+
+    Edits are brightness and contrast, and saturation, each of either image; hue is left alone, as it is what tells a
+    product from the same in another color. Both results are 0 to 255.
+    """
+    if not len(a):
+        return 0.0, 0.0
+    edited = [(edit(x, y), y) for edit in (_match_tone, _match_saturation) for x, y in ((a, b), (b, a))]
+    unedited, *residuals = (_large_difference(x, y) for x, y in [(a, b), *edited])
+    return unedited, min(unedited, *residuals)
+
+
+def _large_difference(a: Pixels, b: Pixels) -> float:
+    return float(np.quantile(np.abs(a.astype(int) - b).mean(axis=1), 1 - RARE_SHARE))
 
 
 def _trimmed_difference(a: Pixels, b: Pixels) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import models
 
-from ...sources import ImageSource
+from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults
 from ..query_vectors import QueryVector
 from . import copies, keypoints

@@ -11,7 +11,7 @@ from django.db import models
 from ...imaging.files import sha256_of
 from ...models import IndexedImage
 from ...ranking_presets import RANKING_PRESETS
-from ...sources import ImageSource
+from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
 from ..ranking import image_similarity, resolve_weights

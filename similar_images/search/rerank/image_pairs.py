@@ -8,12 +8,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from django.db import models
+from django.db.models.fields.files import FieldFile
 
 from ... import conf
 from ...imaging import decode, timeouts
 from ...imaging.files import read_stored
 from ...printable import make_printable
-from ...sources import ImageSource
+from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def compare_candidates(
     unavailable: list[str] = []
     timeout = conf.get().request_timeout
     end = monotonic() + timeout
+    candidates = list(candidates)
+    files = source.get_files({each.candidate.object_id: each.candidate.file_name for each in candidates})
 
     def work() -> None:
         image = _query_image(source, query, long_side, end, unavailable)
@@ -61,7 +64,8 @@ def compare_candidates(
             if image is None or monotonic() >= end:
                 unavailable.append(scored.candidate.file_name)
                 return
-            other = _stored_image(source, scored.candidate.file_name, long_side, end, unavailable)
+            file = files.get(scored.candidate.object_id)
+            other = _stored_image(source, file, long_side, end, unavailable) if file else None
             if other is not None:
                 results[scored.candidate.record_id] = compare(image, other, scored)
 
@@ -80,24 +84,24 @@ def _query_image(
     source: ImageSource, query: models.Model | bytes, long_side: int, end: float, unavailable: list[str]
 ) -> ComparisonImage | None:
     if isinstance(query, models.Model):
-        return _stored_image(source, source.get_file_name(query), long_side, end, unavailable)
+        return _stored_image(source, getattr(query, source.field_name), long_side, end, unavailable)
     return _decode_image(query, conf.get().search_max_pixels, long_side, end)
 
 
 def _stored_image(
-    source: ImageSource, file_name: str, long_side: int, end: float, unavailable: list[str]
+    source: ImageSource, file: FieldFile, long_side: int, end: float, unavailable: list[str]
 ) -> ComparisonImage | None:
     """Return a stored image; None where it can't be read, with its name in `unavailable` if that may change."""
     settings = conf.get()
     try:
-        data = read_stored(source.field.storage, file_name, max_bytes=settings.max_bytes)
+        data = read_stored(file, max_bytes=settings.max_bytes)
         return _decode_image(data, settings.max_pixels, long_side, end)
     except decode.INTERRUPTIONS:
         raise
     except Exception as error:  # whatever one file or its storage raises, the search goes on without it
-        logger.warning("%s", make_printable(f"{file_name} of {source.label} can't be compared: {error}"))
+        logger.warning("%s", make_printable(f"{file.name} of {source.label} can't be compared: {error}"))
         if not isinstance(error, decode.UnreadableImage):
-            unavailable.append(file_name)
+            unavailable.append(file.name or "")
         return None
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from ...sources import ImageSource
+from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
 from .image_pairs import compare_candidates

@@ -1,5 +1,6 @@
-// Lets visitors select a part of the image that they search by, with mouse, finger or keyboard; weigh what counts; and
-// see more matches without leaving the page. Without this script the page works by its form and links alone.
+// Lets visitors select a part of the image that they search by, with mouse, finger or keyboard; weigh what counts; see
+// more matches without leaving the page, and which parts match. Without this script the page works by its form and links
+// alone.
 "use strict";
 
 const setHidden = (form, name, value) => {
@@ -109,7 +110,7 @@ const enableWeights = (form) => {
   const method = form.querySelector("select[name=method]");
   if (!group) return;
   group.hidden = false;
-  if (method) method.closest("p").hidden = true; // one slider at 100 says the same
+  if (method) method.closest(".similar-images-field").hidden = true; // one slider at 100 says the same
   group.addEventListener("input", () => {
     const sliders = [...group.querySelectorAll("[data-similar-images-method]")];
     if (method) method.value = "";
@@ -148,26 +149,69 @@ for (const form of document.querySelectorAll("form[data-similar-images-search]")
   enableCamera(form);
 }
 
+// XMLHttpRequest parses a document by itself, so that no policy on trusted types stands in the way.
+const loadPage = (address) =>
+  new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", address);
+    request.addEventListener("load", () => resolve({ status: request.status, page: request.response }));
+    request.addEventListener("error", reject);
+    request.send();
+  });
+
+const showMore = async (link) => {
+  const { status, page } = await loadPage(link.href);
+  if (status !== 200) throw new Error(`status ${status}`);
+  const list = link.closest(".similar-images").querySelector(".similar-images-matches");
+  const shown = new Set([...list.children].map((item) => item.dataset.similarImagesKey));
+  const items = [...page.querySelectorAll(".similar-images-matches > li")];
+  const added = items.filter((item) => !shown.has(item.dataset.similarImagesKey));
+  list.append(...added.map((item) => document.adoptNode(item)));
+  history.replaceState(null, "", link.href);
+  const box = link.closest(".similar-images-more");
+  box.querySelector("[role=status]").textContent = page.querySelector(".similar-images-more [role=status]").textContent;
+  const next = page.querySelector("[data-similar-images-more]");
+  if (next) link.setAttribute("href", next.getAttribute("href"));
+  else {
+    if (document.activeElement === link) added[0]?.querySelector("a, summary")?.focus();
+    link.remove();
+  }
+};
+
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("[data-similar-images-more]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
+  if (link.getAttribute("aria-busy") === "true") return;
   link.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(link.href);
-    if (!answer.ok) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const list = link.closest(".similar-images").querySelector(".similar-images-matches");
-    const shown = list.children.length;
-    const items = [...page.querySelector(".similar-images-matches").children].map((item) => document.adoptNode(item));
-    list.replaceChildren(...items);
-    list.children[shown]?.querySelector("a")?.focus();
-    history.replaceState(null, "", link.href);
-    const next = page.querySelector("[data-similar-images-more]");
-    if (next) link.setAttribute("href", next.getAttribute("href"));
-    else link.closest("p").remove();
-    link.removeAttribute("aria-busy");
+    await showMore(link);
   } catch {
     location.assign(link.href);
   }
+  link.removeAttribute("aria-busy");
 });
+
+const explain = async (details) => {
+  const place = details.querySelector("[aria-live]");
+  const address = details.dataset.similarImagesExplanation;
+  if (!place || !address || details.dataset.similarImagesLoading) return;
+  details.dataset.similarImagesLoading = "1";
+  place.setAttribute("aria-busy", "true");
+  try {
+    const { page } = await loadPage(address);
+    const found = page?.querySelector(".similar-images-explanation, .similar-images [role=alert]");
+    if (!found) throw new Error("no explanation");
+    const isError = found.matches("[role=alert]") || found.querySelector("[role=alert]");
+    if (isError) place.append(document.adoptNode(found));
+    else place.replaceChildren(document.adoptNode(found));
+    if (!isError) details.removeAttribute("data-similar-images-explanation");
+  } catch {
+    // The sentence that is there, and the link to the comparison, stay.
+  }
+  place.removeAttribute("aria-busy");
+  delete details.dataset.similarImagesLoading;
+};
+
+document.addEventListener("toggle", ({ target }) => target.open && target.matches("details") && explain(target), true);

@@ -177,9 +177,9 @@ button[aria-disabled="true"] { opacity: 0.4; cursor: default; }
         path = `${api}${encodeURIComponent(model)}/${pk.split("/").map(encodeURIComponent).join("/")}/similar/`;
       }
       const url = new URL(path, document.baseURI);
-      for (const [name, value] of new URLSearchParams(this.getAttribute("params") || "")) {
-        url.searchParams.append(name, value);
-      }
+      const params = new URLSearchParams(this.getAttribute("params") || "");
+      for (const name of params.keys()) url.searchParams.delete(name); // one value counts: that of `params`
+      for (const [name, value] of params) url.searchParams.append(name, value);
       if (this.hasAttribute("limit")) url.searchParams.set("limit", this.getAttribute("limit"));
       return url.href;
     }

@@ -25,13 +25,18 @@ const unknown = await client.GET("/api/similar-images/{model}/{pk}/similar/", {
 });
 
 const image = new Blob([await readFile(FILE)], { type: "image/png" });
+const bodySerializer = (body: object) => {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(body)) form.append(name, value instanceof Blob ? value : String(value));
+  return form;
+};
 const search = await client.POST("/api/similar-images/search/", {
-  body: { image: image as unknown as string, model: "testapp.picture", limit: 2 },
-  bodySerializer: (body) => {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(body)) form.append(name, value instanceof Blob ? value : String(value));
-    return form;
-  },
+  body: { image: image as unknown as string, model: "testapp.picture", limit: 2, keep: true },
+  bodySerializer,
+});
+const again = await client.POST("/api/similar-images/search/", {
+  body: { image: search.data?.query.upload ?? "", model: "testapp.picture", limit: 1 },
+  bodySerializer,
 });
 
 console.log(
@@ -41,5 +46,6 @@ console.log(
     missing: [missing.error?.status, missing.error?.detail],
     unknown: unknown.error?.errors,
     search: search.data?.results.map((match) => match.similarity),
+    again: again.data?.results.map((match) => match.similarity),
   }),
 );

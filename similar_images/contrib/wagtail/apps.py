@@ -1,0 +1,40 @@
+"""The configuration of the integration."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from ... import registry
+from ...sources.source import SourceOptions
+
+OPTIONS: SourceOptions = {
+    "visible": "similar_images.contrib.wagtail.access.visible_images",
+    "policy": "similar_images.contrib.wagtail.access.ImagePolicy",
+    "thumbnail": "similar_images.thumbnails.wagtail_renditions",
+}
+"""Options of the project's image model, where the project gives none of its own."""
+
+
+class SimilarImagesWagtailConfig(AppConfig):
+    """Registers the image model of the project, be it Wagtail's or one of its own."""
+
+    name = "similar_images.contrib.wagtail"
+    label = "similar_images_wagtail"
+    verbose_name = _("Similar images in Wagtail")
+
+    def ready(self) -> None:
+        """Register the source, and have the chooser tell of copies of what is uploaded there."""
+        from wagtail.images import get_image_model
+        from wagtail.images.views.chooser import viewset
+
+        from .uploads import ChooserUploadView
+
+        model = get_image_model()
+        own = next((source for source in registry.get_sources_for_model(model) if source.field_name == "file"), None)
+        given = {name: getattr(own, name) for name in SourceOptions.__annotations__} if own else {}
+        kept = {name: value for name, value in given.items() if value is not None}
+        registry.register(model, "file", **cast("SourceOptions", {**OPTIONS, **kept}))
+        viewset.create_view_class = ChooserUploadView

@@ -1,0 +1,1 @@
+"""Merge objects of a source into one: find what refers to them, change it in one transaction, and undo that."""

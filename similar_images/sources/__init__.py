@@ -1,0 +1,1 @@
+"""Sources: registered image fields, and the objects that own their images."""

@@ -1,0 +1,1 @@
+"""Widgets: matches of an object as a part of a page, and their cache."""
