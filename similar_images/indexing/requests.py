@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 
@@ -30,10 +31,14 @@ def request_before_write(file: FieldFile, name: str) -> list[ReindexRequest]:
 
     The requests are committed at once, whatever becomes of the caller's transaction: the storage knows no rollback.
     They hide the objects from searches, and are due when `set_due` is called; if the process dies before, after
-    CLAIM_TIMEOUT. Writing a file never fails for this.
+    CLAIM_TIMEOUT.
 
     Returns:
         The requests; none where the name is a new one.
+
+    Raises:
+        DatabaseError: the connection is lost, so that the object can't be saved either. Writing its file before that
+            came out would change the bytes of all objects that have it, and nobody would know.
     """
     using = write_alias()
     if not Source.objects.has_table():
@@ -53,16 +58,28 @@ def request_before_write(file: FieldFile, name: str) -> list[ReindexRequest]:
 
 
 def _find_objects(name: str, using: str) -> list[tuple[int, str]]:
-    """Return source and object id of all records with a file of this name; none if that can't be found out."""
+    """Return source and object id of all records with a file of this name; none if that can't be found out.
+
+    Raises:
+        DatabaseError: the connection is lost.
+    """
     records = IndexedImage.primary.filter(file_name=name).values_list("source_id", "object_id")
+    connection = connections[using]
     try:
-        if not connections[using].in_atomic_block:
+        if not connection.in_atomic_block:
             return list(records)
         with transaction.atomic(using=using):  # a savepoint, as an error would end the caller's transaction
             return list(records)
     except DatabaseError as error:
+        if not _is_connected(connection):
+            raise
         logger.warning("Whether a file is overwritten can't be found out: %s", error)
         return []
+
+
+def _is_connected(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the connection that gave an error still stands, without a query, which could end a transaction."""
+    return connection.connection is not None and not connection.connection.closed
 
 
 def _get_available_name(file: FieldFile, name: str) -> str:

@@ -1,22 +1,24 @@
-"""Writers that are killed at any moment of a save: nothing stale is served then, and nothing is lost afterwards.
+"""Writers that die, or lose the database, at any moment of a save: nothing stale is served, and nothing is lost.
 
-A writer is a forked process that ends before its n-th step, without a word, as if killed. The steps are all that leave
-something behind: statements, commits, and the writing and deleting of files. So to be killed after one is to be killed
-before the next. All steps are tried.
+A writer is a forked process that ends before its n-th step, without a word, as if killed; or whose connection to the
+database ends there. The steps are all that leave something behind: statements, commits, and the writing and deleting of
+files. So to be killed after one is to be killed before the next. All steps are tried.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from PIL import Image
@@ -51,32 +53,45 @@ def stored_level(item: Picture) -> int | None:
         return int(Image.open(file).convert("RGB").getpixel((0, 0))[0])
 
 
+def kill() -> None:
+    os._exit(KILLED)
+
+
+def lose_database() -> None:
+    """Cut the connection, which the writer has to find out by itself."""
+    connection = connections[ALIAS].connection
+    if connection and not connection.closed:
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+
 @dataclass
 class Steps:
-    """Counts the steps of a writer, and ends it before the one that is due."""
+    """Counts the steps of a writer, and lets its fate happen before the last."""
 
     last: int
+    fate: Callable[[], None]
     count: int = 0
 
     def before(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def step(*args: Any, **kwargs: Any) -> Any:
             self.count += 1
             if self.count == self.last:
-                os._exit(KILLED)
+                self.fate()
             return work(*args, **kwargs)
 
         return step
 
 
-def run_writer(write: Callable[[], None], last: int, in_atomic: bool) -> int:
-    """Run a writer in a process of its own up to a step, and return its exit code."""
+def run_writer(write: Callable[[], None], last: int, in_atomic: bool, fate: Callable[[], None]) -> int:
+    """Run a writer in a process of its own up to a step, and tell whether it got so far, as an exit code."""
     connections.close_all()
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     code = 1
     try:
-        steps = Steps(last)
+        steps = Steps(last, fate)
         CursorWrapper.execute = steps.before(CursorWrapper.execute)  # type: ignore[method-assign]
         CursorWrapper.executemany = steps.before(CursorWrapper.executemany)  # type: ignore[method-assign]
         BaseDatabaseWrapper._commit = steps.before(BaseDatabaseWrapper._commit)
@@ -84,12 +99,9 @@ def run_writer(write: Callable[[], None], last: int, in_atomic: bool) -> int:
         FileSystemStorage._save = steps.before(FileSystemStorage._save)
         FileSystemStorage.delete = steps.before(FileSystemStorage.delete)  # type: ignore[method-assign]
         notify.notify_workers = lambda: None
-        if in_atomic:
-            with transaction.atomic(using=ALIAS):
-                write()
-        else:
+        with suppress(DatabaseError, InterfaceError), transaction.atomic(using=ALIAS) if in_atomic else nullcontext():
             write()
-        code = COMPLETED
+        code = COMPLETED if steps.count < last else KILLED
     finally:
         os._exit(code)
 
@@ -200,11 +212,13 @@ def check_everything_is_indexed(case: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fate", [kill, lose_database], ids=lambda fate: fate.__name__)
 @pytest.mark.parametrize("in_atomic", [False, True], ids=["autocommit", "atomic"])
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
 def test_writer_killed_at_every_step(
     write: Callable[[], None],
     in_atomic: bool,
+    fate: Callable[[], None],
     mean_method: None,
     index_now: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -219,7 +233,7 @@ def test_writer_killed_at_every_step(
         for title, level in (("old", OLD), ("twin", OLD), ("other", 60)):
             Picture.objects.create(image=content(level, f"{title}.png"), title=title)
         index_now()
-        code = run_writer(write, last, in_atomic)
+        code = run_writer(write, last, in_atomic, fate)
         assert code in (KILLED, COMPLETED)
         case = f"{write.__name__}, step {last}"
         check_nothing_stale_is_served(case)
@@ -232,4 +246,5 @@ def test_writer_killed_at_every_step(
         check_everything_is_indexed(case)
     assert last > 1
     mode = "atomic" if in_atomic else "autocommit"
-    record_property("figure", f"{write.__name__} killed at each of {last - 1} steps, {mode}")
+    happens = "killed" if fate is kill else "without the database"
+    record_property("figure", f"{write.__name__} {happens} at each of {last - 1} steps, {mode}")
