@@ -422,18 +422,24 @@ class IndexedImage(models.Model):
 
 
 class ReindexRequest(models.Model):
-    """A request to look at an object's file anew, where its record can't say so by itself.
+    """A request to look at files anew, where records can't say so by themselves: of an object, or all of a name.
 
-    It is written before a file is overwritten under its own name, in a transaction of its own, as storages know no
-    rollback; and where a host's transaction can't write the record. Rows are only ever inserted, so that no host's
-    transaction conflicts with a worker. The object is in no search until a worker has taken its request; nor is any
-    other that has the file which is overwritten, named by `file_name`.
+    One by name is written before a file is overwritten under it, in a transaction of its own, as storages know no
+    rollback. It is of no object, as other objects may have the file, too, and outlive the one that is saved. One of an
+    object is written where a host's transaction can't write the record. Rows are only ever inserted, so that no host's
+    transaction conflicts with a worker. The objects are in no search until a worker has taken the request.
     """
 
     source = models.ForeignKey(
-        Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", verbose_name=_("source")
+        Source,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("source"),
     )
-    object_id = models.TextField(_("object ID"))
+    object_id = models.TextField(_("object ID"), blank=True, db_default="")
     file_name = models.TextField(_("file name"), blank=True, db_default="")
     due_at = models.DateTimeField(
         db_index=True, help_text=_("Time from which a worker takes the request: not while the file is being written.")
@@ -448,7 +454,7 @@ class ReindexRequest(models.Model):
         indexes = [models.Index(fields=["source", "object_id"], name="similar_images_request_object")]
 
     def __str__(self) -> str:
-        return f"{self.source} {self.object_id}"
+        return self.file_name or f"{self.source} {self.object_id}"
 
 
 class Signature(models.Model):

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -29,12 +29,12 @@ logger = logging.getLogger("similar_images")
 def request_before_write(file: FieldFile, name: str) -> list[ReindexRequest]:
     """Request the reindexing of all objects that have a file of this name, if the storage is about to overwrite it.
 
-    The requests are committed at once, whatever becomes of the caller's transaction: the storage knows no rollback.
-    They hide the objects from searches, and are due when `set_due` is called; if the process dies before, after
+    The request is committed at once, whatever becomes of the caller's transaction: the storage knows no rollback. It
+    hides the objects from searches, and is due when `set_due` is called; if the process dies before, after
     CLAIM_TIMEOUT.
 
     Returns:
-        The requests; none where the name is a new one.
+        The request; none where the name is a new one.
 
     Raises:
         DatabaseError: the connection is lost, so that the object can't be saved either. Writing its file before that
@@ -46,35 +46,32 @@ def request_before_write(file: FieldFile, name: str) -> list[ReindexRequest]:
     max_length = file.field.max_length
     if max_length and len(name) > max_length:  # the storage will shorten it
         name = _get_available_name(file, name)
-    objects = _find_objects(name, using)
-    if not objects or _get_available_name(file, name) != name:
+    if not _is_known(name, using) or _get_available_name(file, name) != name:
         return []
     due_at = timezone.now() + timedelta(seconds=conf.get().claim_timeout)
-    made = [
-        ReindexRequest(source_id=source_id, object_id=key, file_name=name, due_at=due_at) for source_id, key in objects
-    ]
-    _insert_at_once(made, using)
-    return made
+    request = ReindexRequest(file_name=name, due_at=due_at)
+    _insert_at_once(request, using)
+    return [request]
 
 
-def _find_objects(name: str, using: str) -> list[tuple[int, str]]:
-    """Return source and object id of all records with a file of this name; none if that can't be found out.
+def _is_known(name: str, using: str) -> bool:
+    """Tell whether a record has a file of this name; False if that can't be found out.
 
     Raises:
         DatabaseError: the connection is lost.
     """
-    records = IndexedImage.primary.filter(file_name=name).values_list("source_id", "object_id")
+    records = IndexedImage.primary.filter(file_name=name)
     connection = connections[using]
     try:
         if not connection.in_atomic_block:
-            return list(records)
+            return records.exists()
         with transaction.atomic(using=using):  # a savepoint, as an error would end the caller's transaction
-            return list(records)
+            return records.exists()
     except DatabaseError as error:
         if not _is_connected(connection):
             raise
         logger.warning("Whether a file is overwritten can't be found out: %s", error)
-        return []
+        return False
 
 
 def _is_connected(connection: BaseDatabaseWrapper) -> bool:
@@ -89,25 +86,23 @@ def _get_available_name(file: FieldFile, name: str) -> str:
         return name
 
 
-def _insert_at_once(made: list[ReindexRequest], using: str) -> None:
-    """Insert requests and commit them, on a connection of its own where the caller is in a transaction."""
+def _insert_at_once(request: ReindexRequest, using: str) -> None:
+    """Insert a request and commit it, on a connection of its own where the caller is in a transaction."""
     connection = connections[using]
     if not connection.in_atomic_block or _is_in_test_case(connection):
-        ReindexRequest.primary.bulk_create(made)
+        request.save(using=using)
         return
     schema = getattr(connection, "schema_name", None)
     try:
-        _insert_apart(made, using, schema)
+        request.pk = _insert_apart(request.file_name, request.due_at, using, schema)
     except DatabaseError as error:
         logger.warning("A file is overwritten in a transaction, and no other connection is free: %s", error)
-        for request in made:
-            request.pk = None
-        ReindexRequest.primary.bulk_create(made)  # is lost if the transaction is rolled back
-        Thread(target=_insert_later, args=(list(made), using, schema), daemon=True).start()
+        request.save(using=using)  # is lost if the transaction is rolled back
+        Thread(target=_insert_later, args=(request.file_name, request.due_at, using, schema), daemon=True).start()
 
 
-def _insert_apart(made: Collection[ReindexRequest], using: str, schema: str | None) -> None:
-    """Insert requests on a connection of their own.
+def _insert_apart(file_name: str, due_at: datetime, using: str, schema: str | None) -> int:
+    """Insert a request on a connection of its own, and return its key.
 
     Raises:
         DatabaseError: there is none to be had.
@@ -117,27 +112,21 @@ def _insert_apart(made: Collection[ReindexRequest], using: str, schema: str | No
         if schema:  # a tenant's; see tenants.py
             other.set_schema(schema)  # type: ignore[attr-defined]  # of django-tenants' connections
         with other.cursor() as cursor:
-            for request in made:
-                cursor.execute(
-                    "INSERT INTO similar_images_reindexrequest (source_id, object_id, file_name, due_at) "
-                    "VALUES (%s, %s, %s, %s) RETURNING id",
-                    [request.source_id, request.object_id, request.file_name, request.due_at],
-                )
-                (request.pk,) = cursor.fetchone()
+            cursor.execute(
+                "INSERT INTO similar_images_reindexrequest (file_name, due_at) VALUES (%s, %s) RETURNING id",
+                [file_name, due_at],
+            )
+            return int(cursor.fetchone()[0])
     finally:
         other.close()
 
 
-def _insert_later(made: list[ReindexRequest], using: str, schema: str | None) -> None:
-    """Insert requests once more as soon as a connection is free: the transaction may have been rolled back."""
-    copies = [
-        ReindexRequest(source_id=r.source_id, object_id=r.object_id, file_name=r.file_name, due_at=r.due_at)
-        for r in made
-    ]
+def _insert_later(file_name: str, due_at: datetime, using: str, schema: str | None) -> None:
+    """Insert a request once more as soon as a connection is free: the transaction may have been rolled back."""
     end = time.monotonic() + conf.get().claim_timeout
     while time.monotonic() < end:
         try:
-            _insert_apart(copies, using, schema)
+            _insert_apart(file_name, due_at, using, schema)
         except DatabaseError:
             time.sleep(RETRY_SECONDS)
         else:
@@ -183,10 +172,11 @@ def _bring_up_to_date(made: list[ReindexRequest], using: str) -> list[int]:
     by_name: dict[str, set[int]] = defaultdict(set)
     by_object: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for request in made:
-        by_object[request.source_id][request.object_id].add(request.pk)
-        if request.file_name:
+        if request.source_id is None:
             by_name[request.file_name].add(request.pk)
-    # Other objects may have been given the file, and been indexed, after the request and before the file was written.
+        else:
+            by_object[request.source_id][request.object_id].add(request.pk)
+    # Of a file, now: objects may have been given it, and been indexed, after the request and before it was written.
     records = IndexedImage.primary.filter(file_name__in=by_name)
     for source_id, object_id, name in records.values_list("source_id", "object_id", "file_name"):
         by_object[source_id][object_id] |= by_name[name]

@@ -53,7 +53,8 @@ def describe_marks_by(user_id: Any) -> list[dict[str, Any]]:
 def _describe_image(source: Source, object_id: str) -> dict[str, Any]:
     record = IndexedImage.primary.filter(source=source, object_id=object_id).first()
     signatures = Signature.primary.filter(record=record).order_by("method", "version")
-    requests = ReindexRequest.primary.filter(source=source, object_id=object_id).order_by("pk")
+    of_file = Q(file_name=record.file_name) if record else Q(pk__in=[])
+    requests = ReindexRequest.primary.filter(Q(source=source, object_id=object_id) | of_file).order_by("pk")
     involving = Q(first_id=object_id) | Q(second_id=object_id)
     marks = Mark.primary.filter(involving, source=source).prefetch_related("marked_by")
     return {

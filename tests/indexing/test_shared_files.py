@@ -15,7 +15,7 @@ from similar_images.indexing import requests
 from similar_images.models import IndexedImage, ReindexRequest
 from tests import drawing
 from tests.databases import ALIAS
-from tests.indexing.faults import set_storage
+from tests.indexing.faults import pass_time, set_storage
 from tests.testapp.models import Picture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("mean_method")]
@@ -86,3 +86,26 @@ def test_overwritten_file__waits_for_every_object_that_has_it(overwritten: list[
     assert requests.take_requests() == 1
     index_now()
     assert IndexedImage.objects.values("sha256").distinct().count() == 1
+
+
+def test_overwritten_file__is_requested_although_the_object_that_was_saved_is_deleted(
+    storage: Slow, index_now: Any
+) -> None:
+    """The writer dies once the bytes are there; others have the file, too."""
+    first = Picture.objects.create(image=drawing.file(1, "shared.png"))
+    sharer = Picture.objects.create(image=first.image.name)
+    index_now()
+    assert requests.request_before_write(first.image, first.image.name)
+    storage.save(first.image.name, drawing.file(2))
+    Picture.objects.filter(pk=first.pk).delete()
+    source = registry.get_source(Picture)
+    with drawing.file(1).open() as old:
+        assert similar_images.similar_to(old, model=Picture) == []
+    assert IndexedImage.objects.get_status(source, sharer.pk) == "pending"
+    assert requests.take_requests() == 0, "it is not due yet"
+    pass_time(seconds=400)
+    assert requests.take_requests() == 1
+    index_now()
+    with drawing.file(2).open() as new:
+        (match,) = similar_images.similar_to(new, model=Picture)
+    assert (match.object, match.similarity) == (sharer, 100)

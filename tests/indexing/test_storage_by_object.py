@@ -115,5 +115,5 @@ def test_overwriting__is_noticed_in_the_storage_of_the_object(secret: Private) -
     name = secret.image.name
     outside = Private(owner="everyone", image=name)
     FileSystemStorage().save(name, ContentFile(b"another"))
-    assert [request.object_id for request in request_before_write(secret.image, name)] == [str(secret.pk)]
+    assert [request.file_name for request in request_before_write(secret.image, name)] == [name]
     assert request_before_write(outside.image, name) == []  # it is taken there, and not overwritten

@@ -267,10 +267,10 @@ def test_overwriting__while_no_connection_is_free_is_requested_as_soon_as_one_is
 ) -> None:
     insert_apart, failures = requests._insert_apart, iter([OperationalError("too many clients")] * 2)
 
-    def insert_or_fail(*args: Any) -> None:
+    def insert_or_fail(*args: Any) -> int:
         for failure in failures:
             raise failure
-        insert_apart(*args)
+        return insert_apart(*args)
 
     monkeypatch.setattr(requests, "_insert_apart", insert_or_fail)
     monkeypatch.setattr(requests, "RETRY_SECONDS", 0.1)
@@ -282,7 +282,7 @@ def test_overwriting__while_no_connection_is_free_is_requested_as_soon_as_one_is
     end = time.monotonic() + 10
     while not ReindexRequest.objects.exists() and time.monotonic() < end:
         time.sleep(0.05)
-    assert ReindexRequest.objects.get().object_id == str(item.pk)
+    assert ReindexRequest.objects.get().file_name == item.image.name
 
 
 # --- installation ------------------------------------------------------------------------------------------------

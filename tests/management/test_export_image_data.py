@@ -117,6 +117,15 @@ def test_export__tells_requests_also_where_there_is_no_record() -> None:
 
 
 @pytest.mark.usefixtures("mean_method")
+def test_export__tells_requests_for_its_file() -> None:
+    item, other = save_gray(0), save_gray(1)
+    ReindexRequest.objects.create(file_name=item.image.name, due_at=timezone.now())
+    for each, count in ((item, 1), (other, 0)):
+        (image,) = export("testapp.Picture", each.pk)["images"]
+        assert len(image["requests"]) == count
+
+
+@pytest.mark.usefixtures("mean_method")
 def test_export__tells_every_field_and_those_of_parent_models(index_now: Any) -> None:
     couple = Couple.objects.create(front=drawing.file(1), back=drawing.file(2))
     framed = FramedPicture.objects.create(image=drawing.file(3))
