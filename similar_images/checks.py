@@ -35,8 +35,8 @@ ADDRESSES: tuple[tuple[str, list[str]], ...] = (
 MEDIA_LIBRARIES = {
     "wagtail.images.models.AbstractImage": "Add 'similar_images.contrib.wagtail' to INSTALLED_APPS: visitors then see "
     "what the privacy of collections lets them.",
-    "filer.models.abstract.BaseImage": "Register it with visible=lambda request: Image.objects.filter(is_public=True), "
-    "or by the permissions of django-filer.",
+    "filer.models.abstract.BaseImage": "Add 'similar_images.contrib.djangocms' to INSTALLED_APPS: visitors then see "
+    "what the permissions of django-filer let them.",
     "oscar.apps.catalogue.abstract_models.AbstractProductImage": 'Register it with owner="product" and visible=lambda '
     "request: Product.objects.browsable().filter(is_public=True).",
 }

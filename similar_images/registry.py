@@ -79,6 +79,14 @@ def register(
     return None
 
 
+def register_defaults(model: type[models.Model], field: str, **options: Unpack[SourceOptions]) -> None:
+    """Register a field, be it registered before or not; options that were given then take precedence, one by one."""
+    earlier = _sources.get((model, field))
+    given = {name: getattr(earlier, name) for name in SourceOptions.__annotations__} if earlier else {}
+    kept = {name: value for name, value in given.items() if value is not None}
+    register(model, field, **cast("SourceOptions", {**options, **kept}))
+
+
 def _add_source(model: type[models.Model], field_name: str, options: SourceOptions) -> None:
     _validate_source(model, field_name, options)
     if isinstance(options.get("filters"), list):

@@ -63,7 +63,7 @@ def read_modules() -> dict[str, tuple[Path, ast.Module]]:
     modules = {}
     for file in sorted(APP.rglob("*.py")):
         name = ".".join(file.relative_to(APP).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        if name and not name.startswith("migrations"):
+        if name and "migrations" not in name.split("."):
             modules[name] = file, ast.parse(file.read_text(encoding="utf-8"))
     return modules
 
