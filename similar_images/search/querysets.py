@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -47,23 +47,7 @@ class SimilarMixin(QuerySetBase):
             TypeError: there is no option of a name.
             ValueError: the object is none of this model; or as `similar_images.similar_to()`.
         """
-        from .. import registry
-        from .options import SearchOptions
-        from .plan import list_examples, plan_search
-
-        options["limit"] = QUERYSET_LIMIT if options.get("limit") is None else options["limit"]
-        source = registry.find_source(self.model, options.get("field"))
-        examples = list_examples(query)
-        for example in examples:
-            if (
-                isinstance(example, models.Model)
-                and not isinstance(example, source.model)
-                and not source.is_owner(example)
-            ):
-                raise ValueError(f"{example!r} is not a {source.model.__name__}, the model of this queryset.")
-        options |= {"field": source.field_name, "model": self.model, "queryset": self}
-        search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
-        return self._found_by(QuerysetSearch(search, finds_owners=not issubclass(self.model, source.model)))
+        return rank_by_similarity(self, query, **options)
 
     @property
     def is_complete(self) -> bool:
@@ -74,19 +58,47 @@ class SimilarMixin(QuerySetBase):
         similarity = self.query.annotations.get("similarity")
         return not isinstance(similarity, FoundValue) or similarity.found.is_complete
 
-    def _found_by(self, found: QuerysetSearch) -> Self:
-        source = found.search.source
-        objects = self
-        if self.query.distinct_fields or _repeats_objects(self.query):
-            objects = self.__class__(self.model, using=self.db).filter(pk__in=self.values("pk"))
-        unchanged = {} if found.finds_owners else {source.field_name: FoundValue(found, "file", TextField())}
-        matches = objects.filter(pk__in=FoundKeys(found), **unchanged)
-        matches = matches.annotate(
-            similarity=FoundValue(found, "similarity", FloatField()), folded=FoundValue(found, "folded", IntegerField())
-        )
-        if found.search.options.fallback is not None:
-            matches = matches.annotate(is_fallback=FoundValue(found, "is_fallback", BooleanField()))
-        return matches.order_by(FoundValue(found, "rank", IntegerField()))
+
+QuerySetClass = TypeVar("QuerySetClass", bound="models.QuerySet[Any]")
+
+
+def rank_by_similarity(
+    objects: QuerySetClass, query: Example | Iterable[Example] | None = None, **options: Any
+) -> QuerySetClass:
+    """Return those of a queryset's objects that look most like an object or an image, or fit a text, best first.
+
+    It is what `SimilarMixin.similar_to` does, for a queryset of any class.
+
+    Raises:
+        TypeError, ValueError: as `SimilarMixin.similar_to`.
+    """
+    from .. import registry
+    from .options import SearchOptions
+    from .plan import list_examples, plan_search
+
+    options["limit"] = QUERYSET_LIMIT if options.get("limit") is None else options["limit"]
+    source = registry.find_source(objects.model, options.get("field"))
+    examples = list_examples(query)
+    for example in examples:
+        if isinstance(example, models.Model) and not isinstance(example, source.model) and not source.is_owner(example):
+            raise ValueError(f"{example!r} is not a {source.model.__name__}, the model of this queryset.")
+    options |= {"field": source.field_name, "model": objects.model, "queryset": objects}
+    search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
+    return _find_in(objects, QuerysetSearch(search, finds_owners=not issubclass(objects.model, source.model)))
+
+
+def _find_in(objects: QuerySetClass, found: QuerysetSearch) -> QuerySetClass:
+    source = found.search.source
+    if objects.query.distinct_fields or _repeats_objects(objects.query):
+        objects = objects.__class__(objects.model, using=objects.db).filter(pk__in=objects.values("pk"))
+    unchanged = {} if found.finds_owners else {source.field_name: FoundValue(found, "file", TextField())}
+    matches = objects.filter(pk__in=FoundKeys(found), **unchanged)
+    matches = matches.annotate(
+        similarity=FoundValue(found, "similarity", FloatField()), folded=FoundValue(found, "folded", IntegerField())
+    )
+    if found.search.options.fallback is not None:
+        matches = matches.annotate(is_fallback=FoundValue(found, "is_fallback", BooleanField()))
+    return matches.order_by(FoundValue(found, "rank", IntegerField()))
 
 
 def _repeats_objects(query: Query) -> bool:

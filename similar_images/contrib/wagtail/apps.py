@@ -26,10 +26,11 @@ class SimilarImagesWagtailConfig(AppConfig):
     verbose_name = _("Similar images in Wagtail")
 
     def ready(self) -> None:
-        """Register the source, and have the chooser tell of copies of what is uploaded there."""
+        """Register the source, and have the chooser list by similarity, and tell of copies of uploads."""
         from wagtail.images import get_image_model
         from wagtail.images.views.chooser import viewset
 
+        from . import listing
         from .uploads import ChooserUploadView
 
         model = get_image_model()
@@ -38,3 +39,6 @@ class SimilarImagesWagtailConfig(AppConfig):
         kept = {name: value for name, value in given.items() if value is not None}
         registry.register(model, "file", **cast("SourceOptions", {**OPTIONS, **kept}))
         viewset.create_view_class = ChooserUploadView
+        viewset.choose_view_class = listing.SimilarChooseView
+        viewset.choose_results_view_class = listing.SimilarChooseResultsView
+        viewset.preserve_url_parameters = [*viewset.preserve_url_parameters, listing.PARAMETER]

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic import View
@@ -26,9 +26,13 @@ from ...imaging.timeouts import SearchTimeout
 from ...models import IndexedImage
 from ...permissions import EditorPolicy, get_policy
 from ...search.matches import Match
+from .listing import PARAMETER
 
 PANEL_LIMIT = 12
 """Images in the side panel, at most."""
+
+PANEL_RENDITION = "fill-120x120"
+"""Filter of the renditions in the panel."""
 
 
 class SimilarImagesPanel(BaseSidePanel):
@@ -59,14 +63,20 @@ class SimilarImagesPanel(BaseSidePanel):
             "is_indexed": bool(matches) or self._is_indexed(),
             "marked": self._marked(policy) if can_change else [],
             "mark_url": reverse("similar_images_wagtail_mark", args=[self.object.pk]),
+            "listing_url": f"{reverse('wagtailimages:index')}?{urlencode({PARAMETER: self.object.pk})}",
         }
 
     def _find_matches(self) -> list[Match]:
         options = {"limit": PANEL_LIMIT, "fold": False, "min_similarity": conf.get().min_similarity_on("page")}
         try:
-            return similar_images.similar_to(self.object, request=self.request, for_editors=True, **options)
+            return similar_images.similar_to(
+                self.object, request=self.request, for_editors=True, queryset=self._images(), **options
+            )
         except (SearchTimeout, UnreadableImage):
             return []
+
+    def _images(self) -> Any:
+        return self.model._default_manager.prefetch_renditions(PANEL_RENDITION)
 
     def _marked(self, policy: EditorPolicy) -> list[Any]:
         """Return the images that were marked as not similar last, of those that the user may see."""

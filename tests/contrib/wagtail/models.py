@@ -1,7 +1,15 @@
-"""An image model of the site's own, with a field that must be filled in."""
+"""Models of the site: pages with pictures, snippets, and an image model with a field that must be filled in."""
 
+from django.conf import settings
 from django.db import models
+from modelcluster.fields import ParentalKey
+from wagtail.admin.panels import FieldPanel, InlinePanel
+from wagtail.blocks import RichTextBlock
+from wagtail.fields import StreamField
 from wagtail.images.models import AbstractImage, AbstractRendition, Image
+from wagtail.models import Orderable, Page
+
+from similar_images.contrib.wagtail.blocks import SimilarImagesBlock
 
 
 class CustomImage(AbstractImage):
@@ -15,3 +23,16 @@ class CustomRendition(AbstractRendition):
 
     class Meta:
         unique_together = [("image", "filter_spec", "focal_point_key")]
+
+
+class ArticlePage(Page):
+    hero = models.ForeignKey(settings.WAGTAILIMAGES_IMAGE_MODEL, models.SET_NULL, null=True, related_name="+")
+    body = StreamField([("text", RichTextBlock()), ("similar", SimilarImagesBlock())], blank=True)
+
+    template = "site/article.html"
+    content_panels = (*Page.content_panels, FieldPanel("hero"), FieldPanel("body"), InlinePanel("gallery"))
+
+
+class GalleryImage(Orderable):
+    page = ParentalKey(ArticlePage, related_name="gallery")
+    picture = models.ForeignKey(settings.WAGTAILIMAGES_IMAGE_MODEL, models.CASCADE, related_name="+")

@@ -7,66 +7,21 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.core import checks
-from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection
-from django.test import Client, TestCase
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from wagtail.images import get_image_model
-from wagtail.models import Collection, CollectionViewRestriction, GroupCollectionPermission, Locale
+from wagtail.models import CollectionViewRestriction
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import claims, worker
 from similar_images.models import IndexedImage, Mark
-from tests import drawing
 
-Image: Any = get_image_model()
-IS_CUSTOM = settings.IMAGE_MODEL != "wagtailimages.Image"
-FIELDS = {"credit": "Ada"} if IS_CUSTOM else {}
-PREFIX = "/api/similar-images"
-API = f"{PREFIX}/{Image._meta.label_lower}"
-
-
-def index_now() -> None:
-    while records := claims.claim_batch():
-        worker.index_records(records)
-
-
-def encoded(seed: int, kind: str = "PNG", **options: Any) -> bytes:
-    return drawing.encoded(drawing.textured(seed), kind, **options)
-
-
-class WagtailTest(TestCase):
-    @classmethod
-    def setUpTestData(cls) -> None:
-        Locale.objects.create(language_code="en")
-        cls.root = Collection.add_root(name="Root")
-        cls.private = cls.root.add_child(name="Private")
-        cls.inner = cls.private.add_child(name="Inner")
-        cls.admin = User.objects.create_superuser("admin")
-
-    def save(self, seed: int, title: str, collection: Any = None, **options: Any) -> Any:
-        kind = options.pop("kind", "PNG")
-        file = ContentFile(encoded(seed, kind, **options), name=f"{title}.{kind.lower()}")
-        return Image.objects.create(title=title, file=file, collection=collection or self.root, **FIELDS)
-
-    def editor(self, name: str, *permissions: str, collection: Any = None) -> User:
-        """Return an editor who is no staff, with permissions on the images of a collection."""
-        user = User.objects.create_user(name)
-        group = Group.objects.create(name=name)
-        group.permissions.add(Permission.objects.get(codename="access_admin"))
-        for codename in permissions:
-            permission = Permission.objects.get(codename=f"{codename}_image", content_type__app_label="wagtailimages")
-            GroupCollectionPermission.objects.create(
-                group=group, collection=collection or self.root, permission=permission
-            )
-        user.groups.add(group)
-        return user
+from .base import API, FIELDS, IS_CUSTOM, Image, WagtailTest, encoded, index_now
 
 
 class SourceTest(WagtailTest):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 def test_wagtail(model: str, tmp_path: Path) -> None:
     env = {"WAGTAIL_IMAGE_MODEL": model, "WAGTAIL_MEDIA": str(tmp_path)}
     env |= {"DJANGO_SETTINGS_MODULE": "tests.contrib.wagtail.settings"}
-    command = [sys.executable, "-W", "ignore", "-m", "django", "test", "tests.contrib.wagtail", "--pattern=suite.py"]
+    command = [sys.executable, "-W", "ignore", "-m", "django", "test", "tests.contrib.wagtail", "--pattern=suite*.py"]
     done = subprocess.run(
         [*command, "--noinput"], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=300
     )
