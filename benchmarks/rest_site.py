@@ -17,11 +17,13 @@ from tests.testapp.models import Picture
 class PictureSerializer(serializers.ModelSerializer[Picture]):
     """A picture as any project would return it."""
 
+    url = serializers.CharField(source="get_absolute_url", read_only=True)
+
     class Meta:
         """The fields that matches have, too."""
 
         model = Picture
-        fields = ("id", "title", "image")
+        fields = ("id", "title", "url", "image")
 
 
 class PicturesView(APIView):

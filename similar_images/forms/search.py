@@ -222,7 +222,7 @@ class SearchOptionsForm(forms.Form):
         options = {}
         for name, option in self.options.items():
             value = self.cleaned_data.get(name)
-            if "python" not in option.surfaces or name == "unlike" or value in (None, ""):
+            if value is None or value == "" or name == "unlike" or "python" not in option.surfaces:
                 continue
             options[name] = value == "1" if bool in option.types and isinstance(value, str) else value
         if self.compares_images and "limit" not in options:

@@ -39,12 +39,21 @@ class Scorer(NamedTuple):
     score_rows: Callable[[Sequence[sql.KnnRow]], list[ScoredCandidate]]
 
 
-class Neighborhood(NamedTuple):
+class Selection(NamedTuple):
+    """The results of a search of some pools among neighbors, of which those in `hashes` might come back."""
+
+    pools: Pools
+    hashes: Mapping[int, str]
+    found: list[ScoredCandidate] | None
+
+
+@dataclass
+class Neighborhood:
     """The records nearest to some query vectors.
 
     `generations` are the states that the vectors were read in, `sizes` the number of records that were asked for by
     method. `nearest` has the ids of those that each vector put forward, the nearest first, and `hashes` the SHA-256 of
-    their images.
+    their images. The last `selection` is mostly that of the next visitor, too.
     """
 
     generations: Sequence[str]
@@ -52,6 +61,7 @@ class Neighborhood(NamedTuple):
     nearest: Sequence[Sequence[int]]
     hashes: Mapping[int, str]
     scored: Sequence[ScoredCandidate]
+    selection: Selection | None = None
 
 
 class _Place:
@@ -111,8 +121,13 @@ class NeighborSearch:
             neighborhood: the neighbors.
             hashes: the SHA-256 of the image of each record that may come back, which must be the same as before.
         """
-        current = {record_id for record_id, sha256 in hashes.items() if neighborhood.hashes[record_id] == sha256}
-        found = _select_nearest(neighborhood, current, self.vectors, self.pools)
+        last = neighborhood.selection
+        if last is not None and last.pools == self.pools and last.hashes == hashes:
+            found = last.found
+        else:
+            current = {record_id for record_id, sha256 in hashes.items() if neighborhood.hashes[record_id] == sha256}
+            found = _select_nearest(neighborhood, current, self.vectors, self.pools)
+            neighborhood.selection = Selection(self.pools, hashes, found)
         return None if found is None or (self.pools.indexed and len(found) < self.limit) else found
 
     @property
