@@ -37,8 +37,8 @@ MEDIA_LIBRARIES = {
     "what the privacy of collections lets them.",
     "filer.models.abstract.BaseImage": "Add 'similar_images.contrib.djangocms' to INSTALLED_APPS: visitors then see "
     "what the permissions of django-filer let them.",
-    "oscar.apps.catalogue.abstract_models.AbstractProductImage": 'Register it with owner="product" and visible=lambda '
-    "request: Product.objects.browsable().filter(is_public=True).",
+    "oscar.apps.catalogue.abstract_models.AbstractProductImage": "Add 'similar_images.contrib.oscar' to "
+    "INSTALLED_APPS: visitors then see the images of public products.",
 }
 """Image models of content management systems, some of whose images may be private, and how they are registered."""
 

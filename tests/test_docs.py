@@ -252,7 +252,8 @@ def has_name(module: str, name: str) -> bool:
     if not module.startswith("similar_images.contrib."):
         return hasattr(importlib.import_module(module), name)
     tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
-    return any(getattr(node, "name", "") == name for node in tree.body)
+    targets = (getattr(node, "target", None) for node in tree.body)  # of what is annotated
+    return name in {*(getattr(node, "name", "") for node in tree.body), *(getattr(each, "id", "") for each in targets)}
 
 
 @pytest.mark.parametrize("block", PYTHON_BLOCKS)
