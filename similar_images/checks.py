@@ -61,6 +61,7 @@ def register_checks() -> None:
     checks.register(check_inlines)
     checks.register(check_access)
     checks.register(check_media_libraries, Tags.security)
+    checks.register(check_translated_fields, Tags.models)
     checks.register(check_urls, Tags.urls)
     checks.register(check_visitor, Tags.security, deploy=True)
     checks.register(check_visible, Tags.security, deploy=True)
@@ -564,3 +565,25 @@ def check_widget_cache(**kwargs: Any) -> list[CheckMessage]:
             id="similar_images.W009",
         )
     ]
+
+
+def check_translated_fields(**kwargs: Any) -> list[CheckMessage]:
+    """Report fields that stand for those of several languages, as django-modeltranslation makes of one."""
+    return [
+        Error(
+            f"{source.label} is another file in each language, of which only one would be indexed.",
+            hint=f"Register the fields of the languages in its place: {', '.join(fields)}.",
+            id="similar_images.E023",
+        )
+        for source in registry.get_sources()
+        if (fields := _fields_by_language(source))
+    ]
+
+
+def _fields_by_language(source: ImageSource) -> list[str]:
+    """Return the names of the fields that a source's field stands for, one a language."""
+    fields = source.model._meta.get_fields()
+    originals = {
+        field.name: getattr(field, "translated_field", None) for field in fields
+    }  # as modeltranslation names it
+    return [name for name, original in originals.items() if getattr(original, "name", None) == source.field_name]

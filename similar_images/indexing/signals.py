@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps as global_apps
 from django.apps.registry import Apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models.signals import post_save
 
 from .. import registry
@@ -67,7 +67,10 @@ def _on_save(
     update_fields: Collection[str] | None,
     **kwargs: Any,
 ) -> None:
-    if raw or using != write_alias():
+    if using != write_alias():
+        return
+    if raw:
+        _notify_once(using)
         return
     if REQUESTS_ATTR in instance.__dict__:
         transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
@@ -81,6 +84,13 @@ def _on_save(
         transaction.on_commit(notify.notify_workers, using=using, robust=True)
     elif sources:  # a query that fails, as the tables are gone, would break the transaction if it were made now
         transaction.on_commit(lambda: _notify_if_pending(sources, instance.pk), using=using, robust=True)
+
+
+def _notify_once(using: str) -> None:
+    """Notify the workers after the transaction, which may load a fixture of thousands of objects, or revert one."""
+    waiting = (entry[1] for entry in connections[using].run_on_commit)
+    if notify.notify_workers not in waiting:
+        transaction.on_commit(notify.notify_workers, using=using, robust=True)
 
 
 def _on_file_written(instance: models.Model) -> None:

@@ -92,13 +92,15 @@ def test_save__is_not_broken_by_a_failing_notification(monkeypatch: pytest.Monke
     assert IndexedImage.objects.count() == 1
 
 
-def test_save__raw_notifies_nobody(notifications: list[None], django_capture_on_commit_callbacks: Any) -> None:
-    """A fixture may have thousands of objects; the next sweep notifies once."""
-    item = Picture(pk=99, image="pictures/loaded.png")
+def test_save__raw_notifies_once(notifications: list[None], django_capture_on_commit_callbacks: Any) -> None:
+    """A fixture may have thousands of objects; a revision that is reverted to is saved in the same way."""
+    items = [Picture(pk=90 + number, image=f"pictures/loaded{number}.png") for number in range(9)]
     with django_capture_on_commit_callbacks(using=ALIAS, execute=True):
-        item.save_base(raw=True)
-    assert record_of(item).file_name == "pictures/loaded.png"
-    assert not notifications
+        for item in items:
+            item.save_base(raw=True)
+        assert not notifications
+    assert record_of(items[0]).file_name == "pictures/loaded0.png"
+    assert len(notifications) == 1
 
 
 class RecordsElsewhere:

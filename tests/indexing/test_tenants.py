@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
-from tests.databases import connection
+from tests.own_project import run_project
 
 FILES = {
     "settings.py": """
         import os
         import dj_database_url
 
-        database = dj_database_url.parse(os.environ["TENANTS_DATABASE_URL"])
+        database = dj_database_url.parse(os.environ["PROJECT_DATABASE_URL"])
         DATABASES = {"default": database | {"ENGINE": "django_tenants.postgresql_backend"}}
         DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
         DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -137,29 +133,4 @@ FILES = {
 @pytest.mark.django_db(transaction=True)
 def test_each_tenant_has_records_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("django_tenants")
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(dedent(text))
-    name = f"{connection.settings_dict['NAME']}_tenants"
-    url = os.environ["DATABASE_URL"].replace("/postgres?", f"/{name}?")
-    with connection.cursor() as cursor:
-        cursor.execute(f'CREATE DATABASE "{name}"')
-    try:
-        done = subprocess.run(
-            [sys.executable, "run.py"],
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": "settings",
-                "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
-                "TENANTS_DATABASE_URL": url,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    assert done.stdout.strip().endswith("done"), done.stdout + done.stderr
+    run_project(tmp_path, FILES)
