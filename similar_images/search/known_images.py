@@ -6,14 +6,20 @@ already, by its own, and else by those of the new one. No stored image is read, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.db import Error as DatabaseError
 from django.db import connections, models, router, transaction
+from django.db.models.fields.files import FieldFile
 
 from .. import conf
+from ..imaging.decode import UnreadableImage
+from ..imaging.files import read_stored, sha256_of
+from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImage, Signature, Source
 from ..sources.source import ImageSource
 from .candidates import filter_by_similarity, pool_sizes, score_rows, search_candidates, searchable_records
@@ -24,6 +30,8 @@ from .sql import searchable_condition
 
 MAX_SAME_FILES, MAX_NEAR_DUPLICATES = 100, 24
 """Images with the same bytes, and near-duplicates, that are looked for, at most."""
+
+logger = logging.getLogger("similar_images")
 
 
 class PlainImage(Exception):
@@ -65,6 +73,39 @@ class _Found(NamedTuple):
     similarity: float | None
     width: int | None
     height: int | None
+
+
+def find_known_images(
+    source: ImageSource,
+    file: FieldFile | bytes,
+    objects: models.QuerySet[Any],
+    excluded: Iterable[Any] = (),
+    *,
+    timeout: float | None = None,
+) -> list[KnownImage]:
+    """Return the images of a source that a file repeats, the same bytes first; for the notice of an integration.
+
+    It never raises for the image, the storage, or the database, but finds less, and logs what the image is not to
+    blame for: the file has been uploaded.
+
+    Args:
+        source: the source.
+        file: the file of an object, or its bytes.
+        objects: the objects that may come back: those that the editor may see.
+        excluded: primary keys of those that must not, such as the new one.
+        timeout: seconds that describing the file may take, and as many a statement; those of a request by default.
+    """
+    excluded = list(excluded)
+    same_files: list[KnownImage] = []
+    try:
+        data = file if isinstance(file, bytes) else read_stored(file, max_bytes=conf.get().search_max_bytes)
+        same_files = find_same_files(source, sha256_of(data), objects, excluded, timeout=timeout)
+        return [*same_files, *find_near_duplicates(source, data, same_files, objects, excluded, timeout=timeout)]
+    except (UnreadableImage, PlainImage):
+        return same_files
+    except (SearchTimeout, DatabaseError, OSError) as error:
+        logger.warning("A file that was uploaded was not looked up: %r", error)
+        return same_files
 
 
 def find_same_files(

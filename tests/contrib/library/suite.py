@@ -1,0 +1,88 @@
+"""Tests of the home-made CMS, which Django's own runner runs in a process of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.core import checks
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import TestCase
+
+import similar_images
+from similar_images.indexing import claims, worker
+from tests import drawing
+
+from .models import Asset
+
+
+class LibraryTest(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.ours, cls.theirs = Group.objects.create(name="ours"), Group.objects.create(name="theirs")
+        cls.editor = User.objects.create_user("ada")
+        cls.editor.groups.add(cls.ours)
+        cls.reader = User.objects.create_user("reader")
+        cls.own = cls.save(1, "own", cls.ours)
+        cls.copy = cls.save(1, "copy", cls.ours, is_public=True)
+        cls.secret = cls.save(1, "secret", cls.theirs)
+        cls.public = cls.save(1, "public", cls.theirs, is_public=True)
+        while records := claims.claim_batch():
+            worker.index_records(records)
+
+    @staticmethod
+    def save(seed: int, title: str, team: Group, **fields: Any) -> Asset:
+        file = ContentFile(drawing.encoded(drawing.textured(seed)), name=f"{title}.png")
+        return Asset.objects.create(title=title, file=file, team=team, **fields)
+
+    def upload(self, seed: int) -> Any:
+        file = SimpleUploadedFile("new.jpg", drawing.encoded(drawing.textured(seed), "JPEG", quality=90))
+        return self.client.post("/library/upload/", {"file": file}, follow=True)
+
+    def test_checks__find_nothing_wrong(self) -> None:
+        assert [m for m in checks.run_checks() if (m.id or "").startswith("similar_images.E")] == []
+
+    def test_upload__names_what_the_editor_has_already(self) -> None:
+        self.client.force_login(self.editor)
+        page = self.upload(1).content.decode()
+        assert "“new.jpg” looks like “own”" in page
+        assert "secret" not in page
+        assert "looks like" not in self.upload(2).content.decode()
+
+    def test_upload__is_saved_whatever_it_is(self) -> None:
+        self.client.force_login(self.editor)
+        answer = self.client.post("/library/upload/", {"file": SimpleUploadedFile("new.png", b"none")}, follow=True)
+        assert answer.status_code == 200
+        assert Asset.objects.filter(title="new.png").exists()
+
+    def test_edit__shows_what_the_team_has(self) -> None:
+        self.client.force_login(self.editor)
+        page = self.client.get(f"/library/{self.own.pk}/").content.decode()
+        assert "copy" in page
+        assert "secret" not in page
+        assert self.client.get(f"/library/{self.secret.pk}/").status_code == 404
+
+    def test_mark__holds_for_visitors(self) -> None:
+        self.client.force_login(self.editor)
+        path = f"/library/{self.own.pk}/mark/"
+        assert self.client.post(path, {"other": self.secret.pk}).status_code == 404
+        assert [match.object for match in similar_images.similar_to(self.copy)] == [self.public]
+        Asset.objects.update(is_public=True)
+        assert self.own in [match.object for match in similar_images.similar_to(self.copy, fold=False)]
+        assert self.client.post(path, {"other": self.copy.pk}).status_code == 302
+        assert self.own not in [match.object for match in similar_images.similar_to(self.copy, fold=False)]
+
+    def test_page__shows_visitors_what_is_public(self) -> None:
+        page = self.client.get(f"/{self.public.pk}/").content.decode()
+        assert "copy" in page
+        assert "own" not in page
+        assert self.client.get(f"/{self.own.pk}/").status_code == 404
+
+    def test_rest__asks_the_policy_who_may_mark(self) -> None:
+        path = f"/api/similar-images/library.asset/{self.copy.pk}/mark/"
+        body = {"other": self.copy.pk, "alike": False}
+        for user, status in ((self.reader, 403), (self.editor, 400)):  # with itself
+            self.client.force_login(user)
+            answer = self.client.post(path, body, content_type="application/json")
+            assert answer.status_code == status, answer.content
