@@ -128,10 +128,10 @@ class SavedUploads:
             own = [other.instance.pk for other in self._uploads if other.field.source == upload.field.source]
             notice = make_notice(upload.field, upload.data, own, sha256=upload.sha256, timeout=MAX_SECONDS)
             if notice.images:
-                yield _link_images(upload.name, notice)
+                yield link_images(upload.name, notice)
 
 
-def _link_images(name: str, notice: UploadNotice) -> SafeString:
+def link_images(name: str, notice: UploadNotice) -> SafeString:
     """Return a notice in one line."""
     links = [
         format_html('<a href="{}">{}</a>', image.url, image.title) if image.url else format_html("{}", image.title)

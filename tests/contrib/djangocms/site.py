@@ -59,19 +59,17 @@ class FilerTest(TestCase):
     def setUp(self) -> None:
         cache.clear()  # which has the folders that users may read
 
-    def save(
-        self, seed: int, name: str, folder: Any = None, *, kind: str = "JPEG", quality: int = 85, **fields: Any
-    ) -> Any:
-        options = {"quality": quality} if kind == "JPEG" else {}
+    def save(self, seed: int, name: str, folder: Any = None, *, quality: int = 0, **fields: Any) -> Any:
+        kind, options = ("JPEG", {"quality": quality}) if quality else ("PNG", {})
         return save_image(name, encoded(seed, kind, **options), folder=folder or self.library, **fields)
 
     def editor(self, name: str, *permissions: str, **folders: Any) -> User:
         """Return one of the staff with permissions of the model, and on folders: `read=folder`, `edit=folder`."""
         user = User.objects.create_user(name, is_staff=True)
-        codenames = ["can_use_directory_listing", "add_file", *permissions]
+        codenames = ["can_use_directory_listing", "add_file", "change_folder", *permissions]
         user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
         for action, folder in folders.items():
-            self.allow(user, folder, action)
+            self.allow(user, folder, *(["edit", "add_children"] if action == "edit" else [action]))
         return user
 
     def allow(self, user: User, folder: Any, *actions: str) -> FolderPermission:
