@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation anew: `make screenshots`, or, with the argument "admin", some of them.
+"""Make the screenshots of the documentation anew: `make screenshots`; with "admin" or "django-cms", some of them.
 
 Runs the demo on its embedded servers, waits until every picture is indexed, and lets Chromium look at it.
 """
@@ -14,11 +14,13 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from docs import contact_sheet
+from project import services
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -30,6 +32,10 @@ FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-
 
 def main() -> None:
     """Run the demo, and take the screenshots when everything is indexed."""
+    if sys.argv[1:] != ["admin"]:
+        shoot_django_cms()
+    if sys.argv[1:] == ["django-cms"]:
+        return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "manage.py", "demo"]
@@ -135,6 +141,17 @@ def shoot_pages(page: Page, site: str) -> None:
     page.set_viewport_size({**SIZE, "height": 2110})
     page.wait_for_load_state("networkidle")
     page.screenshot(path=IMAGES / "compare.jpg", quality=85)
+
+
+def shoot_django_cms() -> None:
+    """Take the screenshots of django CMS, which its browser test does on the way."""
+    command = [sys.executable, "-W", "ignore", "-m", "django", "test", "tests.contrib.djangocms", "--noinput"]
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with services.postgres(Path(folder)) as server:
+            env = {"DJANGO_SETTINGS_MODULE": "tests.contrib.djangocms.settings", "DATABASE_URL": server.url}
+            env |= {"CMS_MEDIA": f"{folder}/media", "CMS_SCREENSHOTS": str(IMAGES)}
+            subprocess.run([*command, "--pattern=suite_browser.py"], cwd=ROOT, env=os.environ | env, check=True)
 
 
 def crop(data: bytes) -> bytes:

@@ -123,6 +123,24 @@ def test_imports__nothing_but_the_decoder_reads_image_files() -> None:
     assert users == set()
 
 
+MAX_INTEGRATION_LINES = 600
+
+NOT_FOR_INTEGRATIONS = re.compile(r"\b(cv2|numpy|PIL|connections?|RawSQL|raw|extra|execute)\b")
+"""Names by which a module would compute with pixels, or write SQL."""
+
+
+def test_contrib__is_thin() -> None:
+    """Integrations register, hook, and show: what computes or searches is in the layers below, for all of them."""
+    lines: dict[str, int] = defaultdict(int)
+    for name, (file, tree) in MODULES.items():
+        if name.startswith("contrib."):
+            lines[name.split(".")[1]] += len(file.read_text(encoding="utf-8").splitlines())
+            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            assert [each for each in used if NOT_FOR_INTEGRATIONS.fullmatch(each)] == [], name
+    assert {name: count for name, count in lines.items() if count > MAX_INTEGRATION_LINES} == {}
+
+
 def test_imports__no_property_makes_threads_wait_for_each_other() -> None:
     """Before Python 3.12, `functools.cached_property` computes for one instance at a time; Django's has no lock."""
     assert [name for name, (file, _tree) in MODULES.items() if "functools import cached_prop" in file.read_text()] == []

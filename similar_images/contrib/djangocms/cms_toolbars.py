@@ -34,7 +34,7 @@ class SimilarImagesToolbar(CMSToolbar):
             return
         menu = self.toolbar.get_or_create_menu("similar-images", _("Similar images"))
         for name, url in pages:
-            menu.add_sideframe_item(f"{name}...", url)  # the dots are what CMS has for what opens beside the page
+            menu.add_sideframe_item(name, url)
         if search_url:
             menu.add_link_item(_("Search by image"), search_url)
 

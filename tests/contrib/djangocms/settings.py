@@ -70,7 +70,6 @@ TEMPLATES = [
         },
     }
 ]
-CELERY_BROKER_URL = "memory://"
 CMS_CONFIRM_VERSION4 = True
 CMS_TEMPLATES = [("site/page.html", "Page")]
 FILER_IMAGE_MODEL = IMAGE_MODEL

@@ -250,6 +250,8 @@ class VisitorMatrixTest(FilerTest):
 
     def test_page__is_not_shown_to_one_visitor_as_it_was_to_another(self) -> None:
         self.client.force_login(self.admin)
-        assert b"secret" in self.client.get("/open/").content
+        answer = self.client.get("/open/")
+        assert b"secret" in answer.content
+        assert {"no-store", "private"} <= set(answer["Cache-Control"].split(", "))
         self.client.logout()
         assert b"secret" not in self.client.get("/open/").content
