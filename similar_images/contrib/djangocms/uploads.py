@@ -47,13 +47,13 @@ class ClipboardAdminMixin(admin.ModelAdmin):
         def upload(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             response = view(request, *args, **kwargs)
             if response.status_code == 200:
-                report_copies(self.admin_site, request, response)
+                report_known_images(self.admin_site, request, response)
             return response
 
         return URLPattern(pattern.pattern, upload, pattern.default_args, pattern.name)
 
 
-def report_copies(site: Any, request: HttpRequest, response: HttpResponse) -> None:
+def report_known_images(site: Any, request: HttpRequest, response: HttpResponse) -> None:
     """Tell the user which images an upload repeats, on the next page that they see; it never fails.
 
     Args:
@@ -67,7 +67,7 @@ def report_copies(site: Any, request: HttpRequest, response: HttpResponse) -> No
             for alias in {router.db_for_write(model), write_alias()}:
                 stack.enter_context(transaction.atomic(using=alias))
             image = model._default_manager.filter(pk=json.loads(response.content)["file_id"]).first()
-            text = _describe_copies(site.get_model_admin(model), request, image) if image is not None else ""
+            text = _describe_known_images(site.get_model_admin(model), request, image) if image is not None else ""
     except UnreadableImage:
         return
     except Exception as error:  # whatever the host's admin or storage raises: the file is uploaded
@@ -77,7 +77,7 @@ def report_copies(site: Any, request: HttpRequest, response: HttpResponse) -> No
         messages.warning(request, text)
 
 
-def _describe_copies(model_admin: Any, request: HttpRequest, image: Any) -> SafeString | str:
+def _describe_known_images(model_admin: Any, request: HttpRequest, image: Any) -> SafeString | str:
     field = AdminImageField(request, model_admin, registry.get_source(model_admin.model, "file"))
     data = read_stored(image.file, max_bytes=conf.get().search_max_bytes)
     notice = make_notice(field, data, [image.pk], timeout=MAX_SECONDS)
