@@ -115,6 +115,17 @@ def marked_pairs(source: ImageSource, *, of: str | None = None) -> list[tuple[st
     return list(marks.order_by("pk").values_list("first_id", "second_id", "is_alike"))
 
 
+def find_marked_as_different(
+    source: ImageSource, item: models.Model, objects: models.QuerySet[Any], limit: int
+) -> list[Any]:
+    """Return those of the objects that were marked as not similar to an object, the last ones first."""
+    own = source.object_id(item.pk)
+    pairs = [(a, b) for a, b, is_alike in marked_pairs(source, of=own) if not is_alike]
+    others = [b if a == own else a for a, b in reversed(pairs)]
+    found = {source.object_id(each.pk): each for each in objects.filter(pk__in=others[:limit])}
+    return [found[other] for other in others if other in found]
+
+
 def _get_common_source(a: models.Model, b: models.Model, field: str | None = None) -> ImageSource:
     """Return the source of two objects that can be marked.
 

@@ -41,8 +41,8 @@ LAYERS = (
         "merging",
         "similarity_map",
     },
-    {"admin", "api", "apps", "checks", "forms", "management", "tasks", "templatetags", "urls", "views"}
-    | {"path_converters", "widgets"},
+    {"admin", "api", "apps", "checks", "forms", "management", "mark_view", "tasks", "templatetags"}
+    | {"path_converters", "urls", "views", "widgets"},
     {"contrib"},
 )
 """First-level modules; each may import what stands in its own layer or in one before it."""

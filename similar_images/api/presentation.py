@@ -45,7 +45,7 @@ class Presentation:
         indexed_at = query.get("indexed_at")
         presented = {
             "query": {**query, "indexed_at": MOMENT.to_representation(indexed_at) if indexed_at else None},
-            "results": self._present_matches(matches),
+            "results": self.present_matches(matches),
             "complete": matches.is_complete,
             "next": answer["next"],
         }
@@ -53,7 +53,8 @@ class Presentation:
             presented["why_not"] = asdict(answer["why_not"])
         return presented
 
-    def _present_matches(self, matches: list[Match]) -> list[dict[str, Any]]:
+    def present_matches(self, matches: list[Match]) -> list[dict[str, Any]]:
+        """Return matches in JSON."""
         serializer = resolve_callable(self.source.serializer)
         return [self._present_match(match, serializer) for match in matches]
 

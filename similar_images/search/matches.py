@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from .. import conf
+from ..imaging.decode import UnreadableImage
+from ..imaging.timeouts import SearchTimeout
 from ..sources.source import ImageSource
 from ..thumbnails import Thumbnail, ThumbnailBatch
 from .candidates import ScoredCandidate, ScoredResults
@@ -145,6 +148,18 @@ def run_search(search: Search) -> Matches:
     """Run a search, and return its matches as `similar_to` does."""
     explained_by = search.weights if search.options.explain else None
     return load_matches_of_each(search, [search.run()], explained_by)[0]
+
+
+def similar_for_editors(item: models.Model, request: HttpRequest, limit: int) -> list[Match]:
+    """Return what is similar to an object, near-duplicates each, of what the user of a request may see as an editor.
+
+    Nothing below the similarity that pages show by default; and nothing at all where an image can't be read in time.
+    """
+    options = {"limit": limit, "fold": False, "min_similarity": conf.get().min_similarity_on("page")}
+    try:
+        return similar_to(item, request=request, for_editors=True, **options)
+    except (SearchTimeout, UnreadableImage):
+        return []
 
 
 def search_among(

@@ -12,6 +12,10 @@ from django.db.models import BooleanField, Expression, F, FloatField, Func, Inte
 from django.db.models.sql import Query
 from django.utils.functional import cached_property
 
+from .. import conf
+from ..imaging.decode import UnreadableImage
+from ..imaging.timeouts import SearchTimeout
+
 if TYPE_CHECKING:
     from .candidates import ScoredCandidate, ScoredResults
     from .options import Example
@@ -85,6 +89,33 @@ def rank_by_similarity(
     options |= {"field": source.field_name, "model": objects.model, "queryset": objects}
     search = plan_search(examples, SearchOptions.from_arguments("similar_to", options))
     return _find_in(objects, QuerysetSearch(search, finds_owners=not issubclass(objects.model, source.model)))
+
+
+def rank_results(
+    results: Any, objects: models.QuerySet[Any], query: Example, request: Any, limit: int
+) -> models.QuerySet[Any]:
+    """Return what a listing for editors has found, ranked by similarity to an object or an image.
+
+    The search is made at once; an image that can't be read, or not in time, is similar to nothing.
+
+    Args:
+        results: a queryset, or the results of a search engine, of which the first 1,000 count.
+        objects: the queryset in which the search engine has searched.
+        query: the object or image.
+        request: that of the editor.
+        limit: the number of objects, at most.
+    """
+    if isinstance(results, models.QuerySet):
+        objects = results
+    else:
+        objects = objects.filter(pk__in=[item.pk for item in results[:QUERYSET_LIMIT]])
+    options = {"limit": limit, "fold": False, "min_similarity": conf.get().min_similarity_on("page")}
+    try:
+        ranked = rank_by_similarity(objects, query, request=request, for_editors=True, **options)
+        ranked.exists()
+    except (UnreadableImage, SearchTimeout):
+        return objects.none()
+    return ranked
 
 
 def _find_in(objects: QuerySetClass, found: QuerysetSearch) -> QuerySetClass:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -33,11 +31,7 @@ class SimilarImagesWagtailConfig(AppConfig):
         from . import listing
         from .uploads import ChooserUploadView
 
-        model = get_image_model()
-        own = next((source for source in registry.get_sources_for_model(model) if source.field_name == "file"), None)
-        given = {name: getattr(own, name) for name in SourceOptions.__annotations__} if own else {}
-        kept = {name: value for name, value in given.items() if value is not None}
-        registry.register(model, "file", **cast("SourceOptions", {**OPTIONS, **kept}))
+        registry.register_defaults(get_image_model(), "file", **OPTIONS)
         viewset.create_view_class = ChooserUploadView
         viewset.choose_view_class = listing.SimilarChooseView
         viewset.choose_results_view_class = listing.SimilarChooseResultsView

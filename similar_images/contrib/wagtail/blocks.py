@@ -10,15 +10,13 @@ from wagtail.images.blocks import ImageChooserBlock
 
 from ...widgets.widget import find_matches
 
-MAX_IMAGES = 24
-
 
 class SimilarImagesBlock(StructBlock):
     """Images that are similar to the chosen one, of those that the visitor of the page may see."""
 
     image = ImageChooserBlock(label=_("Image"))
     limit = IntegerBlock(
-        label=_("Number of images"), default=6, min_value=1, max_value=MAX_IMAGES, help_text=_("At most this many.")
+        label=_("Number of images"), default=6, min_value=1, max_value=24, help_text=_("At most this many.")
     )
 
     class Meta:

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from django.db import Error as DatabaseError
 from django.http import HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from wagtail.admin import messages
 from wagtail.images.views.chooser import ImageUploadView
+from wagtail.images.views.images import CreateView
 from wagtail.images.views.multiple import AddView
 
-from ... import conf, registry
-from ...imaging.decode import UnreadableImage
-from ...imaging.files import read_stored
-from ...imaging.timeouts import SearchTimeout
 from ...permissions import get_policy
-from ...search.known_images import PlainImage, find_near_duplicates
+from ...search.known_images import find_known_images
+from .access import image_source
 
-logger = logging.getLogger("similar_images")
 
-
-def find_near_copies(image: Any, request: Any) -> list[Any]:
-    """Return the images that look almost the same as one that was just uploaded, best first; never raises for it.
-
-    They are those that the user may choose or change.
-    """
-    source = registry.get_source(image.__class__, "file")
+def find_near_copies(request: Any, image: Any, file: Any = None) -> list[Any]:
+    """Return the images that look almost the same as one that was uploaded, of those that the user may see."""
+    source = image_source()
     objects = get_policy(source).viewable(request)
-    try:
-        data = read_stored(image.file, max_bytes=conf.get().search_max_bytes)
-        return [known.object for known in find_near_duplicates(source, data, (), objects, [image.pk])]
-    except (UnreadableImage, PlainImage):
-        return []
-    except (SearchTimeout, DatabaseError, OSError) as error:
-        logger.warning("An image that is uploaded in Wagtail was not looked up: %r", error)
-        return []
+    found = find_known_images(source, file or image.file, objects, [image.pk] if image.pk else [])
+    return [known.object for known in found]
 
 
 class AddImagesView(AddView):
@@ -42,10 +31,40 @@ class AddImagesView(AddView):
 
     def get_edit_object_response_data(self) -> dict[str, Any]:
         """Return what Wagtail's script shows of an image that was uploaded."""
-        data: dict[str, Any] = super().get_edit_object_response_data()
-        if not data["duplicate"] and (copies := find_near_copies(self.object, self.request)):
-            data.update(duplicate=True, confirm_duplicate_upload=self.get_confirm_duplicate_upload_response(copies))
-        return data
+        return self._ask(super().get_edit_object_response_data(), self.object.file)
+
+    def get_edit_upload_response_data(self) -> dict[str, Any]:
+        """Return the same of a file that is no image yet, because its form asks for more."""
+        return self._ask(super().get_edit_upload_response_data(), self.upload_object.file)
+
+    def _ask(self, data: dict[str, Any], file: Any) -> dict[str, Any]:
+        copies = [] if data.get("duplicate") else find_near_copies(self.request, self.object, file)
+        question = self.get_confirm_duplicate_upload_response(copies) if copies else ""
+        return {**data, "duplicate": True, "confirm_duplicate_upload": question} if copies else data
+
+    def get_confirm_duplicate_upload_response(self, duplicates: Any) -> str:
+        """Return the question whether to keep it."""
+        if self.object.pk is not None:
+            return str(super().get_confirm_duplicate_upload_response(duplicates))
+        delete_url = reverse(self.delete_upload_url_name, args=[self.upload_object.pk])
+        context = {"existing_image": duplicates[0], "delete_action": delete_url}
+        return render_to_string("wagtailimages/images/confirm_duplicate_upload.html", context, self.request)
+
+
+class AddImageView(CreateView):
+    """The page on which one image is added, after which a message tells of an image that looks almost the same."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save the image, and tell."""
+        response: HttpResponse = super().form_valid(form)
+        if copies := find_near_copies(self.request, self.object):
+            buttons = [
+                messages.button(reverse("wagtailimages:edit", args=[copies[0].pk]), _("Show existing image")),
+                messages.button(reverse("wagtailimages:delete", args=[self.object.pk]), _("Delete new image")),
+            ]
+            text = _("“%(title)s” looks almost the same.") % {"title": copies[0].title}
+            messages.warning(self.request, text, buttons=buttons)
+        return response
 
 
 class ChooserUploadView(ImageUploadView):
@@ -60,5 +79,5 @@ class ChooserUploadView(ImageUploadView):
         return self._ask_for_copy(image) or super().render_select_format_response(image, form)
 
     def _ask_for_copy(self, image: Any) -> HttpResponse | None:
-        copies = find_near_copies(image, self.request)
+        copies = find_near_copies(self.request, image)
         return self.render_duplicate_found_response(self.request, image, copies[0]) if copies else None

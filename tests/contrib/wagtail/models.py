@@ -4,11 +4,13 @@ from django.conf import settings
 from django.db import models
 from modelcluster.fields import ParentalKey
 from wagtail.admin.panels import FieldPanel, InlinePanel
+from wagtail.api import APIField
 from wagtail.blocks import RichTextBlock
 from wagtail.fields import StreamField
 from wagtail.images.models import AbstractImage, AbstractRendition, Image
 from wagtail.models import Orderable, Page
 
+from similar_images.api.fields import SimilarItemsField
 from similar_images.contrib.wagtail.blocks import SimilarImagesBlock
 
 
@@ -26,13 +28,36 @@ class CustomRendition(AbstractRendition):
 
 
 class ArticlePage(Page):
-    hero = models.ForeignKey(settings.WAGTAILIMAGES_IMAGE_MODEL, models.SET_NULL, null=True, related_name="+")
+    hero = models.ForeignKey(
+        settings.WAGTAILIMAGES_IMAGE_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     body = StreamField([("text", RichTextBlock()), ("similar", SimilarImagesBlock())], blank=True)
 
     template = "site/article.html"
+    api_fields = (APIField("hero"), APIField("similar_images", SimilarItemsField(source="hero")))
     content_panels = (*Page.content_panels, FieldPanel("hero"), FieldPanel("body"), InlinePanel("gallery"))
 
 
 class GalleryImage(Orderable):
     page = ParentalKey(ArticlePage, related_name="gallery")
     picture = models.ForeignKey(settings.WAGTAILIMAGES_IMAGE_MODEL, models.CASCADE, related_name="+")
+
+
+class Product(models.Model):
+    """A snippet with a picture of its own."""
+
+    name = models.CharField(max_length=100)
+    photo = models.ImageField(upload_to="products")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Vehicle(models.Model):
+    """A model of a viewset of its own, with a picture of its own."""
+
+    name = models.CharField(max_length=100)
+    photo = models.ImageField(upload_to="vehicles")
+
+    def __str__(self) -> str:
+        return self.name
