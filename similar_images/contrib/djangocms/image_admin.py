@@ -28,6 +28,9 @@ from ...merging.uses import list_uses
 from ...sources.source import ImageSource
 from .access import editable_images
 
+UNFILTERED = "_similar_images_unfiltered"
+"""Attribute of a request while a single image is loaded, of which the host decides whether it is for the user."""
+
 
 class ImageAdminMixin(SimilarImagesMixin, admin.ModelAdmin):
     """Mixed into the admin of django-filer's images, which then lists those alone that it opens for the user."""
@@ -38,7 +41,17 @@ class ImageAdminMixin(SimilarImagesMixin, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """Return the images whose pages the user may open, each with the folder that decides on it."""
         queryset: models.QuerySet[Any] = super().get_queryset(request)
+        if UNFILTERED in request.__dict__:
+            return queryset
         return queryset.filter(pk__in=editable_images(request).values("pk")).select_related("folder")
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the host's object, whoever may open it: the host's pages refuse what is not for the user."""
+        request.__dict__[UNFILTERED] = True
+        try:
+            return super().get_object(request, *args, **kwargs)
+        finally:
+            del request.__dict__[UNFILTERED]
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the host's columns, after the image where the list is of similar ones."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.http import urlencode
 
 from ...admin.changelist import SIMILAR_TO
@@ -23,11 +22,11 @@ class FolderAdminMixin(admin.ModelAdmin):
     def directory_listing(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the host's list, with the links, but in windows where a file is chosen."""
         response: HttpResponse = super().directory_listing(request, *args, **kwargs)  # type: ignore[misc]  # the host's
-        if isinstance(response, TemplateResponse) and response.context_data and not response.context_data["is_popup"]:
-            context = response.context_data
+        context: Any = getattr(response, "context_data", None) or {}
+        if "paginated_items" in context and not context["is_popup"]:  # other pages are those of actions
             context["similar_links"] = self._similar_links(request, context["paginated_items"].object_list)
-            context["listing_template"] = response.template_name
-            response.template_name = self.similar_images_listing_template
+            context["listing_template"] = response.template_name  # type: ignore[attr-defined]  # it has a context
+            response.template_name = self.similar_images_listing_template  # type: ignore[attr-defined]
         return response
 
     def _similar_links(self, request: HttpRequest, items: list[Any]) -> list[dict[str, Any]]:

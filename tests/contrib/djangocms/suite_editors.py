@@ -167,6 +167,17 @@ class LibraryTest(EditorTest):
         assert ">second</a>" in listed
         assert "/media/" in listed
 
+    def test_listing__asks_before_actions_as_ever(self) -> None:
+        url = reverse("admin:filer-directory_listing", args=[self.library.pk])
+        for action in ("copy_files_and_folders", "delete_files_or_folders", "resize_images"):
+            answer = self.client.post(url, {"action": action, "_selected_action": f"file-{self.first.pk}"})
+            assert answer.status_code == 200
+            assert b"data-similar-images" not in answer.content
+
+    def test_change_page__of_a_hidden_image_is_refused_by_filer_as_ever(self) -> None:
+        self.client.force_login(self.editor("editor", edit=self.private))
+        assert self.client.get(change_url(self.first)).status_code == 403
+
     def test_listing__without_images_is_as_ever(self) -> None:
         html = self.client.get(reverse("admin:filer-directory_listing", args=[self.private.pk])).content.decode()
         assert "data-similar-images" not in html
