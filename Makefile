@@ -5,8 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-demo: $(VENV)/.demo
-	$(BIN)/python manage.py demo
+# The shop; SITE=wagtail is a magazine in its place.
+SITE ?= shop
+SITE_SETTINGS_shop := project.settings
+SITE_SETTINGS_wagtail := project.magazine.settings
+
+demo: $(VENV)/.demo-$(SITE)
+	DJANGO_SETTINGS_MODULE=$(SITE_SETTINGS_$(SITE)) $(BIN)/python manage.py demo
 
 # A page in React on another port, beside a running demo; needs Node.js.
 demo-react:
@@ -82,8 +87,12 @@ $(BIN)/python:
 		test "$$(id -u)" = 0 && apt-get install -y --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); } || \
 		{ echo "Python can't make a virtual environment here: apt-get install python3-venv" >&2; exit 1; }
 
-$(VENV)/.demo: $(BIN)/python requirements.txt pyproject.toml
+$(VENV)/.demo-shop: $(BIN)/python requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.demo-wagtail: $(VENV)/.demo-shop
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,wagtail]'
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml

@@ -28,7 +28,9 @@ INSTALLED_APPS = [
     "benchmarks",  # before the app, as its evaluate_similarity extends the one there
     "similar_images",
     "project.catalog",
+    "project.demo",
 ]
+DEMO_SITE = "project.catalog.showcase.Shop"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,13 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
-    folder = open_folder()
+    with run_demo(open_folder(), "tests.project.settings") as running:
+        yield running
+
+
+@contextmanager
+def run_demo(folder: Path, settings: str) -> Iterator[Demo]:
+    """Run the command `demo` with settings on drawn pictures, until its images are indexed and the block ends."""
     pictures = folder / "pictures" / "scenes"
     pictures.mkdir(parents=True)
     for seed in range(PRODUCTS):
@@ -55,7 +62,7 @@ def demo(open_folder: Callable[[], Path]) -> Iterator[Demo]:
     data = folder / "data"
     env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     env |= {"DEMO_DATA": str(data), "DEMO_PORT": str(port), "IMAGES": str(pictures.parent)}
-    env |= {"DJANGO_SETTINGS_MODULE": "tests.project.settings"}
+    env |= {"DJANGO_SETTINGS_MODULE": settings}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "demo"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""The whole shop on one machine, for as long as the command runs."""
+"""A whole site on one machine, for as long as the command runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db.models import Count, Max
-from django.urls import reverse
+from django.utils.module_loading import import_string
 from tqdm import tqdm
 
 from project import services
-from project.catalog import inventory, listings
-from project.catalog.models import Product
+from project.catalog import listings
+from project.demo.site import DemoSite
 from similar_images.models import IndexedImage
 
 HOST = "127.0.0.1"
@@ -41,18 +41,18 @@ class Stopped(Exception):
 
 
 class Command(BaseCommand):
-    """Runs the demo shop with all servers that it needs."""
+    """Runs the demo with all servers that it needs."""
 
     help = """\
-Run the demo shop: add products, index their photos in the background, and serve it until Ctrl-C.
+Run the demo: add products, index their photos in the background, and serve them until Ctrl-C.
 
 Servers that are not configured are started, and stopped at the end. The data is kept for the next run.
 
 environment:
   DATABASE_URL  PostgreSQL database with pgvector; an embedded server by default
   REDIS_URL     Redis or Valkey server; an embedded server by default
-  IMAGES        folder of images to sell, with subfolders as categories; home goods by default
-  DEMO_PORT     port of the shop; 8000 by default
+  IMAGES        folder of images to show, with subfolders as categories; home goods by default
+  DEMO_PORT     port of the site; 8000 by default
   DEMO_DATA     folder of the database, the media files and the logs; .demo by default
 """
     requires_system_checks = ()
@@ -62,7 +62,8 @@ environment:
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def handle(self, **options: Any) -> None:
-        """Start what is missing, then run the shop until it is stopped."""
+        """Start what is missing, then run the site until it is stopped."""
+        self.site: DemoSite = import_string(settings.DEMO_SITE)()
         self.data: Path = settings.DEMO_DATA
         self.running: list[services.Service] = []
         self.stopping = threading.Event()
@@ -80,7 +81,7 @@ environment:
                 if environment := self.start_servers(stack):
                     self.run_again(environment)
                 else:
-                    self.run_shop(stack)
+                    self.run_site(stack)
         except Stopped:
             pass
         except (services.ServiceError, OSError, subprocess.SubprocessError) as error:
@@ -102,12 +103,12 @@ environment:
 
     def run_again(self, environment: dict[str, str]) -> None:
         """Run this command in a new process, whose settings have the addresses of the servers."""
-        with services.process([*MANAGE, "demo"], cwd=settings.BASE_DIR, env=environment, grace=30) as shop:
-            self.wait(shop)
-        if shop.returncode:
+        with services.process([*MANAGE, "demo"], cwd=settings.BASE_DIR, env=environment, grace=30) as site:
+            self.wait(site)
+        if site.returncode:
             sys.exit(1)  # the process has reported the reason
 
-    def run_shop(self, stack: ExitStack) -> None:
+    def run_site(self, stack: ExitStack) -> None:
         """Migrate, start the worker and the web server, add the products, and wait to be stopped."""
         call_command("migrate", interactive=False, verbosity=0)
         if not User.objects.filter(username=LOGIN).exists():
@@ -115,7 +116,7 @@ environment:
         self.start_worker(stack)
         self.start_web(stack)
         started = time.time()
-        self.add_products(self.find_listings())
+        self.add_content(self.find_listings())
         self.wait_for_web()
         self.print_addresses()
         self.wait_for_index(started)
@@ -147,7 +148,7 @@ environment:
         return os.environ.get("SECRET_KEY") or path.read_text()
 
     def find_listings(self) -> list[listings.Listing]:
-        """Find what the shop sells."""
+        """Find what the site shows."""
         folder: Path | None = settings.DEMO_IMAGES
         if not folder:
             return list(listings.read_catalog())
@@ -158,12 +159,10 @@ environment:
             raise CommandError(f"There are no images in {folder}.")
         return found
 
-    def add_products(self, found: list[listings.Listing]) -> None:
-        """Add a product for every new listing, and delete those of other collections."""
-        inventory.delete_other_collections(found[0].collection)
-        missing = inventory.select_new(found)
-        products = inventory.create_products(missing)
-        for _ in tqdm(products, "Adding products", len(missing), unit=" products", disable=None, leave=False):
+    def add_content(self, found: list[listings.Listing]) -> None:
+        """Show every new listing, and delete those of other collections."""
+        count, added = self.site.add(found)
+        for _ in tqdm(added, "Adding products", count, unit=" products", disable=None, leave=False):
             self.watch()
 
     def wait_for_web(self) -> None:
@@ -171,27 +170,16 @@ environment:
         while True:
             connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
             with closing(connection), suppress(OSError, http.client.HTTPException):
-                connection.request("GET", reverse("catalog:products"))
+                connection.request("GET", "/")
                 if (status := connection.getresponse().status) >= 400:
-                    raise CommandError(f"The shop responds with status {status}; see {self.web_log}.")
+                    raise CommandError(f"The site responds with status {status}; see {self.web_log}.")
                 return
             self.pause(0.1)
 
     def print_addresses(self) -> None:
-        """Print the addresses of the shop's pages."""
-        product = Product.objects.filter(published=True).first()
-        example = f"{Product._meta.label_lower}/{product.pk}/" if product else ""
-        self.print_line("\nThe demo shop is running. Press Ctrl-C to stop it.\n\n")
-        for name, path in (
-            ("Shop", reverse("catalog:products")),
-            ("Similar items, e.g.", f"/similar-images/{example}"),
-            ("Search by image", "/similar-images/search/"),
-            ("Compare two images", "/similar-images/compare/"),
-            ("Admin", f"{reverse('admin:index')}  (login {LOGIN}, password {LOGIN})"),
-            ("API, e.g.", f"/api/similar-images/{example}similar/"),
-            ("API: status", "/api/similar-images/status/"),
-            ("API: schema", "/api/similar-images/schema/"),
-        ):
+        """Print the addresses of the site's pages."""
+        self.print_line(f"\nThe demo {self.site.name} is running. Press Ctrl-C to stop it.\n\n")
+        for name, path in self.site.addresses(f"(login {LOGIN}, password {LOGIN})"):
             self.print_line(f"  {name:<22}{self.url(path)}")
         self.print_line("")
 
