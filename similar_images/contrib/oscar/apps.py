@@ -31,8 +31,9 @@ class SimilarImagesOscarConfig(AppConfig):
         given = {name: getattr(own, name) for name in SourceOptions.__annotations__} if own else {}
         kept = {name: value for name, value in given.items() if value is not None}
         registry.register(model, "original", **cast("SourceOptions", {**default_options(), **kept}))
-        if apps.is_installed("oscar.apps.dashboard.catalogue"):
-            extend_dashboard(apps.get_app_config("catalogue_dashboard"))
+        for config in apps.get_app_configs():
+            if config.label == "catalogue_dashboard":  # whose module is the project's where it is forked
+                extend_dashboard(config)
 
 
 def default_options() -> SourceOptions:

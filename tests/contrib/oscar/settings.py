@@ -1,4 +1,4 @@
-"""A shop with Oscar."""
+"""A shop with Oscar, which forks the catalog of the dashboard where OSCAR_FORK says so."""
 
 import os
 
@@ -6,6 +6,8 @@ import dj_database_url
 from oscar.defaults import *  # noqa: F403
 
 from similar_images.contrib.oscar.navigation import NAVIGATION
+
+DASHBOARD = "tests.contrib.oscar.dashboard" if os.environ.get("OSCAR_FORK") else "oscar.apps.dashboard"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -33,11 +35,11 @@ INSTALLED_APPS = [
     "oscar.apps.search.apps.SearchConfig",
     "oscar.apps.voucher.apps.VoucherConfig",
     "oscar.apps.wishlists.apps.WishlistsConfig",
-    "oscar.apps.dashboard.apps.DashboardConfig",
+    f"{DASHBOARD}.apps.DashboardConfig",
     "oscar.apps.dashboard.reports.apps.ReportsDashboardConfig",
     "oscar.apps.dashboard.users.apps.UsersDashboardConfig",
     "oscar.apps.dashboard.orders.apps.OrdersDashboardConfig",
-    "oscar.apps.dashboard.catalogue.apps.CatalogueDashboardConfig",
+    f"{DASHBOARD}.catalogue.apps.CatalogueDashboardConfig",
     "oscar.apps.dashboard.offers.apps.OffersDashboardConfig",
     "oscar.apps.dashboard.partners.apps.PartnersDashboardConfig",
     "oscar.apps.dashboard.pages.apps.PagesDashboardConfig",

@@ -1,6 +1,4 @@
 from django.apps import apps
-from django.conf import settings
-from django.conf.urls.static import static
 from django.contrib import admin
 from django.urls import include, path
 
@@ -8,6 +6,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("similar-images/", include("similar_images.urls")),
     path("api/similar-images/", include("similar_images.api.urls")),
-    *static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT),
     path("", include(apps.get_app_config("oscar").urls[0])),
 ]
