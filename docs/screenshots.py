@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation anew: `make screenshots`; with "admin" or "django-cms", some of them.
+"""Make the screenshots of the documentation anew: `make screenshots`, or some, by "admin", "django-cms", or "oscar".
 
 Runs the demo on its embedded servers, waits until every picture is indexed, and lets Chromium look at it.
 """
@@ -32,9 +32,11 @@ FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-
 
 def main() -> None:
     """Run the demo, and take the screenshots when everything is indexed."""
-    if sys.argv[1:] != ["admin"]:
+    if sys.argv[1:] in ([], ["django-cms"]):
         shoot_django_cms()
-    if sys.argv[1:] == ["django-cms"]:
+    if sys.argv[1:] in ([], ["oscar"]):
+        shoot_oscar()
+    if sys.argv[1:] not in ([], ["admin"]):
         return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -145,13 +147,30 @@ def shoot_pages(page: Page, site: str) -> None:
 
 def shoot_django_cms() -> None:
     """Take the screenshots of django CMS, which its browser test does on the way."""
-    command = [sys.executable, "-W", "ignore", "-m", "django", "test", "tests.contrib.djangocms", "--noinput"]
+    run_browser_test("djangocms", "suite_browser.py", "CMS_MEDIA", "CMS_SCREENSHOTS")
+
+
+def shoot_oscar() -> None:
+    """Take the screenshots of a shop with Oscar, which its browser test does on the way."""
+    run_browser_test("oscar", "browser_suite.py", "OSCAR_MEDIA", "OSCAR_PICTURES")
+
+
+def run_browser_test(integration: str, pattern: str, media: str, images: str) -> None:
+    """Run the browser test of an integration on a server of its own.
+
+    Args:
+        integration: name of the integration.
+        pattern: name of the file with the test.
+        media: environment variable with the folder of uploads.
+        images: environment variable with the folder of the screenshots.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "django", "test", f"tests.contrib.{integration}", "--noinput"]
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with services.postgres(Path(folder)) as server:
-            env = {"DJANGO_SETTINGS_MODULE": "tests.contrib.djangocms.settings", "DATABASE_URL": server.url}
-            env |= {"CMS_MEDIA": f"{folder}/media", "CMS_SCREENSHOTS": str(IMAGES)}
-            subprocess.run([*command, "--pattern=suite_browser.py"], cwd=ROOT, env=os.environ | env, check=True)
+            env = {"DJANGO_SETTINGS_MODULE": f"tests.contrib.{integration}.settings", "DATABASE_URL": server.url}
+            env |= {media: f"{folder}/media", images: str(IMAGES)}
+            subprocess.run([*command, f"--pattern={pattern}"], cwd=ROOT, env=os.environ | env, check=True)
 
 
 def crop(data: bytes) -> bytes:
