@@ -176,10 +176,9 @@ def _find_copies(request: HttpRequest, product: Any, data: bytes, seconds: float
 
 def _describe_copies(name: str, copies: Sequence[KnownImage]) -> str:
     """Return what a file repeats as a sentence, with links to the pages of the products."""
-    if copies[0].is_same_file:
-        text = _("“%(name)s” is already an image of") % {"name": name}
-    else:
-        text = _("“%(name)s” looks almost the same as an image of") % {"name": name}
     products = list(dict.fromkeys(known.object.product for known in copies))[:MAX_LINKS]
     links = ((reverse("dashboard:catalogue-product", args=[product.pk]), str(product)) for product in products)
-    return format_html("{} {}.", text, format_html_join(", ", '<a href="{}">{}</a>', links))
+    linked = format_html_join(", ", '<a href="{}">{}</a>', links)
+    if copies[0].is_same_file:
+        return format_html(_("“{name}” is already an image of {products}."), name=name, products=linked)
+    return format_html(_("“{name}” looks almost the same as an image of {products}."), name=name, products=linked)

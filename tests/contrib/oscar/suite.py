@@ -402,7 +402,7 @@ class DashboardTest(OscarTest):
             data = file.read()
         index_now()
         (warning,) = self.save(("same.jpg", data))
-        assert "“same.jpg” is already an image of" in warning
+        assert "“same.jpg” is already an image of <a" in warning
         assert "Oak" in warning
         assert "New" in warning
         assert self.save() == []
