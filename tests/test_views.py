@@ -10,6 +10,7 @@ from django.template.backends.django import DjangoTemplates
 from django.test import Client, override_settings
 from django.utils import translation
 
+from similar_images import registry
 from similar_images.models import IndexedImage
 from tests import drawing
 from tests.drawing import upload
@@ -227,6 +228,15 @@ def test_search__grows_where_the_image_is_kept(client: Any, gray_pictures: list[
     second = show_more(client, answer)
     assert [len(shown(each)) for each in (answer, second)] == [2, 4]
     assert client.post("/similar-images/search/", data | {"image": upload()}).context["more_url"] == ""
+
+
+def test_search__asks_where_only_if_there_is_a_choice(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b'name="model"' in client.get("/similar-images/search/").content
+    only = [registry.get_source(Picture)]
+    monkeypatch.setattr(registry, "get_sources", lambda: only)
+    answer = client.get("/similar-images/search/")
+    assert answer.status_code == 200
+    assert b'name="model"' not in answer.content
 
 
 def test_search__shows_the_weights_of_its_methods(client: Any, configure: Any) -> None:

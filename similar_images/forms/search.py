@@ -291,6 +291,8 @@ class SearchTargetForm(SearchOptionsForm):
         self.fields["model"] = TargetField(
             label=gettext_lazy("Search in"), required=len(choices) != 1, choices=list(choices.items())
         )
+        if len(choices) == 1:
+            self.fields["model"].widget = forms.HiddenInput()
         self.order_fields(self.field_order)
 
     def clean_model(self) -> str:
