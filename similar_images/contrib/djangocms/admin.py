@@ -20,8 +20,14 @@ MIXINS: dict[Any, Any] = {
 }
 """What is mixed into the admin of each model."""
 
-for _model, _mixin in MIXINS.items():
-    if admin.site.is_registered(_model):
-        _host_class = type(admin.site.get_model_admin(_model))
-        admin.site.unregister(_model)
-        admin.site.register(_model, type(_host_class.__name__, (_mixin, _host_class), {}))
+
+def extend_admins(site: Any) -> None:
+    """Let the admins of django-filer's models on a site, or those that the project has in their place, show it."""
+    for model, mixin in MIXINS.items():
+        host_class = type(site.get_model_admin(model)) if site.is_registered(model) else None
+        if host_class and not issubclass(host_class, mixin):
+            site.unregister(model)
+            site.register(model, type(host_class.__name__, (mixin, host_class), {}))
+
+
+extend_admins(admin.site)

@@ -23,7 +23,7 @@ from ...admin.image_fields import AdminImageField
 from ...admin.saved_uploads import MAX_SECONDS, link_images
 from ...admin.upload_notice import make_notice
 from ...imaging.decode import UnreadableImage
-from ...imaging.files import read_stored
+from ...imaging.files import read_stored, sha256_of
 from ...models import write_alias
 from .access import get_image_model
 
@@ -79,8 +79,9 @@ def report_known_images(site: Any, request: HttpRequest, response: HttpResponse)
 
 def _describe_known_images(model_admin: Any, request: HttpRequest, image: Any) -> SafeString | str:
     field = AdminImageField(request, model_admin, registry.get_source(model_admin.model, "file"))
-    data = read_stored(image.file, max_bytes=conf.get().search_max_bytes)
-    notice = make_notice(field, data, [image.pk], timeout=MAX_SECONDS)
+    data = read_stored(image.file, max_bytes=conf.get().max_bytes)
+    described = data if len(data) <= conf.get().search_max_bytes else None  # of larger ones, the same file is told
+    notice = make_notice(field, described, [image.pk], sha256=sha256_of(data), timeout=MAX_SECONDS)
     if not notice.images:
         return ""
     opts = model_admin.opts

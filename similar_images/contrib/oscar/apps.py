@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
@@ -24,13 +24,7 @@ class SimilarImagesOscarConfig(AppConfig):
         """Register the source, whichever app of the project has its model."""
         from oscar.core.loading import get_model
 
-        model = get_model("catalogue", "ProductImage")
-        own = next(
-            (source for source in registry.get_sources_for_model(model) if source.field_name == "original"), None
-        )
-        given = {name: getattr(own, name) for name in SourceOptions.__annotations__} if own else {}
-        kept = {name: value for name, value in given.items() if value is not None}
-        registry.register(model, "original", **cast("SourceOptions", {**default_options(), **kept}))
+        registry.register_defaults(get_model("catalogue", "ProductImage"), "original", **default_options())
         for config in apps.get_app_configs():
             if config.label == "catalogue_dashboard":  # whose module is the project's where it is forked
                 extend_dashboard(config)

@@ -20,6 +20,7 @@ from filer.models import File, FolderPermission
 
 from similar_images import permissions, registry
 from similar_images.contrib.djangocms import access
+from similar_images.contrib.djangocms.admin import extend_admins
 from similar_images.contrib.djangocms.models import SimilarImages
 from similar_images.merging.undo import undo_merge
 from similar_images.models import Merge
@@ -93,6 +94,7 @@ class NoticeTest(EditorTest):
         index_now()
         with self.settings(SIMILAR_IMAGES={**settings.SIMILAR_IMAGES, "SEARCH_MAX_BYTES": 10}):
             assert self.upload(encoded(1, "JPEG", quality=85))[1] == []
+            assert "You already have this image." in self.upload(encoded(1))[1][0]
         broken = mock.patch("similar_images.contrib.djangocms.uploads.make_notice", side_effect=RuntimeError)
         with broken, self.assertLogs("similar_images", "WARNING"):
             assert self.upload(encoded(1, "JPEG", quality=85))[1] == []
@@ -155,6 +157,15 @@ class LibraryTest(EditorTest):
         self.first.refresh_from_db()
         assert self.first.name == "renamed"
 
+    def test_change_page__tells_of_copies_of_a_file_that_replaces_another(self) -> None:
+        third = self.save(3, "third")
+        copy = SimpleUploadedFile("new.jpg", encoded(1, "JPEG", quality=70), "image/jpeg")
+        data = {"name": "third", "subject_location": "", "is_public": "on", "file": copy, **FIELDS}
+        answer = self.client.post(change_url(third), data, follow=True)
+        assert "This looks almost the same as" in answer.content.decode()
+        third.refresh_from_db()
+        assert third.file.name.endswith("new.jpg")
+
     def test_listing__links_to_similar_images_in_both_views(self) -> None:
         url = reverse("admin:filer-directory_listing", args=[self.library.pk])
         similar_url = f"{reverse(f'{ADMIN}_changelist')}?similar_to={self.first.pk}"
@@ -182,10 +193,22 @@ class LibraryTest(EditorTest):
         html = self.client.get(reverse("admin:filer-directory_listing", args=[self.private.pk])).content.decode()
         assert "data-similar-images" not in html
 
-    def test_site__can_have_admins_of_its_own(self) -> None:
+    def test_site__can_be_one_of_the_project_with_admins_of_its_own(self) -> None:
         from filer.admin import ImageAdmin
 
-        assert issubclass(type(admin.site.get_model_admin(Image)), ImageAdmin)
+        class CaptionAdmin(ImageAdmin):
+            list_display = ("default_caption",)
+
+        site = admin.AdminSite()
+        site.register(Image, CaptionAdmin)
+        for _again in range(2):
+            extend_admins(site)
+        model_admin = site.get_model_admin(Image)
+        assert isinstance(model_admin, CaptionAdmin)
+        request = RequestFactory().get("/", {"similar_to": self.first.pk})
+        request.user = self.admin
+        columns = model_admin.get_list_display(request)
+        assert columns[:2] == ["similar_images_thumbnail", "default_caption"]
 
     def test_queries__do_not_grow_with_the_matches(self) -> None:
         self.client.force_login(self.editor("editor", edit=self.library))
