@@ -24,7 +24,8 @@ from django.db.migrations.state import ProjectState
 from django.urls import include, path, re_path, set_script_prefix
 
 from project.celery import app as celery_app
-from similar_images import checks, registry
+from similar_images import registry
+from similar_images.checks import privacy, servers, setting, source_fields, surfaces, tables
 from tests import drawing
 from tests.databases import ALIAS, connection
 from tests.testapp.models import Private
@@ -85,7 +86,7 @@ def test_check__method_by_path_is_ranked_by_its_name(configure: Any) -> None:
 
 def test_check__wrong_models_and_ranking_at_once(configure: Any) -> None:
     configure(MODELS=["nope"], RANKING={"phash": 1})
-    assert ids(checks.check_setting()) == ["similar_images.E002", "similar_images.E004"]
+    assert ids(setting.check_setting()) == ["similar_images.E002", "similar_images.E004"]
 
 
 @pytest.mark.parametrize("methods", [{"nope.Method": {}}, {"embedding": {"providers": ["MagicExecutionProvider"]}}])
@@ -93,10 +94,10 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
     methods: dict[str, Any], configure: Any
 ) -> None:
     configure(MODELS=["nope"], METHODS=methods)
-    models, wrong = checks.check_setting()[:2]
+    models, wrong = setting.check_setting()[:2]
     assert (models.id, wrong.id) == ("similar_images.E002", "similar_images.E003")
     assert 'Write "app_label.Model.field"' in str(models.hint)
-    assert wrong.hint == checks.KEYS_HINT
+    assert wrong.hint == setting.KEYS_HINT
 
 
 # --- database --------------------------------------------------------------------------------------------------
@@ -105,18 +106,18 @@ def test_check__wrong_models_and_methods_at_once_each_with_its_own_hint(
 @pytest.mark.django_db
 def test_check_database__real() -> None:
     call_command("check", databases=[ALIAS])
-    assert checks.check_database(databases=[ALIAS]) == []
+    assert tables.check_database(databases=[ALIAS]) == []
 
 
 def test_check_database__asks_no_database_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "connections", None)
-    assert checks.check_database() == checks.check_database(databases=["other"]) == []
+    monkeypatch.setattr(tables, "connections", None)
+    assert tables.check_database() == tables.check_database(databases=["other"]) == []
 
 
 def test_check_database__not_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     sqlite = ConnectionHandler({"default": SQLITE, ALIAS: SQLITE})
-    monkeypatch.setattr(checks, "connections", sqlite)
-    (error,) = checks.check_database(databases=[ALIAS])
+    monkeypatch.setattr(tables, "connections", sqlite)
+    (error,) = tables.check_database(databases=[ALIAS])
     assert error.id == "similar_images.E005"
     assert f"the database {ALIAS!r} is not PostgreSQL" in error.msg
     assert error.level == django_checks.ERROR
@@ -138,8 +139,8 @@ def test_check_database__pgvector(versions: Any, expected: str | None, monkeypat
     """By what the server says of pgvector: (available, installed)."""
     cursor = SimpleNamespace(execute=lambda sql: None, fetchone=lambda: versions)
     connection = SimpleNamespace(vendor="postgresql", cursor=lambda: nullcontext(cursor))
-    monkeypatch.setattr(checks, "connections", {ALIAS: connection})
-    messages = checks.check_database(databases=[ALIAS])
+    monkeypatch.setattr(tables, "connections", {ALIAS: connection})
+    messages = tables.check_database(databases=[ALIAS])
     assert [message.id for message in messages] == ([expected] if expected else [])
     if expected == "similar_images.E007":
         assert f"pgvector {versions[1] or versions[0]} is too old" in messages[0].msg
@@ -153,7 +154,7 @@ class PrivateElsewhere:
 
 
 def test_check_sources__in_another_database_than_the_records(settings: Any) -> None:
-    assert checks.check_sources() == []
+    assert source_fields.check_sources() == []
     settings.DATABASE_ROUTERS = ["tests.test_checks.PrivateElsewhere", *settings.DATABASE_ROUTERS]
     with pytest.raises(SystemCheckError) as failed:
         call_command("check")
@@ -182,13 +183,13 @@ def test_migrate__passes_over_a_database_of_another_kind(settings: Any) -> None:
 @pytest.mark.django_db
 def test_check__names_records_of_what_is_no_longer_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     Private.objects.create(owner="ada", image=drawing.file())
-    assert checks.check_unregistered(databases=[ALIAS]) == []
+    assert tables.check_unregistered(databases=[ALIAS]) == []
     sources = {key: source for key, source in registry._sources.items() if source.model is not Private}
     monkeypatch.setattr(registry, "_sources", sources)
-    (warning,) = checks.check_unregistered(databases=[ALIAS])
+    (warning,) = tables.check_unregistered(databases=[ALIAS])
     assert warning.id == "similar_images.W007"
     assert warning.msg == "testapp.private.image is no longer registered, but 1 image records of it are stored."
-    assert checks.check_unregistered() == checks.check_unregistered(databases=["other"]) == []
+    assert tables.check_unregistered() == tables.check_unregistered(databases=["other"]) == []
 
 
 # --- Celery ----------------------------------------------------------------------------------------------------
@@ -208,7 +209,7 @@ def celery_conf() -> Iterator[Any]:
 )
 def test_check_celery__no_sweep(schedule: Any, celery_conf: Any) -> None:
     celery_conf.beat_schedule = schedule
-    (message,) = checks.check_celery()
+    (message,) = servers.check_celery()
     assert message.id == "similar_images.W002"
     assert '"task": "similar_images.tasks.sweep"' in str(message.hint)
     call_command("check")
@@ -223,9 +224,9 @@ def test_check_celery__no_sweep(schedule: Any, celery_conf: Any) -> None:
 )
 def test_check_celery__sweep_is_scheduled(name: str, value: Any, celery_conf: Any) -> None:
     celery_conf.beat_schedule = {}
-    assert checks.check_celery() != []
+    assert servers.check_celery() != []
     celery_conf[name] = value
-    assert checks.check_celery() == []
+    assert servers.check_celery() == []
 
 
 # --- addresses --------------------------------------------------------------------------------------------------
@@ -250,9 +251,9 @@ OWN_PATTERNS = [
 @pytest.mark.parametrize("catch_all", [path("<path:page>", serve_page), re_path(r"^((?:[\w\-]+/)*)$", serve_page)])
 def test_check_urls__behind_a_catch_all(catch_all: Any, settings: Any) -> None:
     settings.ROOT_URLCONF = urlconf([*OWN_PATTERNS, catch_all])
-    assert checks.check_urls() == []
+    assert surfaces.check_urls() == []
     settings.ROOT_URLCONF = urlconf([catch_all, *OWN_PATTERNS])
-    messages = checks.check_urls()
+    messages = surfaces.check_urls()
     assert ids(messages)[-1] == "similar_images.E021"
     assert "/api/status/ is answered by tests.test_checks.serve_page" in [*map(str, messages)][-1]
     assert 'includes "similar_images.api.urls" before' in str(messages[-1].hint)
@@ -262,14 +263,14 @@ def test_check_urls__addresses_with_a_language_and_a_prefix(settings: Any) -> No
     settings.ROOT_URLCONF = urlconf(i18n_patterns(*OWN_PATTERNS))
     set_script_prefix("/shop/")
     try:
-        assert checks.check_urls() == []
+        assert surfaces.check_urls() == []
     finally:
         set_script_prefix("/")
 
 
 def test_check_urls__of_a_project_without_the_pages(settings: Any) -> None:
     settings.ROOT_URLCONF = urlconf([path("<path:page>", serve_page)])
-    assert checks.check_urls() == []
+    assert surfaces.check_urls() == []
 
 
 # --- media libraries ----------------------------------------------------------------------------------------------
@@ -283,11 +284,11 @@ def test_check_media_libraries__without_a_rule(monkeypatch: pytest.MonkeyPatch) 
     model = SimpleNamespace(__mro__=(AbstractImage,), _meta=SimpleNamespace(label="site.Image"))
     source = SimpleNamespace(model=model, visible=None)
     monkeypatch.setattr(registry, "get_sources", lambda: [source])
-    (message,) = checks.check_media_libraries()
+    (message,) = privacy.check_media_libraries()
     assert str(message).startswith("?: (similar_images.E022) Every visitor may see every image of site.Image, private")
     assert "'similar_images.contrib.wagtail' to INSTALLED_APPS" in str(message.hint)
     source.visible = lambda request: None
-    assert checks.check_media_libraries() == []
+    assert privacy.check_media_libraries() == []
 
 
 # --- a host of its own -----------------------------------------------------------------------------------------
@@ -359,7 +360,7 @@ def test_check_cache__that_processes_do_not_share(
     pictures = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": location}
     settings.CACHES = {**settings.CACHES, "pictures": pictures}
     configure(COMPARE_CACHE="pictures")
-    assert ids(checks.check_cache()) == expected
+    assert ids(servers.check_cache()) == expected
     messages = django_checks.run_checks(include_deployment_checks=True)
     assert [name for name in ids(messages) if name == "similar_images.W005"] == expected
     assert "similar_images.W005" not in ids(django_checks.run_checks())
@@ -395,18 +396,18 @@ def test_check__wrong_measures(keys: dict[str, Any], reason: str, configure: Any
 def test_check__measures_that_lack_something(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("similar_images.measures.geometry.keypoint_options.find_spec", lambda name: None)
     monkeypatch.setattr("similar_images.measures.transport.find_spec", lambda name: None)
-    assert checks.check_measures() == [], "pytest is not the command check, nor are migrate and runserver"
+    assert setting.check_measures() == [], "pytest is not the command check, nor are migrate and runserver"
     monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
-    [message] = checks.check_measures()
+    [message] = setting.check_measures()
     assert (message.id, message.level) == ("similar_images.I002", django_checks.INFO)
     assert message.msg == "Optional comparison measures are not available: keypoints-surf, emd-color, emd-gray."
     assert str(message.hint).count("pip install similar_images[compare]") == 2
 
 
 def test_presentation__advice_is_given_by_the_command_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checks.check_presentation() == []
+    assert surfaces.check_presentation() == []
     monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
-    originals, links = checks.check_presentation()
+    originals, links = surfaces.check_presentation()
     assert originals.id == "similar_images.I003"
     assert originals.msg.startswith("Lists of similar items show original files, however large they are: ")
     assert "testapp.Picture.image" in originals.msg
@@ -417,7 +418,7 @@ def test_presentation__advice_is_given_by_the_command_check_alone(monkeypatch: p
 def test_presentation__a_serializer_is_one_of_the_rest_framework(monkeypatch: pytest.MonkeyPatch) -> None:
     source = registry.get_source(Private)
     monkeypatch.setitem(registry._sources, (Private, "image"), replace(source, serializer=dict))
-    (error,) = checks.check_source_options()
+    (error,) = source_fields.check_source_options()
     assert error.id == "similar_images.E011"
     assert "serializer=<class 'dict'> is no serializer class" in error.msg
 
@@ -425,30 +426,30 @@ def test_presentation__a_serializer_is_one_of_the_rest_framework(monkeypatch: py
 def test_presentation__wrong_paths_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     source = registry.get_source(Private)
     monkeypatch.setitem(registry._sources, (Private, "image"), replace(source, thumbnail="shop.nowhere.thumbnail"))
-    (error,) = checks.check_presentation()
+    (error,) = surfaces.check_presentation()
     assert (error.id, error.level) == ("similar_images.E012", django_checks.ERROR)
     assert "testapp.Private.image: thumbnail='shop.nowhere.thumbnail' can't be imported" in error.msg
-    assert checks.check_source_options() == [], "one message for one fault"
+    assert source_fields.check_source_options() == [], "one message for one fault"
 
 
 @pytest.mark.django_db
 def test_database__a_table_without_triggers_is_reported() -> None:
     from similar_images.indexing import triggers
 
-    assert "similar_images.W008" not in ids(checks.check_triggers(databases=[ALIAS]))
+    assert "similar_images.W008" not in ids(tables.check_triggers(databases=[ALIAS]))
     (trigger, *_others) = triggers.source_triggers(registry.get_source(Private), ALIAS)
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER {trigger.name} ON {trigger.table}")
-    (warning,) = checks.check_triggers(databases=[ALIAS])
+    (warning,) = tables.check_triggers(databases=[ALIAS])
     assert warning.id == "similar_images.W008"
     assert "testapp.Private.image" in warning.msg
-    assert checks.check_triggers(databases=None) == []
+    assert tables.check_triggers(databases=None) == []
 
 
 def test_tenants__need_tables_of_their_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checks.check_tenants() == []
+    assert tables.check_tenants() == []
     monkeypatch.setattr(apps, "is_installed", lambda name: name == "django_tenants")
     settings.TENANT_APPS = ["shop", "similar_images.apps.SimilarImagesConfig"]
-    assert checks.check_tenants() == []
+    assert tables.check_tenants() == []
     settings.TENANT_APPS = ["shop"]
-    assert ids(checks.check_tenants()) == ["similar_images.E010"]
+    assert ids(tables.check_tenants()) == ["similar_images.E010"]

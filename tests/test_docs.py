@@ -183,7 +183,7 @@ SAID: list[tuple[str, str, Any]] = [
     ("how-to/index-a-library.md", r"retried after (\d+) s", "indexing.results.MIN_RETRY_DELAY"),
     ("how-to/upgrade.md", r"in the new version: up to (\d+)", "indexing.versions.MAX_LOST_RECORDS"),
     ("how-to/evaluate.md", r"get (\d+)% at the median", "evaluation.calibration.COPY_SIMILARITY"),
-    ("how-to/deploy.md", r"pgvector (0\.\d) or newer", "checks.MIN_PGVECTOR_VERSION"),
+    ("how-to/deploy.md", r"pgvector (0\.\d) or newer", "checks.tables.MIN_PGVECTOR_VERSION"),
     ("explanation/how-it-works.md", r"given up after (\w+) attempts", "conf.Conf.max_attempts"),
     ("explanation/how-it-works.md", r"retried after (\d+) s", "indexing.results.MIN_RETRY_DELAY"),
     ("explanation/how-it-works.md", r"From ([\d,]+) signatures on", "conf.Conf.hnsw_min_rows"),

@@ -22,9 +22,9 @@ from django.test import Client
 from django.urls import path
 from PIL import Image
 
-from similar_images import checks
 from similar_images.admin import SimilarImagesMixin, saved_uploads
 from similar_images.admin.upload_notice import MAX_COUNTED
+from similar_images.checks import surfaces
 from similar_images.imaging.decoders import get_pool
 from tests import drawing
 from tests.databases import ALIAS, VARIANT
@@ -554,7 +554,7 @@ def test_check__an_inline_needs_the_mixin_on_its_page(base: Any) -> None:
     for bases, ids in [((admin.ModelAdmin,), ["similar_images.W010"]), ((SimilarImagesMixin, admin.ModelAdmin), [])]:
         own_site = admin.AdminSite()
         own_site.register(Item, type("PageAdmin", bases, {"inlines": [PhotosInline]}))
-        found = [message for message in checks.check_inlines() if "PhotosInline" in message.msg]
+        found = [message for message in surfaces.check_inlines() if "PhotosInline" in message.msg]
         assert [message.id for message in found] == ids
         assert all("PageAdmin" in str(message.hint) for message in found)
         del own_site

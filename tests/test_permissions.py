@@ -120,11 +120,11 @@ def test_marks_over_rest__are_for_those_whom_the_policy_names(
 
 
 def test_policy__of_a_wrong_path_is_an_error_of_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    from similar_images import checks
+    from similar_images.checks import surfaces
 
     source = replace(registry.get_source(Picture), policy="tests.nowhere.Policy")
     monkeypatch.setitem(registry._sources, (Picture, "image"), source)
-    (message,) = [message for message in checks.check_presentation() if message.id == "similar_images.E012"]
+    (message,) = [message for message in surfaces.check_presentation() if message.id == "similar_images.E012"]
     assert "policy='tests.nowhere.Policy' can't be imported" in str(message)
 
 

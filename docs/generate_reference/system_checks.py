@@ -1,14 +1,18 @@
-"""System checks, read from their module: ids, messages, hints."""
+"""System checks, read from their modules: ids, messages, hints."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import pkgutil
 import re
+from types import ModuleType
 from typing import Any
 
 from django.core.checks.registry import registry as check_registry
+
+from similar_images import checks
 
 from .markdown import code, prose, table
 
@@ -18,10 +22,8 @@ SEVERITIES = {"Error": "error", "Warning": "warning", "Info": "info"}
 
 def describe_checks() -> str:
     """Describe every system check: its id, when it runs, and its messages, with … for what varies."""
-    module = importlib.import_module("similar_images.checks")
-    functions = {
-        node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)
-    }
+    trees = [ast.parse(inspect.getsource(module)) for module in check_modules()]
+    functions = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
     registered = {check.__name__: check for check in check_registry.get_checks(include_deployment_checks=True)}
     rows: dict[str, list[str]] = {}
     for name, function in functions.items():
@@ -39,6 +41,12 @@ def describe_checks() -> str:
             row[3] += "" if message in row[3] else f"<br>{message}"
             row[4] += "" if hint in row[4] else f"<br>{hint}"
     return table(["Id", "Severity", "Runs with", "Message", "What to do"], (rows[key] for key in sorted(rows)))
+
+
+def check_modules() -> list[ModuleType]:
+    """Return the modules of checks."""
+    names = sorted(module.name for module in pkgutil.iter_modules(checks.__path__))
+    return [importlib.import_module(f"{checks.__name__}.{name}") for name in names]
 
 
 def names_in(node: ast.AST) -> set[str]:
@@ -61,9 +69,9 @@ def literal(node: ast.expr, function: ast.FunctionDef) -> str:
         parts = (prose(str(part.value)) if isinstance(part, ast.Constant) else "…" for part in node.values)
         return re.sub(r"'…'|“…”", "…", "".join(parts))
     if isinstance(node, ast.Name):
-        module = importlib.import_module("similar_images.checks")
-        if isinstance(value := getattr(module, node.id, None), str):
-            return prose(value)
+        for module in check_modules():
+            if isinstance(value := getattr(module, node.id, None), str):
+                return prose(value)
         for statement in (item for item in ast.walk(function) if getattr(item, "lineno", 0) < node.lineno):
             if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == node.id:
                 return literal(statement.value, function)

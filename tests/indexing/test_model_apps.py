@@ -78,7 +78,8 @@ FILES = {
         from PIL import Image
         from reversion.models import Version
         from shop.models import Banner, Photo, Poster, Sketch
-        from similar_images import checks, registry, tasks
+        from similar_images import registry, tasks
+        from similar_images.checks import source_fields
         from similar_images.indexing import notify
         from similar_images.models import IndexedImage
 
@@ -116,9 +117,9 @@ FILES = {
                 assert files_of(red) == before
                 assert found(red, field="image_en") == [(mixed, 100)]
                 assert found(red, field="image_de")[0][1] < 50
-        assert checks.check_translated_fields() == []
+        assert source_fields.check_translated_fields() == []
         similar_images.register(Poster, "image")
-        (message,) = checks.check_translated_fields()
+        (message,) = source_fields.check_translated_fields()
         assert (message.id, message.hint.endswith("in its place: image_en, image_de.")) == ("similar_images.E023", True)
         del registry._sources[Poster, "image"]
 

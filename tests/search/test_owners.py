@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 import similar_images
-from similar_images import checks, registry
+from similar_images import registry
+from similar_images.checks import source_fields
 from similar_images.search.options import OptionError
 from similar_images.sources.owners import Ownership
 from tests import drawing
@@ -315,7 +316,7 @@ def test_options__that_are_wrong_are_named_by_the_check(
 ) -> None:
     monkeypatch.setattr(registry, "_sources", {})
     similar_images.register(Photo, "image", **options)
-    (message,) = checks.check_source_options()
+    (message,) = source_fields.check_source_options()
     assert message.id == "similar_images.E011"
     assert words in message.msg
 
