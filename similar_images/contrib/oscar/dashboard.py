@@ -75,7 +75,7 @@ class SimilarProductsPanel:
     def matches(self) -> Sequence[Match]:
         """The products, best first."""
         options = {"limit": MAX_PANEL_PRODUCTS, "fold": False, "min_similarity": conf.get().min_similarity_on("page")}
-        products = dashboard_products(self.request).filter(parent=None)
+        products = dashboard_products(self.request)
         try:
             return similar_images.similar_to(
                 self._head, request=self.request, for_editors=True, queryset=products, field="original", **options

@@ -24,7 +24,7 @@ from oscar.core.loading import get_class, get_model
 import similar_images
 from similar_images import registry
 from similar_images.contrib.oscar.apps import default_options
-from similar_images.contrib.oscar.dashboard import Upload, extend_product_view, report_copies
+from similar_images.contrib.oscar.dashboard import SimilarProductsPanel, Upload, extend_product_view, report_copies
 from similar_images.indexing import claims, worker
 from similar_images.models import IndexedImage, Mark
 from similar_images.sources.anonymous import make_anonymous_request
@@ -127,7 +127,7 @@ class OscarTest(TestCase):
     def tagged(self, product: Any, user: Any = None, template: str = tag("limit=6 fold=False")) -> list[str]:
         """Return the titles that a template lists."""
         html = Template(template).render(
-            Context({"product": product, "request": self.request(user), "plain": Product.objects.browsable()})
+            Context({"product": product, "request": self.request(user), "plain": Product.objects.public()})
         )
         return re.findall("<li>(.*?)</li>", html, re.DOTALL)
 
@@ -194,6 +194,14 @@ class TagTest(OscarTest):
         for product in (parent, oiled, painted, bare):
             found = sorted(self.tagged(product))
             assert found == ["Like 1", "Like 2", "Like 3"], (product, found)
+
+    def test_tag_and_panel__find_products_by_images_of_their_variants(self) -> None:
+        product, other = self.make("Oak", 1), self.make("Ash", 9)
+        self.make("Oiled", 1, parent=other)
+        index_now()
+        assert self.tagged(product, template=tag("min_similarity=90")) == ["Ash"]
+        panel = SimilarProductsPanel(product, self.request(self.staff))
+        assert [(match.title, match.similarity > 90) for match in panel.matches] == [("Ash", True)]
 
     def test_tag__fills_the_page_however_many_images_products_have(self) -> None:
         product = self.make("Oak", 1)

@@ -29,7 +29,7 @@ def similar_products(context: template.Context, product: Any, **options: Any) ->
         product: the product; anything else, such as an undefined variable, has no similar ones.
         **options: keyword arguments of `similar_to`, and values for the source's filters by their names. Without
             `min_similarity`, that of SIMILAR_IMAGES["MIN_SIMILARITY"] for widgets holds; without `queryset`, all
-            products that the shop lists are searched.
+            public products are searched. It has to have the variants whose images may be found.
     """
     if not isinstance(product, get_model("catalogue", "Product")):
         return []
@@ -38,5 +38,5 @@ def similar_products(context: template.Context, product: Any, **options: Any) ->
 
 
 def _find_products(request: HttpRequest | None, product: Any, options: Mapping[str, Any]) -> list[Any]:
-    listed = get_model("catalogue", "Product").objects.browsable().base_queryset()
-    return [match.object for match in find_matches(request, get_family_head(product), {"queryset": listed, **options})]
+    public = get_model("catalogue", "Product").objects.public().base_queryset()  # variants, too: by their images
+    return [match.object for match in find_matches(request, get_family_head(product), {"queryset": public, **options})]
