@@ -14,7 +14,7 @@ from .access import editable_images, get_image_model
 
 
 class FolderAdminMixin(admin.ModelAdmin):
-    """Mixed into the admin of folders. The links stand below the list; a script moves them to the images."""
+    """Mixed into the admin of folders. The links stand above the list; a script moves them to the images."""
 
     similar_images_listing_template = "similar_images/djangocms/directory_listing.html"
     """Template of the list, which extends the host's."""

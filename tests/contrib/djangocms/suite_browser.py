@@ -113,6 +113,11 @@ class BrowserTest(StaticLiveServerTestCase):
         expect(panel.get_by_role("link", name="Unreleased chair", exact=True)).to_be_visible()
         assert find_barriers(page, ".similar-images-admin") == []
         page.goto(reverse("admin:filer-directory_listing", args=[self.library.pk]))
+        expect(page.locator("[data-similar-images-links]")).to_have_count(0)
+        page.goto(f"{page.url}?_list_type=th")
+        thumbnail = page.locator(".list-item", has_text="Dining chair")
+        expect(thumbnail.get_by_role("link", name="Similar", exact=True)).to_be_in_viewport()
+        page.go_back()
         row = page.locator("tr", has_text="Dining chair")
         row.get_by_role("link", name="Similar", exact=True).click()
         expect(page.locator("#result_list")).to_contain_text("Unreleased chair")
