@@ -1,7 +1,10 @@
 """Models of the site: pages with pictures, snippets, and an image model with a field that must be filled in."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
+from django.http import HttpRequest
 from modelcluster.fields import ParentalKey
 from wagtail.admin.panels import FieldPanel, InlinePanel
 from wagtail.api import APIField
@@ -12,6 +15,7 @@ from wagtail.models import Orderable, Page
 
 from similar_images.api.fields import SimilarItemsField
 from similar_images.contrib.wagtail.blocks import SimilarImagesBlock
+from similar_images.contrib.wagtail.pages import similar_pages
 
 
 class CustomImage(AbstractImage):
@@ -35,7 +39,12 @@ class ArticlePage(Page):
 
     template = "site/article.html"
     api_fields = (APIField("hero"), APIField("similar_images", SimilarItemsField(source="hero")))
+
     content_panels = (*Page.content_panels, FieldPanel("hero"), FieldPanel("body"), InlinePanel("gallery"))
+
+    def get_context(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context(request, *args, **kwargs)
+        return {**context, "similar_pages": similar_pages(self, request)}
 
 
 class GalleryImage(Orderable):
