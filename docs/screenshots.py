@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation anew: `make screenshots`, or some, by "admin", "django-cms", or "oscar".
+"""Make the screenshots of the documentation anew: `make screenshots`, or some by the name of a site.
 
 Runs the demo on its embedded servers, waits until every picture is indexed, and lets Chromium look at it.
 """
@@ -12,6 +12,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,19 +33,30 @@ FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-
 
 
 def main() -> None:
-    """Run the demo, and take the screenshots when everything is indexed."""
-    if sys.argv[1:] in ([], ["django-cms"]):
+    """Take the screenshots, each of a site that runs for it."""
+    chosen = sys.argv[1:]
+    if chosen in ([], ["django-cms"]):
         shoot_django_cms()
-    if sys.argv[1:] in ([], ["oscar"]):
+    if chosen in ([], ["oscar"]):
         shoot_oscar()
-    if sys.argv[1:] not in ([], ["admin"]):
-        return
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    if chosen in ([], ["admin"]):
+        with run_demo("project.settings") as (page, site):
+            shoot_admin(page, site)
+            if not chosen:
+                shoot_pages(page, site)
+    if chosen in ([], ["unfold"]):
+        with run_demo("docs.unfold_settings") as (page, site):
+            shoot_unfold(page, site)
+
+
+@contextmanager
+def run_demo(settings: str) -> Iterator[tuple[Page, str]]:
+    """Run the demo with settings; yield a page of a browser and the site's address, once everything is indexed."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "manage.py", "demo"]
-    demo = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"DEMO_PORT": str(port)}, stdout=subprocess.PIPE, text=True
-    )
+    env = os.environ | {"DEMO_PORT": str(port), "DJANGO_SETTINGS_MODULE": settings}
+    demo = subprocess.Popen([sys.executable, "manage.py", "demo"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     assert demo.stdout
     try:
         for line in demo.stdout:
@@ -55,11 +68,7 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=FLAGS, chromium_sandbox=os.geteuid() != 0
             )
-            IMAGES.mkdir(parents=True, exist_ok=True)
-            page, site = browser.new_page(viewport=SIZE), f"http://127.0.0.1:{port}"
-            shoot_admin(page, site)
-            if sys.argv[1:] != ["admin"]:
-                shoot_pages(page, site)
+            yield browser.new_page(viewport=SIZE), f"http://127.0.0.1:{port}"
             browser.close()
     finally:
         demo.terminate()
@@ -103,6 +112,19 @@ def shoot_admin(page: Page, site: str) -> None:
     page.goto(change_url)
     page.locator(".similar-images-admin").scroll_into_view_if_needed()
     save("admin")
+
+
+def shoot_unfold(page: Page, site: str) -> None:
+    """Take the screenshot of the admin with django-unfold."""
+    page.goto(f"{site}/admin/login/?next=/admin/similar_images/health/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", "admin")
+    page.click("[type=submit]")
+    page.set_viewport_size({**SIZE, "width": 1440})
+    while page.get_by_text("The sweep does not run").is_visible():  # it has not yet
+        page.wait_for_timeout(2_000)
+        page.reload()
+    save_screenshot(page, "unfold")
 
 
 def shoot_pages(page: Page, site: str) -> None:
