@@ -26,6 +26,7 @@ from project import services
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
+SITES = ("wagtail", "djangocms", "oscar")
 SIZE = {"width": 1200, "height": 1080}
 SCAN_TIMEOUT = 1_800_000
 """Milliseconds that the search for duplicates among the products of the demo may take."""
@@ -35,11 +36,10 @@ FLAGS = ["--disable-background-networking", "--disable-component-update", "--no-
 def main() -> None:
     """Take the screenshots, each of a site that runs for it."""
     chosen = sys.argv[1:]
-    if chosen in ([], ["django-cms"]):
-        shoot_django_cms()
-    if chosen in ([], ["oscar"]):
-        shoot_oscar()
     IMAGES.mkdir(parents=True, exist_ok=True)
+    for name in SITES:
+        if chosen in ([], [name]):
+            shoot_site(name)
     if chosen in ([], ["admin"]):
         with run_demo("project.settings") as (page, site):
             shoot_admin(page, site)
@@ -167,32 +167,15 @@ def shoot_pages(page: Page, site: str) -> None:
     page.screenshot(path=IMAGES / "compare.jpg", quality=85)
 
 
-def shoot_django_cms() -> None:
-    """Take the screenshots of django CMS, which its browser test does on the way."""
-    run_browser_test("djangocms", "suite_browser.py", "CMS_MEDIA", "CMS_SCREENSHOTS")
-
-
-def shoot_oscar() -> None:
-    """Take the screenshots of a shop with Oscar, which its browser test does on the way."""
-    run_browser_test("oscar", "browser_suite.py", "OSCAR_MEDIA", "OSCAR_PICTURES")
-
-
-def run_browser_test(integration: str, pattern: str, media: str, images: str) -> None:
-    """Run the browser test of an integration on a server of its own.
-
-    Args:
-        integration: name of the integration.
-        pattern: name of the file with the test.
-        media: environment variable with the folder of uploads.
-        images: environment variable with the folder of the screenshots.
-    """
-    command = [sys.executable, "-W", "ignore", "-m", "django", "test", f"tests.contrib.{integration}", "--noinput"]
+def shoot_site(name: str) -> None:
+    """Take the screenshots of a site with a content management system, which its browser test does on the way."""
+    command = [sys.executable, "-W", "ignore", "-m", "django", "test", f"tests.contrib.{name}", "--noinput"]
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with services.postgres(Path(folder)) as server:
-            env = {"DJANGO_SETTINGS_MODULE": f"tests.contrib.{integration}.settings", "DATABASE_URL": server.url}
-            env |= {media: f"{folder}/media", images: str(IMAGES)}
-            subprocess.run([*command, f"--pattern={pattern}"], cwd=ROOT, env=os.environ | env, check=True)
+            env = {"DJANGO_SETTINGS_MODULE": f"tests.contrib.{name}.settings", "DATABASE_URL": server.url}
+            env |= {"SITE_MEDIA": f"{folder}/media", "SITE_SCREENSHOTS": str(IMAGES)}
+            subprocess.run([*command, "--pattern=suite_browser.py"], cwd=ROOT, env=os.environ | env, check=True)
 
 
 def crop(data: bytes) -> bytes:

@@ -24,7 +24,7 @@ from tests.contrib.djangocms.site import Image, index_now, save_image
 
 PHOTOS = Path(__file__).parents[3] / "project" / "catalog" / "images"
 
-SCREENSHOTS = os.environ.get("CMS_SCREENSHOTS")
+SCREENSHOTS = os.environ.get("SITE_SCREENSHOTS")
 """Folder for the screenshots of the documentation; without it, none are taken."""
 
 

@@ -2,21 +2,18 @@
 
 import os
 
-import dj_database_url
 from oscar.defaults import *  # noqa: F403
 
 from similar_images.contrib.oscar.navigation import NAVIGATION
+from tests.contrib.site_settings import *  # noqa: F403 - what all sites share
+from tests.contrib.site_settings import DJANGO_APPS, MIDDLEWARE, make_templates
 
 DASHBOARD = "tests.contrib.oscar.dashboard" if os.environ.get("OSCAR_FORK") else "oscar.apps.dashboard"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
     "django.contrib.sites",
+    *DJANGO_APPS,
     "django.contrib.flatpages",
     "oscar.config.Shop",
     "oscar.apps.analytics.apps.AnalyticsConfig",
@@ -55,55 +52,26 @@ INSTALLED_APPS = [
     "django_tables2",
     "similar_images.contrib.oscar",
     "similar_images",
-    "rest_framework",
 ]
-MIDDLEWARE = [
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "oscar.apps.basket.middleware.BasketMiddleware",
-]
+MIDDLEWARE = [*MIDDLEWARE, "oscar.apps.basket.middleware.BasketMiddleware"]
 # Their tables are made of the models: migrating takes longer than all tests.
 LABELS = ("admin", "auth", "contenttypes", "sessions", "sites", "flatpages", "thumbnail")
 SHOP = ("analytics", "address", "shipping", "catalogue", "reviews", "communication", "partner", "basket", "payment")
 MIGRATION_MODULES = dict.fromkeys([*LABELS, *SHOP, "offer", "order", "customer", "voucher", "wishlists"])
 
-DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
-DATABASES["default"]["TEST"] = {"NAME": f"test_oscar_{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
-SECRET_KEY = "test"
 SITE_ID = 1
-USE_TZ = True
-MEDIA_ROOT = os.environ.get("OSCAR_MEDIA", "media")
-MEDIA_URL = "/media/"
-STATIC_URL = "/static/"
 ROOT_URLCONF = "tests.contrib.oscar.urls"
 AUTHENTICATION_BACKENDS = [
     "oscar.apps.customer.auth_backends.EmailBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [os.path.join(os.path.dirname(__file__), "templates")],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "oscar.apps.search.context_processors.search_form",
-                "oscar.apps.checkout.context_processors.checkout",
-                "oscar.apps.communication.notifications.context_processors.notifications",
-                "oscar.core.context_processors.metadata",
-            ]
-        },
-    }
-]
+TEMPLATES = make_templates(
+    "oscar.apps.search.context_processors.search_form",
+    "oscar.apps.checkout.context_processors.checkout",
+    "oscar.apps.communication.notifications.context_processors.notifications",
+    "oscar.core.context_processors.metadata",
+    DIRS=[os.path.join(os.path.dirname(__file__), "templates")],
+)
 HAYSTACK_CONNECTIONS = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}
-CELERY_BROKER_URL = "memory://"
 OSCAR_DASHBOARD_NAVIGATION.append(NAVIGATION)  # noqa: F405
-SIMILAR_IMAGES = {"METHODS": {"embedding": {}}, "RANKING": {"embedding": 1}, "MIN_SIMILARITY": 0}

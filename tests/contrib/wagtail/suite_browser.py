@@ -25,7 +25,7 @@ from .models import ArticlePage
 
 PHOTOS = Path(__file__).parents[3] / "project" / "catalog" / "images"
 
-SCREENSHOTS = os.environ.get("WAGTAIL_SCREENSHOTS")
+SCREENSHOTS = os.environ.get("SITE_SCREENSHOTS")
 """Folder for the screenshots of the documentation; without it, none are taken."""
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}

@@ -27,7 +27,7 @@ RANGE += ("Cove shell chair, mustard", "Rung chair, walnut and gray", "Teno armc
 FORMER = "Alder chair, oak"
 """The chair that is in the shop first."""
 
-PICTURES = os.environ.get("OSCAR_PICTURES")
+SCREENSHOTS = os.environ.get("SITE_SCREENSHOTS")
 """Folder for pictures of what the browser shows, if any: those of the documentation are made by this."""
 
 
@@ -142,10 +142,10 @@ class NewShopTest(StaticLiveServerTestCase):
 
     def picture(self, page: Page, name: str, *, height: int, end: Locator | None = None) -> None:
         """Save what the browser shows, down to the end of an element, where that is asked for."""
-        if PICTURES:
+        if SCREENSHOTS:
             page.set_viewport_size({"width": 1200, "height": height})
             page.wait_for_load_state("networkidle")
             if end:
                 end.evaluate("element => element.scrollIntoView(false)")
-            page.screenshot(path=Path(PICTURES) / f"oscar-{name}.png")
+            page.screenshot(path=Path(SCREENSHOTS) / f"oscar-{name}.png")
             page.set_viewport_size({"width": 1440, "height": 1000})
