@@ -1,7 +1,8 @@
 """The tests of other packages with the app installed and without: `python -m tests.contrib.foreign_suites filer`.
 
-Their source distributions have the tests; what these lack is in the folder of that name below `foreign`. Each is the
-version that is installed. Told are the tests that fail with the app alone: there should be none.
+The tests are in the source distribution of a package, or are installed with it; what they lack is in the folder of that
+name below `foreign`. Each is the version that is installed. Told are the tests that fail with the app alone: there
+should be none. Further arguments are labels of tests, in place of all of the suite.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from project import services
@@ -21,8 +24,11 @@ from project import services
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-PACKAGES = {"filer": "django-filer"}
+PACKAGES = {"filer": "django-filer", "wagtail": "wagtail"}
 """Suites, and the packages that they are of."""
+
+INSTALLED = {"wagtail": ["wagtail.images", "wagtail.admin"]}
+"""Labels of tests that are installed with their package, by suite."""
 
 
 def unpack_tests(suite: str, folder: Path) -> str:
@@ -40,12 +46,24 @@ def unpack_tests(suite: str, folder: Path) -> str:
     return name
 
 
-def run_tests(folder: Path, url: str, *, with_app: bool) -> tuple[int, set[str]]:
+def copy_installed(suite: str, folder: Path) -> str:
+    """Put what the tests of an installed package lack into a folder, and return the version."""
+    spec = find_spec(suite)
+    assert spec
+    assert spec.origin
+    (folder / suite).symlink_to(Path(spec.origin).parent)  # some tests open their files from the folder above
+    shutil.copytree(HERE / "foreign" / suite, folder / "tests")
+    (folder / "tests" / "__init__.py").touch()
+    return f"{PACKAGES[suite]}=={version(PACKAGES[suite])}"
+
+
+def run_tests(folder: Path, url: str, labels: Sequence[str], *, with_app: bool) -> tuple[int, set[str]]:
     """Return the number of tests, and the names of those that fail."""
     media = folder / f"media-{with_app}"
+    media.mkdir()
     env = {"PYTHONPATH": f"{folder}:{ROOT}", "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": url}
     env |= {"WITH_APP": "1" if with_app else "", "MEDIA": str(media)}
-    command = [sys.executable, "-W", "ignore", "-m", "django", "test", "tests", "--noinput"]
+    command = [sys.executable, "-W", "ignore", "-m", "django", "test", *labels, "--noinput"]
     done = subprocess.run(command, cwd=folder, env=os.environ | env, capture_output=True, text=True)
     count = re.search(r"^Ran (\d+) tests?", done.stderr, re.MULTILINE)
     if count is None:
@@ -53,15 +71,16 @@ def run_tests(folder: Path, url: str, *, with_app: bool) -> tuple[int, set[str]]
     return int(count[1]), set(re.findall(r"^(?:FAIL|ERROR): (\w+ \(.*\))", done.stderr, re.MULTILINE))
 
 
-def main(suite: str) -> None:
+def main(suite: str, *labels: str) -> None:
     """Run a suite twice, and compare the failures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        package = unpack_tests(suite, folder)
+        package = copy_installed(suite, folder) if suite in INSTALLED else unpack_tests(suite, folder)
+        labels = labels or tuple(INSTALLED.get(suite, ["tests"]))
         with services.postgres(folder) as server:
-            count, failed_without = run_tests(folder, server.url, with_app=False)
-            count_with, failed_with = run_tests(folder, server.url, with_app=True)
+            count, failed_without = run_tests(folder, server.url, labels, with_app=False)
+            count_with, failed_with = run_tests(folder, server.url, labels, with_app=True)
     print(f"{package}: {count} tests, {len(failed_without)} fail; {count_with} with the app, {len(failed_with)} fail")
     for test in sorted(failed_with & failed_without):
         print(f"  fails either way: {test}")

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from wagtail.images import get_image_model
 from wagtail.models import CollectionViewRestriction, PageViewRestriction
 from wagtail.permissions import policy_registry
 
@@ -17,13 +16,15 @@ from ...sources.source import ImageSource
 
 
 def image_source() -> ImageSource:
-    """Return the source of the site's images."""
-    return registry.get_source(get_image_model(), "file")
+    """Return the source of the site's images, of the model that there was when the site started."""
+    from wagtail.images.views.chooser import viewset  # not before models are loaded, one of which may import this
+
+    return registry.get_source(viewset.model, "file")
 
 
 def visible_images(request: HttpRequest) -> QuerySet[Any]:
     """Return the images that a visitor may see: those in no collection whose privacy keeps the visitor out."""
-    images = get_image_model()._default_manager.all()
+    images = image_source().model._default_manager.all()
     return _leave_out_private(images, CollectionViewRestriction, "collection", "collection__path", request)
 
 

@@ -73,7 +73,8 @@ class SimilarImagesPanelMixin:
     def get_side_panels(self) -> MediaContainer:
         """Return Wagtail's panels and this one."""
         panels: Any = super().get_side_panels()  # type: ignore[misc]  # of the view that this is mixed into
-        return MediaContainer([*panels, SimilarImagesPanel(self.object, self.request)])
+        is_source = any(registry.get_sources_for_model(type(self.object)))
+        return MediaContainer([*panels, *([SimilarImagesPanel(self.object, self.request)] if is_source else [])])
 
 
 class EditImageView(SimilarImagesPanelMixin, EditView):

@@ -13,7 +13,6 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView
 from wagtail.admin.views.generic import PermissionCheckedMixin, WagtailAdminTemplateMixin
-from wagtail.images import get_image_model
 from wagtail.images.views.chooser import ImageChooseResultsView, ImageChooseView
 from wagtail.images.views.images import ImagesFilterSet, IndexView
 
@@ -98,7 +97,7 @@ class SimilarChooseResultsView(SimilarChooserMixin, ImageChooseResultsView):
 class SearchByPictureView(PermissionCheckedMixin, WagtailAdminTemplateMixin, FormView):
     """The page on which an editor chooses a picture, by which the images are then listed."""
 
-    model = get_image_model()
+    model = IndexView.model
     any_permission_required = ("change", "delete")
     form_class = PictureForm
     template_name = "similar_images/wagtail/search.html"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
-from wagtail.images import get_image_model
 from wagtail.models import Page
 
 from ...search.referrers import find_similar_referrers
@@ -27,6 +26,6 @@ def similar_pages(
         paths: the foreign keys to images, such as ["hero", "gallery__image"]; by default those of the model itself.
         limit: the number of pages, at most.
     """
-    model, images, request = page.specific_class, get_image_model(), request or make_anonymous_request()
+    model, images, request = page.specific_class, image_source().model, request or make_anonymous_request()
     paths = paths or [field.name for field in model._meta.fields if field.related_model is images]
     return find_similar_referrers(image_source(), page.specific, visible_pages(model, request), paths, request, limit)
