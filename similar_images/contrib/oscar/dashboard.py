@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.db import Error as DatabaseError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import select_template
@@ -24,11 +22,11 @@ import similar_images
 
 from ... import conf, registry
 from ...imaging.decode import UnreadableImage
-from ...imaging.files import read_bounded, sha256_of
+from ...imaging.files import read_bounded
 from ...imaging.timeouts import SearchTimeout
 from ...models import IndexedImage
 from ...permissions import get_policy
-from ...search.known_images import KnownImage, PlainImage, find_near_duplicates, find_same_files
+from ...search.known_images import KnownImage, find_known_images
 from ...search.matches import Match
 from ...sources.source import ImageSource
 from .access import dashboard_products, get_family_head
@@ -50,8 +48,6 @@ MAX_UPLOADS = 3
 
 MAX_LINKS = 3
 """Products that are named for an image."""
-
-logger = logging.getLogger("similar_images")
 
 
 def get_image_source() -> ImageSource:
@@ -154,14 +150,7 @@ def report_copies(request: HttpRequest, product: Any, uploads: Iterable[Upload])
     for upload in uploads:
         if (seconds := end - time.monotonic()) < MIN_LOOKUP_SECONDS:
             return
-        try:
-            copies = _find_copies(request, product, upload.data, seconds)
-        except (UnreadableImage, PlainImage):
-            continue
-        except (SearchTimeout, DatabaseError, OSError) as error:
-            logger.warning("An image of a product was not looked up: %r", error)
-            continue
-        if copies:
+        if copies := _find_copies(request, product, upload.data, seconds):
             messages.warning(request, _describe_copies(upload.name, copies))
 
 
@@ -170,8 +159,7 @@ def _find_copies(request: HttpRequest, product: Any, data: bytes, seconds: float
     source, head = get_image_source(), get_family_head(product)
     is_of_family = Q(product=head) | Q(product__parent=head)
     objects = get_policy(source).viewable(request).exclude(is_of_family).select_related("product__parent")
-    same_files = find_same_files(source, sha256_of(data), objects, timeout=seconds)
-    return [*same_files, *find_near_duplicates(source, data, same_files, objects, timeout=seconds)]
+    return find_known_images(source, data, objects, timeout=seconds)
 
 
 def _describe_copies(name: str, copies: Sequence[KnownImage]) -> str:
