@@ -12,8 +12,9 @@ from django.test import RequestFactory
 from django.urls import clear_url_caches
 
 import similar_images
-from similar_images import access, checks, urls
+from similar_images import access, urls
 from similar_images.api import urls as api_urls
+from similar_images.checks import servers, setting
 from tests.drawing import upload
 from tests.items import comparison_key
 from tests.testapp.models import Picture
@@ -283,16 +284,16 @@ def test_limit__of_searches_that_compare_images_has_a_bound_of_its_own(
 @pytest.mark.parametrize("key", [*RULES, "VISITOR"])
 def test_check__names_what_is_no_callable(configure: Any, key: str, value: str) -> None:
     configure(**{key: value})
-    (error,) = checks.check_access()
+    (error,) = setting.check_access()
     assert f"SIMILAR_IMAGES[{key!r}]" in error.msg
     assert "takes a request" in str(error.hint)
 
 
 def test_check__asks_for_the_visitor_before_it_is_deployed(configure: Any) -> None:
     configure(COSTLY_RATES={})
-    (warning,) = checks.check_visitor()
+    (warning,) = servers.check_visitor()
     assert "REMOTE_ADDR" in warning.msg
     configure(COSTLY_RATES=None)
-    assert checks.check_visitor() == []
+    assert servers.check_visitor() == []
     configure(COSTLY_RATES={}, VISITOR=lambda request: "x")
-    assert checks.check_visitor() == []
+    assert servers.check_visitor() == []

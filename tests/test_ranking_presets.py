@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import similar_images
-from similar_images import checks, conf, plugins, ranking_presets, signatures
+from similar_images import conf, plugins, ranking_presets, signatures
+from similar_images.checks import setting
 from similar_images.measures.base import ComparisonImage
 from similar_images.search import ranking
 from tests import drawing
@@ -47,12 +48,12 @@ def drawing_pixels(seed: int) -> Any:
 
 def test_checks__name_what_a_preset_lacks(configure: Any) -> None:
     configure(RANKING="product")
-    (warning,) = checks.check_setting()
+    (warning,) = setting.check_setting()
     assert (warning.id, "wavelet" in warning.msg, "color" in warning.msg) == ("similar_images.W006", True, False)
     configure(METHODS={"embedding": {}, "color": {}, "wavelet": {}})
-    assert checks.check_setting() == []
+    assert setting.check_setting() == []
     configure(METHODS={"tiny": {}})
-    (error,) = checks.check_setting()
+    (error,) = setting.check_setting()
     assert error.id == "similar_images.E004"
 
 

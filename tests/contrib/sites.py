@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coverage
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,7 +25,8 @@ def run_suites(site: str, media: Path, pattern: str, *options: str, **environmen
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     env = {"DJANGO_SETTINGS_MODULE": f"tests.contrib.{site}.settings", "SITE_MEDIA": str(media)}
     env |= {"SITE_DATABASE": f"test_{site}_{worker}"}
-    command = [sys.executable, "-W", "ignore", "-m", "django", "test", f"tests.contrib.{site}", "--noinput"]
+    measured = ["-m", "coverage", "run", "--parallel-mode"] if coverage.Coverage.current() else []
+    command = [sys.executable, "-W", "ignore", *measured, "-m", "django", "test", f"tests.contrib.{site}", "--noinput"]
     done = subprocess.run(
         [*command, f"--pattern={pattern}", *options],
         cwd=ROOT,
