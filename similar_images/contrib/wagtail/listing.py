@@ -98,7 +98,7 @@ class SearchByPictureView(PermissionCheckedMixin, WagtailAdminTemplateMixin, For
     """The page on which an editor chooses a picture, by which the images are then listed."""
 
     model = IndexView.model
-    any_permission_required = ("change", "delete")
+    any_permission_required = IndexView.any_permission_required
     form_class = PictureForm
     template_name = "similar_images/wagtail/search.html"
     page_title = _("Search images by picture")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from wagtail import hooks
-from wagtail.admin.search import SearchArea
+from wagtail.images.wagtail_hooks import ImagesSearchArea
 
 from ...mark_view import MarkPairView
 from .editing import EditImageView
@@ -19,7 +19,7 @@ hooks.register("register_bulk_action", CompareBulkAction)
 hooks.register("register_reports_menu_item", DuplicatesMenuItem)
 hooks.register(
     "register_admin_search_area",
-    lambda: SearchArea(_("Images by picture"), reverse(f"{URL_NAMES}_search"), icon_name="image", order=210),
+    lambda: ImagesSearchArea(_("Images by picture"), reverse(f"{URL_NAMES}_search"), icon_name="image", order=210),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.template import RequestContext, Template
 from django.test import override_settings
 from django.urls import reverse
 
@@ -137,6 +138,11 @@ class SearchByPictureTest(WagtailTest):
     def search(self, data: bytes) -> Any:
         return self.client.post(self.url, {"image": SimpleUploadedFile("new.jpg", data, "image/jpeg")}, follow=True)
 
+    def search_areas(self) -> str:
+        """Return the links to searches of all kinds, of which the sidebar has the first."""
+        request = self.client.get("/admin/account/").wsgi_request
+        return Template("{% load wagtailadmin_tags %}{% search_other %}").render(RequestContext(request))
+
     def test_images__are_listed_by_the_picture(self) -> None:
         self.client.force_login(self.admin)
         assert self.url in self.client.get("/admin/images/", {"q": "first"}).content.decode()
@@ -149,8 +155,10 @@ class SearchByPictureTest(WagtailTest):
         self.client.force_login(self.editor("editor", "change", "choose", collection=self.private))
         answer = self.search(encoded(1, "JPEG", quality=80))
         assert [image.title for image in answer.context["object_list"]] == ["hidden"]
+        assert self.url in self.search_areas()
         self.client.force_login(self.editor("chooser", "choose"))
         assert self.client.get(self.url).status_code == 302
+        assert self.url not in self.search_areas()
 
     def test_what_is_no_image__is_told(self) -> None:
         self.client.force_login(self.admin)
