@@ -18,7 +18,7 @@ from .sources.source import ImageSource
 def index_status(request: HttpRequest) -> dict[str, Any]:
     """Return the records of every source by status, the methods, and the index of every source and method.
 
-    Numbers are of the objects that the visitor may see; of all of a model that the visitor may view in the admin.
+    Numbers are of the objects that the visitor may see, or may view as an editor.
     Sources that are no longer registered are told to such visitors only.
     """
     sources = registry.get_sources()
@@ -37,9 +37,13 @@ def index_status(request: HttpRequest) -> dict[str, Any]:
 def _count_records(request: HttpRequest, source: ImageSource) -> dict[str, int]:
     """Return the number of records by status."""
     records = IndexedImage.objects.for_source(source)
-    if not permissions.can_view(request, source):
-        records = records.for_objects(source, source.visible_to(request))
-    return _count_by_status(records)
+    is_editor = permissions.can_view(request, source)
+    if is_editor and source.policy is None:  # who sees all
+        return _count_by_status(records)
+    counted = records.for_objects(source, source.visible_to(request))
+    if is_editor:
+        counted |= records.for_objects(source, permissions.get_policy(source).viewable(request))
+    return _count_by_status(counted)
 
 
 def _count_by_status(records: QuerySet[IndexedImage]) -> dict[str, int]:

@@ -93,17 +93,17 @@ def why_not(query: Example | Iterable[Example], other: models.Model, **options: 
     source = search.source
     if not isinstance(other, source.model) and not source.is_owner(other):
         raise ValueError(_("%(other)s is not of the model that is searched.") % {"other": other})
-    can_view = permissions.can_view(checked.request, source)
+    asked = other
     if source.is_owner(other):
         is_visible = source.get_visible(checked.request, str(other.pk), other.__class__) is not None
         other = nearest_image(search, other) or other
     else:
         is_visible = source.contains(search.allowed[0], other)
     if not is_visible:
-        return invisible_object() if can_view else unknown_object()
+        return unseen_object(checked.request, source, str(asked.pk), asked.__class__)
     if source.is_owner(other):
         return imageless_object()
-    return explain_absence(search, other, tells_errors=can_view)
+    return explain_absence(search, other, tells_errors=permissions.can_view(checked.request, source))
 
 
 def nearest_image(search: Search, owner: models.Model) -> Any:
@@ -136,16 +136,18 @@ def nearest_images(
     return nearest_image(plan_search([other_image or other], options), item), other_image
 
 
-def unseen_object(request: HttpRequest, source: ImageSource, pk: str, model: type[models.Model]) -> Reason:
+def unseen_object(request: HttpRequest | None, source: ImageSource, pk: str, model: type[models.Model]) -> Reason:
     """Return the reason of a key that is of no object of a model which the visitor may see.
 
-    Only for staff who may view it is a hidden object looked up: for others it takes the time of a missing one.
+    A hidden object is looked up among those alone that the visitor may see as an editor: to others, it is told as a
+    missing one, and takes its time.
     """
-    if issubclass(model, source.model):
-        can_view = permissions.can_view(request, source)
-    else:
+    objects = model._base_manager.all()
+    if not issubclass(model, source.model):
         can_view = permissions.can_view_model(request, model._meta.app_label, model._meta.model_name)
-    is_hidden = can_view and source.get_or_none(model._base_manager.all(), pk) is not None
+    elif can_view := permissions.can_view(request, source):
+        objects = objects.filter(pk__in=permissions.get_policy(source).viewable(request).order_by().values("pk"))
+    is_hidden = can_view and source.get_or_none(objects, pk) is not None
     return invisible_object() if is_hidden else unknown_object()
 
 

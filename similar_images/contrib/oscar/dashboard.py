@@ -15,6 +15,7 @@ from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from oscar.core.loading import get_model
 
@@ -162,11 +163,21 @@ def _find_copies(request: HttpRequest, product: Any, data: bytes, seconds: float
     return find_known_images(source, data, objects, timeout=seconds)
 
 
-def _describe_copies(name: str, copies: Sequence[KnownImage]) -> str:
-    """Return what a file repeats as a sentence, with links to the pages of the products."""
-    products = list(dict.fromkeys(known.object.product for known in copies))[:MAX_LINKS]
+def _describe_copies(name: str, copies: Sequence[KnownImage]) -> SafeString:
+    """Return what a file repeats in a sentence or two, with links to the pages of the products."""
+    same = dict.fromkeys(known.object.product for known in copies if known.is_same_file)
+    near = dict.fromkeys(known.object.product for known in copies if known.object.product not in same)
+    sentences = [
+        format_html(sentence, name=name, products=_link_products(list(products)[:MAX_LINKS]))
+        for sentence, products in (
+            (_("“{name}” is already an image of {products}."), same),
+            (_("“{name}” looks almost the same as an image of {products}."), near),
+        )
+        if products
+    ]
+    return format_html_join(" ", "{}", ((sentence,) for sentence in sentences))
+
+
+def _link_products(products: Sequence[Any]) -> SafeString:
     links = ((reverse("dashboard:catalogue-product", args=[product.pk]), str(product)) for product in products)
-    linked = format_html_join(", ", '<a href="{}">{}</a>', links)
-    if copies[0].is_same_file:
-        return format_html(_("“{name}” is already an image of {products}."), name=name, products=linked)
-    return format_html(_("“{name}” looks almost the same as an image of {products}."), name=name, products=linked)
+    return format_html_join(", ", '<a href="{}">{}</a>', links)

@@ -50,11 +50,17 @@ class LibraryTest(TestCase):
         assert "secret" not in page
         assert "looks like" not in self.upload(2).content.decode()
 
-    def test_upload__is_saved_whatever_it_is(self) -> None:
+    def test_upload__of_what_is_no_image_is_told_in_the_form(self) -> None:
         self.client.force_login(self.editor)
-        answer = self.client.post("/library/upload/", {"file": SimpleUploadedFile("new.png", b"none")}, follow=True)
-        assert answer.status_code == 200
-        assert Asset.objects.filter(title="new.png").exists()
+        long_named = SimpleUploadedFile("x" * 230 + ".png", drawing.encoded(drawing.textured(3)))
+        for files in ({}, {"file": SimpleUploadedFile("new.png", b"none")}, {"file": long_named}):
+            assert self.client.post("/library/upload/", files).status_code == 400
+
+    def test_mark__of_a_wrong_key_is_a_404(self) -> None:
+        self.client.force_login(self.editor)
+        for fields in ({}, {"other": "abc"}, {"other": self.own.pk}):
+            assert self.client.post(f"/library/{self.own.pk}/mark/", fields).status_code == 404
+        assert self.client.get("/abc/").status_code == 404
 
     def test_edit__shows_what_the_team_has(self) -> None:
         self.client.force_login(self.editor)
@@ -86,3 +92,16 @@ class LibraryTest(TestCase):
             self.client.force_login(user)
             answer = self.client.post(path, body, content_type="application/json")
             assert answer.status_code == status, answer.content
+
+    def test_rest__tells_editors_of_nothing_that_they_may_not_see(self) -> None:
+        api = "/api/similar-images/"
+        self.client.force_login(self.editor)
+        paths = [f"{api}library.asset/{self.copy.pk}/similar/?why_not={key}" for key in (self.secret.pk, 987654)]
+        hidden, missing = (self.client.get(path).json()["why_not"] for path in paths)
+        assert hidden == missing
+        path = f"{api}library.asset/{self.copy.pk}/similar/?why_not={self.own.pk}"
+        assert self.client.get(path).json()["why_not"]["code"] == "invisible", "to visitors; the editor may see it"
+        for user, count in ((self.reader, 2), (self.editor, 3)):
+            self.client.force_login(user)
+            (source,) = self.client.get(f"{api}status/").json()["sources"]
+            assert source["records"]["indexed"] == count

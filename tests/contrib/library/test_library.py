@@ -21,3 +21,9 @@ def test_library(tmp_path: Path) -> None:
 def test_example__is_short() -> None:
     lines = [line for name in EXAMPLE for line in (FOLDER / name).read_text().splitlines() if line.strip()]
     assert len(lines) < 150
+
+
+def test_guide__shows_the_example() -> None:
+    guide = (FOLDER.parents[2] / "docs/how-to/integrate-a-cms.md").read_text()
+    names = [*EXAMPLE, "templates/library/edit.html", "templates/library/show.html"]
+    assert all(f'\n--8<-- "tests/contrib/library/{name}"\n' in guide for name in names)

@@ -13,5 +13,6 @@ urlpatterns = [
     path("similar-images/", include("similar_images.urls")),
     path("api/similar-images/", include("similar_images.api.urls")),
     path("library/", include((library, "library"))),
-    path("<path:pk>/", views.show),
+    path("<int:pk>/", views.show),
+    path("<path:address>", views.find_nothing),
 ]
