@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from project.settings import *  # noqa: F403
+from project.settings import *  # noqa: F403 - how Django extends a settings module
 from project.settings import BASE_DIR, TEMPLATES
 from project.settings import INSTALLED_APPS as SHOP_APPS
 
@@ -30,7 +30,7 @@ DEMO_SITE = "project.magazine.showcase.Magazine"
 ROOT_URLCONF = "project.magazine.urls"
 
 SHOP_PROCESSOR = "project.catalog.context_processors.shop"
-OPTIONS: dict[str, Any] = TEMPLATES[0]["OPTIONS"]  # type: ignore[assignment]
+OPTIONS: dict[str, Any] = TEMPLATES[0]["OPTIONS"]  # type: ignore[assignment]  # a dict of several kinds
 OPTIONS["context_processors"] = [name for name in OPTIONS["context_processors"] if name != SHOP_PROCESSOR]
 TEMPLATES = [{**TEMPLATES[0], "DIRS": [], "OPTIONS": OPTIONS}]
 

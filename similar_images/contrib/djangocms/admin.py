@@ -18,7 +18,7 @@ MIXINS: dict[Any, Any] = {
     Folder: FolderAdminMixin,
     Clipboard: ClipboardAdminMixin,
 }
-"""What is mixed into the admin of each model."""
+"""The class that is mixed into the admin of each model."""
 
 
 def extend_admins(site: Any) -> None:

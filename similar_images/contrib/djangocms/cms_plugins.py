@@ -22,7 +22,7 @@ class SimilarImagesPlugin(CMSPluginBase):
     render_template = "similar_images/djangocms/plugin.html"
     text_enabled = False
     cache = False
-    """What a visitor may see is not for others: CMS must not keep it with the placeholder."""
+    """False, as a visitor may see other images than the next one: CMS must not keep them with the placeholder."""
 
     def render(self, context: Any, instance: SimilarImages, placeholder: Any) -> Any:
         """Return the context of the template, without the image where the visitor may not see it."""

@@ -26,7 +26,7 @@ class FolderAdminMixin(admin.ModelAdmin):
         if "paginated_items" in context and not context["is_popup"]:  # other pages are those of actions
             context["similar_links"] = self._similar_links(request, context["paginated_items"].object_list)
             context["listing_template"] = response.template_name  # type: ignore[attr-defined]  # it has a context
-            response.template_name = self.similar_images_listing_template  # type: ignore[attr-defined]
+            response.template_name = self.similar_images_listing_template  # type: ignore[attr-defined]  # as it has
         return response
 
     def _similar_links(self, request: HttpRequest, items: list[Any]) -> list[dict[str, Any]]:
