@@ -124,6 +124,27 @@ class DuplicateScan(models.Model):
         return f"{self.source_id} {self.status}"
 
 
+class PairVerdict(models.Model):
+    """What comparing two files of a source has found, kept for the next search for duplicates."""
+
+    source = models.ForeignKey("similar_images.Source", models.CASCADE, db_index=False, related_name="+")
+    first = models.CharField(max_length=64, help_text="SHA-256 of the first file.")
+    second = models.CharField(max_length=64, help_text="SHA-256 of the second file.")
+    verdict = models.JSONField()
+
+    objects = models.Manager["PairVerdict"]()
+
+    class Meta:
+        verbose_name = _("verdict on two files")
+        verbose_name_plural = _("verdicts on two files")
+        constraints = [
+            models.UniqueConstraint(fields=["source", "first", "second"], name="similar_images_pairverdict_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first[:8]} {self.second[:8]}"
+
+
 class Merge(models.Model):
     """A merge: references to some objects were changed to refer to one that was kept.
 

@@ -22,6 +22,7 @@ from .duplicate_models import Duplicates as Duplicates
 from .duplicate_models import DuplicateScan as DuplicateScan
 from .duplicate_models import Merge as Merge
 from .duplicate_models import MergedRow as MergedRow
+from .duplicate_models import PairVerdict as PairVerdict
 from .map_models import Map as Map
 from .map_models import MapPoint as MapPoint
 from .signatures.storage import BitsField

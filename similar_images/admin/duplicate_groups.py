@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 
 from ..duplicates.keeper import suggest_keeper
+from ..duplicates.source import is_same_stored_file
 from ..merging.undo import can_undo
 from ..merging.uses import count_uses
 from ..models import DuplicateGroup, DuplicateImage, Merge, write_alias
@@ -31,6 +32,7 @@ class GroupImage:
         uses: the number of rows that refer to the object.
         keeper: the image that is suggested to be kept.
         reasons: why, if it is this one.
+        shares_stored_file: whether the object uses the very file in the storage that the suggested one uses.
     """
 
     row: DuplicateImage
@@ -41,6 +43,7 @@ class GroupImage:
     uses: int
     keeper: DuplicateImage
     reasons: Sequence[Promise]
+    shares_stored_file: bool
 
     @property
     def object_id(self) -> str:
@@ -136,6 +139,7 @@ def _load_images(
         keeper = suggest_keeper(members, by_id)
         keepers[group_id] = keeper.object_id
         kept = next(row for row in members if row.object_id == keeper.object_id)
+        kept_file = getattr(items[kept.object_id], source.field_name)
         by_group[group_id] = [
             GroupImage(
                 row,
@@ -146,6 +150,7 @@ def _load_images(
                 by_id[row.object_id],
                 kept,
                 keeper.reasons if row is kept else (),
+                row is not kept and is_same_stored_file(getattr(item, source.field_name), kept_file),
             )
             for row in members
         ]

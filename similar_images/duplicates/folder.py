@@ -74,6 +74,11 @@ class FolderImages(ImageCollection):
         """Compare the signatures of all images in memory."""
         return find_neighbors(self._signatures, nearest)
 
+    def undescribed_images(self) -> list[ScannedImage]:
+        """Return the images in which every method found too little detail."""
+        described = np.any([by_method.is_described for by_method in self._signatures], axis=0)
+        return [image for image, is_described in zip(self._images, described, strict=True) if not is_described]
+
     def load(self, keys: Iterable[int]) -> dict[int, ScannedImage]:
         """Return the images with these indexes."""
         return {key: self._images[key] for key in keys}

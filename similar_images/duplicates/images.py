@@ -67,9 +67,17 @@ class ImageCollection(ABC):
     def load(self, keys: Iterable[int]) -> Mapping[int, ScannedImage]:
         """Return images by their keys; those that were deleted meanwhile are missing."""
 
+    def undescribed_images(self) -> Iterable[ScannedImage]:
+        """Return the images in which every method found too little detail, so that none proposes them."""
+        return ()
+
     def is_marked_unlike(self, a: ScannedImage, b: ScannedImage) -> bool:
         """Return whether a person marked the two as not similar."""
         return False
+
+    def unlike_names(self, images: Iterable[ScannedImage]) -> set[tuple[str, str]]:
+        """Return the names of those of the images that a person marked as not similar, pair by pair."""
+        return set()
 
 
 def split_exact_duplicates(images: Iterable[ScannedImage]) -> tuple[list[ScannedImage], list[ExactDuplicate]]:

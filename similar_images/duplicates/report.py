@@ -27,6 +27,7 @@ from ..printable import JOINERS, make_printable
 from .detection import FoundDuplicates
 from .groups import PairGroup, group_copies
 from .images import ImageCache, ScannedImage
+from .source import find_shared_files
 from .verification import VerifiedPair
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ MAX_LISTED_PROBLEMS = 20
 PAIRS_PER_PAGE = 100
 """Pairs on a page, at most: with all its images in it, the page can still be sent by mail."""
 
+MAX_LISTED_PLAIN = 50
+"""Images that are too plain to tell apart that a page shows; the number is that of all."""
+
 THUMBNAIL_SIZE = 176
 """Long side of a thumbnail, in pixels."""
 
@@ -55,12 +59,16 @@ DRAWN_MEASURES: Mapping[str, str] = {"same-picture": "alignment", "same-object":
 
 @dataclass(frozen=True)
 class ReportImage:
-    """An image in a section: its number there, the size of its file in bytes, and a thumbnail as a data URL."""
+    """An image in a section: its number there, the size of its file in bytes, and a thumbnail as a data URL.
+
+    `shares_file_with` is the number of an image there whose object uses the same stored file; 0 if there is none.
+    """
 
     number: int
     picture: ScannedImage
     bytes: int
     thumbnail: str
+    shares_file_with: int = 0
 
 
 def render_groups(results: Iterable[FoundDuplicates]) -> str:
@@ -70,6 +78,10 @@ def render_groups(results: Iterable[FoundDuplicates]) -> str:
             "duplicates": {"source": {"label": duplicates.collection.name}, "pictures": duplicates.collection.count},
             "copies": [_number_images(images) for images in duplicates.copies],
             "series": [_number_images(images) for images in duplicates.series],
+            "plain": _number_images(duplicates.plain[:MAX_LISTED_PLAIN]),
+            "plain_count": len(duplicates.plain),
+            "left_out": duplicates.left_out,
+            "is_complete": duplicates.is_complete,
         }
         for duplicates in results
     ]
@@ -80,7 +92,7 @@ def write_report(folder: Path, duplicates: FoundDuplicates, problems: Sequence[s
     """Write index.html and further pages, pairs.csv and pictures/; yield the name of each page that was written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     _write_table(folder / "pairs.csv", duplicates.pairs)
-    groups = group_copies(duplicates.pairs)
+    groups = group_copies(duplicates.pairs, duplicates.unlike_names)
     pages = list(_paginate(groups))
     names = ["index.html", *(f"page-{number}.html" for number in range(2, len(pages) + 1))]
     for stale in folder.glob("page-*.html"):
@@ -92,8 +104,11 @@ def write_report(folder: Path, duplicates: FoundDuplicates, problems: Sequence[s
             "name": duplicates.collection.name,
             "pictures": duplicates.collection.count,
             "candidates": duplicates.candidates,
+            "left_out": duplicates.left_out,
             "problems": problems,
         },
+        "plain": _number_images(duplicates.plain[:MAX_LISTED_PLAIN]),
+        "plain_count": len(duplicates.plain),
         "kinds": [(Verdict(kind).title, count) for kind, count in kinds.most_common()],
         "groups": sum(group[0].is_copy for group in groups),
         "names": names,
@@ -137,10 +152,13 @@ def _section(folder: Path, pairs: PairGroup, is_continued: bool, images: ImageCa
 
 
 def _number_images(images: Iterable[ScannedImage]) -> list[ReportImage]:
-    return [_report_image(number, image) for number, image in enumerate(images, 1)]
+    images = list(images)
+    numbers = {image.name: number for number, image in enumerate(images, 1)}
+    sharing = find_shared_files(images)
+    return [_report_image(numbers[image.name], image, numbers.get(sharing.get(image.name, ""), 0)) for image in images]
 
 
-def _report_image(number: int, image: ScannedImage) -> ReportImage:
+def _report_image(number: int, image: ScannedImage, shares_file_with: int) -> ReportImage:
     """Return the image with a thumbnail of its file, or with none if that can't be read anymore."""
     try:
         data = image.read()
@@ -148,9 +166,9 @@ def _report_image(number: int, image: ScannedImage) -> ReportImage:
     except decode.INTERRUPTIONS:
         raise
     except Exception:  # the file was deleted meanwhile; its verdict stands
-        return ReportImage(number, image, 0, "")
+        return ReportImage(number, image, 0, "", shares_file_with)
     thumbnail = Image.fromarray(reduce_to(pixels, THUMBNAIL_SIZE))
-    return ReportImage(number, image, len(data), _data_url(_encode_jpeg(thumbnail, 80)))
+    return ReportImage(number, image, len(data), _data_url(_encode_jpeg(thumbnail, 80)), shares_file_with)
 
 
 def _save_drawing(folder: Path, pair: VerifiedPair, images: ImageCache) -> str:

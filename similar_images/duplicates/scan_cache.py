@@ -75,13 +75,16 @@ class ScanCache:
         except (ValueError, TypeError, RecursionError) as error:
             raise sqlite3.DatabaseError(f"a signature can't be read: {error}") from error
 
-    def get_verdict(self, a: str, b: str) -> Any:
-        """Return what `save_verdict` was given for two images, by their SHA-256; None if nothing."""
-        rows = self._execute("SELECT verdict FROM pair WHERE a = ? AND b = ?", a, b)
-        try:
-            return json.loads(rows[0][0]) if rows else None
-        except (ValueError, TypeError, RecursionError) as error:
-            raise sqlite3.DatabaseError(f"a verdict can't be read: {error}") from error
+    def get_verdicts(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+        """Return what `save_verdict` was given for pairs of images, by their SHA-256."""
+        found: dict[tuple[str, str], Any] = {}
+        for a, b in pairs:
+            rows = self._execute("SELECT verdict FROM pair WHERE a = ? AND b = ?", a, b)
+            try:
+                found |= {(a, b): json.loads(rows[0][0])} if rows else {}
+            except (ValueError, TypeError, RecursionError) as error:
+                raise sqlite3.DatabaseError(f"a verdict can't be read: {error}") from error
+        return found
 
     def save_file(self, name: str, stamp: str, sha256: str) -> None:
         """Save the SHA-256 of a file."""

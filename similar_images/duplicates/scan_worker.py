@@ -7,20 +7,15 @@ import logging
 from django.db import transaction
 
 from ..imaging.opencv import single_core
-from ..measures.verdict import VerdictKind
 from ..models import Source, write_alias
-from .detection import find_duplicates
 from .scans import ScanProgress, ScanReplaced, due_scans
-from .source import SourceImages
+from .source_search import find_in_source
 from .store import save_groups
 
 logger = logging.getLogger("similar_images")
 
 SCAN_JOBS = 1
 """Threads that compare images: the worker's other processes go on indexing."""
-
-GROUPED_KINDS: tuple[VerdictKind, ...] = ("same-file", "same-picture", "same-object")
-"""Verdicts on pairs that are put into groups: copies, and shots of a series."""
 
 
 def run_due_scan() -> bool:
@@ -36,10 +31,8 @@ def run_due_scan() -> bool:
             return True
         progress = ScanProgress.begin(scan.source_id)
     try:
-        images = SourceImages(source)
-        progress.total = images.distinct_count
         with single_core():
-            found = find_duplicates(images, kinds=GROUPED_KINDS, jobs=SCAN_JOBS, advance=progress.advance)
+            found = find_in_source(source, jobs=SCAN_JOBS, report=progress.report)
             save_groups(source, found, beat=progress.beat)
         progress.finish(is_complete=found.is_complete)
     except ScanReplaced:

@@ -22,6 +22,9 @@ LOST_AFTER = timedelta(minutes=5)
 BEAT_SECONDS = 2
 """Time between two signs of life."""
 
+STAGE_PERCENTS = {"candidates": (0, 25), "pairs": (25, 99)}
+"""Percents of a search at which its stages begin and end."""
+
 
 class ScanReplaced(Exception):
     """Another process runs this search by now."""
@@ -49,16 +52,11 @@ def _is_lost() -> Q:
 
 
 class ScanProgress:
-    """The signs of life of one run of a search.
-
-    Attributes:
-        total: the number of images.
-    """
+    """The signs of life of one run of a search."""
 
     def __init__(self, source_id: int, run: uuid.UUID) -> None:
         """Take the source, and what the run is known by; `begin` makes one."""
-        self.total = 0
-        self._done = 0
+        self._percent = 0
         self._next_beat = 0.0
         self._scans = DuplicateScan.objects.using(write_alias()).filter(source=source_id, run=run)
 
@@ -70,13 +68,14 @@ class ScanProgress:
         DuplicateScan.objects.using(write_alias()).update_or_create(source_id=source_id, defaults=begun)
         return cls(source_id, run)
 
-    def advance(self, count: int) -> None:
-        """Note that images were looked at, and that the worker lives.
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Note how much of a stage of the search is done, and that the worker lives.
 
         Raises:
             ScanReplaced: another process runs the search by now.
         """
-        self._done += count
+        begin, end = STAGE_PERCENTS[stage]
+        self._percent = begin + (end - begin) * done // max(1, total)
         self.beat()
 
     def beat(self) -> None:
@@ -88,7 +87,7 @@ class ScanProgress:
         if time.monotonic() < self._next_beat:
             return
         self._next_beat = time.monotonic() + BEAT_SECONDS
-        self._note(percent=min(99, 100 * self._done // self.total) if self.total else 0)
+        self._note(percent=self._percent)
 
     def finish(self, *, is_complete: bool) -> None:
         """Note that the groups are saved, and whether no image was left out.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from math import isnan
 from operator import or_
 
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.db.models.fields.files import FieldFile
 from django.utils.functional import cached_property
@@ -15,16 +16,15 @@ from django.utils.functional import cached_property
 from .. import conf, marks
 from ..imaging.files import read_stored
 from ..indexing.versions import active_versions
-from ..models import IndexedImage, IndexedImageQuerySet, Signature
+from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..printable import make_printable
-from ..search.candidates import score_rows, search_candidates
-from ..search.query_vectors import stored_vector
-from ..signatures.base import MethodSpec
+from ..search import sql
+from ..signatures.base import MethodSpec, similarity_from_distance
 from ..sources.source import ImageSource
 from .images import ExactDuplicate, ImageCollection, Neighbors, ScannedImage, split_exact_duplicates
 
-READ_CHUNK = 100
-"""Records that are read at a time."""
+READ_CHUNK = 250
+"""Images whose neighbors are looked for in one statement."""
 
 NEIGHBOR_OVERFETCH = 20
 """Neighbors fetched beyond those wanted, as several of them may be the same file."""
@@ -36,6 +36,26 @@ class StoredImage(ScannedImage):
 
     object_id: str
     file: FieldFile
+
+
+def find_shared_files(images: Iterable[ScannedImage]) -> dict[str, str]:
+    """Return those of the images whose objects use one stored file, by their names: the name of the first of each."""
+    first: list[StoredImage] = []
+    sharing: dict[str, str] = {}
+    for image in images:
+        if not isinstance(image, StoredImage):
+            continue
+        other = next((other for other in first if is_same_stored_file(image.file, other.file)), None)
+        if other is None:
+            first.append(image)
+        else:
+            sharing[image.name] = other.name
+    return sharing
+
+
+def is_same_stored_file(a: FieldFile, b: FieldFile) -> bool:
+    """Return whether two fields refer to one file in one storage, and not to two files of the same bytes."""
+    return bool(a) and a.name == b.name and a.storage == b.storage
 
 
 class SourceImages(ImageCollection):
@@ -52,6 +72,7 @@ class SourceImages(ImageCollection):
         self.count = self._records.count()
         first = self._records.values("sha256").annotate(first=Min("pk")).order_by("first")
         self._keys = list(first.values_list("first", flat=True))
+        self._first = frozenset(self._keys)
         self.distinct_count = len(self._keys)
         active = active_versions(source)
         self._methods = {name: spec for name, spec in active.items() if not methods or name in methods}
@@ -61,8 +82,7 @@ class SourceImages(ImageCollection):
     def missing_message(self) -> str:
         """A message on objects whose files no method has described; empty if there are none."""
         with_file = self.source.with_file()
-        versions = (Q(method=spec.name, version=spec.version) for spec in self._methods.values())
-        signatures = Signature.objects.filter(reduce(or_, versions), record=OuterRef("pk"))
+        signatures = Signature.objects.filter(self._active_versions, record=OuterRef("pk"))
         indexed = self._records.for_objects(self.source, with_file).filter(Exists(signatures))
         missing = with_file.count() - indexed.count()
         if missing <= 0:
@@ -84,21 +104,43 @@ class SourceImages(ImageCollection):
         return split_exact_duplicates(self._images(records).values())[1]
 
     def neighbors(self, nearest: int) -> Iterator[tuple[int, Neighbors]]:
-        """Search for the neighbors of each image by its stored signatures."""
+        """Join the stored signatures with themselves, some hundred images in one statement a method."""
         for start in range(0, len(self._keys), READ_CHUNK):
             keys = self._keys[start : start + READ_CHUNK]
-            records = self._records.in_bulk(keys)
-            methods = self._describing_methods(keys)
-            for key in keys:
-                yield key, self._neighbors_of(records[key], methods[key], nearest) if key in records else {}
+            with sql.search_cursor() as cursor:
+                proposed = {
+                    (a, b) for spec in self._methods.values() for a, b in self._join(cursor, spec, keys, nearest)
+                }
+                similarities = self._similarities(cursor, sorted(proposed))
+            neighbors: dict[int, dict[int, Mapping[str, float]]] = {key: {} for key in keys}
+            for (a, b), by_method in similarities.items():
+                neighbors[a][b] = by_method
+            yield from neighbors.items()
 
     def load(self, keys: Iterable[int]) -> dict[int, ScannedImage]:
         """Read the records with these ids."""
         return self._images(self._records.filter(pk__in=list(keys)))
 
+    def undescribed_images(self) -> list[ScannedImage]:
+        """Read the records in which every active method found too little detail."""
+        signatures = Signature.objects.filter(self._active_versions, record=OuterRef("pk"))
+        records = self._records.filter(Exists(signatures), ~Exists(signatures.filter(low_detail=False)))
+        return [image for key, image in sorted(self._images(records).items()) if key in self._first]
+
+    def unlike_names(self, images: Iterable[ScannedImage]) -> set[tuple[str, str]]:
+        """Return the names of those of the images whose objects are marked as not similar."""
+        names = {image.object_id: image.name for image in images if isinstance(image, StoredImage)}
+        pairs = (sorted(names[object_id] for object_id in ids) for ids in self._unlike if ids <= names.keys())
+        return {(a, b) for a, b in pairs}
+
     def is_marked_unlike(self, a: ScannedImage, b: ScannedImage) -> bool:
         """Return whether the two objects are marked as not similar."""
         return frozenset(image.object_id for image in (a, b) if isinstance(image, StoredImage)) in self._unlike
+
+    @property
+    def _active_versions(self) -> Q:
+        """The condition on signatures that they are of a method's active version."""
+        return reduce(or_, (Q(method=spec.name, version=spec.version) for spec in self._methods.values()), Q(pk__in=[]))
 
     @property
     def _records(self) -> IndexedImageQuerySet:
@@ -117,31 +159,47 @@ class SourceImages(ImageCollection):
                 images[record.pk] = StoredImage(name, record.sha256, *size, read, object_id, file)
         return images
 
-    def _describing_methods(self, keys: Collection[int]) -> dict[int, list[MethodSpec]]:
-        """Return the methods with a usable signature of each of these records."""
-        methods: dict[int, list[MethodSpec]] = defaultdict(list)
-        signatures = Signature.objects.filter(record__in=keys, low_detail=False, method__in=self._methods)
-        for key, name, version in signatures.values_list("record_id", "method", "version"):
-            if self._methods[name].version == version:
-                methods[key].append(self._methods[name])
-        return methods
+    def _join(
+        self, cursor: CursorWrapper, spec: MethodSpec, keys: Sequence[int], nearest: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield each of these images with its nearest ones of other content by a method, as pairs of keys.
 
-    def _neighbors_of(self, record: IndexedImage, methods: Iterable[MethodSpec], nearest: int) -> Neighbors:
-        """Search for neighbors of other content, each represented by the first record with its file."""
-        vectors = [stored_vector(spec, record.pk) for spec in methods]
-        if not vectors:
+        Each content is represented by its first record. Where an index finds too few of them, as with many records of
+        one file, all are compared.
+        """
+        has_index = getattr(spec, "has_index", False)
+        found = self._nearest(cursor, spec, keys, nearest + NEIGHBOR_OVERFETCH if has_index else nearest, has_index)
+        if has_index:
+            short = [key for key, others in found.items() if len(others) < min(nearest, self.distinct_count - 1)]
+            found |= self._nearest(cursor, spec, short, nearest, False) if short else {}
+        return ((key, other) for key, others in found.items() for other in others[:nearest])
+
+    def _nearest(
+        self, cursor: CursorWrapper, spec: MethodSpec, keys: Sequence[int], count: int, by_index: bool
+    ) -> dict[int, list[int]]:
+        """Return the nearest first records of each of these, itself left out, the nearest first."""
+        among = None if by_index else self._keys
+        cursor.execute(*sql.neighbors_sql(Source.objects.get_id(self.source), spec, keys, count + 1, among))
+        rows = sorted((key, distance, other) for key, other, distance in cursor.fetchall() if other != key)
+        found: dict[int, list[int]] = {key: [] for key, _distance, _other in rows}
+        for key, _distance, other in rows:
+            if other in self._first:
+                found[key].append(other)
+        return found
+
+    def _similarities(
+        self, cursor: CursorWrapper, pairs: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], dict[str, float]]:
+        """Return the similarities in percent of pairs, by the methods that described both."""
+        specs = list(self._methods.values())
+        if not specs or not pairs:
             return {}
-        weights = dict.fromkeys((vector.spec.name for vector in vectors), 1.0)
-        limit = nearest + NEIGHBOR_OVERFETCH
-        others = self._records.exclude(sha256=record.sha256)
-        rows = search_candidates(self.source, vectors, others, dict.fromkeys(weights, limit), limit)
-        first = self._first_records([row.record_id for row in rows])
-        matches = score_rows(vectors, rows, weights, refine=False)
-        return {first[key]: match.scores for match in matches if (key := match.candidate.record_id) in first}
-
-    def _first_records(self, keys: Collection[int]) -> dict[int, int]:
-        """Map records to the first one with the same file."""
-        digests = dict(self._records.filter(pk__in=keys).values_list("pk", "sha256"))
-        same_files = self._records.filter(sha256__in=set(digests.values())).order_by()
-        first = dict(same_files.values_list("sha256").annotate(Min("pk")))
-        return {key: first[sha256] for key, sha256 in digests.items()}
+        cursor.execute(*sql.pair_distances_sql(Source.objects.get_id(self.source), specs, pairs))
+        return {
+            (a, b): {
+                spec.name: similarity_from_distance(spec.curve, distance)
+                for spec, distance in zip(specs, distances, strict=True)
+                if distance is not None and not isnan(distance)
+            }
+            for a, b, *distances in cursor.fetchall()
+        }

@@ -20,7 +20,7 @@ from ..printable import make_printable
 from ..sources.source import ImageSource
 from .detection import FoundDuplicates
 from .graphs import connected_components
-from .groups import PairGroup, group_connected, group_members
+from .groups import PairGroup, group_connected, group_members, group_series
 from .images import ImageCache
 from .source import StoredImage
 from .verification import VerifiedPair
@@ -44,7 +44,8 @@ def save_groups(source: ImageSource, duplicates: FoundDuplicates, beat: Callable
     dismissed = _dismissed_pairs(groups.filter(status=DuplicateGroup.Status.DISMISSED))
     pairs = [pair for pair in duplicates.pairs if _object_ids(pair) not in dismissed]
     keys, images = [], ImageCache()
-    for kind, group in _groups_by_kind(pairs):
+    unlike = duplicates.unlike_names | _names_of(pairs, dismissed)
+    for kind, group in _groups_by_kind(pairs, unlike):
         members = [image for image in group_members(group) if isinstance(image, StoredImage)]
         key = _group_key(kind, members)
         keys.append(key)
@@ -58,15 +59,25 @@ def save_groups(source: ImageSource, duplicates: FoundDuplicates, beat: Callable
     return groups.filter(status=DuplicateGroup.Status.OPEN).count()
 
 
-def _groups_by_kind(pairs: Sequence[VerifiedPair]) -> Iterator[tuple[DuplicateGroup.Kind, PairGroup]]:
+def _groups_by_kind(
+    pairs: Sequence[VerifiedPair], unlike: set[tuple[str, str]]
+) -> Iterator[tuple[DuplicateGroup.Kind, PairGroup]]:
     """Yield the groups of identical files, those of copies that are more than that, and the series."""
-    for group in group_connected(pair for pair in pairs if pair.kind == "same-file"):
+    for group in group_connected((pair for pair in pairs if pair.kind == "same-file"), unlike):
         yield DuplicateGroup.Kind.EXACT, group
-    for group in group_connected(pair for pair in pairs if pair.is_copy):
+    for group in group_connected((pair for pair in pairs if pair.is_copy), unlike):
         if any(pair.kind != "same-file" for pair in group):
             yield DuplicateGroup.Kind.COPIES, group
-    for group in group_connected(pair for pair in pairs if pair.is_series):
+    for group in group_series(pairs, unlike):
         yield DuplicateGroup.Kind.SERIES, group
+
+
+def _names_of(pairs: Iterable[VerifiedPair], dismissed: set[frozenset[str]]) -> set[tuple[str, str]]:
+    """Return the names of those of the images that an editor dismissed, pair by pair."""
+    images = (image for pair in pairs for image in (pair.a, pair.b) if isinstance(image, StoredImage))
+    names = {image.object_id: image.name for image in images}
+    found = (sorted(names[object_id] for object_id in ids) for ids in dismissed if ids <= names.keys())
+    return {(a, b) for a, b in found}
 
 
 def _number_equivalents(pairs: PairGroup) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, get_args
 
@@ -17,10 +17,11 @@ from ..measures.verdict import Verdict, VerdictKind
 from ..ranking_presets import resolve_preset
 from ..search.ranking import fuse_scores
 from ..search.rerank import copies
-from ..search.resemblance import MAX_COLOR_DIFFERENCE
+from ..search.resemblance import MAX_COLOR_DIFFERENCE, SAME_DESIGN
 from .candidates import CandidatePair
 from .images import ExactDuplicate, ImageCache, ScannedImage
-from .scan_cache import ScanCache
+from .plain import is_plain
+from .verdict_store import VERDICT_VERSION, StoredVerdict, VerdictStore
 
 MIN_SERIES_OVERLAP = 0.6
 """Share of either image that lies on the other, where both were taken from much the same place."""
@@ -34,6 +35,9 @@ MIN_EQUIVALENT_AGREEMENT = 0.99
 
 EQUIVALENT_CHANGES = frozenset({"resized", "re-encoded"})
 """Changes that leave all of an image there."""
+
+UNCOMPARED = {"kind": "unrelated", "text": "", "is_series": False, "changes": [], "agreement": 0.0}
+"""The verdict on a pair with an image that is too plain to be compared."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class VerifiedPair:
         is_series: whether both show the same object from much the same place, but are no copies.
         changes: how one was edited to make the other, as in Verdict.
         agreement: the share of the windows with something in them that match, 0 to 1.
+        plain: which of the two is too plain to be told from others: "a", "b", both, or none. Such pairs are unrelated.
     """
 
     a: ScannedImage
@@ -59,6 +64,16 @@ class VerifiedPair:
     is_series: bool = False
     changes: Sequence[str] = ()
     agreement: float = 1.0
+    plain: Sequence[str] = ()
+
+    def between(self, a: ScannedImage, b: ScannedImage) -> VerifiedPair:
+        """Return the same verdict on two other images, such as copies of these."""
+        return replace(self, a=a, b=b)
+
+    @property
+    def plain_images(self) -> list[ScannedImage]:
+        """Those of the two that are too plain."""
+        return [getattr(self, side) for side in self.plain]
 
     @property
     def similarity(self) -> float:
@@ -84,10 +99,32 @@ def verify_exact_duplicates(duplicates: Iterable[ExactDuplicate]) -> Iterator[Ve
 
 
 def verify_pairs(
-    pairs: Iterable[CandidatePair], images: ImageCache, cache: ScanCache | None, jobs: int
+    pairs: Sequence[CandidatePair], images: ImageCache, verdicts: VerdictStore | None, jobs: int
 ) -> Iterator[VerifiedPair | str]:
-    """Yield for each pair the verdict, taken from the cache where it is there; or a message why there is none."""
-    return map_in_threads(partial(_verify_pair, images, cache), pairs, jobs)
+    """Yield for each pair the verdict, taken from the store where it is there; or a message why there is none.
+
+    The store is used in the caller's thread alone.
+    """
+    stored = verdicts.get_verdicts([(pair.a.sha256, pair.b.sha256) for pair in pairs]) if verdicts else {}
+    known = {shas: verdict for shas, verdict in stored.items() if _is_verdict(verdict)}
+    for pair, verdict in zip(pairs, map_in_threads(partial(_verify_pair, images, known), pairs, jobs), strict=True):
+        if isinstance(verdict, str):
+            yield verdict
+            continue
+        shas = pair.a.sha256, pair.b.sha256
+        if verdicts and shas not in known:
+            verdicts.save_verdict(*shas, verdict)
+        fields = {name: value for name, value in verdict.items() if name != "version"}
+        fields["is_series"] = verdict["is_series"] and has_same_content(pair.similarities)
+        yield VerifiedPair(pair.a, pair.b, similarities=pair.similarities, **fields)
+
+
+def has_same_content(similarities: Mapping[str, float]) -> bool:
+    """Return whether two images show the same thing by their content, whatever they have in common around it.
+
+    Of different things before one background, most of the windows match, too.
+    """
+    return similarities.get("embedding", 0.0) >= SAME_DESIGN
 
 
 def is_series(registration: Registration | None) -> bool:
@@ -106,26 +143,34 @@ def is_recolored(a: ComparisonImage, b: ComparisonImage, registration: Registrat
     return find_matching_part(a, b, registration).color_residual > MAX_COLOR_DIFFERENCE
 
 
-def _verify_pair(images: ImageCache, cache: ScanCache | None, pair: CandidatePair) -> VerifiedPair | str:
-    a, b, similarities = pair
-    verdict: Any = cache.get_verdict(a.sha256, b.sha256) if cache else None
-    if not _is_verdict(verdict):
-        try:
-            verdict = _compare_pair(images, pair)
-        except decode.INTERRUPTIONS:
-            raise
-        except Exception as error:  # one pair that fails must not stop the scan
-            return f"{a.name}, {b.name}: {error}"
-        if cache:
-            cache.save_verdict(a.sha256, b.sha256, verdict)
-    return VerifiedPair(a, b, similarities=similarities, **verdict)
+def _verify_pair(
+    images: ImageCache, known: Mapping[tuple[str, str], StoredVerdict], pair: CandidatePair
+) -> StoredVerdict | str:
+    if (verdict := known.get((pair.a.sha256, pair.b.sha256))) is not None:
+        return verdict
+    try:
+        plain = [side for side, image in (("a", pair.a), ("b", pair.b)) if is_plain(images.load(image))]
+        compared = UNCOMPARED if plain else _compare_pair(images, pair)
+    except decode.INTERRUPTIONS:
+        raise
+    except Exception as error:  # one pair that fails must not stop the scan
+        return f"{pair.a.name}, {pair.b.name}: {error}"
+    return {**compared, "plain": plain, "version": VERDICT_VERSION}
 
 
-def _is_verdict(cached: Any) -> bool:
-    """Tell whether a cached value is what `_compare_pair` returns, in this version."""
-    fields = {"kind": str, "text": str, "is_series": bool, "changes": list, "agreement": float}
-    is_complete = isinstance(cached, dict) and {name: type(value) for name, value in cached.items()} == fields
-    return is_complete and cached["kind"] in get_args(VerdictKind)
+def _is_verdict(stored: Any) -> bool:
+    """Tell whether a stored value is what `_verify_pair` returns, in this version."""
+    fields = {
+        "kind": str,
+        "text": str,
+        "is_series": bool,
+        "changes": list,
+        "agreement": float,
+        "plain": list,
+        "version": int,
+    }
+    is_complete = isinstance(stored, dict) and {name: type(value) for name, value in stored.items()} == fields
+    return is_complete and stored["kind"] in get_args(VerdictKind) and stored["version"] == VERDICT_VERSION
 
 
 def _compare_pair(images: ImageCache, pair: CandidatePair) -> dict[str, Any]:

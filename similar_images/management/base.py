@@ -1,10 +1,10 @@
-"""Shared parts of the commands: printable output, a progress bar, and the lookup of sources and methods by options."""
+"""Shared parts of the commands: printable output, progress, and the lookup of sources and methods by options."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from tqdm import tqdm
@@ -49,9 +49,74 @@ class PrintableCommand(BaseCommand):
         self._stderr = PrintableOutput(output._out)
 
 
+PROGRESS_SECONDS = 10.0
+"""Time between two lines of progress where stderr is no terminal; what takes less prints none."""
+
+
+class ProgressLines(tqdm):  # type: ignore[type-arg]  # not generic at runtime
+    """Progress as plain lines, now and then, for a log or a pipe: "photos: 40% (400/1000), 20 s, 30 s left"."""
+
+    def __init__(self, iterable: Iterable[Any] | None = None, **kwargs: Any) -> None:
+        """Take what tqdm takes, but how often and how it is printed."""
+        times: dict[str, Any] = {"mininterval": PROGRESS_SECONDS, "delay": PROGRESS_SECONDS, "miniters": 1}
+        super().__init__(iterable, leave=False, **times, **kwargs)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Print a line; none to clear a bar, which is empty."""
+        if msg != "":
+            sys.stderr.write(f"{self._describe()}\n")
+            sys.stderr.flush()
+
+    def _describe(self) -> str:
+        title = f"{self.desc.removesuffix(': ')}: " if self.desc else ""
+        values = self.format_dict
+        unit, elapsed = str(values["unit"]).strip(), tqdm.format_interval(values["elapsed"])
+        if not self.total:
+            return f"{title}{self.n} {unit}, {elapsed}"
+        left = values["elapsed"] / self.n * (self.total - self.n) if self.n else None
+        remaining = f", {tqdm.format_interval(left)} left" if left else ""
+        return f"{title}{100 * self.n // self.total}% ({self.n}/{self.total} {unit}), {elapsed}{remaining}"
+
+
 def progress_bar(options: dict[str, Any], iterable: Iterable[Any] | None = None, **kwargs: Any) -> tqdm[Any]:
-    """Show progress on stderr if it is a terminal and the verbosity is not 0."""
-    return tqdm(iterable, file=sys.stderr, disable=None if options["verbosity"] else True, **kwargs)
+    """Show progress on stderr, unless the verbosity is 0: as a bar on a terminal, elsewhere as a line now and then."""
+    if options["verbosity"] and not sys.stderr.isatty():
+        return ProgressLines(iterable, **kwargs)
+    return tqdm(iterable, file=sys.stderr, disable=not options["verbosity"], **kwargs)
+
+
+class StageProgress:
+    """The progress of work in stages, each with a bar, or lines, of its own; a context manager.
+
+    Args:
+        options: those of the command.
+        titles: the unit of each stage, by its name.
+        label: what the work is about; stands before the name of the stage.
+    """
+
+    def __init__(self, options: dict[str, Any], titles: Mapping[str, str], label: str = "") -> None:
+        """Begin no stage yet."""
+        self._options, self._titles, self._label = options, titles, label
+        self._stage = ""
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the last stage."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show how much of a stage is done."""
+        if stage != self._stage or self._bar is None:
+            self.__exit__()
+            title = f"{self._label}: {stage}" if self._label else stage
+            self._bar = progress_bar(self._options, total=total, unit=self._titles[stage], desc=title)
+            self._stage = stage
+        self._bar.update(done - self._bar.n)
 
 
 def select_source_by_label(label: str) -> ImageSource:

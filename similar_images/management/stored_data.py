@@ -18,6 +18,7 @@ from ..models import (
     Mark,
     Merge,
     MergedRow,
+    PairVerdict,
     ReindexRequest,
     Signature,
     Source,
@@ -69,9 +70,16 @@ def _describe_image(source: Source, object_id: str) -> dict[str, Any]:
             | _describe_verdict(mark)
             for mark in marks.order_by("pk")
         ],
+        "verdicts": _describe_verdicts(source, record.sha256 if record else ""),
         "groups": _describe_groups(source, object_id),
         "merges": _describe_merges(source, object_id),
     }
+
+
+def _describe_verdicts(source: Source, sha256: str) -> list[dict[str, Any]]:
+    """Describe what was found when an image's file was compared with others."""
+    verdicts = PairVerdict.objects.using(write_alias()).filter(Q(first=sha256) | Q(second=sha256), source=source)
+    return [_field_values(verdict, exclude=("id", "source")) for verdict in verdicts.order_by("pk")] if sha256 else []
 
 
 def _describe_point(record: IndexedImage | None) -> dict[str, Any] | None:

@@ -215,6 +215,59 @@ def pairs_sql(
     return sql, [ids, *(max_distances or ()), source_id, ids, ids]
 
 
+def pair_distances_sql(source_id: int, specs: Sequence[VectorSpec], pairs: Sequence[tuple[int, int]]) -> Statement:
+    """Select the distances of these pairs of record ids by each version, NULL where it did not describe both.
+
+    Each row: the two record ids as given, and a distance a version.
+    """
+    described, distances = _described_cte(source_id, [_spec_key(spec) for spec in specs])
+    ids = sorted({record_id for pair in pairs for record_id in pair})
+    sql = (
+        f"WITH {described} SELECT a.picture, b.picture, {', '.join(distances)} "
+        "FROM unnest(%s::bigint[], %s::bigint[]) AS pair (first, second) "
+        "JOIN described a ON a.picture = first JOIN described b ON b.picture = second"
+    )
+    return sql, [ids, [a for a, _b in pairs], [b for _a, b in pairs]]
+
+
+def neighbors_sql(
+    source_id: int, spec: VectorSpec, record_ids: Sequence[int], count: int, among: Sequence[int] | None = None
+) -> Statement:
+    """Select the nearest records to each of these by a version, in one scan a record, itself among them.
+
+    Each row: the record id, a neighbor's, and their distance. A record that the version did not describe has no row.
+
+    Args:
+        source_id: id of the source.
+        spec: the version.
+        record_ids: records whose neighbors are looked for.
+        count: number of neighbors of each.
+        among: ids of the records that may be neighbors, which are compared exactly, ties broken by record id; by
+            default, all of them, by the approximate index where there is one.
+    """
+    fragments = _cached_fragments(source_id, _spec_key(spec))
+    value = storage.cast_sql(spec, fragments.column)
+    of_version = f"FROM {SIGNATURES} WHERE {fragments.condition} AND NOT low_detail"
+    item = f"item AS MATERIALIZED (SELECT record_id, {value} AS value {of_version} AND record_id = ANY(%s))"
+    parameters: list[Any] = [list(record_ids)]
+    if among is None:
+        ctes, distance = item, fragments.distance.format("item.value")
+        nearest = f"SELECT record_id, {distance} AS distance {of_version} ORDER BY {distance} LIMIT {count}"
+    else:
+        # Values are made ready once for all records, not for each again.
+        ctes = (
+            f"{item}, other AS MATERIALIZED (SELECT record_id, {value} AS value {of_version} AND record_id = ANY(%s))"
+        )
+        parameters.append(list(among))
+        distance = storage.distance_sql(spec, "other.value", "item.value")
+        nearest = f"SELECT record_id, {distance} AS distance FROM other ORDER BY distance, record_id LIMIT {count}"
+    sql = (
+        f"WITH {ctes} SELECT item.record_id, near.record_id, near.distance "
+        f"FROM item CROSS JOIN LATERAL ({nearest}) AS near"
+    )
+    return sql, parameters
+
+
 def union_sql(statements: Sequence[Statement], columns: Sequence[int]) -> Statement:
     """Select the rows of several statements, each row with the index of its statement before it.
 
@@ -400,25 +453,31 @@ def _cached_fragments(source_id: int, spec: _SpecKey) -> _Fragments:
 
 @lru_cache(maxsize=256)
 def _cached_pairs_sql(source_id: int, specs: tuple[_SpecKey, ...], is_bounded: bool) -> str:
-    values, distances = [], []
-    for index, spec in enumerate(specs):
-        condition = _cached_fragments(source_id, spec).condition
-        column = storage.cast_sql(spec, storage.column_name(spec))
-        values.append(
-            f"(SELECT {column} FROM {SIGNATURES} WHERE {condition} AND NOT low_detail AND record_id = picture) "
-            f"AS value_{index}"
-        )
-        distances.append(storage.distance_sql(spec, f"a.value_{index}", f"b.value_{index}"))
+    described, distances = _described_cte(source_id, specs)
     near = "".join(f" AND ({distance} <= %s) IS NOT FALSE" for distance in distances) if is_bounded else ""
     return (
-        f"WITH described AS MATERIALIZED (SELECT picture, {', '.join(values)} FROM unnest(%s::bigint[]) AS picture) "
-        f"SELECT a.picture, b.picture, false, {', '.join(distances)} "
+        f"WITH {described} SELECT a.picture, b.picture, false, {', '.join(distances)} "
         f"FROM described a JOIN described b ON a.picture < b.picture{near} "
         f"UNION ALL SELECT a.id, b.id, true, {', '.join(['NULL'] * len(specs))} FROM {MARKS} mark "
         f"JOIN {RECORDS} a ON a.source_id = mark.source_id AND a.object_id = first_id "
         f"JOIN {RECORDS} b ON b.source_id = mark.source_id AND b.object_id = second_id "
         "WHERE mark.source_id = %s AND NOT is_alike AND a.id = ANY(%s) AND b.id = ANY(%s)"
     )
+
+
+def _described_cte(source_id: int, specs: Sequence[VectorSpec]) -> tuple[str, list[str]]:
+    """Return the values of records by each version, and the distances of two of its rows, a and b."""
+    values, distances = [], []
+    for index, spec in enumerate(specs):
+        condition = _cached_fragments(source_id, _spec_key(spec)).condition
+        column = storage.cast_sql(spec, storage.column_name(spec))
+        values.append(
+            f"(SELECT {column} FROM {SIGNATURES} WHERE {condition} AND NOT low_detail AND record_id = picture) "
+            f"AS value_{index}"
+        )
+        distances.append(storage.distance_sql(spec, f"a.value_{index}", f"b.value_{index}"))
+    picture = f"SELECT picture, {', '.join(values)} FROM unnest(%s::bigint[]) AS picture"
+    return f"described AS MATERIALIZED ({picture})", distances
 
 
 def _version_condition(source_id: int, spec: VectorSpec) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pytest
 
-from similar_images.duplicates.candidates import MethodSignatures, batch_candidates, find_neighbors, select_neighbors
+from similar_images.duplicates.candidates import MethodSignatures, find_neighbors, propose_pairs, select_neighbors
 from similar_images.duplicates.images import ExactDuplicate, ImageCollection, ScannedImage
 from tests import drawing
 from tests.methods import Bits, Mean, Sparse
@@ -18,6 +18,7 @@ class SignatureCollection(ImageCollection):
 
     def __init__(self, signatures: MethodSignatures) -> None:
         self.signatures = signatures
+        self.distinct_count = signatures.orientations[0].count
 
     def exact_duplicates(self) -> Iterable[ExactDuplicate]:
         return []
@@ -36,8 +37,8 @@ def collection(*levels: float) -> SignatureCollection:
 
 
 def candidates(images: ImageCollection, threshold: float, nearest: int) -> dict[tuple[int, int], Mapping[str, float]]:
-    batches = batch_candidates(images, threshold=threshold, nearest=nearest)
-    return {(int(pair.a.name), int(pair.b.name)): pair.similarities for _count, pairs in batches for pair in pairs}
+    proposals = propose_pairs(images, threshold=threshold, nearest=nearest, is_exhaustive=True)
+    return {(a, b): similarities for a, b, similarities in proposals.pairs}
 
 
 def test_candidates__are_the_nearest_above_the_threshold() -> None:
@@ -69,12 +70,26 @@ def test_candidates__grow_with_the_number_of_images_however_similar_they_are() -
     assert all(a < b for a, b in pairs)
 
 
-def test_batches__count_the_images_and_repeat_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("similar_images.duplicates.candidates.BATCH_SIZE", 2)
-    batches = list(batch_candidates(collection(0, 0.01, 0.02, 0.03, 0.04), threshold=50, nearest=2))
-    assert [count for count, _pairs in batches] == [2, 2, 1]
-    names = [(pair.a.name, pair.b.name) for _count, pairs in batches for pair in pairs]
-    assert len(names) == len(set(names)) >= 5
+def test_progress__counts_the_images_that_were_looked_at() -> None:
+    done: list[int] = []
+    propose_pairs(collection(0, 0.01, 0.02), threshold=50, nearest=2, advance=done.append)
+    assert done == [1, 2, 3]
+
+
+def test_bound__keeps_the_most_promising_pairs_and_counts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("similar_images.duplicates.candidates.MIN_PAIRS", 2)
+    monkeypatch.setattr("similar_images.duplicates.candidates.MAX_PAIRS_PER_IMAGE", 0.1)
+    images = collection(0, 0.001, 0.5, 0.502, 0.9, 0.91)
+    proposals = propose_pairs(images, threshold=90, nearest=1)
+    assert [pair[:2] for pair in proposals.pairs] == [(0, 1), (2, 3)]
+    assert proposals.left_out == 1
+    assert len(candidates(images, threshold=90, nearest=1)) == 3
+
+
+def test_pairs_of_one_picture__come_one_after_the_other() -> None:
+    images = collection(0, 0.5, 0.001, 0.501, 0.002, 0.502)
+    pairs = list(candidates(images, threshold=90, nearest=2))
+    assert pairs == [(0, 2), (0, 4), (2, 4), (1, 3), (1, 5), (3, 5)]
 
 
 def test_selection__takes_the_nearest_by_each_method() -> None:

@@ -19,9 +19,11 @@ from similar_images.duplicates.graphs import connected_components
 from similar_images.duplicates.images import ImageCollection
 from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.source import SourceImages
+from similar_images.duplicates.verification import has_same_content
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.plugins import enabled_methods
 from similar_images.registry import get_source
+from similar_images.search.resemblance import SAME_DESIGN
 from tests import commands, drawing
 from tests.drawing import textured
 from tests.items import save_image
@@ -50,7 +52,7 @@ def images(index_now: Any, configure: Any, tmp_path: Path) -> Path:
         "second-mirrored": ImageOps.mirror(second),
         "second-small": second.resize((160, 120)),
         "third": third,
-        "third-aside": change(third, "perspective", 0.15),
+        "third-aside": change(third, "perspective", 0.08),
         "fourth": fourth,
         "fourth-recolored": change(fourth, "hue", 60),
         "single": textured(5),
@@ -135,3 +137,10 @@ def test_marked_pairs__are_left_out_of_a_report_on_a_source(images: Path, tmp_pa
     pairs = titles_in(tmp_path / "report").keys()
     assert frozenset({"second", "second-small"}) in pairs
     assert not pairs & {frozenset({"first", "first-again"}), frozenset({"second", "second-mirrored"})}
+
+
+def test_series__is_told_by_the_content_and_not_by_the_background() -> None:
+    similarities = {"embedding": SAME_DESIGN - 0.1, "color": 100.0}
+    assert not has_same_content(similarities)
+    assert has_same_content(similarities | {"embedding": SAME_DESIGN})
+    assert not has_same_content({"color": 100.0})

@@ -51,8 +51,8 @@ def test_files_and_verdicts__are_kept_in_the_file(tmp_path: Path) -> None:
     assert cache.get_sha256("a.png", "stamp") == "a1" * 32
     assert cache.get_sha256("b.png", "stamp") is None  # a report names files by it
     assert cache.get_sha256("a.png", "newer") is None
-    assert cache.get_verdict("abc", "def") == {"kind": "same-picture"}
-    assert cache.get_verdict("def", "abc") is None
+    verdicts = cache.get_verdicts([("abc", "def"), ("def", "abc")])
+    assert verdicts == {("abc", "def"): {"kind": "same-picture"}}
     cache.close()
 
 
@@ -67,7 +67,7 @@ def test_values__that_another_program_wrote_are_read_or_a_database_error(value: 
         for read in (
             lambda method=method: cache.get_size("a", [method]),
             lambda method=method: cache.get_signatures("a", method),
-            lambda: cache.get_verdict("a", "b"),
+            lambda: cache.get_verdicts([("a", "b")]),
         ):
             with suppress(sqlite3.DatabaseError):
                 read()

@@ -57,7 +57,7 @@ def test_scan__of_a_lost_worker_is_taken_over(source: Source) -> None:
     assert find_due_duplicates() == 1
     assert the_scan().status == "done"
     with pytest.raises(ScanReplaced):
-        lost.advance(1)
+        lost.report("pairs", 1, 2)
     lost.fail()
     assert the_scan().status == "done"
 
@@ -91,15 +91,15 @@ def test_scan__the_one_that_waits_longest_comes_first(source: Source) -> None:
     assert the_scan().status == "done"
 
 
-def test_progress__tells_the_share_that_is_done(source: Source, monkeypatch: Any) -> None:
+def test_progress__tells_the_share_that_is_done_from_the_first_candidates_on(source: Source, monkeypatch: Any) -> None:
     monkeypatch.setattr(scans, "BEAT_SECONDS", 0)
     progress = ScanProgress.begin(source.pk)
-    progress.total = 200
-    progress.advance(30)
-    progress.advance(0)
-    assert the_scan().percent == 15
-    progress.advance(170)
-    assert (the_scan().percent, the_scan().status) == (99, "running")
+    told = []
+    for stage, done, total in (("candidates", 40, 200), ("candidates", 200, 200), ("pairs", 0, 0), ("pairs", 9, 9)):
+        progress.report(stage, done, total)
+        told.append(the_scan().percent)
+    assert told == [5, 25, 25, 99]
+    assert the_scan().status == "running"
 
 
 def test_scan__a_lost_message_is_sent_again_by_the_sweep(source: Source, monkeypatch: Any) -> None:
@@ -108,6 +108,22 @@ def test_scan__a_lost_message_is_sent_again_by_the_sweep(source: Source, monkeyp
     monkeypatch.setattr("similar_images.indexing.notify.notify_workers", lambda name="": sent.append(name))
     sweep()
     assert "similar_images.tasks.find_due_duplicates" in sent
+
+
+def test_scan__reports_both_of_its_stages(source: Source, index_now: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(scans, "BEAT_SECONDS", 0)
+    told: list[tuple[str, int, int]] = []
+    report = ScanProgress.report
+    monkeypatch.setattr(ScanProgress, "report", lambda self, *stage: (told.append(stage), report(self, *stage)))
+    request_scan(source)
+    assert find_due_duplicates() == 1
+    assert {stage for stage, _done, _total in told} == {"candidates"}
+    save_image(textured(1), "one")
+    save_image(textured(1).resize((160, 120)), "small")
+    index_now()
+    request_scan(source)
+    find_due_duplicates()
+    assert told[-1] == ("pairs", 1, 1)
 
 
 def test_command__is_told_as_a_search(source: Source) -> None:

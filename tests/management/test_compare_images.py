@@ -207,6 +207,8 @@ def test_folder__as_json(folder: Path, output: Path) -> None:
         "pictures": 12,
         "found": {"same-file": 1, "same-picture": 3},
         "groups": 4,
+        "plain": [],
+        "left_out": 0,
         "report": str(output / "index.html"),
     }
 

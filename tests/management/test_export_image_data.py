@@ -22,6 +22,7 @@ from similar_images.models import (
     Mark,
     Merge,
     MergedRow,
+    PairVerdict,
     ReindexRequest,
     Signature,
     Source,
@@ -69,6 +70,18 @@ def test_export__tells_record_signatures_and_marks(django_user_model: Any, index
     assert (mark["other_object_id"], mark["is_alike"], mark["marked_by"]) == (str(other.pk), False, "ada")
 
 
+@pytest.mark.usefixtures("mean_method")
+def test_export__tells_what_its_file_was_compared_with(index_now: Any) -> None:
+    item, other = save_gray(0), save_gray(1)
+    index_now()
+    digests = [IndexedImage.objects.get(object_id=str(each.pk)).sha256 for each in (other, item)]
+    source = Source.objects.get(model="picture")
+    PairVerdict.objects.create(source=source, first=digests[0], second=digests[1], verdict={"kind": "alike"})
+    PairVerdict.objects.create(source=source, first="x", second="y", verdict={})
+    (image,) = export("testapp.Picture", item.pk)["images"]
+    assert image["verdicts"] == [{"first": digests[0], "second": digests[1], "verdict": {"kind": "alike"}}]
+
+
 def test_export__covers_every_table_with_data_of_single_objects() -> None:
     of_sources = {"Source", "MethodVersion", "Projection", "Map", "DuplicateScan"}
     tables = apps.get_app_config("similar_images").get_models()
@@ -83,6 +96,7 @@ def test_export__covers_every_table_with_data_of_single_objects() -> None:
         Merge,
         MergedRow,
         MapPoint,
+        PairVerdict,
     )
     assert models - of_sources == {model.__name__ for model in described}
 

@@ -18,7 +18,7 @@ from django.core.management.base import CommandError
 from similar_images import conf
 from similar_images.comparison import compare
 from similar_images.duplicates.candidates import CANDIDATE_THRESHOLD, NEAREST
-from similar_images.duplicates.detection import find_duplicates
+from similar_images.duplicates.detection import STAGES, find_duplicates
 from similar_images.duplicates.folder import SCAN_CACHE_NAME, FolderImages, describe_files, list_image_files
 from similar_images.duplicates.images import ImageCollection
 from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, write_report
@@ -26,7 +26,13 @@ from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.source import SourceImages
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_source_by_label
+from similar_images.management.base import (
+    PrintableCommand,
+    StageProgress,
+    progress_bar,
+    select_methods,
+    select_source_by_label,
+)
 from similar_images.measures.verdict import VerdictKind
 from similar_images.printable import make_printable
 
@@ -193,15 +199,16 @@ class Command(PrintableCommand):
     def _find(self, cache: ScanCache, kinds: list[Any], options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Find duplicates and write the report; return the result as JSON takes it, and problems."""
         images, problems = self._source_images(options) if options["source"] else self._folder_images(cache, options)
-        with progress_bar(options, total=images.distinct_count, unit="image") as bar:
+        with StageProgress(options, STAGES) as bars:
             duplicates = find_duplicates(
                 images,
                 kinds=kinds,
                 jobs=options["jobs"],
                 threshold=options["threshold"],
                 nearest=options["nearest"],
-                cache=cache,
-                advance=bar.update,
+                is_exhaustive=not set(kinds).issubset(COPY_KINDS),
+                verdicts=cache,
+                report=bars,
             )
         problems += duplicates.problems
         pages = write_report(options["output"], duplicates, problems, options["jobs"])
@@ -212,6 +219,8 @@ class Command(PrintableCommand):
             "candidates": duplicates.candidates,
             "found": Counter(pair.kind for pair in duplicates.pairs),
             "groups": len(duplicates.copies),
+            "plain": [image.name for image in duplicates.plain],
+            "left_out": duplicates.left_out,
             "report": str(options["output"] / "index.html"),
         }
         return result, problems
@@ -249,8 +258,11 @@ class Command(PrintableCommand):
         kinds = ", ".join(f"{count} {kind}" for kind, count in result["found"].items()) or "none"
         self.stdout.write(
             f"{result['pictures']} images, {result['candidates']} pairs compared in {result['seconds']:.0f} s. "
-            f"Found: {kinds}; groups of copies: {result['groups']}.\nReport: {result['report']}"
+            f"Found: {kinds}; groups of copies: {result['groups']}; too plain to tell apart: {len(result['plain'])}."
         )
+        if result["left_out"]:
+            self.stdout.write(f"Less promising pairs that were not compared: {result['left_out']}.")
+        self.stdout.write(f"Report: {result['report']}")
 
 
 def _comparison_as_json(result: compare.Comparison) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from similar_images import registry
-from similar_images.duplicates.detection import FoundDuplicates, find_duplicates
+from similar_images.duplicates.detection import STAGES, FoundDuplicates, Stage
 from similar_images.duplicates.images import ScannedImage
 from similar_images.duplicates.report import MAX_LISTED_PROBLEMS, render_groups
-from similar_images.duplicates.scan_worker import GROUPED_KINDS
 from similar_images.duplicates.scans import ScanProgress, ScanReplaced
-from similar_images.duplicates.source import SourceImages, StoredImage
+from similar_images.duplicates.source import StoredImage, find_shared_files
+from similar_images.duplicates.source_search import find_in_source
 from similar_images.duplicates.store import save_groups
 from similar_images.imaging.opencv import single_core
-from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.management.base import PrintableCommand, StageProgress, select_source_by_label
 from similar_images.models import Source
 from similar_images.printable import make_printable
 
@@ -83,34 +83,35 @@ class Command(PrintableCommand):
     def _find(
         self, source: ImageSource, options: dict[str, Any], progress: ScanProgress | None = None
     ) -> FoundDuplicates:
-        images = SourceImages(source)
-        with progress_bar(options, total=images.distinct_count, unit="image", desc=source.label) as bar:
+        with StageProgress(options, STAGES, source.label) as bars:
 
-            def advance(count: int) -> None:
-                bar.update(count)
+            def report(stage: Stage, done: int, total: int) -> None:
+                bars(stage, done, total)
                 if progress:
-                    progress.advance(count)
+                    progress.report(stage, done, total)
 
-            if progress:
-                progress.total = images.distinct_count
-            duplicates = find_duplicates(images, kinds=GROUPED_KINDS, jobs=options["jobs"], advance=advance)
-        if images.missing_message:
-            self.stderr.write(images.missing_message)
+            duplicates = find_in_source(source, jobs=options["jobs"], report=report)
+        if missing_message := duplicates.collection.missing_message:
+            self.stderr.write(missing_message)
         for problem in duplicates.problems[:MAX_LISTED_PROBLEMS]:
             self.stderr.write(make_printable(problem))
         return duplicates
 
     def _print(self, duplicates: FoundDuplicates) -> None:
-        copies, series = duplicates.copies, duplicates.series
+        copies, series, plain = duplicates.copies, duplicates.series, duplicates.plain
         self.stdout.write(
             f"{duplicates.collection.name}: {duplicates.collection.count} images; groups of copies: {len(copies)}, "
-            f"series: {len(series)}."
+            f"series: {len(series)}, too plain to tell apart: {len(plain)}."
         )
-        for title, groups in (("Copies", copies), ("Series", series)):
-            for group in groups:
+        if duplicates.left_out:
+            self.stdout.write(f"Less promising pairs that were not compared: {duplicates.left_out}.")
+        for title, groups in (("Copies", copies), ("Series", series), ("Too plain to tell apart", [plain])):
+            for group in filter(None, groups):
                 self.stdout.write(f"{title}:")
+                sharing = find_shared_files(group)
                 for image in group:
-                    self.stdout.write(f"  {image.name}  {image.width} × {image.height}")
+                    shared = f"  (same stored file as {sharing[image.name]})" if image.name in sharing else ""
+                    self.stdout.write(f"  {image.name}  {image.width} × {image.height}{shared}")
 
 
 def _duplicates_as_json(duplicates: FoundDuplicates) -> dict[str, Any]:
@@ -119,14 +120,23 @@ def _duplicates_as_json(duplicates: FoundDuplicates) -> dict[str, Any]:
         "pictures": duplicates.collection.count,
         "copies": [_images_as_json(group) for group in duplicates.copies],
         "series": [_images_as_json(group) for group in duplicates.series],
+        "plain": _images_as_json(duplicates.plain),
+        "left_out": duplicates.left_out,
         "complete": duplicates.is_complete,
         "problems": duplicates.problems,
     }
 
 
 def _images_as_json(images: list[ScannedImage]) -> list[dict[str, Any]]:
+    sharing = find_shared_files(images)
     return [
-        {"object": image.object_id, "file": image.file.name, "width": image.width, "height": image.height}
+        {
+            "object": image.object_id,
+            "file": image.file.name,
+            "width": image.width,
+            "height": image.height,
+            "shares_file": image.name in sharing,
+        }
         for image in images
         if isinstance(image, StoredImage)
     ]
