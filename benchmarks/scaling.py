@@ -29,7 +29,7 @@ from psycopg.types.numeric import Int8
 from similar_images import plugins, registry
 from similar_images.evaluation.report import MarkdownTable
 from similar_images.indexing import hnsw, versions
-from similar_images.models import IndexedImage, Mark, MethodVersion, Signature, Source
+from similar_images.models import IndexedImage, Mark, MethodVersion, PairVerdict, Signature, Source
 from similar_images.search import neighbors
 from similar_images.search.matches import Match, similar_to
 from similar_images.signatures import storage
@@ -69,7 +69,7 @@ class Item(models.Model):
         return f"Item {self.pk}"
 
 
-APP_MODELS = (Source, MethodVersion, IndexedImage, Signature, Mark)
+APP_MODELS = (Source, MethodVersion, IndexedImage, Signature, Mark, PairVerdict)
 TABLES = ", ".join(model._meta.db_table for model in (*APP_MODELS, Item))
 
 

@@ -125,7 +125,7 @@ class DuplicateScan(models.Model):
 
 
 class PairVerdict(models.Model):
-    """What comparing two files of a source has found, kept for the next search for duplicates."""
+    """The verdict on two files of a source that were compared, kept for the next search for duplicates."""
 
     source = models.ForeignKey("similar_images.Source", models.CASCADE, db_index=False, related_name="+")
     first = models.CharField(max_length=64, help_text="SHA-256 of the first file.")

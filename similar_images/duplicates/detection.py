@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Literal
+
+from django.utils.functional import cached_property
 
 from ..measures.verdict import VerdictKind
 from .candidates import BATCH_SIZE, CANDIDATE_THRESHOLD, NEAREST, load_pairs, propose_pairs
@@ -105,7 +107,8 @@ def find_duplicates(
     for start in range(0, total, BATCH_SIZE):
         batch = load_pairs(collection, proposals.pairs[start : start + BATCH_SIZE])
         compared += len(batch)
-        for done, result in enumerate(verify_pairs(batch, images, verdicts, jobs), start + 1):
+        results = verify_pairs(batch, images, verdicts, jobs, looks_first=not is_exhaustive)
+        for done, result in enumerate(results, start + 1):
             if isinstance(result, str):
                 problems.append(result)
             else:

@@ -19,6 +19,7 @@ from ..search.ranking import fuse_scores
 from ..search.rerank import copies
 from ..search.resemblance import MAX_COLOR_DIFFERENCE, SAME_DESIGN
 from .candidates import CandidatePair
+from .first_look import may_be_duplicates
 from .images import ExactDuplicate, ImageCache, ScannedImage
 from .plain import is_plain
 from .verdict_store import VERDICT_VERSION, StoredVerdict, VerdictStore
@@ -37,7 +38,7 @@ EQUIVALENT_CHANGES = frozenset({"resized", "re-encoded"})
 """Changes that leave all of an image there."""
 
 UNCOMPARED = {"kind": "unrelated", "text": "", "is_series": False, "changes": [], "agreement": 0.0}
-"""The verdict on a pair with an image that is too plain to be compared."""
+"""The verdict on a pair that is not compared: an image is too plain, or a first look found nothing in common."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +100,33 @@ def verify_exact_duplicates(duplicates: Iterable[ExactDuplicate]) -> Iterator[Ve
 
 
 def verify_pairs(
-    pairs: Sequence[CandidatePair], images: ImageCache, verdicts: VerdictStore | None, jobs: int
+    pairs: Sequence[CandidatePair],
+    images: ImageCache,
+    verdicts: VerdictStore | None,
+    jobs: int,
+    *,
+    looks_first: bool = False,
 ) -> Iterator[VerifiedPair | str]:
     """Yield for each pair the verdict, taken from the store where it is there; or a message why there is none.
 
-    The store is used in the caller's thread alone.
+    The store is used in the caller's thread alone. With `looks_first`, pairs that a first look finds to have nothing in
+    common are unrelated, and not compared.
     """
     stored = verdicts.get_verdicts([(pair.a.sha256, pair.b.sha256) for pair in pairs]) if verdicts else {}
-    known = {shas: verdict for shas, verdict in stored.items() if _is_verdict(verdict)}
-    for pair, verdict in zip(pairs, map_in_threads(partial(_verify_pair, images, known), pairs, jobs), strict=True):
+    known = {
+        shas: verdict
+        for shas, verdict in stored.items()
+        if _is_verdict(verdict) and (looks_first or verdict["is_compared"])
+    }
+    verify = partial(_verify_pair, images, known, looks_first)
+    for pair, verdict in zip(pairs, map_in_threads(verify, pairs, jobs), strict=True):
         if isinstance(verdict, str):
             yield verdict
             continue
         shas = pair.a.sha256, pair.b.sha256
         if verdicts and shas not in known:
             verdicts.save_verdict(*shas, verdict)
-        fields = {name: value for name, value in verdict.items() if name != "version"}
+        fields = {name: value for name, value in verdict.items() if name not in ("version", "is_compared")}
         fields["is_series"] = verdict["is_series"] and has_same_content(pair.similarities)
         yield VerifiedPair(pair.a, pair.b, similarities=pair.similarities, **fields)
 
@@ -144,18 +156,20 @@ def is_recolored(a: ComparisonImage, b: ComparisonImage, registration: Registrat
 
 
 def _verify_pair(
-    images: ImageCache, known: Mapping[tuple[str, str], StoredVerdict], pair: CandidatePair
+    images: ImageCache, known: Mapping[tuple[str, str], StoredVerdict], looks_first: bool, pair: CandidatePair
 ) -> StoredVerdict | str:
     if (verdict := known.get((pair.a.sha256, pair.b.sha256))) is not None:
         return verdict
     try:
-        plain = [side for side, image in (("a", pair.a), ("b", pair.b)) if is_plain(images.load(image))]
-        compared = UNCOMPARED if plain else _compare_pair(images, pair)
+        a, b = images.load(pair.a), images.load(pair.b)
+        plain = [side for side, image in (("a", a), ("b", b)) if is_plain(image)]
+        is_compared = bool(plain) or not looks_first or may_be_duplicates(a, b)
+        verdict = UNCOMPARED if plain or not is_compared else _compare_pair(images, pair)
     except decode.INTERRUPTIONS:
         raise
     except Exception as error:  # one pair that fails must not stop the scan
         return f"{pair.a.name}, {pair.b.name}: {error}"
-    return {**compared, "plain": plain, "version": VERDICT_VERSION}
+    return {**verdict, "plain": plain, "is_compared": is_compared, "version": VERDICT_VERSION}
 
 
 def _is_verdict(stored: Any) -> bool:
@@ -167,6 +181,7 @@ def _is_verdict(stored: Any) -> bool:
         "changes": list,
         "agreement": float,
         "plain": list,
+        "is_compared": bool,
         "version": int,
     }
     is_complete = isinstance(stored, dict) and {name: type(value) for name, value in stored.items()} == fields
