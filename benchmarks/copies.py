@@ -1,6 +1,6 @@
 """Precision and recall of searches for copies: `python -m benchmarks copies DATASETS [--every N]`.
 
-DATASETS is the folder of the sets. Every Nth of 100 images of copydetect is modified by all 15 transforms at their 3
+DATASETS is the folder of the sets. Every Nth of 100 images of copydetect is edited in all ways of `edits` at their 3
 strengths; each copy is searched among the 300 images of the set, by the methods, weights, candidates and rule of
 `mode="copy"`. Then pairs of images of one class, and of one group, of the other sets are compared by the same rule:
 none is a copy.
@@ -23,11 +23,12 @@ import cv2
 import django
 import numpy as np
 
+from benchmarks.edits import EDITS, Others, Pixels
 from similar_images import plugins
 from similar_images.evaluation.description import DescribedSet, decode_image, describe_images
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder, sample_indices
-from similar_images.evaluation.transforms import TRANSFORMS, Pixels
 from similar_images.measures.base import LONG_SIDE, ComparisonImage
+from similar_images.measures.verdict import judge_pair
 from similar_images.search.candidates import Candidate, ScoredCandidate
 from similar_images.search.rerank import copies
 from similar_images.signatures.distances import SignatureArray, similarities_from_distances
@@ -81,11 +82,12 @@ def search_candidates(queries: list[Pixels], base: dict[str, SignatureArray]) ->
         ]
 
 
-def modified_copies(image: LabeledImage) -> Iterator[tuple[str, int, Pixels]]:
-    """Yield every modified copy of an image: the transform, its strength, and the pixels."""
-    pixels = decode_image(image, MAX_PIXELS)
-    for name, transform in TRANSFORMS.items():
-        for strength, copy in enumerate(transform(pixels)):
+def modified_copies(images: list[LabeledImage], index: int) -> Iterator[tuple[str, int, Pixels]]:
+    """Yield every edited copy of one of the images: the edit, its strength, and the pixels."""
+    pixels, count = decode_image(images[index], MAX_PIXELS), len(images)
+    others: Others = [decode_image(images[(index + step) % count], MAX_PIXELS) for step in range(1, 17)]
+    for name, edit in EDITS.items():
+        for strength, copy in enumerate(edit(pixels, others)):
             yield name, strength, copy
 
 
@@ -94,16 +96,16 @@ def verify_searches(task: Task, images: list[LabeledImage]) -> list[CopySearch]:
     cv2.setNumThreads(1)
     original, candidates_by_copy = task
     searches, load = [], cache(lambda index: load_image(images[index]))
-    for (name, strength, pixels), results in zip(modified_copies(images[original]), candidates_by_copy, strict=True):
+    for (name, strength, pixels), results in zip(modified_copies(images, original), candidates_by_copy, strict=True):
         query = ComparisonImage(pixels)
         verdicts = {
-            scored.candidate.record_id: copies.copy_verdict(query, load(scored.candidate.record_id), scored.similarity)
+            scored.candidate.record_id: judge_pair(query, load(scored.candidate.record_id), lambda: 0.0)
             for scored in copies.select_for_verification(results, copies.MAX_VERIFIED)
         }
         similarities = {}
         for scored in results:
-            verdict, agreement = verdicts.get(scored.candidate.record_id, (None, 0.0))
-            similarities[scored.candidate.record_id] = copies.copy_similarity(verdict, agreement, scored.similarity)
+            verdict = verdicts.get(scored.candidate.record_id)
+            similarities[scored.candidate.record_id] = copies.copy_similarity(verdict, scored.similarity)
         found = {index for index, similarity in similarities.items() if similarity >= copies.COPY_THRESHOLD}
         first = max(similarities, key=lambda index: similarities[index])
         searches.append(
@@ -127,15 +129,15 @@ def sample_pairs(folder: Path, label: str, count: int) -> list[tuple[LabeledImag
 def are_copies(pair: tuple[LabeledImage, LabeledImage]) -> bool:
     """Tell whether two images count as copies, whatever their signatures say."""
     cv2.setNumThreads(1)
-    verdict, agreement = copies.copy_verdict(load_image(pair[0]), load_image(pair[1]), 0.0)
-    return copies.copy_similarity(verdict, agreement, 0.0) >= copies.COPY_THRESHOLD
+    verdict = judge_pair(load_image(pair[0]), load_image(pair[1]), lambda: 0.0)
+    return copies.copy_similarity(verdict, 0.0) >= copies.COPY_THRESHOLD
 
 
 def print_recall(searches: list[CopySearch]) -> None:
     """Print the recall by transform, as a table in Markdown."""
     print("| transform | verified | recall@1 | recall at the threshold |\n| --- | ---: | ---: | ---: |")
     parts = {"all": searches, "mild": [search for search in searches if search.strength == 0]}
-    parts |= {name: [search for search in searches if search.transform == name] for name in TRANSFORMS}
+    parts |= {name: [search for search in searches if search.transform == name] for name in EDITS}
     for name, part in parts.items():
         means = np.mean([(search.is_verified, search.is_first, search.is_copy) for search in part], axis=0)
         print(f"| {name} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
@@ -144,7 +146,7 @@ def print_recall(searches: list[CopySearch]) -> None:
 def make_tasks(described: DescribedSet, every: int) -> Iterator[Task]:
     """Search with all modified copies of every Nth image."""
     for index in sample_indices(len(described.images), MODIFIED)[::every]:
-        queries = [pixels for _name, _strength, pixels in modified_copies(described.images[index])]
+        queries = [pixels for _name, _strength, pixels in modified_copies(described.images, index)]
         yield index, list(search_candidates(queries, described.signatures))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ Others = list[Pixels]
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit of RGB pixels, which may put them among others, and the parameters of its strengths, the mildest first."""
+    """An edit of RGB pixels, which may put them among others, and its strengths, the mildest first."""
 
     change: Callable[[Pixels, float, Others], Pixels]
     strengths: Mapping[str, float]
@@ -36,7 +37,7 @@ def alone(change: Callable[[Pixels, float], Pixels]) -> Callable[[Pixels, float,
 
 def to_pixels(values: NDArray[np.floating]) -> Pixels:
     """Round to levels from 0 to 255."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def resized(pixels: Pixels, width: float, height: float) -> Pixels:
@@ -56,7 +57,7 @@ def luma(pixels: Pixels) -> NDArray[np.float64]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float64)[..., None] / 255
 
 
-def blend(pixels: Pixels, filtered: NDArray[np.floating], share: float) -> Pixels:
+def blend(pixels: Pixels, filtered: NDArray[Any], share: float) -> Pixels:
     """Mix a picture with what a filter made of it."""
     return to_pixels((1 - share) * pixels + share * filtered)
 
@@ -156,7 +157,9 @@ def meme(pixels: Pixels, share: float) -> Pixels:
     canvas = np.full((height + 2 * bar, width, 3), 255, np.uint8)
     canvas[bar : bar + height] = pixels
     for words, bottom in (("WHEN YOU SEE IT", round(0.75 * bar)), ("ONCE AGAIN", round(height + 1.75 * bar))):
-        cv2.putText(canvas, words, (round(0.05 * width), bottom), 0, bar / 45, (0, 0, 0), max(1, bar // 18), cv2.LINE_AA)
+        cv2.putText(
+            canvas, words, (round(0.05 * width), bottom), 0, bar / 45, (0, 0, 0), max(1, bar // 18), cv2.LINE_AA
+        )
     return canvas
 
 
@@ -226,7 +229,9 @@ def watermark(pixels: Pixels, opacity: float) -> Pixels:
     size = max(height, width) / 640
     for row, y in enumerate(range(0, height + 40, max(14, round(90 * size)))):
         for x in range(-30 * row % 90 - 90, width, max(40, round(240 * size))):
-            cv2.putText(overlay, "PREVIEW", (x, y), 0, 1.1 * size, (255, 255, 255), max(1, round(3 * size)), cv2.LINE_AA)
+            cv2.putText(
+                overlay, "PREVIEW", (x, y), 0, 1.1 * size, (255, 255, 255), max(1, round(3 * size)), cv2.LINE_AA
+            )
     return blend(pixels, overlay, opacity)
 
 

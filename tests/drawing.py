@@ -6,6 +6,7 @@ import io
 import random
 from typing import Any
 
+import cv2
 import numpy as np
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -32,6 +33,17 @@ def textured(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     """A scene with detail everywhere, so that there are keypoints."""
     detail = np.random.default_rng(seed).integers(0, 255, (30, 40, 3), np.uint8)
     return Image.blend(scene(seed, size), Image.fromarray(detail).resize(size, Image.Resampling.BICUBIC), 0.4)
+
+
+def shot_again(image: Image.Image) -> Image.Image:
+    """The same things from a little aside: what is near moves more than what is far, so that no crop explains it."""
+    pixels, rng = np.array(image), np.random.default_rng(0)
+    height, width = pixels.shape[:2]
+    shifts = (rng.normal(0, 0.01 * width, (4, 4)).astype(np.float32) for _axis in "xy")
+    x_shift, y_shift = (cv2.resize(each, (width, height), interpolation=cv2.INTER_CUBIC) for each in shifts)
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    moved = cv2.remap(pixels, x + x_shift, y + y_shift, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return Image.fromarray(np.asarray(moved, np.uint8))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -69,7 +69,7 @@ def test_compare__is_reproducible() -> None:
 def test_compare__recognizes_a_copy() -> None:
     scene = drawing.scene(1, size=(320, 240)).transpose(Image.Transpose.ROTATE_90)
     verdict = compare(jpeg(1), drawing.encoded(scene), measures=QUICK).verdict
-    assert (verdict.kind, verdict.changes) == ("same-picture", ("turned",))
+    assert (verdict.kind, verdict.changes) == ("edited-picture", ("turned",))
     assert verdict.text == "The second image is an edited version of the first: rotated 90° counterclockwise."
 
 

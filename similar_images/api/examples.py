@@ -83,16 +83,18 @@ COMPARISON: dict[str, Any] = {
     "b": {"title": "upload.jpg", "width": 600, "height": 450, "image": "", "url": ""},
     "verdict": {
         "kind": "same-picture",
-        "title": "Same picture, resized to 50%",
-        "text": "Both show the same picture.",
-        "changes": ["resized to 50%"],
+        "title": "Same image",
+        "text": "Both images are the same; the second is resized to 50% of the first.",
+        "changes": ["resized"],
         "transform": {
             "is_mirrored": False,
             "angle": 0.0,
             "scale": 0.5,
             "part": [0.0, 0.0, 1.0, 1.0],
             "whole": [0.0, 0.0, 1.0, 1.0],
+            "stretch": 0.0,
         },
+        "probability": 0.99,
     },
     "measures": [
         {

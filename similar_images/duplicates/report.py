@@ -53,7 +53,12 @@ THUMBNAIL_SIZE = 176
 DRAWING_SIZE = 640
 """Long side, in pixels, of a drawing in a page; its file has the full size."""
 
-DRAWN_MEASURES: Mapping[str, str] = {"same-picture": "alignment", "same-object": "keypoints-rootsift"}
+DRAWN_MEASURES: Mapping[str, str] = {
+    "same-picture": "alignment",
+    "edited-picture": "alignment",
+    "contains": "alignment",
+    "same-object": "keypoints-rootsift",
+}
 """The measure whose drawing shows why a pair got its verdict, by kind of verdict."""
 
 

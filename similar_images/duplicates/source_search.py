@@ -10,7 +10,7 @@ from .detection import FoundDuplicates, Report, find_duplicates
 from .source import SourceImages
 from .verdict_store import SourceVerdicts
 
-GROUPED_KINDS: tuple[VerdictKind, ...] = ("same-file", "same-picture", "same-object")
+GROUPED_KINDS: tuple[VerdictKind, ...] = ("same-file", "same-picture", "edited-picture", "same-object")
 """Verdicts on pairs that are put into groups: copies, and shots of a series."""
 
 

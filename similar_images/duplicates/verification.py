@@ -10,13 +10,11 @@ from typing import Any, get_args
 from .. import conf, plugins
 from ..imaging import decode
 from ..imaging.threads import map_in_threads
-from ..measures.base import ComparisonImage
 from ..measures.geometry.matching_part import find_matching_part
 from ..measures.geometry.registration import Registration, register
-from ..measures.verdict import Verdict, VerdictKind
+from ..measures.verdict import COPY_KINDS, Verdict, VerdictKind, judge_pair
 from ..ranking_presets import resolve_preset
-from ..search.ranking import fuse_scores
-from ..search.rerank import copies
+from ..search.ranking import fuse_scores, image_similarity
 from ..search.resemblance import MAX_COLOR_DIFFERENCE, SAME_DESIGN
 from .candidates import CandidatePair
 from .first_look import may_be_duplicates
@@ -27,8 +25,14 @@ from .verdict_store import VERDICT_VERSION, StoredVerdict, VerdictStore
 MIN_SERIES_OVERLAP = 0.6
 """Share of either image that lies on the other, where both were taken from much the same place."""
 
+MIN_SERIES_AGREEMENT = 0.7
+"""Share of the windows with something in them that match, in shots of a series."""
+
+MAX_SERIES_RESIDUAL = 16.0
+"""Color residual of the matching part that shots of a series may have: between two of them, small things have moved."""
+
 MIN_GROUP_AGREEMENT = 0.95
-"""Share of the windows with something in them that match, in copies and shots of a series that are grouped: with less,
+"""Share of the windows with something in them that match, in copies that are grouped: with less,
 another thing may stand before the same background. Chosen on half of 120 pairs of things before one background."""
 
 MIN_EQUIVALENT_AGREEMENT = 0.99
@@ -84,7 +88,8 @@ class VerifiedPair:
     @property
     def is_copy(self) -> bool:
         """True if both are the same picture, edited lightly or not at all."""
-        return self.kind == "same-file" or (self.kind == "same-picture" and self.agreement >= MIN_GROUP_AGREEMENT)
+        is_whole = self.kind in ("same-picture", "edited-picture") and self.agreement >= MIN_GROUP_AGREEMENT
+        return self.kind == "same-file" or is_whole
 
     @property
     def is_equivalent(self) -> bool:
@@ -141,18 +146,9 @@ def has_same_content(similarities: Mapping[str, float]) -> bool:
 
 def is_series(registration: Registration | None) -> bool:
     """Return whether two images of the same object show all of it from much the same place."""
-    if registration is None or registration.agreement < MIN_GROUP_AGREEMENT:
+    if registration is None or registration.agreement < MIN_SERIES_AGREEMENT:
         return False
     return min(registration.overlap_a, registration.overlap_b) >= MIN_SERIES_OVERLAP
-
-
-def is_recolored(a: ComparisonImage, b: ComparisonImage, registration: Registration) -> bool:
-    """Return whether what two images share has other colors, by more than brightness, contrast or saturation edits.
-
-    Registration leaves out the quarter of the pixels that differ most, which may be covered by a text, and with them a
-    small thing in another color before much the same ground. Where the structure matches, nothing is covered.
-    """
-    return find_matching_part(a, b, registration).color_residual > MAX_COLOR_DIFFERENCE
 
 
 def _verify_pair(
@@ -189,15 +185,21 @@ def _is_verdict(stored: Any) -> bool:
 
 
 def _compare_pair(images: ImageCache, pair: CandidatePair) -> dict[str, Any]:
-    """Return the part of a VerifiedPair that is cached."""
+    """Return the part of a VerifiedPair that is cached.
+
+    Where the colors of the matching part differ by more than brightness, contrast or saturation edits, the two are no
+    copies: a shop has things in several colors, photographed in one pose.
+    """
     a, b = images.load(pair.a), images.load(pair.b)
-    verdict, agreement = copies.copy_verdict(a, b, _fused_similarity(pair.similarities))
+    fused = _fused_similarity(pair.similarities)
+    verdict = judge_pair(a, b, lambda: image_similarity(a, b) if fused is None else fused)
     registration, series = register(a, b), False
-    if registration is not None and verdict.kind in ("same-picture", "same-object"):
-        if is_recolored(a, b, registration):
-            verdict = Verdict("same-object")
-        else:
-            series = verdict.kind == "same-object" and is_series(registration)
+    agreement = registration.agreement if registration else 0.0
+    if registration is not None and verdict.kind in (*COPY_KINDS, "same-object"):
+        residual = find_matching_part(a, b, registration).color_residual
+        series = verdict.kind == "same-object" and residual <= MAX_SERIES_RESIDUAL and is_series(registration)
+        if residual > MAX_COLOR_DIFFERENCE:
+            verdict = Verdict("same-object", probability=verdict.probability)
     return {
         "kind": verdict.kind,
         "text": verdict.text,

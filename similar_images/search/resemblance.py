@@ -115,7 +115,7 @@ def describe_known(scores: Mapping[str, float], verdict: Verdict | None = None) 
         scores: similarities in percent by method; none for what is shown in place of a match.
         verdict: what comparing the images found, where a search for copies did so.
     """
-    if verdict and verdict.kind in ("same-file", "same-picture"):
+    if verdict and verdict.kind in ("same-file", "same-picture", "edited-picture", "contains"):
         return _describe_copy(verdict)
     return describe_scores(scores) if scores else None
 

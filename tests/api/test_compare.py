@@ -91,6 +91,7 @@ def test_compare__has_the_documented_fields(client: Any, make_picture: Any) -> N
             "text": verdict.text,
             "changes": [],
             "transform": None,
+            "probability": verdict.probability,
         },
         "complete": True,
     }
@@ -112,7 +113,7 @@ def test_compare__agrees_with_python(client: Any, make_picture: Any) -> None:
 
 def test_compare__returns_the_transform(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     transform = GeometricTransform(True, 90.0, 0.5, (0.0, 0.1, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0))
-    verdict = Verdict("same-picture", ("cropped", "mirrored"), transform)
+    verdict = Verdict("edited-picture", ("cropped", "mirrored"), transform, probability=0.9)
     monkeypatch.setattr(
         "similar_images.comparison.results.compare_opened",
         lambda *a, **k: replace(compare_opened(*a, **k), verdict=verdict),
@@ -125,7 +126,9 @@ def test_compare__returns_the_transform(client: Any, monkeypatch: pytest.MonkeyP
         "scale": 0.5,
         "part": [0.0, 0.1, 0.5, 0.9],
         "whole": [0.0, 0.0, 1.0, 1.0],
+        "stretch": 0.0,
     }
+    assert verdict_json["probability"] == 0.9
 
 
 def test_compare__images_can_be_fetched(client: Any) -> None:

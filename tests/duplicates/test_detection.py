@@ -21,18 +21,19 @@ from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.source import SourceImages
 from similar_images.duplicates.verification import has_same_content
 from similar_images.evaluation.transforms import TRANSFORMS
+from similar_images.measures.verdict import COPY_KINDS
 from similar_images.plugins import enabled_methods
 from similar_images.registry import get_source
 from similar_images.search.resemblance import SAME_DESIGN
 from tests import commands, drawing
-from tests.drawing import textured
+from tests.drawing import shot_again, textured
 from tests.items import save_image
 from tests.testapp.models import Picture
 
 pytestmark = pytest.mark.django_db
 LABEL = "testapp.Picture.image"
 SERIES = [frozenset({"third", "third-aside"})]
-KINDS = ("same-file", "same-picture", "same-object", "alike")
+KINDS = ("same-file", "same-picture", "edited-picture", "same-object", "alike")
 
 
 def change(image: Image.Image, name: str, strength: float) -> Image.Image:
@@ -43,8 +44,7 @@ def change(image: Image.Image, name: str, strength: float) -> Image.Image:
 def images(index_now: Any, configure: Any, tmp_path: Path) -> Path:
     """Save images as objects and, under the same titles, in a folder: copies, a variant in color, a series."""
     configure(METHODS={"embedding": {}, "color": {}, "phash": {}})
-    first, second, fourth = (textured(seed) for seed in (1, 2, 4))
-    third = textured(3, (640, 240))
+    first, second, third, fourth = (textured(seed) for seed in (1, 2, 3, 4))
     pictures = {
         "first": first,
         "first-again": first,
@@ -52,8 +52,8 @@ def images(index_now: Any, configure: Any, tmp_path: Path) -> Path:
         "second": second,
         "second-mirrored": ImageOps.mirror(second),
         "second-small": second.resize((160, 120)),
-        "third": third.crop((0, 0, 320, 240)),
-        "third-aside": third.crop((60, 0, 380, 240)),
+        "third": third,
+        "third-aside": shot_again(third),
         "fourth": fourth,
         "fourth-recolored": change(fourth, "hue", 60),
         "single": textured(5),
@@ -87,7 +87,7 @@ def test_folder_and_source__have_the_same_pairs_and_verdicts(images: Path, tmp_p
     commands.run("compare_images", "--source", LABEL, "--output", tmp_path / "source", *kinds)
     verdicts = titles_in(tmp_path / "folder")
     assert titles_in(tmp_path / "source") == verdicts
-    copies = {pair for pair, kind in verdicts.items() if kind in ("same-file", "same-picture")}
+    copies = {pair for pair, kind in verdicts.items() if kind in COPY_KINDS}
     assert groups_of(copies) >= {
         frozenset({"first", "first-again", "first-cropped"}),
         frozenset({"second", "second-mirrored", "second-small"}),

@@ -30,13 +30,13 @@ def verify(pair: CandidatePair, cache: ScanCache | None = None) -> VerifiedPair 
     return result
 
 
-@pytest.mark.parametrize(("shift", "is_series"), [(100, True), (120, True), (136, False), (160, False)])
-def test_series__overlap_by_at_least_60_percent(shift: int, is_series: bool) -> None:
-    """Two shots of one scene, the camera panned by some of 320 pixels."""
+@pytest.mark.parametrize("shift", [100, 160])
+def test_overlapping_crops__are_edited_copies(shift: int) -> None:
+    """Of one picture, by some of 320 pixels apart."""
     a, b = (scanned(str(left), PANORAMA.crop((left, 0, left + 320, 240))) for left in (0, shift))
     result = verify(CandidatePair(a, b, {"embedding": 90.0, "color": 90.0}))
     assert isinstance(result, VerifiedPair)
-    assert (result.kind, result.is_series) == ("same-object", is_series)
+    assert (result.kind, set(result.changes), result.is_series) == ("edited-picture", {"cropped", "extended"}, False)
 
 
 @pytest.mark.parametrize(("similarity", "kind"), [(69.9, "unrelated"), (70.0, "alike")])

@@ -21,13 +21,12 @@ from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from PIL import Image, ImageOps
 
-from similar_images.duplicates import report
+from similar_images.duplicates import report, verification
 from similar_images.duplicates.folder import SCAN_CACHE_NAME
 from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.measures import verdict
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.verdict import Verdict
-from similar_images.search.rerank import copies
 from similar_images.signatures.hashes import PHash
 from tests import commands, drawing
 from tests.testapp.models import Picture
@@ -44,11 +43,11 @@ class MeanColorJudge:
         self.pairs = 0
         self.fails_after = 10**6
 
-    def __call__(self, a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
+    def __call__(self, a: ComparisonImage, b: ComparisonImage, similarity: Any) -> Verdict:
         self.pairs += 1
         if self.pairs > self.fails_after:
             raise KeyboardInterrupt
-        return self.judge_pair(a, b), 1.0
+        return self.judge_pair(a, b)
 
     @staticmethod
     def judge_pair(a: ComparisonImage, b: ComparisonImage, *args: Any, is_same_file: bool = False) -> Verdict:
@@ -59,7 +58,7 @@ class MeanColorJudge:
 @pytest.fixture(autouse=True)
 def judge(monkeypatch: pytest.MonkeyPatch) -> MeanColorJudge:
     judge = MeanColorJudge()
-    monkeypatch.setattr(copies, "copy_verdict", judge)
+    monkeypatch.setattr(verification, "judge_pair", judge)
     monkeypatch.setattr(verdict, "judge_pair", judge.judge_pair)
     monkeypatch.setattr(report, "DRAWN_MEASURES", {})
     return judge
@@ -340,12 +339,12 @@ def test_broken_image__is_reported_and_left_out(folder: Path, output: Path) -> N
 def test_failing_pair__is_reported_and_left_out(
     folder: Path, output: Path, monkeypatch: pytest.MonkeyPatch, judge: MeanColorJudge
 ) -> None:
-    def fail(a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
+    def fail(a: ComparisonImage, b: ComparisonImage, similarity: Any) -> Verdict:
         if (a.width, a.height) != (b.width, b.height):
             raise RuntimeError("this judge dislikes turns")
         return judge(a, b, similarity)
 
-    monkeypatch.setattr(copies, "copy_verdict", fail)
+    monkeypatch.setattr(verification, "judge_pair", fail)
     with pytest.raises(CommandError, match="could not be compared"):
         run(folder, "--output", output, *QUICK)
     assert reported_pairs(output) == {row for row in COPIES if row[0] != "2-turned.png"}
@@ -390,7 +389,8 @@ def test_again__discards_former_results(folder: Path, output: Path, judge: MeanC
 
 def test_stopped_run__is_continued(folder: Path, output: Path, judge: MeanColorJudge) -> None:
     judge.fails_after = 2
-    args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny")
+    kinds = ("--kinds", "same-file,same-picture,alike")  # for which every candidate is compared
+    args = (folder, "--output", output, "--jobs", "1", "--threshold", "5", *QUICK, "--method", "tiny", *kinds)
     with pytest.raises(CommandError, match="run the same command again") as caught:
         run(*args)
     assert caught.value.returncode == 130

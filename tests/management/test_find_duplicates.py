@@ -21,7 +21,7 @@ from similar_images.duplicates import verification
 from similar_images.duplicates.images import ImageCache
 from similar_images.models import IndexedImage, PairVerdict
 from tests import commands, drawing
-from tests.drawing import textured
+from tests.drawing import shot_again, textured
 from tests.items import save_image
 from tests.testapp.models import Picture
 
@@ -33,14 +33,14 @@ run = partial(commands.run, "find_duplicates")
 
 @pytest.fixture
 def shop(index_now: Any) -> None:
-    first, second, third = textured(1), textured(2), textured(3, (640, 240))
+    first, second, third = (textured(seed) for seed in (1, 2, 3))
     save_image(first, "one")
     save_image(first, "one-twin")
     save_image(first.crop((15, 10, 320, 240)), "one-cropped", "JPEG", quality=70)
     save_image(second, "two")
     save_image(second.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "two-mirrored")
-    save_image(third.crop((0, 0, 320, 240)), "three")
-    save_image(third.crop((60, 0, 380, 240)), "three-aside")
+    save_image(third, "three")
+    save_image(shot_again(third), "three-aside")
     save_image(textured(4), "alone")
     index_now()
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
+from benchmarks.edits import collage, picture_in_picture
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.verdict import GeometricTransform, Verdict, judge_pair
@@ -46,8 +47,8 @@ class TestOverlap(MeasureContract):
         (changed("turn", 180), {"turned"}),
         (changed("mirror", 0), {"mirrored"}),
         (changed("hue", 90), {"recolored"}),
-        (changed("gray", 1), {"recolored"}),
-        (changed("contrast", 0.6), {"recolored"}),
+        (changed("gray", 1), {"gray"}),
+        (changed("contrast", 0.6), {"contrast"}),
         (changed("text", 0.08), {"retouched"}),
         (changed("border", 0.08), {"extended"}),
         (COFFEE[30:250, 60:400], {"cropped"}),
@@ -55,13 +56,13 @@ class TestOverlap(MeasureContract):
 )
 def test_judge_pair__copies(copy: Pixels, changes: set[str]) -> None:
     verdict = judge(ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(copy)))
-    assert verdict.kind == "same-picture"
+    assert verdict.kind == ("same-picture" if changes <= {"re-encoded", "resized"} else "edited-picture")
     assert changes <= set(verdict.changes)
     assert (
         len(verdict.changes) <= len(changes) + 1
     )  # a crop or a gray copy may also count as slightly resized or retouched
-    assert verdict.title == "Same image"
-    assert verdict.text.startswith("The second image is a")
+    assert verdict.title == ("Same image" if verdict.kind == "same-picture" else "Edited image")
+    assert "second" in verdict.text
 
 
 def test_judge_pair__measures_the_crop() -> None:
@@ -102,9 +103,41 @@ def test_judge_pair__the_same_file() -> None:
     assert (verdict.kind, verdict.transform) == ("same-file", None)
 
 
-def test_judge_pair__the_same_object_from_another_side() -> None:
-    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.22)))
-    assert verdict.kind == "same-object"
+def test_judge_pair__another_perspective_of_the_picture() -> None:
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(changed("perspective", 0.12)))
+    assert verdict.kind == "edited-picture"
+    assert "tilted" in verdict.changes
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize(("columns", "share"), [(2, 0.0), (3, 0.0), (0, 0.6), (0, 0.4), (0, 0.25)])
+def test_judge_pair__a_picture_inside_another(columns: int, share: float, is_reversed: bool) -> None:
+    """In a collage, and in the corner of another picture: told with the box, from either side."""
+    others = [np.ascontiguousarray(pixels) for pixels in (CAT, data.astronaut(), data.rocket(), CAT[::-1])] * 4
+    whole = collage(COFFEE, columns, others) if columns else picture_in_picture(COFFEE, share, others)
+    pair = [ComparisonImage(COFFEE), ComparisonImage(np.ascontiguousarray(whole))]
+    verdict = judge(*(pair[::-1] if is_reversed else pair))
+    assert verdict.kind == "contains"
+    assert verdict.text.startswith("The first image contains" if is_reversed else "The second image contains")
+    assert verdict.transform
+    box = verdict.transform.part if is_reversed else verdict.transform.whole
+    height, width = whole.shape[:2]
+    if share:
+        side = (
+            round(0.93 * (width - round(share * width))) / width,
+            round(0.92 * (height - round(share * height))) / height,
+        )
+        assert box == pytest.approx((*side, share, share), abs=0.05)
+    else:
+        assert box[2:] == pytest.approx((1 / columns, 1 / columns), abs=0.05)
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_judge_pair__a_crop_is_no_inset(is_reversed: bool) -> None:
+    """What is around it goes on."""
+    pair = [ComparisonImage(CAT), ComparisonImage(np.ascontiguousarray(CAT[80:240, 100:300]))]
+    verdict = judge(*(pair[::-1] if is_reversed else pair))
+    assert (verdict.kind, verdict.changes) == ("edited-picture", ("extended",) if is_reversed else ("cropped",))
 
 
 def test_judge_pair__the_same_object_in_another_scene() -> None:
@@ -135,7 +168,7 @@ def test_judge_pair__computes_the_similarity_only_if_the_geometry_is_not_enough(
         assert judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT), similarity).kind == kind
         similarity.assert_called_once_with()
     similarity = Mock()
-    for copy in (COFFEE, changed("JPEG", 60), changed("perspective", 0.22)):
+    for copy in (COFFEE, changed("JPEG", 60), changed("perspective", 0.12)):
         judge_pair(ComparisonImage(COFFEE), ComparisonImage(copy), similarity)
     judge_pair(ComparisonImage(COFFEE), ComparisonImage(CAT), similarity, is_same_file=True)
     similarity.assert_not_called()
@@ -151,18 +184,39 @@ def test_judge_pair__computes_the_similarity_only_if_the_geometry_is_not_enough(
         (("cropped",), 0.0, 1.0, (0, 0, 0.984, 0.994), "cropped to 98% of its width"),
         (("turned", "cropped"), 11.0, 1.0, (0, 0, 1.0, 0.991), "rotated 11° counterclockwise"),
         (("cropped",), 0.0, 1.0, (0, 0, 0.99, 0.99), "slightly cropped"),
-        (("resized", "recolored", "retouched"), 0.0, 0.653, (0, 0, 1, 1), "resized to 65%, recolored, partly edited"),
+        (("recolored", "retouched", "resized"), 0.0, 0.653, (0, 0, 1, 1), "recolored, partly edited, resized to 65%"),
+        (("inverted",), 0.0, 1.0, (0, 0, 1, 1), "with inverted colors"),
+        (("stretched", "darker"), 0.0, 1.0, (0, 0, 1, 1), "stretched, made darker"),
         (("extended", "resized"), 0.0, 0.004, (0, 0, 1, 1), "extended at the edges, resized to 0.4%"),
         (("re-encoded",), 0.0, 1.0, (0, 0, 1, 1), "re-encoded"),
     ],
 )
 def test_changes_text(changes: Any, angle: float, scale: float, part: Any, text: str) -> None:
-    verdict = Verdict("same-picture", changes, GeometricTransform(False, angle, scale, part, (0, 0, 1, 1)))
+    verdict = Verdict("edited-picture", changes, GeometricTransform(False, angle, scale, part, (0, 0, 1, 1)))
     assert verdict.changes_text == text
-    expected = f"The second image is an edited version of the first: {text}."
-    if changes == ("re-encoded",):
-        expected = "The second image is a re-encoded version of the first."
-    assert verdict.text == expected
+    assert verdict.text == f"The second image is an edited version of the first: {text}."
+
+
+def test_text__of_the_same_picture() -> None:
+    transform = GeometricTransform(False, 0.0, 12.0, (0, 0, 1, 1), (0, 0, 1, 1))
+    assert Verdict("same-picture", ("re-encoded",), transform).text == (
+        "The second image is a re-encoded version of the first."
+    )
+    assert Verdict("same-picture", ("resized",), transform).text == (
+        "Both images are the same; the second is resized to 1200% of the first."
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "changes", "text"),
+    [
+        ((0, 0, 1, 1), (0.5, 0.5, 0.4, 0.4), (), "The second image contains the first."),
+        ((0.5, 0.5, 0.4, 0.4), (0, 0, 1, 1), (), "The first image contains the second."),
+        ((0, 0, 1, 1), (0, 0, 0.5, 1), ("gray",), "The second image contains the first: in black and white."),
+    ],
+)
+def test_text__of_a_part(part: Any, whole: Any, changes: Any, text: str) -> None:
+    assert Verdict("contains", changes, GeometricTransform(False, 0.0, 1.0, part, whole)).text == text
 
 
 def test_judge_pair__unrelated() -> None:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from ...comparison.compare import MeasureRow
 from ...comparison.results import DisplayedImage, Drawing, RenderedComparison
 
-RELATIONS = ["same-file", "same-picture", "same-object", "alike", "unrelated"]
+RELATIONS = ["same-file", "same-picture", "edited-picture", "contains", "same-object", "alike", "unrelated"]
 """Kinds of a verdict, written out as `measures.verdict` loads OpenCV."""
 
 
@@ -76,6 +76,9 @@ class TransformSerializer(serializers.Serializer[Any]):
     whole = serializers.ListField(
         child=serializers.FloatField(), min_length=4, max_length=4, help_text="The same of what a shows of b."
     )
+    stretch = serializers.FloatField(
+        min_value=0, help_text="Logarithm of the ratio of two scales, across each other; 0 if proportions are kept."
+    )
 
 
 class VerdictSerializer(serializers.Serializer[Any]):
@@ -86,6 +89,9 @@ class VerdictSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(help_text="The verdict in a sentence.")
     changes = serializers.ListField(child=serializers.CharField(), help_text="Edits between the two images.")
     transform = TransformSerializer(allow_null=True)
+    probability = serializers.FloatField(
+        min_value=0, max_value=1, help_text="How surely both are one picture, edited or not."
+    )
 
 
 def finite_or_none(value: float | None) -> float | None:

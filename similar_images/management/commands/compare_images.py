@@ -33,7 +33,7 @@ from similar_images.management.base import (
     select_methods,
     select_source_by_label,
 )
-from similar_images.measures.verdict import VerdictKind
+from similar_images.measures.verdict import COPY_KINDS, VerdictKind
 from similar_images.printable import make_printable
 
 from ... import plugins
@@ -43,7 +43,7 @@ FOLDER_METHODS = ("embedding", "color", "phash")
 `phash` those that were both turned by right angles and recolored."""
 
 REPORTED_KINDS = [kind for kind in get_args(VerdictKind) if kind != "unrelated"]
-COPY_KINDS = REPORTED_KINDS[:2]
+DEFAULT_KINDS = ",".join(COPY_KINDS)
 
 
 class Command(PrintableCommand):
@@ -83,8 +83,8 @@ class Command(PrintableCommand):
         many.add_argument(
             "--kinds",
             metavar="KIND,KIND",
-            default=",".join(COPY_KINDS),
-            help=f"Verdicts to report, of {', '.join(REPORTED_KINDS)}. Default: {','.join(COPY_KINDS)}.",
+            default=DEFAULT_KINDS,
+            help=f"Verdicts to report, of {', '.join(REPORTED_KINDS)}. Default: {DEFAULT_KINDS}.",
         )
         many.add_argument(
             "--threshold",

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .color_residual import color_residuals
+from .color_residual import trimmed_difference
 
 if TYPE_CHECKING:
     from ..base import Gray, Pixels
@@ -29,43 +29,39 @@ WHITE_LEVEL = 243
 class WindowAgreement(NamedTuple):
     """The agreement of the windows that show something.
 
-    `agreement` is the share that match, without what may have been laid over one of the two images, and
-    `union_agreement` the share with it, both 0 to 1; `fidelity` is the correlation in those that match, weighted by
-    contrast; `textured` (height, width) are the centers of the windows that `agreement` counts, and `matching` of those
-    among them that match.
+    `agreement` is the share that match, without what may have been laid over one of the two images, 0 to 1; `textured`
+    (height, width) are the centers of the windows that it counts, and `matching` of those among them that match.
     """
 
     agreement: float
-    union_agreement: float
-    fidelity: float
     textured: NDArray[np.bool_]
     matching: NDArray[np.bool_]
 
 
-def measure_agreement(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> tuple[float, float, float, float, float]:
+def measure_agreement(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> tuple[float, float]:
     """Compare two images of one shape (height, width, 3) where both show something, `covered` (height, width).
 
     Returns:
-        Agreement, union agreement, fidelity, color difference and color residual, as in Registration.
+        Agreement and color difference, as in Registration.
     """
     windows = compare_windows(a, b, covered)
     colored = windows.textured | (covered & (np.minimum(a, b).min(axis=2) < WHITE_LEVEL))
     # Fine edges are blurred away: a shift by one pixel gives them other colors.
     blurred = (np.asarray(cv2.GaussianBlur(pixels, (0, 0), 2.0), np.uint8)[colored] for pixels in (a, b))
-    return *windows[:3], *color_residuals(*blurred)
+    return windows.agreement, trimmed_difference(*blurred)
 
 
 def compare_windows(a: Pixels, b: Pixels, covered: NDArray[np.bool_]) -> WindowAgreement:
     """Compare two images of one size window by window.
 
     An overlay (text, a logo) hides one image. `agreement` is therefore the better of two shares: that among the windows
-    textured in a, and that among those textured in b, unless these are much rarer; `union_agreement` is of all.
+    textured in a, and that among those textured in b, unless these are much rarer.
     The brightest channel and the gray levels are both tried, since an edit may leave only one of them alone.
     """
     kernel = np.ones((AGREEMENT_WINDOW, AGREEMENT_WINDOW), np.uint8)
     inside = cv2.erode(covered.astype(np.uint8), kernel).astype(bool)
     nowhere = np.zeros(inside.shape, bool)
-    candidates = [WindowAgreement(0.0, 0.0, 0.0, nowhere, nowhere)]
+    candidates = [WindowAgreement(0.0, nowhere, nowhere)]
     for first, second in ((brightest_channel(a), brightest_channel(b)), (_luma(a), _luma(b))):
         candidates += _compare_channel(first, second, inside)
     return max(candidates, key=lambda candidate: candidate.agreement)
@@ -84,11 +80,8 @@ def _compare_channel(a: Gray, b: Gray, inside: NDArray[np.bool_]) -> list[Window
     matches = covariance > MIN_WINDOW_CORRELATION * contrast
     textured = [inside & (variance > MIN_TEXTURE**2) for variance in variances]
     union = textured[0] | textured[1]
-    fidelity = float(covariance[matches & union].sum() / max(contrast[matches & union].sum(), 1e-3))
     return [
-        WindowAgreement(
-            float(matches[windows].mean()), float(matches[union].mean()), fidelity, windows, windows & matches
-        )
+        WindowAgreement(float(matches[windows].mean()), windows, windows & matches)
         for windows in textured
         if windows.any() and windows.sum() > union.sum() / 3
     ]

@@ -12,31 +12,16 @@ if TYPE_CHECKING:
 
     from ..base import Pixels
 
-HUE_RESIDUAL_FACTOR = 3.0
-"""Factor by which hue and saturation edits must leave a smaller residual than brightness and contrast edits, which
-clip: products sold in two colors often differ by little more than a hue shift."""
-
 RARE_SHARE = 0.05
 """Share of pixels that `largest_residuals` leaves out."""
 
 
-def color_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
-    """Measure the difference of colors (n, 3), as they are and after the best edit of all of them.
-
-    Edits are brightness and contrast, saturation, and hue, each of either image. Both results are 0 to 255, without the
-    quarter of the pixels that differ most, which may be covered.
-    """
+def trimmed_difference(a: Pixels, b: Pixels) -> float:
+    """Measure the mean difference of colors (n, 3), 0 to 255, without the quarter that differs most, as if covered."""
     if not len(a):
-        return 0.0, 0.0
-    unedited = _trimmed_difference(a, b)
-    directions = (a, b), (b, a)
-    toned = min(_trimmed_difference(_match_tone(first, second), second) for first, second in directions)
-    recolored = min(
-        _trimmed_difference(edit(first, second), second)
-        for edit in (_match_saturation, _match_hue)
-        for first, second in directions
-    )
-    return unedited, min(unedited, toned, HUE_RESIDUAL_FACTOR * recolored)
+        return 0.0
+    differences = np.abs(a.astype(int) - b).mean(axis=1)
+    return float(np.sort(differences)[: max(1, 3 * len(differences) // 4)].mean())
 
 
 def largest_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
@@ -47,7 +32,7 @@ def largest_residuals(a: Pixels, b: Pixels) -> tuple[float, float]:
     """
     if not len(a):
         return 0.0, 0.0
-    edited = [(edit(x, y), y) for edit in (_match_tone, _match_saturation) for x, y in ((a, b), (b, a))]
+    edited = [(edit(x, y), y) for edit in (match_tone, _match_saturation) for x, y in ((a, b), (b, a))]
     unedited, *residuals = (_large_difference(x, y) for x, y in [(a, b), *edited])
     return unedited, min(unedited, *residuals)
 
@@ -56,12 +41,7 @@ def _large_difference(a: Pixels, b: Pixels) -> float:
     return float(np.quantile(np.abs(a.astype(int) - b).mean(axis=1), 1 - RARE_SHARE))
 
 
-def _trimmed_difference(a: Pixels, b: Pixels) -> float:
-    differences = np.abs(a.astype(int) - b).mean(axis=1)
-    return float(np.sort(differences)[: max(1, 3 * len(differences) // 4)].mean())
-
-
-def _match_tone(a: Pixels, b: Pixels) -> Pixels:
+def match_tone(a: Pixels, b: Pixels) -> Pixels:
     """Give a the brightness and contrast of b; colors get stronger as contrast does."""
     yuv_a, yuv_b = (_convert(colors, cv2.COLOR_RGB2YUV) for colors in (a, b))
     luma_a, luma_b = yuv_a[:, 0] - np.median(yuv_a[:, 0]), yuv_b[:, 0] - np.median(yuv_b[:, 0])
@@ -79,14 +59,6 @@ def _match_saturation(a: Pixels, b: Pixels) -> Pixels:
 
 def _yuv_to_rgb(luma: NDArray[np.float64], chroma: NDArray[np.float64]) -> Pixels:
     return _to_uint8(_convert(_to_uint8(np.column_stack([luma, chroma + 128])), cv2.COLOR_YUV2RGB))
-
-
-def _match_hue(a: Pixels, b: Pixels) -> Pixels:
-    """Rotate the hues of a to those of b, and leave the brightest channel and the saturation alone."""
-    hsv_a, hsv_b = (_convert(colors, cv2.COLOR_RGB2HSV_FULL) for colors in (a, b))
-    steps = np.exp(2j * np.pi * (hsv_b[:, 0] - hsv_a[:, 0]) / 256) * hsv_a[:, 1] * hsv_b[:, 1]
-    hsv_a[:, 0] = np.rint(hsv_a[:, 0] + np.angle(steps.sum()) * 256 / (2 * np.pi)) % 256
-    return _to_uint8(_convert(_to_uint8(hsv_a), cv2.COLOR_HSV2RGB_FULL))
 
 
 def _convert(colors: Pixels, code: int) -> NDArray[np.float64]:

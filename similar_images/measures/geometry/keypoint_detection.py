@@ -25,8 +25,14 @@ MIN_DETECTION_SIDE = 320
 MIN_SHORT_SIDE = 32
 """Pixels on the short side below which an image has no keypoints, because the detectors' filters do not fit in."""
 
-FEW_DETECTED = 100
+FEW_DETECTED = 300
 """Number of keypoints below which SIFT is run again for fainter ones."""
+
+FULL_RANGE = 160
+"""Levels that an image of ordinary contrast spans; one that spans fewer is stretched before detection."""
+
+MAX_STRETCH = 6.0
+"""Factor by which contrast is stretched, at most: beyond it is noise."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +55,42 @@ def extract_keypoints(
     Raises:
         Unavailable: the installation lacks the detector.
     """
-    extract = _mirror_keypoints if mirrored and detector in ("sift", "rootsift") else _extract_keypoints
-    return image.cached(("keypoints", detector, limit, mirrored), partial(extract, image, detector, limit, mirrored))
+    if mirrored and detector in ("sift", "rootsift"):
+        return reflect_keypoints(extract_keypoints(image, detector, limit), image, mirrored=True)
+    key = ("keypoints", detector, limit, mirrored)
+    return image.cached(key, partial(_extract_keypoints, image, detector, limit, mirrored))
 
 
-def _mirror_keypoints(image: ComparisonImage, detector: Detector, limit: int, mirrored: bool) -> Keypoints:
-    """Derive SIFT keypoints of the mirror image: a descriptor is 4 x 4 cells of 8 directions, which are permuted."""
-    upright = extract_keypoints(image, detector, limit)
-    if not len(upright):
-        return upright
-    cells = upright.descriptors.reshape(-1, 4, 4, 8)[:, ::-1, :, -np.arange(8) % 8]
-    coordinates = transform_points(mirror_matrix(image.pixels.shape[1]), upright.coordinates)
-    return Keypoints(coordinates, np.ascontiguousarray(cells.reshape(len(upright), -1)))
+def reflect_keypoints(
+    keypoints: Keypoints, image: ComparisonImage, *, mirrored: bool = False, inverted: bool = False
+) -> Keypoints:
+    """Derive the SIFT keypoints of an image's mirror image, in that one's coordinates, or of its negative, or of both.
+
+    A descriptor is 4 x 4 cells of 8 directions, relative to the strongest one: mirroring reverses columns and turns
+    directions; in a negative that strongest one is opposite, so that the cells are turned by 180 degrees.
+    """
+    if not len(keypoints) or not (mirrored or inverted):
+        return keypoints
+    cells, coordinates = keypoints.descriptors.reshape(-1, 4, 4, 8), keypoints.coordinates
+    if mirrored:
+        cells = cells[:, ::-1, :, -np.arange(8) % 8]
+        coordinates = transform_points(mirror_matrix(image.pixels.shape[1]), coordinates)
+    if inverted:
+        cells = cells[:, ::-1, ::-1]
+    return Keypoints(coordinates, np.ascontiguousarray(cells.reshape(len(keypoints), -1)))
+
+
+def _stretch_contrast(gray: Gray) -> Gray:
+    """Stretch the contrast of a pale or dark image, which detectors would find little in."""
+    low, high = np.percentile(gray[::2, ::2], (1, 99))
+    if high - low >= FULL_RANGE:
+        return gray
+    factor = min(MAX_STRETCH, 255 / max(high - low, 1))
+    return np.asarray(np.clip((gray.astype(np.float32) - low) * factor, 0, 255), np.uint8)
 
 
 def _extract_keypoints(image: ComparisonImage, detector: Detector, limit: int, mirrored: bool) -> Keypoints:
-    gray = image.gray[:, ::-1] if mirrored else image.gray
+    gray = _stretch_contrast(image.gray[:, ::-1] if mirrored else image.gray)
     height, width = gray.shape
     factor = min(4.0, max(1.0, MIN_DETECTION_SIDE / max(height, width)))
     if factor > 1:

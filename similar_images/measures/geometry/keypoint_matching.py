@@ -20,6 +20,9 @@ REPROJECTION_THRESHOLD = 3.0
 """Pixels of `ComparisonImage.pixels` by which an inlier may be off from where the homography takes it."""
 
 
+PairArray = NDArray[np.intp]
+
+
 @dataclass(frozen=True)
 class KeypointMatches:
     """Matches of two images' keypoints: `pairs` (n, 2) of their indexes, and which of these are inliers, (n,).
@@ -51,12 +54,27 @@ def ratio_test(a: Keypoints, b: Keypoints, ratio: float, *, both_ways: bool = Fa
     """
     if not len(b) or len(a) < 2:
         return np.empty((0, 2), np.intp)
-    neighbors = [pair for pair in _matcher(a).knnMatch(b.descriptors, a.descriptors, k=2) if len(pair) == 2]
-    matches = [first for first, second in neighbors if first.distance < ratio * second.distance]
-    if both_ways:
-        nearest = {match.queryIdx: match.trainIdx for match in _matcher(a).match(a.descriptors, b.descriptors)}
-        matches = [match for match in matches if nearest[match.trainIdx] == match.queryIdx]
-    return _sort_matches(matches)
+    distances = _distance_matrix(b, a)
+    rows = np.arange(len(b))
+    nearest = distances.argmin(axis=1)
+    first = distances[rows, nearest]
+    to_nearest = distances.argmin(axis=0) if both_ways else None
+    distances[rows, nearest] = np.inf
+    kept = first < ratio * distances.min(axis=1)
+    if to_nearest is not None:
+        kept &= to_nearest[nearest] == rows
+    order = np.argsort(first[kept], kind="stable")
+    return np.column_stack([nearest[kept], rows[kept]])[order].astype(np.intp)
+
+
+def _distance_matrix(a: Keypoints, b: Keypoints) -> NDArray[np.float32]:
+    """Return the distances of all descriptors of a to all of b: (len(a), len(b)), Hamming of binary ones, else L2."""
+    first, second = (
+        (np.unpackbits(each.descriptors, axis=1) if each.is_binary else each.descriptors).astype(np.float32)
+        for each in (a, b)
+    )
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
+    return np.asarray(squares if a.is_binary else np.sqrt(np.maximum(squares, 0)), np.float32)
 
 
 def cross_check(a: Keypoints, b: Keypoints) -> NDArray[np.intp]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 from weakref import ref
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base import ComparisonImage, reduce_to
 from . import keypoint_matching
 from .agreement import brightest_channel, measure_agreement
+from .copy_probability import PairEvidence, copy_probability
+from .evidence import examine_frame, rough_agreement
 from .homography import (
     Matrix,
     PointArray,
@@ -22,46 +25,33 @@ from .homography import (
     transform_points,
     warp,
 )
-from .keypoint_detection import extract_keypoints
-
-if TYPE_CHECKING:
-    from ..base import Gray, Pixels
+from .keypoint_detection import Keypoints, extract_keypoints, reflect_keypoints
+from .right_angled import align_by_correlation
+from .shared_frame import share_frame
 
 AGREEMENT_SIDE = 192
 """Pixels on the long side of the first image when two registered ones are compared pixel by pixel."""
 
+ROUGH_SIDE = 112
+"""Side of the frames in which poses are chosen."""
+
 GOOD_AGREEMENT = 0.9
-"""Agreement above which the geometry is not refined."""
+"""Rough agreement above which the geometry is not refined."""
 
 MIN_AGREEMENT = 0.7
-"""Least agreement of a copy. Tuned on photos: of 700 edited copies all had 0.75, of 1,000 other pairs none."""
+"""Agreement of two images that show the same object, be it in another picture."""
 
-RETOUCHED_BELOW = 0.97
-"""Agreement below which a copy was edited in parts."""
+MIN_PROBABILITY = 0.7
+"""Probability from which on two images count as one picture."""
 
-MIN_FIDELITY = 0.978
-"""Least fidelity of a copy that was edited in parts; that of another photo of the same object is lower."""
+CERTAIN = 0.95
+"""Probability from which on no other pose is looked for."""
 
 MIN_RECOLOR_DIFFERENCE = 8.0
 """Mean color difference, 0 to 255, above which an image was recolored."""
 
-RECOLOR_MIN_AGREEMENT = 0.95
-"""Least agreement of a recolored copy, because products sold in two colors are often photographed in one pose."""
-
-MAX_COLOR_RESIDUAL = 6.0
-"""Most color difference that editing the whole image may leave; a product in another color leaves more."""
-
-MAX_LOG_STRETCH = 0.03
-"""Logarithm of the largest ratio of horizontal to vertical scale at which images are aligned by correlation."""
-
 FEW_KEYPOINTS = 30
 """Number of inliers below which an affine geometry is preferred even if it fits less closely."""
-
-MIN_OVERLAP = 0.9
-"""Share of one image that has to lie on the other, for one to be a part of the other."""
-
-MAX_TILT = 1.1
-"""Tilt up to which an image does not show its object from another side."""
 
 MIN_CORNER_SHIFT = 0.02
 """Share of the long side by which a corner has to move, for an image to count as cropped or rotated."""
@@ -69,11 +59,25 @@ MIN_CORNER_SHIFT = 0.02
 MIN_INLIERS = 12
 """Inliers that prove the same object, whatever else is in the images."""
 
-THUMBNAIL_SIDE = 64
-"""Pixels on the long side of the thumbnails that are aligned by correlation."""
+MIN_POSE_INLIERS = 5
+"""Inliers of a pose that is tried, at least."""
 
-MIN_THUMBNAIL_CORRELATION = 0.5
-"""Correlation of two thumbnails above which their pose is tried."""
+LIKELY_INLIERS = 15
+"""Inliers from which on a negative is not looked for."""
+
+
+class Pose(NamedTuple):
+    """A geometry to be tried.
+
+    `matrix` takes coordinates of b.pixels to those of a.pixels; `inliers` of the `matches` between keypoints in the
+    part that both show agree with it, 0 where it was not found by them. `is_inverted` tells whether one image is taken
+    for a negative.
+    """
+
+    matrix: Matrix
+    inliers: int = 0
+    matches: int = 0
+    is_inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,24 +89,24 @@ class Registration:
         overlap_a: share of the first image that the second covers, 0 to 1.
         overlap_b: share of the second image that lies on the first, 0 to 1.
         agreement: share of the textured windows that match, without what may have been laid over one image, 0 to 1.
-        union_agreement: the same share with it.
-        fidelity: correlation in the windows that match, weighted by contrast, up to 1.
         color_difference: mean difference of colors, 0 to 255.
-        color_residual: what is left of it after the best edit of the whole image.
+        probability: that both are one picture, edited or not, 0 to 1.
         inliers: number of keypoint matches that the geometry was estimated from; 0 if it was not.
         tilt: ratio of the depths of b's farthest and nearest corner; 1 if it was only rotated, stretched or sheared.
+        is_inverted: whether one is a negative.
+        is_retouched: whether a region of one differs, as where something was laid over it.
     """
 
     matrix: Matrix
     overlap_a: float
     overlap_b: float
     agreement: float
-    union_agreement: float
-    fidelity: float
     color_difference: float
-    color_residual: float
+    probability: float
     inliers: int
     tilt: float
+    is_inverted: bool = False
+    is_retouched: bool = False
 
     @property
     def is_mirrored(self) -> bool:
@@ -112,25 +116,12 @@ class Registration:
     @property
     def is_same_picture(self) -> bool:
         """True if one image is, apart from edits, the other one or a part of it."""
-        return self._agrees and max(self.overlap_a, self.overlap_b) >= MIN_OVERLAP and self.tilt <= MAX_TILT
-
-    @property
-    def _agrees(self) -> bool:
-        if self.inliers < MIN_INLIERS:  # with little detail, a white box looks like many others
-            threshold = GOOD_AGREEMENT if self.fidelity >= MIN_FIDELITY else RETOUCHED_BELOW
-            return self.union_agreement >= threshold and self.color_difference <= MAX_COLOR_RESIDUAL
-        if self.color_difference > MIN_RECOLOR_DIFFERENCE:
-            return (
-                self.union_agreement >= RECOLOR_MIN_AGREEMENT
-                and self.fidelity >= MIN_FIDELITY
-                and self.color_residual <= MAX_COLOR_RESIDUAL
-            )
-        return self.agreement >= (MIN_AGREEMENT if self.fidelity >= MIN_FIDELITY else RETOUCHED_BELOW)
+        return self.probability >= MIN_PROBABILITY
 
     @property
     def is_same_object(self) -> bool:
         """True if both images show the same object, be it in the same picture or another one."""
-        return self.inliers >= MIN_INLIERS or self.agreement >= MIN_AGREEMENT
+        return self.is_same_picture or self.inliers >= MIN_INLIERS or self.agreement >= MIN_AGREEMENT
 
 
 def register(a: ComparisonImage, b: ComparisonImage) -> Registration | None:
@@ -149,34 +140,85 @@ def find_crop_or_rotation(a: ComparisonImage, b: ComparisonImage) -> Matrix | No
     return registration.matrix if shift > MIN_CORNER_SHIFT * max(a.pixels.shape) else None
 
 
+def gather_evidence(a: ComparisonImage, b: ComparisonImage) -> tuple[Pose, PairEvidence] | None:
+    """Return the pose in which two images agree best, and the evidence that they are one picture; None if none fits."""
+    best = _examine_best(a, b, _align_by_keypoints(a, b))
+    if best is None or copy_probability(best[1]) < CERTAIN:
+        poses = [Pose(matrix, is_inverted=inverted) for matrix, inverted in align_by_correlation(a, b)]
+        best = _examine_best(a, b, poses + ([best[0]] if best else []))
+    return best
+
+
 def _register(a: ComparisonImage, b: ComparisonImage) -> Registration | None:
     if np.array_equal(a.pixels, b.pixels):
-        return Registration(np.eye(3), 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0, 1.0)
-    poses = [_evaluate_pose(a, b, matrix, inliers) for matrix, inliers in _align_by_keypoints(a, b)]
-    poses += [
-        _evaluate_pose(a, b, _refine_by_ecc(a, b, pose.matrix), pose.inliers)
-        for pose in poses
-        if pose.agreement < GOOD_AGREEMENT
-    ]
-    if not any(pose.is_same_picture for pose in poses):
-        poses += [_evaluate_pose(a, b, matrix, 0) for matrix in _align_by_correlation(a, b)]
-    # `max` keeps the first of equal poses; they go from simple to complex, which matters for symmetric objects.
-    return max(poses, key=lambda pose: (pose.is_same_picture, round(pose.agreement, 1)), default=None)
+        return Registration(np.eye(3), 1.0, 1.0, 1.0, 0.0, 1.0, 0, 1.0)
+    best = gather_evidence(a, b)
+    if best is None:
+        return None
+    pose, evidence = best
+    small = reduce_to(a.pixels, AGREEMENT_SIDE)
+    to_small = scale_matrix(a.pixels.shape, small.shape) @ pose.matrix
+    covered = coverage_mask(b.pixels.shape, to_small, small.shape)
+    warped = warp(b.pixels, to_small, small.shape)
+    if pose.is_inverted:
+        warped = 255 - warped
+    agreement, color_difference = measure_agreement(small, warped, covered)
+    overlaps = _measure_overlaps(a, b, pose.matrix)
+    probability = copy_probability(evidence)
+    return Registration(
+        pose.matrix,
+        *overlaps,
+        agreement,
+        color_difference,
+        probability,
+        pose.inliers,
+        evidence.tilt,
+        pose.is_inverted,
+        evidence.frame.is_retouched,
+    )
 
 
-def _align_by_keypoints(a: ComparisonImage, b: ComparisonImage) -> list[tuple[Matrix, int]]:
-    """Return the homographies that keypoints verify, with b as it is and mirrored, each with its number of inliers."""
-    keypoints_a, poses = extract_keypoints(a, "rootsift"), []
-    for mirrored in (False, True):
-        keypoints_b = extract_keypoints(b, "rootsift", mirrored=mirrored)
-        pairs = keypoint_matching.ratio_test(keypoints_a, keypoints_b, 0.8, both_ways=True)
-        matches = keypoint_matching.verify_geometry(keypoints_a, keypoints_b, pairs, min_inliers=5)
-        if matches.homography is not None:
-            inliers = matches.inlier_pairs
-            from_b, to_a = keypoints_b.coordinates[inliers[:, 1]], keypoints_a.coordinates[inliers[:, 0]]
-            matrix = _simplify_homography(matches.homography, from_b, to_a)
-            poses.append((matrix @ mirror_matrix(b.pixels.shape[1]) if mirrored else matrix, len(inliers)))
+def _align_by_keypoints(a: ComparisonImage, b: ComparisonImage) -> list[Pose]:
+    """Return the poses that keypoints verify, with b as it is and mirrored, and as a negative if neither is likely."""
+    keypoints_a, keypoints_b = (extract_keypoints(image, "rootsift") for image in (a, b))
+    poses: list[Pose] = []
+    for is_inverted in (False, True):
+        for mirrored in (False, True):
+            reflected = reflect_keypoints(keypoints_b, b, mirrored=mirrored, inverted=is_inverted)
+            pairs = keypoint_matching.ratio_test(keypoints_a, reflected, 0.8, both_ways=True)
+            poses += _verify_pose((a, b), (keypoints_a, reflected), pairs, mirrored=mirrored, inverted=is_inverted)
+        if max((pose.inliers for pose in poses), default=0) >= LIKELY_INLIERS:
+            break
     return poses
+
+
+def _verify_pose(
+    images: tuple[ComparisonImage, ComparisonImage],
+    keypoints: tuple[Keypoints, Keypoints],
+    pairs: keypoint_matching.PairArray,
+    *,
+    mirrored: bool,
+    inverted: bool,
+) -> list[Pose]:
+    """Return the pose that pairs of keypoints verify, if any; of those, the ones in the part that both show count."""
+    matches = keypoint_matching.verify_geometry(*keypoints, pairs, min_inliers=MIN_POSE_INLIERS)
+    if matches.homography is None:
+        return []
+    in_a, in_b = (each.coordinates[pairs[:, index]] for index, each in enumerate(keypoints))
+    inliers = matches.inlier_mask
+    matrix = _simplify_homography(matches.homography, in_b[inliers], in_a[inliers])
+    back = np.linalg.inv(matrix).astype(np.float64)
+    is_shared = _are_inside(transform_points(matrix, in_b), images[0]) & _are_inside(
+        transform_points(back, in_a), images[1]
+    )
+    if mirrored:
+        matrix = matrix @ mirror_matrix(images[1].pixels.shape[1])
+    return [Pose(matrix, int(inliers.sum()), int((is_shared | inliers).sum()), inverted)]
+
+
+def _are_inside(points: PointArray, image: ComparisonImage) -> NDArray[np.bool_]:
+    height, width = image.pixels.shape[:2]
+    return np.asarray(((points >= 0) & (points <= (width, height))).all(axis=1), np.bool_)
 
 
 def _simplify_homography(homography: Matrix, from_b: PointArray, to_a: PointArray) -> Matrix:
@@ -193,39 +235,33 @@ def _simplify_homography(homography: Matrix, from_b: PointArray, to_a: PointArra
     return affine if errors[1] <= max(threshold, 1.5 * errors[0]) else homography
 
 
-def _align_by_correlation(a: ComparisonImage, b: ComparisonImage) -> list[Matrix]:
-    """Return the matrices that lay the whole of b on the whole of a in a right-angled pose, where thumbnails fit."""
-    thumbnail_a, matrices = _thumbnail(a.pixels), []
-    for pose, matrix in _right_angled_poses(b.pixels):
-        y, x = (side_a / side_b for side_a, side_b in zip(a.pixels.shape[:2], pose.shape[:2], strict=True))
-        if abs(np.log(y / x)) > MAX_LOG_STRETCH:
-            continue
-        thumbnail_b = cv2.resize(_thumbnail(pose), thumbnail_a.shape[1::-1], interpolation=cv2.INTER_AREA)
-        if _correlation(thumbnail_a, np.asarray(thumbnail_b, np.uint8)) > MIN_THUMBNAIL_CORRELATION:
-            matrices.append(scale_matrix(pose.shape, a.pixels.shape) @ matrix)
-    return matrices
+def _examine_best(a: ComparisonImage, b: ComparisonImage, poses: list[Pose]) -> tuple[Pose, PairEvidence] | None:
+    """Return the most promising of some poses, refined where that helps, and its evidence."""
+    promising = [(promise, pose) for pose in poses if (promise := _promise(a, b, pose)) is not None]
+    if not promising:
+        return None
+    promise, pose = max(promising, key=lambda each: each[0])  # the first of equal ones: from simple to complex
+    if promise < GOOD_AGREEMENT + 0.3 and not pose.is_inverted:
+        refined = pose._replace(matrix=_refine_by_ecc(a, b, pose.matrix))
+        refined_promise = _promise(a, b, refined)
+        if refined_promise is not None and refined_promise > promise + 0.01:
+            pose = refined
+    frame = share_frame(a, b, pose.matrix)
+    if frame is None:
+        return None
+    counts = (len(extract_keypoints(image, "rootsift")) for image in (a, b))
+    examined = examine_frame(frame, is_inverted=pose.is_inverted)
+    tilt = _measure_tilt(b, pose.matrix)
+    return pose, PairEvidence(examined, pose.inliers, pose.matches, min(counts), tilt)
 
 
-def _thumbnail(pixels: Pixels) -> Gray:
-    return brightest_channel(reduce_to(pixels, THUMBNAIL_SIDE))
-
-
-def _right_angled_poses(pixels: Pixels) -> list[tuple[Pixels, Matrix]]:
-    """Return the image rotated by right angles and mirrored, each pose with the matrix that takes coordinates there."""
-    poses = []
-    for mirrored in (False, True):
-        pose = pixels[:, ::-1] if mirrored else pixels
-        matrix = mirror_matrix(pixels.shape[1]) if mirrored else np.eye(3)
-        for _turn in range(4):
-            poses.append((pose, matrix))
-            # A quarter turn counterclockwise takes (x, y) to (y, width - 1 - x).
-            matrix = np.array([[0, 1, 0], [-1, 0, pose.shape[1] - 1], [0, 0, 1]], float) @ matrix
-            pose = np.rot90(pose)
-    return poses
-
-
-def _correlation(a: Gray, b: Gray) -> float:
-    return float(cv2.matchTemplate(a, b, cv2.TM_CCOEFF_NORMED)[0, 0]) if a.std() and b.std() else 0.0
+def _promise(a: ComparisonImage, b: ComparisonImage, pose: Pose) -> float | None:
+    """Return how promising a pose is, to 1.3: by the agreement, the inliers, and how much of an image it covers."""
+    frame = share_frame(a, b, pose.matrix, ROUGH_SIDE)
+    if frame is None:
+        return None
+    agreement = rough_agreement(frame, is_inverted=pose.is_inverted)
+    return agreement + min(pose.inliers, 30) / 300 + 0.2 * max(_measure_overlaps(a, b, pose.matrix))
 
 
 def _refine_by_ecc(a: ComparisonImage, b: ComparisonImage, matrix: Matrix) -> Matrix:
@@ -247,15 +283,15 @@ def _refine_by_ecc(a: ComparisonImage, b: ComparisonImage, matrix: Matrix) -> Ma
     return np.asarray(refined, np.float64)
 
 
-def _evaluate_pose(a: ComparisonImage, b: ComparisonImage, matrix: Matrix, inliers: int) -> Registration:
-    small = reduce_to(a.pixels, AGREEMENT_SIDE)
-    to_small = scale_matrix(a.pixels.shape, small.shape) @ matrix
-    covered = coverage_mask(b.pixels.shape, to_small, small.shape)
-    agreement = measure_agreement(small, warp(b.pixels, to_small, small.shape), covered)
+def _measure_overlaps(a: ComparisonImage, b: ComparisonImage, matrix: Matrix) -> tuple[float, float]:
+    """Return the share of each image that the other covers."""
     corners_a, corners_b = (image_corners(image.pixels.shape) for image in (a, b))
     on_a = transform_points(matrix, corners_b)
     shared = cv2.intersectConvexConvex(on_a, corners_a)[0]
-    overlap_a, overlap_b = (shared / max(cv2.contourArea(corners), 1e-6) for corners in (corners_a, on_a))
-    depths = corners_b @ matrix[2, :2] + matrix[2, 2]
-    tilt = float(depths.max() / max(depths.min(), 1e-9))
-    return Registration(matrix, overlap_a, overlap_b, *agreement, inliers, tilt)
+    overlap_a, overlap_b = (min(1.0, shared / max(cv2.contourArea(corners), 1e-6)) for corners in (corners_a, on_a))
+    return overlap_a, overlap_b
+
+
+def _measure_tilt(b: ComparisonImage, matrix: Matrix) -> float:
+    depths = image_corners(b.pixels.shape) @ matrix[2, :2] + matrix[2, 2]
+    return float(depths.max() / max(depths.min(), 1e-9))

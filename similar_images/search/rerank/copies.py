@@ -14,7 +14,7 @@ from ...ranking_presets import RANKING_PRESETS
 from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
-from ..ranking import image_similarity, resolve_weights
+from ..ranking import resolve_weights
 from .image_pairs import compare_candidates
 
 if TYPE_CHECKING:
@@ -30,12 +30,8 @@ MAX_VERIFIED = 16
 COPY_CANDIDATES = 60
 """Candidates by signatures, from which those are selected."""
 
-COPY_RANGE, SAME_OBJECT_RANGE, UNVERIFIED_RANGE = (90.0, 100.0), (60.0, 69.0), (0.0, 59.0)
-"""Percentages of a verified copy, of another image that shows the same object, and of anything else."""
-
-MAX_COPY_RESIDUAL = 3.0
-"""Maximum mean color residual (0–255 levels), after the best global color adjustment, for a pair to count as a copy;
-product variants exceed it."""
+SAME_OBJECT_RANGE, UNVERIFIED_RANGE = (60.0, 69.0), (0.0, 59.0)
+"""Percentages of another image that shows the same object, and of anything else; those of a copy are above."""
 
 HASH_WEIGHTS = dict.fromkeys(("phash", "dhash", "ahash", "blockmean"), 0.1)
 """Weights of the hash methods, where they are enabled, beside those of the preset."""
@@ -74,8 +70,8 @@ def verify_copies(
     verdicts |= dict.fromkeys(same_files, same_file_verdict())
     ranked = []
     for scored in results:
-        verdict, agreement = verdicts.get(scored.candidate.record_id, (None, 0.0))
-        similarity = copy_similarity(verdict, agreement, scored.similarity)
+        verdict = verdicts.get(scored.candidate.record_id)
+        similarity = copy_similarity(verdict, scored.similarity)
         ranked.append(scored._replace(similarity=similarity, verdict=verdict))
     return ranked_by_similarity(ranked, is_complete=verdicts.is_complete)
 
@@ -95,55 +91,31 @@ def _sort_by_method(results: Sequence[ScoredCandidate], name: str) -> list[Score
     return sorted(results, key=lambda scored: -scored.scores.get(name, 0.0))
 
 
-def _compare(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) -> tuple[Verdict, float]:
-    return copy_verdict(a, b, scored.similarity)
+def _compare(a: ComparisonImage, b: ComparisonImage, scored: ScoredCandidate) -> Verdict:
+    from ...measures.verdict import judge_pair
+
+    return judge_pair(a, b, lambda: scored.similarity)
 
 
-def copy_verdict(a: ComparisonImage, b: ComparisonImage, similarity: float | None) -> tuple[Verdict, float]:
-    """Judge whether two of many images are copies.
-
-    This is stricter than `judge_pair()` for a single pair: in a catalog, product variants are often shot in the same
-    pose, so a copy whose color residual exceeds `MAX_COPY_RESIDUAL` is downgraded to "same-object".
-
-    Args:
-        a: an image.
-        b: another.
-        similarity: that of their signatures, in percent; computed from the images where it is None and needed.
-
-    Returns:
-        The verdict, and the share of the overlap that agrees, 0 to 1.
-    """
-    from ...measures import verdict
-    from ...measures.geometry.registration import register
-
-    registration = register(a, b)
-    agreement = registration.agreement if registration else 0.0
-    if registration and registration.is_same_picture and registration.color_residual > MAX_COPY_RESIDUAL:
-        return verdict.Verdict("same-object"), agreement
-    return verdict.judge_pair(a, b, lambda: image_similarity(a, b) if similarity is None else similarity), agreement
-
-
-def same_file_verdict() -> tuple[Verdict, float]:
-    """Return the verdict on two files of the same bytes, and their agreement."""
+def same_file_verdict() -> Verdict:
+    """Return the verdict on two files of the same bytes."""
     from ...measures.verdict import Verdict
 
-    return Verdict("same-file"), 1.0
+    return Verdict("same-file", probability=1.0)
 
 
-def copy_similarity(verdict: Verdict | None, agreement: float, similarity: float) -> float:
+def copy_similarity(verdict: Verdict | None, similarity: float) -> float:
     """Return how surely it is the same image, in percent.
 
-    A verified copy has at least 90, rising with `agreement`; another image of the same object 60 to 69, and anything
-    else less, both rising with the signatures' own `similarity`.
+    That of a verified copy is its probability, COPY_THRESHOLD or more; another image of the same object has 60 to 69,
+    rising with the probability, and anything else less, rising with the signatures' own `similarity`.
     """
     if verdict is None or verdict.kind in ("alike", "unrelated"):
         (low, high), share = UNVERIFIED_RANGE, similarity / 100
     elif verdict.kind == "same-object":
-        (low, high), share = SAME_OBJECT_RANGE, similarity / 100
+        (low, high), share = SAME_OBJECT_RANGE, verdict.probability / (COPY_THRESHOLD / 100)
     else:
-        from ...measures.geometry.registration import MIN_AGREEMENT
-
-        (low, high), share = COPY_RANGE, (agreement - MIN_AGREEMENT) / (1 - MIN_AGREEMENT)
+        return 100 * verdict.probability
     return low + (high - low) * min(1.0, max(0.0, share))
 
 

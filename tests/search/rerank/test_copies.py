@@ -11,8 +11,7 @@ import pytest
 
 import similar_images
 from similar_images.measures.base import ComparisonImage
-from similar_images.measures.geometry.registration import MIN_AGREEMENT
-from similar_images.measures.verdict import Verdict
+from similar_images.measures.verdict import Verdict, judge_pair
 from similar_images.search.matches import Match
 from similar_images.search.querysets import SimilarQuerySet
 from similar_images.search.rerank import copies, image_pairs
@@ -34,7 +33,8 @@ def test_copy__finds_every_edited_copy_and_nothing_else(edited_copies: dict[str,
     matches = similar_images.similar_to(edited_copies["query"], mode="copy")
     assert set(titles(matches)) == COPIES
     assert all(match.similarity >= 90 for match in matches)
-    assert (matches[0].title, matches[0].similarity, matches[0].verdict) == ("identical", 100, Verdict("same-file"))
+    assert (matches[0].title, matches[0].similarity) == ("identical", 100)
+    assert matches[0].verdict == Verdict("same-file", probability=1.0)
     verdicts = {match.title: match.verdict for match in matches if match.verdict}
     assert verdicts["mirrored"].changes == ("mirrored",)
     assert "cropped" in verdicts["cropped"].changes
@@ -77,7 +77,7 @@ def test_copy__searches_by_an_upload(edited_copies: dict[str, Picture]) -> None:
     assert set(titles(matches)) == COPIES | {"query"}
     identical = drawing.encoded(textured(1))
     first = similar_images.similar_to(io.BytesIO(identical), model=Picture, mode="copy")[0]
-    assert first.verdict == Verdict("same-file")
+    assert first.verdict == Verdict("same-file", probability=1.0)
 
 
 def test_copy__applies_the_limit_after_verification(edited_copies: dict[str, Picture]) -> None:
@@ -129,7 +129,7 @@ def test_rest_and_page__accept_the_mode(edited_copies: dict[str, Picture], clien
     address = f"/api/similar-images/testapp.picture/{edited_copies['query'].pk}/similar/"
     results = client.get(address, {"mode": "copy"}).json()["results"]
     assert {result["title"] for result in results} == COPIES
-    assert {result["verdict"] for result in results} == {"same-file", "same-picture"}
+    assert {result["verdict"] for result in results} == {"same-file", "same-picture", "edited-picture"}
     assert "verdict" not in client.get(address).json()["results"][0]
     page = client.get(f"/similar-images/testapp.picture/{edited_copies['query'].pk}/", {"mode": "copy"})
     assert set(titles(page.context["matches"])) == COPIES
@@ -170,68 +170,43 @@ def test_bounds__are_those_of_the_docs() -> None:
     assert (copies.COPY_THRESHOLD, copies.MAX_VERIFIED, copies.COPY_CANDIDATES) == (70, 16, 60)
 
 
-def test_copy_similarity__rises_with_agreement_and_similarity_within_its_range() -> None:
-    verified = [copies.copy_similarity(Verdict("same-picture"), agreement, 5) for agreement in (0.5, 0.7, 0.85, 1)]
-    assert verified == sorted(verified)
-    assert (verified[0], verified[-1]) == (90, 100)
-    for verdict in (Verdict("same-object"), Verdict("alike"), None):
-        values = [copies.copy_similarity(verdict, 0.6, similarity) for similarity in (0, 40, 80, 100)]
-        assert values == sorted(set(values))
-        assert max(values) < copies.COPY_THRESHOLD
-    assert copies.copy_similarity(Verdict("same-object"), 0, 0) > copies.copy_similarity(None, 0, 100)
-
-
 @pytest.mark.parametrize(
-    ("kind", "agreement", "similarity", "expected"),
+    ("kind", "probability", "similarity", "expected"),
     [
-        (None, 1, 0, 0),
-        (None, 1, 50, 29.5),
-        (None, 1, 100, 59),
-        ("alike", 1, 100, 59),
-        ("unrelated", 1, 20, 11.8),
-        ("same-object", 1, 0, 60),
-        ("same-object", 1, 50, 64.5),
-        ("same-object", 1, 100, 69),
-        ("same-picture", MIN_AGREEMENT, 0, 90),
-        ("same-picture", (1 + MIN_AGREEMENT) / 2, 0, 95),
-        ("same-picture", 1, 0, 100),
-        ("same-picture", MIN_AGREEMENT - 0.1, 100, 90),
-        ("same-picture", 1.5, 0, 100),
+        (None, 0, 0, 0),
+        (None, 0, 50, 29.5),
+        (None, 0, 100, 59),
+        ("alike", 0.1, 100, 59),
+        ("unrelated", 0.1, 20, 11.8),
+        ("same-object", 0, 100, 60),
+        ("same-object", 0.35, 0, 64.5),
+        ("same-object", 0.7, 0, 69),
+        ("edited-picture", 0.7, 0, 70),
+        ("edited-picture", 0.85, 0, 85),
+        ("contains", 0.95, 100, 95),
+        ("same-picture", 0.99, 0, 99),
         ("same-file", 1, 0, 100),
     ],
 )
-def test_copy_similarity__spans_the_range_of_each_kind(
-    kind: str | None, agreement: float, similarity: float, expected: float
+def test_copy_similarity__is_the_probability_of_a_copy_and_below_the_threshold_else(
+    kind: Any, probability: float, similarity: float, expected: float
 ) -> None:
-    verdict = Verdict(kind) if kind else None
-    assert copies.copy_similarity(verdict, agreement, similarity) == pytest.approx(expected)
+    verdict = Verdict(kind, probability=probability) if kind else None
+    assert copies.copy_similarity(verdict, similarity) == pytest.approx(expected)
 
 
-def test_copy_verdict__calls_a_color_variant_the_same_object() -> None:
-    """As shops have them: the lower half in another color, all else the same."""
+def test_verdict__is_that_of_a_comparison() -> None:
     pixels = np.array(textured(1))
-    variant = pixels.copy()
-    variant[120:] = variant[120:, :, ::-1]
-    verdict, agreement = copies.copy_verdict(ComparisonImage(pixels), ComparisonImage(variant), 80)
-    assert verdict.kind == "same-object"
-    assert copies.copy_similarity(verdict, agreement, 80) < copies.COPY_THRESHOLD
-    darker = (pixels * 0.8).astype(np.uint8)
-    assert copies.copy_verdict(ComparisonImage(pixels), ComparisonImage(darker), 80)[0].kind == "same-picture"
+    darker = judge(pixels, (pixels * 0.8).astype(np.uint8))
+    assert darker == judge_pair(ComparisonImage(pixels), ComparisonImage((pixels * 0.8).astype(np.uint8)), lambda: 0.0)
+    assert (darker.kind, darker.changes) == ("edited-picture", ("darker",))
 
 
-@pytest.mark.parametrize(("share", "kind"), [(0.6, "same-picture"), (0.66, "same-object")])
-def test_copy_verdict__draws_the_line_at_the_color_residual(share: float, kind: str) -> None:
-    """The lower half is recolored in part: residuals of 2.9 and of 3.1 levels."""
-    pixels = np.array(textured(1), float)
-    variant = pixels.copy()
-    variant[120:] = variant[120:, :, ::-1]
-    mixed = np.rint((1 - share) * pixels + share * variant).astype(np.uint8)
-    verdict, agreement = copies.copy_verdict(ComparisonImage(pixels.astype(np.uint8)), ComparisonImage(mixed), 99)
-    assert (verdict.kind, agreement) == (kind, pytest.approx(1, abs=0.01))
+def judge(a: Any, b: Any, similarity: float = 80.0) -> Verdict:
+    return copies._compare(ComparisonImage(a), ComparisonImage(b), scored_candidate(1, similarity))
 
 
-def test_copy_verdict__of_images_without_a_registration_goes_by_their_similarity() -> None:
-    a, b = (ComparisonImage(np.full((64, 64, 3), level, np.uint8)) for level in (20, 230))
+def test_verdict__of_images_without_a_registration_goes_by_their_similarity() -> None:
+    dark, light = (np.full((64, 64, 3), level, np.uint8) for level in (20, 230))
     for similarity, kind in ((99, "alike"), (5, "unrelated")):
-        verdict, agreement = copies.copy_verdict(a, b, similarity)
-        assert (verdict.kind, agreement) == (kind, 0)
+        assert judge(dark, light, similarity).kind == kind
