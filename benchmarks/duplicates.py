@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,7 +54,9 @@ class Times:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.wall, self.processor, self.calls = Counter[str](), Counter[str](), Counter[str]()
+        self.wall: dict[str, float] = defaultdict(float)
+        self.processor: dict[str, float] = defaultdict(float)
+        self.calls: dict[str, int] = defaultdict(int)
         self._lock = Lock()
 
     def wrap(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
