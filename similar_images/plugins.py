@@ -97,6 +97,15 @@ def configured_versions() -> Mapping[str, str]:
     return MappingProxyType({name: method.version for name, method in enabled_methods().items()})
 
 
+def copy_methods() -> list[str]:
+    """Return the names of the enabled methods that tell copies from look-alikes.
+
+    Raises:
+        ImproperlyConfigured: as `enabled_methods`.
+    """
+    return [name for name, method in enabled_methods().items() if method.finds_copies]
+
+
 def load_method(name: str, options: dict[str, Any]) -> Method:
     """Instantiate a method of the setting.
 

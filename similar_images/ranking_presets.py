@@ -16,6 +16,9 @@ RANKING_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     }
 )
 
+COPY_SIGNATURE_WEIGHT = 1.0
+"""Weight of a method that `finds_copies` in a search for copies, beside those of the preset "copy"."""
+
 
 def resolve_preset(ranking: Mapping[str, float] | str, enabled: Collection[str]) -> dict[str, float]:
     """Return the weights of a ranking; those of a preset are restricted to the enabled methods.

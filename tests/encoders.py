@@ -67,6 +67,27 @@ def image_encoder(
     return save(path, nodes, {"picture": (kind, shape)}, outputs, weights, **options)
 
 
+def byte_encoder(path: Path, *, dimensions: int = 512, seed: int = 0) -> Path:
+    """The `vector` of `image_encoder`, of pixels as bytes with channels last, which it normalizes as ImageNet's."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        "kernel": rng.normal(0, 0.1, (dimensions, 3, 8, 8)).astype(np.float32),
+        "bias": rng.normal(0, 0.05, dimensions).astype(np.float32),
+        "mean": 255 * np.array([0.485, 0.456, 0.406], np.float32),
+        "std": 255 * np.array([0.229, 0.224, 0.225], np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "mean"], ["centered"]),
+        helper.make_node("Div", ["centered", "std"], ["scaled"]),
+        helper.make_node("Transpose", ["scaled"], ["x"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["x", "kernel", "bias"], ["blocks"], strides=[8, 8]),
+        helper.make_node("ReduceMax", ["blocks"], ["vector"], axes=[2, 3], keepdims=0),
+    ]
+    inputs = {"image": (TensorProto.UINT8, ("batch", "height", "width", 3))}
+    return save(path, nodes, inputs, {"vector": (TensorProto.FLOAT, ("batch", dimensions))}, weights)
+
+
 def color_encoder(path: Path) -> Path:
     """Says how red, green and blue a picture is in excess of its light."""
     nodes = [

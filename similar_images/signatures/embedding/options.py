@@ -34,7 +34,8 @@ class EncoderOptions:
     """Side of the square input in pixels, 1 to 4096."""
 
     mean: Sequence[float] = IMAGENET_MEAN
-    """Subtracted from red, green and blue, which range from 0 to 1."""
+    """Subtracted from red, green and blue, which range from 0 to 1; not used by a model that takes uint8, which gets
+    0 to 255."""
 
     std: Sequence[float] = IMAGENET_STD
     """Standard deviations that red, green and blue are divided by afterwards."""
@@ -60,6 +61,9 @@ class EncoderOptions:
 
     dimensions: int | None = None
     """Length of the vector, 1 to 4000; `None` reads it from the file."""
+
+    finds_copies: bool = False
+    """The encoder is trained to tell copies of an image from look-alikes: see `Method.finds_copies`."""
 
     curve: Curve = DEFAULT_CURVE
     """(cosine distance, similarity in percent) points, from (0, 100) down to 0 percent."""
@@ -88,6 +92,7 @@ class EncoderOptions:
             "squash must be from 0 to 1": _is_number(self.squash) and 0 <= self.squash <= 1,
             "output must be a name or a list of names": _are_names(self.output),
             'pooling must be "none", "mean", "gem" or "cls"': self.pooling in ("none", "mean", "gem", "cls"),
+            "finds_copies must be True or False": isinstance(self.finds_copies, bool),
             f"dimensions must be a whole number from 1 to {MAX_DIMENSIONS}": self.dimensions is None
             or _is_whole(self.dimensions, MAX_DIMENSIONS),
             "context must be a whole number from 1 to 4096": _is_whole(self.context, 4096),

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def preprocess(pixels: NDArray[np.uint8], options: EncoderOptions = PRESETS[DEFAULT_PRESET]) -> NDArray[np.float32]:
+def preprocess(
+    pixels: NDArray[np.uint8], options: EncoderOptions = PRESETS[DEFAULT_PRESET], *, normalize: bool = True
+) -> NDArray[Any]:
     """Turn an RGB image of any size into the encoder's input.
 
     The longer side is cropped by the share of its excess that is not to be squashed, then both sides to the share
@@ -22,9 +24,10 @@ def preprocess(pixels: NDArray[np.uint8], options: EncoderOptions = PRESETS[DEFA
     Args:
         pixels: uint8 (height, width, 3), RGB.
         options: of the encoder.
+        normalize: subtract the mean, and divide by the standard deviation.
 
     Returns:
-        float32 (3, size, size), or (size, size, 3) for NHWC; normalized by mean and standard deviation.
+        (3, size, size), or (size, size, 3) for NHWC: float32, or uint8 if not normalized.
     """
     import cv2
     import numpy as np
@@ -38,11 +41,13 @@ def preprocess(pixels: NDArray[np.uint8], options: EncoderOptions = PRESETS[DEFA
     center = pixels[top : top + height, left : left + width]
     interpolation = cv2.INTER_AREA if min(height, width) >= options.size else cv2.INTER_CUBIC
     square = cv2.resize(center, (options.size, options.size), interpolation=interpolation)
-    mean, std = ((255 * np.array(values, np.float64)).astype(np.float32) for values in (options.mean, options.std))
-    normalized = (square.astype(np.float32) - mean) / std
+    values: NDArray[Any] = square
+    if normalize:
+        mean, std = ((255 * np.array(color, np.float64)).astype(np.float32) for color in (options.mean, options.std))
+        values = (square.astype(np.float32) - mean) / std
     if options.channels == "BGR":
-        normalized = normalized[..., ::-1]
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1) if options.layout == "NCHW" else normalized)
+        values = values[..., ::-1]
+    return np.ascontiguousarray(values.transpose(2, 0, 1) if options.layout == "NCHW" else values)
 
 
 def pool_output(output: NDArray[Any], options: EncoderOptions) -> NDArray[Any]:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import similar_images
+from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import Verdict, judge_pair
 from similar_images.search.matches import Match
 from similar_images.search.querysets import SimilarQuerySet
 from similar_images.search.rerank import copies, image_pairs
-from tests import drawing
+from tests import drawing, encoders
 from tests.drawing import textured
 from tests.search.samples import record_ids, scored_candidate
 from tests.testapp.models import Picture, Shelf
@@ -151,6 +152,23 @@ def test_copy_weights__are_those_of_enabled_methods(configure: Any) -> None:
     assert copies.copy_weights(hashes) == dict.fromkeys(hashes, 0.1)
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
     assert copies.copy_weights(["mean"]) == {"mean": 1}
+
+
+@pytest.mark.parametrize("name", ["sscd", "signature-of-copies"])
+def test_copy__finds_candidates_by_a_copy_signature_of_any_name(
+    name: str, tmp_path: Path, make_picture: Any, index_now: Any, configure: Any
+) -> None:
+    file = str(encoders.byte_encoder(tmp_path / "sscd.onnx"))
+    copy_signature = {"class": "embedding", "preset": "sscd", "file": file, "layout": "NHWC"}
+    configure(METHODS={"embedding": {}, name: copy_signature, "color": {}})
+    item, _other = make_picture(1), make_picture(2)
+    index_now()
+    assert copies.copy_weights(plugins.enabled_methods()) == {"embedding": 0.5, "color": 0.2, name: 1}
+    (match,) = similar_images.similar_to(item, mode="copy", min_similarity=0)
+    assert set(match.scores) == {"embedding", "color", name}
+    (match,) = similar_images.similar_to(item)
+    assert name not in match.scores  # similar things are no copies
+    assert plugins.copy_methods() == [name]
 
 
 def test_select_for_verification__takes_what_only_one_method_ranks_high() -> None:

@@ -55,6 +55,13 @@ class TestHalfPrecision(TestFeatureMap):
         return MAP_OPTIONS | {"file": str(encoders.image_encoder(folder / "half.onnx", kind=TensorProto.FLOAT16))}
 
 
+class TestBytes(TestFeatureMap):
+    @pytest.fixture
+    def options(self, folder: Path) -> dict[str, Any]:
+        file = str(encoders.byte_encoder(folder / "bytes.onnx", dimensions=48))
+        return {"file": file, "size": 32, "layout": "NHWC", "dimensions": 48}
+
+
 class TestWide(TestFeatureMap):
     @pytest.fixture
     def options(self, folder: Path) -> dict[str, Any]:
@@ -72,6 +79,13 @@ def test_compute__layouts_and_channel_orders_give_the_same_vector(folder: Path, 
     mirrored = Embedding(file=folder / "first.onnx", channels="BGR", mean=[0.1, 0.2, 0.3], **MAP_OPTIONS)
     same = Embedding(file=folder / "first.onnx", mean=[0.3, 0.2, 0.1], std=[0.225, 0.224, 0.229], **MAP_OPTIONS)
     np.testing.assert_allclose(mirrored.compute(draw(90, 60)[..., ::-1]), same.compute(draw(90, 60)), atol=0.02)
+
+
+def test_compute__a_model_that_normalizes_itself_gives_the_same_vector(folder: Path) -> None:
+    floats = Embedding(file=encoders.image_encoder(folder / "floats.onnx"), size=32, output="vector")
+    own = Embedding(file=encoders.byte_encoder(folder / "own.onnx", dimensions=48), size=32, layout="NHWC")
+    assert own.check() == []
+    np.testing.assert_allclose(own.compute(draw(90, 60)), floats.compute(draw(90, 60)), atol=1e-6)
 
 
 def test_dimensions__are_read_from_the_file(folder: Path) -> None:
@@ -187,7 +201,14 @@ def test_version__changes_with_options_that_change_values(folder: Path, option: 
 
 
 @pytest.mark.parametrize(
-    "option", [{"threads": 2}, {"curve": [[0, 100], [1, 0]]}, {"dimensions": None}, {"mean": (0.485, 0.456, 0.406)}]
+    "option",
+    [
+        {"threads": 2},
+        {"curve": [[0, 100], [1, 0]]},
+        {"finds_copies": True},
+        {"dimensions": None},
+        {"mean": (0.485, 0.456, 0.406)},
+    ],
 )
 def test_version__does_not_change_with_other_options(folder: Path, option: dict[str, Any]) -> None:
     path = encoders.image_encoder(folder / "options.onnx")
@@ -236,6 +257,7 @@ def test_version__of_the_default() -> None:
         ({"dimensions": 0}, "dimensions must be"),
         ({"context": 0}, "context must be"),
         ({"padding": -1}, "padding must be"),
+        ({"finds_copies": 1}, "finds_copies must be True or False"),
         ({"curve": [[0, 100]]}, "^curve must be"),
         ({"curve": [[0, 90], [1, 0]]}, "curve must be"),
         ({"curve": [[0, 100], [1, 10]]}, "curve must be"),

@@ -65,3 +65,13 @@ def test_preprocess__normalizes_each_channel() -> None:
     np.testing.assert_allclose(preprocess(red, encoder)[0, 0], (1, 0.1, 0), atol=1e-6)
     swapped = dataclasses.replace(encoder, channels="BGR")
     np.testing.assert_allclose(preprocess(red, swapped)[0, 0], (0, 0.1, 1), atol=1e-6)
+
+
+def test_preprocess__leaves_bytes_to_a_model_that_takes_them() -> None:
+    red = np.full((8, 8, 3), (255, 51, 0), np.uint8)
+    encoder = EncoderOptions(size=4, layout="NHWC")
+    square = preprocess(red, encoder, normalize=False)
+    assert square.dtype == np.uint8
+    assert square[0, 0].tolist() == [255, 51, 0]
+    first = preprocess(red, dataclasses.replace(encoder, layout="NCHW", channels="BGR"), normalize=False)
+    assert first[:, 0, 0].tolist() == [0, 51, 255]
