@@ -44,10 +44,9 @@ _CLIP = EncoderOptions(
     padding=49407,
 )
 
-SSCD_CURVE: Curve = ((0, 100), (0.25, 90), (0.5, 70), (0.6, 30), (0.75, 0))
-"""Percents of SSCD. Its authors found 9 of 10 pairs of DISC at up to 0.25 to be copies (90 %). In a trial with 468
-edited copies among 1,892 pictures, nothing at up to 0.5 was wrong (70 %). Of 43,071 pairs of different photos, the
-nearest are at 0.75 by the distilled network (0 %)."""
+SSCD_CURVE: Curve = ((0, 100), (0.1, 90), (0.35, 70), (0.55, 30), (0.75, 0))
+"""Measured with the distilled network. Of 246 copies of 2 photos, 86 % are at up to 0.35, and of 173 pairs of pictures
+of one series or product, 1; at 0.4 it is 3. Of 44,850 pairs of different photos, the nearest are at 0.75."""
 
 # Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection" (2022), and the readme of
 # facebookresearch/sscd-copy-detection: ImageNet's mean and deviation, and the whole image, squashed to a square.
