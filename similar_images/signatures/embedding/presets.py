@@ -45,7 +45,7 @@ _CLIP = EncoderOptions(
 )
 
 SSCD_CURVE: Curve = ((0, 100), (0.1, 90), (0.35, 70), (0.55, 30), (0.75, 0))
-"""Measured with the distilled network. Of 246 copies of 2 photos, 86 % are at up to 0.35, and of 173 pairs of pictures
+"""Measured with the distilled network. Of 738 copies of 6 photos, 85 % are at up to 0.35, and of 173 pairs of pictures
 of one series or product, 1; at 0.4 it is 3. Of 44,850 pairs of different photos, the nearest are at 0.75."""
 
 # Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection" (2022), and the readme of
