@@ -131,13 +131,22 @@ def describe_query(
     methods: Iterable[str],
     box: decode.Box | None = None,
     *,
+    max_pixels: int | None = None,
     timeout: float | None = None,
 ) -> list[QueryVector]:
     """Compute the signatures of an image that is not stored, of a part of it, or of a text.
 
+    Args:
+        data: an image file, or a text.
+        source: the source that is searched.
+        methods: names of methods.
+        box: the part of the image.
+        max_pixels: maximum width × height; by default that of a visitor's image, SIMILAR_IMAGES["SEARCH_MAX_PIXELS"].
+        timeout: seconds; by default SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+
     Raises:
         UnreadableImage: the bytes are no image that can be read.
-        SearchTimeout: it took longer than `timeout`, or SIMILAR_IMAGES["REQUEST_TIMEOUT"].
+        SearchTimeout: it took longer than `timeout`.
     """
     specs, enabled = versions.active_versions(source), plugins.enabled_methods()
     pairs: list[tuple[MethodSpec, Method]] = []
@@ -153,7 +162,7 @@ def describe_query(
         return timeouts.run_for_request(timeout, _describe_text, data, pairs)
     end = monotonic() + timeout
     with timeouts.report_timeout():
-        image = decode.decode(data, max_pixels=settings.search_max_pixels, timeout=timeout)
+        image = decode.decode(data, max_pixels=max_pixels or settings.search_max_pixels, timeout=timeout)
     pixels = image.pixels if box is None else decode.crop(image.pixels, box)
     return timeouts.run_for_request(max(end - monotonic(), 0), _describe_pixels, pixels, pairs)
 

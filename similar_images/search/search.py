@@ -351,7 +351,8 @@ class Search:
             found += vectors_of.items()
         else:
             files = ((image, _read_query_file(self.source, image, self.allowed[0])) for image in stored)
-            found += [(image, describe_query(file, self.source, self.weights, box)) for image, file in files if file]
+            described = partial(describe_query, box=box, max_pixels=conf.get().max_pixels)  # as when it was indexed
+            found += [(image, described(file, self.source, self.weights)) for image, file in files if file]
         given = (image for image in images if not isinstance(image, models.Model))
         found += [(image, describe_query(image, self.source, self.weights, box)) for image in given]
         return [(image, vectors) for image, vectors in found if vectors]
@@ -363,7 +364,7 @@ def _saved_objects(examples: Iterable[Iterable[Subject]]) -> list[models.Model]:
 
 
 def _read_query_file(source: ImageSource, item: models.Model, visible: models.QuerySet[Any]) -> bytes:
-    """Read the image of an object within the bounds of an upload; empty where it has none, or may not be seen.
+    """Read the image of an object; empty where it has none, or may not be seen.
 
     Raises:
         UnreadableImage: it is missing or too large.
@@ -373,7 +374,7 @@ def _read_query_file(source: ImageSource, item: models.Model, visible: models.Qu
     if not file or not source.contains(visible, item):
         return b""
     try:
-        return read_stored(file, max_bytes=conf.get().search_max_bytes)
+        return read_stored(file, max_bytes=conf.get().max_bytes)
     except (decode.UnreadableImage, *decode.INTERRUPTIONS):
         raise
     except Exception as error:  # whatever a storage raises where it is down

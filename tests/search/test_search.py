@@ -215,14 +215,16 @@ def test_box__of_an_upload_searches_by_that_part(red_and_green: list[Picture]) -
     assert (matches[0].object, matches[0].similarity) == (green, 100)
 
 
-def test_box__of_a_stored_image_is_bounded_like_an_upload(red_and_green: list[Picture], configure: Any) -> None:
+def test_box__of_a_stored_image_is_bounded_as_when_it_was_indexed(red_and_green: list[Picture], configure: Any) -> None:
     both, red, _green = red_and_green
     with pytest.raises(ValueError, match="one object or file"):
         similar_images.similar_to([both, red], box=(0, 0, 1, 1))
-    configure(SEARCH_MAX_BYTES=10)
+    configure(SEARCH_MAX_BYTES=10, SEARCH_MAX_PIXELS=100)
+    assert similar_images.similar_to(both, box=(0, 0, 1, 1)) != []
+    configure(MAX_BYTES=10)
     with pytest.raises(UnreadableImage, match="10\xa0bytes"):
         similar_images.similar_to(both, box=(0, 0, 1, 1))
-    configure(SEARCH_MAX_BYTES=10_000, SEARCH_MAX_PIXELS=100)
+    configure(MAX_BYTES=10_000, MAX_PIXELS=100)
     with pytest.raises(UnreadableImage, match="100 pixels"):
         similar_images.similar_to(both, box=(0, 0, 1, 1))
     both.image.storage.delete(both.image.name)
@@ -250,7 +252,7 @@ def test_box__over_rest_and_on_the_page(client: Any, red_and_green: list[Picture
         assert list(client.get(address, params).json()["errors"]) == ["box"]
     page = client.get(f"/similar-images/testapp.picture/{both.pk}/", {"box": "0.5,0,0.5,1"})
     assert page.context["matches"][0].object == green
-    configure(SEARCH_MAX_PIXELS=100)
+    configure(MAX_PIXELS=100)
     answer = client.get(address, {"box": "0,0,1,1"})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["box"])
     page = client.get(f"/similar-images/testapp.picture/{both.pk}/", {"box": "0,0,1,1"})
