@@ -18,6 +18,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.functional import cached_property
 
+from .imaging.decoder.protocol import FORMATS
+from .imaging.formats import DEFAULT_FORMATS, set_formats_from
 from .ranking_presets import RANKING_PRESETS
 
 MAX_WEIGHT = 1_000_000
@@ -48,6 +50,13 @@ def _validate_measure_names(names: Any) -> str | None:
     if names and all(isinstance(name, str) for name in names):
         return None
     return "must name at least one measure, e.g. ['ssim']"
+
+
+def _validate_formats(names: Any) -> str | None:
+    wrong = [name for name in names if name not in FORMATS]
+    if names and not wrong:
+        return None
+    return f"must have names of {', '.join(FORMATS)}" + (f", not {wrong[0]!r}" if wrong else "")
 
 
 def _validate_ranking(ranking: Mapping[Any, Any] | str) -> str | None:
@@ -229,6 +238,12 @@ class Conf:
     )
     max_bytes: int = key_field(50 * 2**20, minimum=1, help="Maximum size of an image file in bytes; larger ones fail.")
     max_pixels: int = key_field(80_000_000, minimum=1, help="Maximum width × height of an image; larger ones fail.")
+    formats: list[str] | tuple[str, ...] = key_field(
+        DEFAULT_FORMATS,
+        help="Formats of image files that are read, by Pillow's names; there are ICO, JPEG2000, and PSD, too. HEIF "
+        "needs the extra `heif`.",
+        validate=_validate_formats,
+    )
     search_max_bytes: int = key_field(
         10 * 2**20, minimum=1, help="As MAX_BYTES, for an image that a visitor searches with or compares."
     )
@@ -422,6 +437,9 @@ def get() -> Conf:
     if problems := find_problems(setting):
         raise ImproperlyConfigured(" ".join(problems))
     return Conf(**{name.lower(): value for name, value in setting.items()})
+
+
+set_formats_from(lambda: get().formats)
 
 
 @receiver(setting_changed)

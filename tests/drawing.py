@@ -8,9 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageDraw
+
+pillow_heif.register_heif_opener()
 
 
 def scene(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:

@@ -15,7 +15,7 @@ import numpy as np
 from .. import conf
 from ..imaging import decode
 from ..imaging.files import read_bounded, sha256_of
-from ..imaging.formats import SUFFIXES
+from ..imaging.formats import accepted_suffixes
 from ..imaging.threads import map_in_threads
 from ..measures.base import reduce_to
 from ..printable import make_printable
@@ -86,14 +86,14 @@ class FolderImages(ImageCollection):
 
 def list_image_files(folder: Path) -> list[ImageFile]:
     """List the image files in a folder and below it, by name, without reports and linked folders."""
-    files = []
+    files, suffixes = [], accepted_suffixes()
     for parent, folders, names in os.walk(folder):
         if SCAN_CACHE_NAME in names:
             folders.clear()
             continue
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in suffixes and path.is_file():
                 files.append(_image_file(folder, path))
     return sorted(files, key=lambda file: file.name)
 

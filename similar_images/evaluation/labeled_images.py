@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..imaging.formats import SUFFIXES
+from ..imaging.formats import accepted_suffixes
 
 LABELS_FILE = "labels.csv"
 LABEL_COLUMNS = ("group", "class")
@@ -43,9 +43,10 @@ def read_folder(folder: Path) -> list[LabeledImage]:
     table = folder / LABELS_FILE
     if table.is_file():
         return _read_labels(folder, table)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    suffixes = accepted_suffixes()
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     if not paths:
-        raise InvalidFolder(f"{folder} contains neither {LABELS_FILE} nor images ({', '.join(SUFFIXES)}).")
+        raise InvalidFolder(f"{folder} contains neither {LABELS_FILE} nor images ({', '.join(suffixes)}).")
     return [LabeledImage(path.relative_to(folder).as_posix(), path.read_bytes) for path in paths]
 
 

@@ -16,8 +16,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from .decoder.protocol import FORMATS, ReplyKind
+from .decoder.protocol import ReplyKind
 from .decoders import DecoderCrashed, DecoderUnavailable, get_pool
+from .formats import readable_formats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,9 +55,10 @@ class Picture:
 
 
 def decode(data: bytes, *, max_pixels: int, timeout: float | None = None) -> Picture:
-    """Decode the first frame: upright by EXIF, transparency over white, 8 bits per channel.
+    """Decode an image: upright by EXIF, in sRGB by its profile, transparency over a background that shows the content.
 
-    Large images are reduced (see decoder.protocol.WORKING_SIDE), JPEGs by decoding fewer coefficients.
+    Of several frames or pages it is the first, unless that is blank. Large images are reduced (see
+    decoder.protocol.WORKING_SIDE), JPEGs by decoding fewer coefficients.
 
     Args:
         data: an image file.
@@ -64,8 +66,8 @@ def decode(data: bytes, *, max_pixels: int, timeout: float | None = None) -> Pic
         timeout: seconds after which it is given up.
 
     Raises:
-        UnreadableImage: the image is in none of FORMATS, larger than `max_pixels`, damaged beyond use, or takes more
-            processor time or memory than any honest image of its size.
+        UnreadableImage: the image is in no format that is accepted, larger than `max_pixels`, damaged beyond use, or
+            takes more processor time or memory than any honest image of its size.
         DecoderUnavailable: it took longer than `timeout`, or the server is too busy.
     """
     try:
@@ -110,7 +112,11 @@ def _number(value: int) -> str:
 
 MESSAGES: Mapping[str, Callable[..., str]] = {
     "format": lambda _detail: (
-        _("This is not an image in a supported format (%(formats)s).") % {"formats": ", ".join(FORMATS)}
+        _("This is not an image in a supported format (%(formats)s).") % {"formats": ", ".join(readable_formats())}
+    ),
+    "heif": lambda _detail: (
+        _("This is a HEIC image, which can't be read here yet. Please save it as JPEG, or have %(package)s installed.")
+        % {"package": "“similar_images[heif]”"}
     ),
     "svg": lambda _detail: _("This is a vector drawing (SVG). Please save it as PNG."),
     "pixels": lambda limit: (

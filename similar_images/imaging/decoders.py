@@ -22,6 +22,7 @@ from typing import IO, cast
 from django.utils.translation import gettext as _
 
 from .decoder.protocol import OUTPUT_BYTES, REPLY_SIZE, Limits, Reply, ReplyKind, Request
+from .formats import accepted_formats
 
 LIMITS = Limits()
 
@@ -78,7 +79,7 @@ class Decoder:
             DecoderUnavailable: it does not start.
         """
         self._buffer = _open_buffer()
-        folders = [Path(__file__).parent, _find_folder("PIL")]
+        folders = dict.fromkeys([Path(__file__).parent, _find_folder("PIL"), *_find_plugin_folders()])
         command = [_find_interpreter(), "-I", "-S", "-c", _STARTER, str(self._buffer.fileno()), *map(str, folders)]
         environment = {name: value for name, value in os.environ.items() if name.startswith(_KEPT_VARIABLES)}
         try:
@@ -177,6 +178,11 @@ def _find_folder(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))).parent
 
 
+def _find_plugin_folders() -> list[Path]:
+    """Return the folder of Pillow's plug-in for HEIC, where it is installed."""
+    return [_find_folder("pillow_heif")] if find_spec("pillow_heif") else []
+
+
 def _find_interpreter() -> str:
     """Return the Python interpreter; in a server that embeds Python, `sys.executable` is that server."""
     if "python" in Path(sys.executable or "").name.lower():
@@ -219,7 +225,8 @@ class DecoderPool:
             try:
                 with self._lend(deadline, is_heavy=is_heavy) as decoder:
                     seconds = max(min(longest, deadline - monotonic()), 0.001)
-                    reply, result = decoder.ask(Request(len(data), max_pixels, seconds, is_heavy, LIMITS), data)
+                    request = Request(len(data), max_pixels, seconds, is_heavy, accepted_formats(), LIMITS)
+                    reply, result = decoder.ask(request, data)
             except DecoderCrashed:
                 if has_crashed:
                     raise

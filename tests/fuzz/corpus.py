@@ -17,6 +17,7 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
+from tests import profiles
 from tests.drawing import encoded, scene
 
 SIZE = (20, 15)
@@ -33,6 +34,8 @@ def drawn_files() -> dict[str, bytes]:
     exif[0x10E] = "A scene"
     # Saving an image leaves settings of its encoder in it, so each file gets copies.
     frames = [{"save_all": True, "append_images": [other.copy()]} for _ in range(5)]
+    blank = Image.new("RGB", SIZE)
+    late = [{"save_all": True, "append_images": [blank.copy(), other.copy()]} for _ in range(4)]
     gray, palette, mask = image.convert("L"), image.convert("P"), image.convert("1")
     transparent = Image.merge("RGBA", (*image.split(), gray))
     wide = gray.convert("I").point(lambda value: value * 257)
@@ -64,6 +67,19 @@ def drawn_files() -> dict[str, bytes]:
         "tiff-16": (wide.convert("I;16"), "TIFF", {}),
         "tiff-float": (gray.convert("F"), "TIFF", {}),
         "tiff-pages": (image, "TIFF", frames[4]),
+        "jpeg-profile": (image, "JPEG", {"icc_profile": profiles.ADOBE_RGB}),
+        "png-profile": (gray, "PNG", {"icc_profile": profiles.gray(1.0)}),
+        "tiff-profile": (image.convert("CMYK"), "TIFF", {"icc_profile": profiles.cmyk()}),
+        "tiff-12": (gray.convert("I").point(lambda value: value * 16).convert("I;16"), "TIFF", {}),
+        "gif-late": (blank, "GIF", late[0]),
+        "apng-late": (blank, "PNG", late[1]),
+        "webp-late": (blank, "WEBP", late[2]),
+        "tiff-late": (blank, "TIFF", late[3]),
+        "png-logo": (Image.merge("LA", (Image.new("L", SIZE, 255), gray)), "PNG", {}),
+        "heif": (image.resize((64, 64)), "HEIF", {"exif": exif, "icc_profile": profiles.DISPLAY_P3}),
+        "heif-alpha": (transparent.resize((64, 64)), "HEIF", {}),
+        "ico": (transparent, "ICO", {"sizes": [SIZE]}),
+        "jpeg2000": (image, "JPEG2000", {}),
         "bmp": (image, "BMP", {}),
         "bmp-palette": (palette, "BMP", {}),
         "bmp-1": (mask, "BMP", {}),

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from similar_images.imaging.formats import SUFFIXES
+from similar_images.imaging.formats import accepted_suffixes
 from tests import hostile
 from tests.fuzz import corpus
 from tests.fuzz.mutations import mutate, truncations
@@ -60,7 +60,7 @@ def make_cases(files: dict[str, bytes], count: int, seed: int) -> Iterator[tuple
     drawn = corpus.drawn_files()
     everything = drawn | files
     # Damaged files of other formats are all refused for their first bytes.
-    names = [name for name in everything if name in drawn or name.lower().endswith((*SUFFIXES, ".mpo"))]
+    names = [name for name in everything if name in drawn or name.lower().endswith((*accepted_suffixes(), ".mpo"))]
     contents = [everything[name] for name in names]
     made = [(name, make()) for name, make in (hostile.WORST_FILES | hostile.COSTLY_FILES).items()]
     made += everything.items()

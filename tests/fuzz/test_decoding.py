@@ -9,14 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from similar_images.imaging import formats
 from similar_images.imaging.decode import UnreadableImage, decode
+from similar_images.imaging.decoder.protocol import FORMATS
 from tests.fuzz import answer_or_refusal, fuzzed
 from tests.fuzz.corpus import drawn_files
 from tests.fuzz.mutations import MUTATIONS, mutate, truncations
 
 MAX_PIXELS = 1_000_000
 FILES = drawn_files()
-ONE_OF_EACH_FORMAT = ["jpeg", "png", "gif", "webp", "avif", "tiff-lzw", "bmp"]
+ONE_OF_EACH_FORMAT = ["jpeg", "png", "gif", "webp", "avif", "tiff-lzw", "bmp", "heif", "ico", "jpeg2000"]
+
+
+@pytest.fixture(autouse=True)
+def _every_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accept the formats that a setting has to name, too."""
+    monkeypatch.setattr(formats, "_choose_formats", lambda: FORMATS)
 
 
 def check_decodes_or_refuses(data: bytes) -> None:

@@ -15,10 +15,18 @@ from PIL import Image, ImageFile, ImageOps
 from similar_images.imaging import decode as decoding
 from similar_images.imaging.decode import Picture, UnreadableImage
 from similar_images.imaging.decoder import reader
-from similar_images.imaging.decoder.protocol import FORMATS, WORKING_SIDE, Refusal
+from similar_images.imaging.decoder.background import DARK
+from similar_images.imaging.decoder.protocol import WORKING_SIDE, Refusal
+from similar_images.imaging.formats import DEFAULT_FORMATS
 from tests.drawing import encoded, scene
 
-LOSSY = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}, "AVIF": {"quality": 95}, "MPO": {"quality": 95}}
+LOSSY = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95},
+    "MPO": {"quality": 95},
+    "HEIF": {"quality": 95},
+}
 SCENE = scene(1)
 ORIENTED = {
     1: SCENE,
@@ -66,7 +74,7 @@ def raw_png(size: tuple[int, int], depth: int, color: int, rows: bytes, *chunks:
     )
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", DEFAULT_FORMATS)
 def test_decode__every_format(format_name: str) -> None:
     picture = decode(encoded(SCENE, format_name, **LOSSY.get(format_name, {})))
     assert (picture.width, picture.height) == SCENE.size
@@ -126,19 +134,18 @@ def test_decode__flattens_transparency_onto_white() -> None:
         ("GIF", "P", [3, 5], 3),
     ],
 )
-def test_decode__flattens_the_transparent_color_onto_white(
+def test_decode__flattens_the_transparent_color(
     format_name: str, mode: str, colors: list[Any], transparency: Any
 ) -> None:
-    """A color that is marked as transparent becomes white; its neighbor keeps its color."""
+    """A color that is marked as transparent becomes white, or dark beside white; its neighbor keeps its color."""
     image = Image.new(mode, (20, 10), colors[1])
     if mode == "P":
         image.putpalette([index * 8 for index in range(32) for _ in range(3)])
     opaque = pixels(image)[0, 0]
     image.paste(colors[0], (0, 0, 8, 10))
     decoded = pixels(image, format_name, transparency=transparency)
-    assert (decoded[:, :8] == 255).all()
+    assert (decoded[:, :8] == (DARK if mode == "1" else 255)).all()
     assert (decoded[:, 8:] == opaque).all()
-    assert opaque.min() < 255 or mode == "1"
 
 
 def test_decode__compares_the_transparent_color_in_sixteen_bits() -> None:
@@ -301,8 +308,10 @@ def test_decode__large_and_turned() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5000, 1), (1, 5000), (5000, 3), (2, 1)])
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", DEFAULT_FORMATS)
 def test_decode__extreme_aspect_ratios(format_name: str, size: tuple[int, int]) -> None:
+    if format_name == "HEIF" and max(size) > 1000:
+        pytest.skip("no encoder writes such a file")
     picture = decode(encoded(Image.new("RGB", size, (200, 100, 50)), format_name, **LOSSY.get(format_name, {})))
     assert (picture.width, picture.height) == size
     assert picture.pixels.size
@@ -443,7 +452,7 @@ def test_decode__accepts_exactly_max_pixels() -> None:
 VALID_FILES = [
     encoded(scene(1, (24, 18)), format_name, **options)
     for format_name, options in [
-        *((format_name, {}) for format_name in FORMATS),
+        *((format_name, {}) for format_name in DEFAULT_FORMATS),
         ("JPEG", {"progressive": True, "exif": exif(6)}),
         ("PNG", {"exif": exif(6)}),
         ("TIFF", {"compression": "tiff_lzw", "exif": exif(6)}),

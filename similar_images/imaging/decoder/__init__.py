@@ -1,5 +1,6 @@
-"""The program that decodes untrusted bytes, in a process of its own; it imports Pillow and nothing else.
+"""The program that decodes untrusted bytes, in a process of its own.
 
 Web and worker processes start it from `imaging.decoders`, outside of the package `similar_images`, so that neither
-Django nor NumPy is loaded there. Its modules import each other and Pillow only.
+Django nor NumPy is loaded there. Its modules import each other, Pillow, and its plug-in for
+HEIC, where that is installed, only.
 """

@@ -1,7 +1,7 @@
 """The decoder's main loop: a supervisor that forks the process that decodes, and forks another where that ends.
 
-The supervisor has Pillow loaded and never touches an image, so that replacing a process takes milliseconds. The process
-decodes one image after another, each within limits that the system enforces:
+The supervisor has Pillow loaded, with all that decoding needs, and never touches an image, so that replacing a process
+takes milliseconds. The process decodes one image after another, each within limits that the system enforces:
 
 - processor time by an interval timer, which counts only what this image takes, and in milliseconds; RLIMIT_CPU counts
   whole seconds over the life of the process,
@@ -115,7 +115,7 @@ def serve(request: Request, buffer_file: int, output: mmap.mmap) -> Reply:
         limit_memory(request, request.max_pixels)
         data = os.pread(buffer_file, request.file_size, 0)
         is_quick = check_structure(data)
-        image = open_image(data, request.max_pixels)
+        image = open_image(data, request.max_pixels, request.formats)
         pixels = image.width * image.height
         if pixels > request.limits.light_pixels and not is_quick:
             if not request.may_be_heavy:

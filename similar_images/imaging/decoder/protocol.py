@@ -10,8 +10,15 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
-"""Pillow's names of the formats that are decoded; no other decoder is tried."""
+DECODER_GENERATION = 2
+"""Number of the way in which files become pixels; raised whenever that changes, as every signature then does, too.
+
+2: colors by their profile, deep pixels by what they hold, a background that shows the content, a frame that is not
+blank.
+"""
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "HEIF", "ICO", "JPEG2000", "PSD")
+"""Pillow's names of the formats that can be decoded; no other decoder is tried. Their order is that of a bit mask."""
 
 WORKING_SIDE = 640
 """Pixels of the long side that a large image keeps at least; it is reduced to less than twice as many."""
@@ -71,6 +78,7 @@ class Request(NamedTuple):
         max_pixels: maximum width × height.
         wall_seconds: time after which the decoder is ended.
         may_be_heavy: whether an image that takes long is decoded, or answered by `ReplyKind.HEAVY`.
+        formats: those of FORMATS that are accepted.
         limits: see there.
     """
 
@@ -78,17 +86,20 @@ class Request(NamedTuple):
     max_pixels: int
     wall_seconds: float
     may_be_heavy: bool
+    formats: tuple[str, ...]
     limits: Limits
 
     def pack(self) -> bytes:
         """Return the request as bytes, always of the same length."""
-        return _REQUEST.pack(*self[:-1], *self.limits)
+        mask = sum(1 << number for number, name in enumerate(FORMATS) if name in self.formats)
+        return _REQUEST.pack(*self[:-2], mask, *self.limits)
 
     @classmethod
     def unpack(cls, data: bytes) -> Request:
         """Return the request of these bytes."""
-        file_size, max_pixels, wall_seconds, may_be_heavy, *limits = _REQUEST.unpack(data)
-        return cls(file_size, max_pixels, wall_seconds, may_be_heavy, Limits(*limits))
+        file_size, max_pixels, wall_seconds, may_be_heavy, mask, *limits = _REQUEST.unpack(data)
+        formats = tuple(name for number, name in enumerate(FORMATS) if mask >> number & 1)
+        return cls(file_size, max_pixels, wall_seconds, may_be_heavy, formats, Limits(*limits))
 
 
 class ReplyKind(IntEnum):
@@ -142,7 +153,7 @@ class Reply(NamedTuple):
         return cls(ReplyKind(kind), *values)
 
 
-_REQUEST = struct.Struct("<QQd?ddQQQ")
+_REQUEST = struct.Struct("<QQd?IddQQQ")
 _REPLY = struct.Struct("<BIQQIII")
 
 REQUEST_SIZE = _REQUEST.size

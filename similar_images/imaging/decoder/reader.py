@@ -1,16 +1,29 @@
-"""Bytes of an image file to an upright RGB image, by Pillow."""
+"""Bytes of an image file to an upright image in sRGB, by Pillow."""
 
 from __future__ import annotations
 
 import io
 import re
-from typing import cast
+from collections.abc import Sequence
 
-from PIL import AvifImagePlugin, ExifTags, Image, ImageChops, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
+from .background import flatten
+from .color import convert_to_srgb
+from .depth import is_deep, scale_to_8_bits, widen
+from .frames import select_frame
 from .protocol import FORMATS, WORKING_SIDE, Refusal
 
+try:
+    import pillow_heif
+except ImportError:
+    pass  # an extra
+else:
+    # Each thread would reserve address space; nothing but the image itself is read.
+    pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+
 _SVG_START = re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|!--|!doctype svg|svg)", re.IGNORECASE)
+_HEIF_START = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -21,20 +34,28 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_DRAFTED = ("JPEG", "MPO")
 _SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
-def open_image(data: bytes, max_pixels: int) -> Image.Image:
+def open_image(data: bytes, max_pixels: int, formats: Sequence[str] = FORMATS) -> Image.Image:
     """Read the header only.
 
+    Args:
+        data: an image file.
+        max_pixels: maximum width × height.
+        formats: those of FORMATS that are accepted.
+
     Raises:
-        Refusal: the image is in none of FORMATS, or has more than `max_pixels`.
+        Refusal: the image is in none of them, is in one whose decoder is not installed, or has more than `max_pixels`.
     """
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is replaced by `max_pixels`
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread would reserve address space
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=[name for name in formats if name in Image.OPEN])
     except UnidentifiedImageError as error:
+        if "HEIF" in formats and "HEIF" not in Image.OPEN and _HEIF_START.match(data):
+            raise Refusal("heif") from error
         raise Refusal("svg" if _SVG_START.match(data[:200]) else "format") from error
     if image.width * image.height > max_pixels:
         raise Refusal("pixels", max_pixels)
@@ -42,7 +63,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def load_image(image: Image.Image, data: bytes) -> tuple[int, int, Image.Image]:
-    """Decode the first frame: upright by EXIF, transparency over white, 8 bits per channel.
+    """Decode a frame that is not blank: upright by EXIF, in sRGB by its profile, transparency over a background.
 
     Large images are reduced to less than twice WORKING_SIDE, JPEGs by decoding fewer coefficients. The sides of very
     long images are reduced by different factors.
@@ -55,9 +76,13 @@ def load_image(image: Image.Image, data: bytes) -> tuple[int, int, Image.Image]:
         Exception: whatever Pillow raises for damaged data.
     """
     width, height = image.size
+    profile, is_drafted = image.info.get("icc_profile"), image.format in _DRAFTED
     image = _load_pixels(image, data)
     turn = _TURNS.get(_read_orientation(image))  # read after loading, which turns a TIFF by itself
-    image = _flatten_onto_white(_reduce_size(_convert_to_8_bits(image)))
+    if not is_drafted:
+        image = select_frame(image, _flatten_frame)
+        width, height = image.size
+    image = flatten(convert_to_srgb(_convert_to_8_bits(_reduce_size(_make_reducible(image))), profile))
     if turn is not None:
         image = image.transpose(turn)
         if turn in _SIDEWAYS:
@@ -76,7 +101,7 @@ def _read_orientation(image: Image.Image) -> int:
 
 def _load_pixels(image: Image.Image, data: bytes) -> Image.Image:
     """Decode the pixels; of a truncated JPEG, the part that is there."""
-    if image.format not in ("JPEG", "MPO"):
+    if image.format not in _DRAFTED:
         image.load()
         return image
     mode = image.mode
@@ -98,38 +123,23 @@ def _load_pixels(image: Image.Image, data: bytes) -> Image.Image:
     return image.crop((0, 0, image.width, bounds[3]))
 
 
-def _convert_to_8_bits(image: Image.Image) -> Image.Image:
-    """Convert to a mode with 8 bits per channel that can be reduced: L, LA, RGB, RGBA or CMYK."""
-    if image.mode.startswith("I;16"):
-        return _convert_16_bit_gray(image)
-    if image.mode in ("I", "F"):
-        low, high = cast("tuple[float, float]", image.getextrema())
-        scale = 255 / (high - low) if high > low else 0
-        return image.point(lambda value: value * scale - low * scale).convert("L")
+def _make_reducible(image: Image.Image) -> Image.Image:
+    """Convert to a mode whose pixels can be averaged, of any depth."""
+    if is_deep(image):
+        return widen(image)
     if image.mode in ("1", "P", "PA") or image.info.get("transparency") is not None:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image
 
 
-def _convert_16_bit_gray(image: Image.Image) -> Image.Image:
-    """Keep the upper byte of each value, and make the one that is marked as transparent so."""
-    values = image.tobytes()
-    high, low = (values[0::2], values[1::2]) if image.mode == "I;16B" else (values[1::2], values[0::2])
-    gray = Image.frombytes("L", image.size, high)
-    if (transparent := image.info.get("transparency")) is not None:
-        same_high = gray.point(lambda value: 255 * (value == transparent >> 8))
-        same_low = Image.frombytes("L", image.size, low).point(lambda value: 255 * (value == transparent & 255))
-        gray.putalpha(ImageChops.invert(ImageChops.darker(same_high, same_low)))
-    return gray
+def _convert_to_8_bits(image: Image.Image) -> Image.Image:
+    return scale_to_8_bits(image) if is_deep(image) else image
+
+
+def _flatten_frame(image: Image.Image) -> Image.Image:
+    return flatten(_convert_to_8_bits(_make_reducible(image)))
 
 
 def _reduce_size(image: Image.Image) -> Image.Image:
     factor = max(image.size) // WORKING_SIDE
     return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
-
-
-def _flatten_onto_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

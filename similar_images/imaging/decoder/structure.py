@@ -27,6 +27,9 @@ MAX_BLOCKS = 10_000
 MAX_TAGS = 1_000
 """Tags of a TIFF; the standard and its extensions define fewer."""
 
+MAX_PAGES = 33
+"""Pages of a TIFF that are checked: as many as may be looked at for one that is not blank."""
+
 MAX_TILE_PIXELS = 1024 * 1024
 """Pixels of a tile of a TIFF whatever the size of the image; beyond that it may have four times those of the image."""
 
@@ -121,11 +124,24 @@ def _check_gif(data: bytes) -> bool:
 
 
 def _check_tiff(data: bytes) -> bool:
-    """Check the tags of the first image: how many they are, that they share no bytes, and the size of a tile."""
+    """Check the tags of the first images, one a page."""
     order = "<" if data.startswith(b"II") else ">"
     is_big = 43 in (data[2], data[3])
-    word, head, entry, start = ("Q", "Q", "HHQ", 8) if is_big else ("I", "H", "HHI", 4)
-    (directory,) = struct.unpack_from(order + word, data, start)
+    (directory,) = struct.unpack_from(order + "Q" if is_big else order + "I", data, 8 if is_big else 4)
+    for _ in range(MAX_PAGES):
+        if not directory:
+            break
+        directory = _check_tiff_page(data, directory, order, is_big)
+    return False
+
+
+def _check_tiff_page(data: bytes, directory: int, order: str, is_big: bool) -> int:
+    """Check the tags of an image: how many they are, that they share no bytes, and the size of a tile.
+
+    Returns:
+        Where those of the next image are; 0 after the last one.
+    """
+    word, head, entry = ("Q", "Q", "HHQ") if is_big else ("I", "H", "HHI")
     (count,) = struct.unpack_from(order + head, data, directory)
     _refuse_above(MAX_TAGS, count, "tags")
     position = directory + struct.calcsize(order + head)
@@ -144,7 +160,8 @@ def _check_tiff(data: bytes) -> bool:
     image, tile = (numbers.get(a, 0) * numbers.get(b, 0) for a, b in ((256, 257), (322, 323)))
     if tile > max(MAX_TILE_PIXELS, 4 * image):
         raise Refusal("tile")
-    return False
+    (following,) = struct.unpack_from(order + word, data, position)
+    return int(following)
 
 
 _CHECKS: dict[bytes, Callable[[bytes], bool]] = {

@@ -10,12 +10,13 @@ from PIL import Image
 
 from similar_images.imaging.decode import decode
 from similar_images.imaging.decoder import reader
-from similar_images.imaging.decoder.protocol import FORMATS, Limits, Refusal, Reply, ReplyKind, Request
+from similar_images.imaging.decoder.protocol import Limits, Refusal, Reply, ReplyKind, Request
+from similar_images.imaging.formats import DEFAULT_FORMATS
 from tests.drawing import encoded, scene
 
 DEEP = Image.fromarray(np.linspace(0, 65535, 19200).reshape(120, 160).astype(np.uint16))
 CASES: list[tuple[Image.Image, str, dict[str, Any]]] = [
-    *((scene(1), format_name, {}) for format_name in FORMATS),
+    *((scene(1), format_name, {}) for format_name in DEFAULT_FORMATS),
     (scene(1, (2600, 1300)), "JPEG", {"quality": 90}),
     (scene(1, (2600, 1300)).convert("CMYK"), "TIFF", {}),
     (scene(1).convert("LA"), "PNG", {}),
@@ -58,7 +59,7 @@ def test_reader__refuses_by_code(data: bytes, code: str) -> None:
 
 
 def test_requests_and_replies__have_one_length_and_come_back_as_they_were() -> None:
-    request = Request(3, 2**40, 0.5, True, Limits(seconds=1.5))
+    request = Request(3, 2**40, 0.5, True, ("JPEG", "PSD"), Limits(seconds=1.5))
     assert Request.unpack(request.pack()) == request
     reply = Reply(ReplyKind.DECODED, 2**20, 2**40, 3, 4, 5, 6)
     assert Reply.unpack(reply.pack()) == reply

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from similar_images.imaging.decoder.protocol import Refusal
 from similar_images.imaging.decoder.structure import MAX_BLOCKS, MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, check_structure
@@ -89,6 +90,26 @@ def test_check_structure__passes_what_is_cut_anywhere(name: str) -> None:
     """The decoder says what is wrong with it."""
     for end in range(0, min(len(HONEST[name]), 3000), 7):
         check_structure(HONEST[name][:end])
+
+
+def test_check_structure__further_pages_of_a_tiff_are_bounded_as_well() -> None:
+    """They are read where the first one is blank."""
+    data = bytearray(encoded(Image.new("L", (16, 16)), "TIFF", save_all=True, append_images=[scene(1), scene(2)]))
+    check_structure(bytes(data))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    (second,) = struct.unpack_from("<I", data, first + 2 + 12 * count)
+    struct.pack_into("<H", data, second, 60_000)
+    with pytest.raises(Refusal, match="tags"):
+        check_structure(bytes(data))
+
+
+def test_check_structure__pages_in_a_circle_end() -> None:
+    data = bytearray(encoded(scene(1), "TIFF"))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * count, first)
+    check_structure(bytes(data))
 
 
 def test_check_structure__big_tiff_is_bounded_as_well() -> None:
