@@ -20,6 +20,7 @@ from .measures.base import Measure
 from .measures.signature import BySignature, MissingMethod
 from .signatures import BUILT_IN_METHODS
 from .signatures.base import Method
+from .signatures.pixels import DecodedPixelsMixin
 from .signatures.trim import TrimBorderMixin
 
 Plugin = TypeVar("Plugin")
@@ -125,8 +126,8 @@ def load_method(name: str, options: dict[str, Any]) -> Method:
     trim = options.get("trim", False)
     if not isinstance(trim, bool):
         raise ImproperlyConfigured(f"{key}: trim must be True or False.")
-    if trim:
-        method_class = type(method_class.__name__, (TrimBorderMixin, method_class), {})
+    mixins = (DecodedPixelsMixin, TrimBorderMixin) if trim else (DecodedPixelsMixin,)
+    method_class = type(method_class.__name__, (*mixins, method_class), {"__module__": method_class.__module__})
     arguments = {option: value for option, value in options.items() if option not in ("class", "trim")}
     method = instantiate_class(key, method_class, arguments)
     method.method_config = name, options

@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from similar_images.imaging.decoder.protocol import DECODER_GENERATION
+from similar_images.plugins import load_method
 from similar_images.signatures.base import Method
+
+PX = f"-px{DECODER_GENERATION}"
+"""End of the versions of methods that the setting names."""
+
+
+def loaded(method_class: type[Method]) -> Method:
+    """Make a method as the setting does, so that its version is that of stored signatures."""
+    return load_method(f"{method_class.__module__}.{method_class.__name__}", {})
 
 
 class Mean(Method):
@@ -23,7 +33,7 @@ class Mean(Method):
     computed = 0
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        type(self).computed += 1
+        Mean.computed += 1
         return pixels.mean((0, 1), dtype=np.float32) / 255
 
 

@@ -30,6 +30,7 @@ from ..models import (
 )
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec
+from ..signatures.pixels import DecodedPixelsMixin, generation_of
 from ..signatures.projection import ProjectedMethod
 from ..sources.source import ImageSource
 
@@ -99,6 +100,9 @@ def _rebuild_method(method_config: str, version: str) -> Method | None:
     try:
         key, options = json.loads(method_config)
         method = plugins.load_method(key, options)
+        if isinstance(method, DecodedPixelsMixin):
+            # Files are decoded as they are today: nearly the same pixels, whose signatures serve until the switch.
+            method.generation = generation_of(version)
         return method if method.version == version else None
     except (ImproperlyConfigured, TypeError, ValueError, OSError):
         return None

@@ -28,6 +28,7 @@ from similar_images.indexing import notify
 from similar_images.models import DuplicateGroup, DuplicateScan, IndexedImage, MethodVersion, Signature, Source
 from tests import drawing
 from tests.databases import connection
+from tests.methods import PX
 from tests.testapp.models import Picture
 
 ROOT = Path(__file__).parents[2]
@@ -214,7 +215,7 @@ def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorke
         def is_switched() -> bool:
             app.send_task("similar_images.tasks.sweep")
             time.sleep(0.3)
-            return versions_serving.get().version == "side6"
+            return versions_serving.get().version == f"side6{PX}"
 
         until(is_switched, "the new version serves", 60)
         time.sleep(0.5)
@@ -224,7 +225,7 @@ def test_new_version__is_switched_to_while_searches_run(start_worker: StartWorke
     for report in reports:
         assert report["searches"] > 20
         assert report["empty"] == 0
-        assert sorted(report["versions"]) == ["side4", "side6"]
+        assert sorted(report["versions"]) == [f"side4{PX}", f"side6{PX}"]
         assert report["wrong"] == 0
 
 

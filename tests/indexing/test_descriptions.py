@@ -20,7 +20,7 @@ from similar_images.models import IndexedImage, Signature
 from tests import drawing, hostile
 from tests.databases import connection
 from tests.indexing.faults import pass_time, set_storage
-from tests.methods import Mean
+from tests.methods import PX, Mean
 from tests.testapp.models import Picture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
@@ -49,7 +49,7 @@ def test_same_bytes__are_described_again_by_a_new_version(
     twin = make_picture(1)
     index_now()
     assert Mean.computed == 2
-    assert Signature.objects.get(record__object_id=twin.pk).version == "2"
+    assert Signature.objects.get(record__object_id=twin.pk).version == f"2{PX}"
 
 
 def test_same_bytes__of_many_records_read_one_row_per_method(make_picture: Any, index_now: Any, configure: Any) -> None:

@@ -82,7 +82,7 @@ def make_crowd() -> list[Picture]:
     )
     IndexedImage.objects.update(status="indexed")
     records = list(IndexedImage.objects.order_by("object_key"))
-    wide, bits = methods.Wide(), methods.Bits()
+    wide, bits = methods.loaded(methods.Wide), methods.loaded(methods.Bits)
     centers = rng.normal(size=(CLUSTERS, wide.dimensions))
     for method, make in (
         (wide, lambda i: centers[i % CLUSTERS] + rng.normal(size=wide.dimensions)),
@@ -140,7 +140,7 @@ def test_sync__builds_uses_and_drops(crowd: list[Picture], configure: Any, clien
     wide = set(titles(exact["wide"])) & set(titles(similar_images.similar_to(query, method="wide", limit=10)))
     assert len(wide) >= 9
     rows = client.get("/api/similar-images/status/").json()["indexes"]
-    row = {"method": "wide", "version": "1", "next_version": ""}
+    row = {"method": "wide", "version": f"1{methods.PX}", "next_version": ""}
     assert row | {"source": "testapp.Picture.image", "search": "hnsw"} in rows
     assert row | {"source": "testapp.Couple.front", "search": "exact"} in rows
     configure(METHODS={"tests.methods.Bits": {}}, RANKING={"bits": 1}, HNSW_MIN_ROWS=COUNT)
@@ -352,7 +352,7 @@ def test_definition__is_literal_concurrent_and_typed(configure: Any) -> None:
     assert "CONCURRENTLY" in sql
     assert "((((dense)::halfvec(256))) halfvec_cosine_ops)" in sql
     source_id = Source.objects.get(model="private").pk
-    assert sql.endswith(f'WHERE ("method" = \'wide\' AND "source_id" = {source_id} AND "version" = \'1\')')
+    assert sql.endswith(f'WHERE ("method" = \'wide\' AND "source_id" = {source_id} AND "version" = \'1{methods.PX}\')')
 
 
 def test_saves__go_on_beside_an_index(crowd: list[Picture]) -> None:

@@ -19,7 +19,7 @@ from similar_images.signatures.base import Method
 from tests import drawing
 from tests.databases import connection
 from tests.indexing.faults import RED_PNG, DownStorage, make_raiser, pass_time, replace_result_for_red, set_storage
-from tests.methods import Bits, Mean, Sparse, Wide
+from tests.methods import PX, Bits, Mean, Sparse, Wide
 from tests.testapp.models import Picture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("mean_method")]
@@ -34,7 +34,7 @@ def test_results__signatures_and_state_are_written(make_picture: Any, index_now:
     assert record.requested_at <= record.indexed_at <= timezone.now()
     signature = Signature.objects.get()
     assert (signature.record, signature.source_id) == (record, record.source_id)
-    assert (signature.method, signature.version) == ("mean", "1")
+    assert (signature.method, signature.version) == ("mean", f"1{PX}")
     with item.image.open() as file:
         expected = Mean().compute(np.asarray(Image.open(file).convert("RGB")))
     assert list(signature.dense) == pytest.approx(expected.tolist(), abs=1e-3)
@@ -120,7 +120,7 @@ def test_new_image__replaces_signatures_of_all_versions_without_a_signal(make_pi
     IndexedImage.objects.all().reset()
     index_now()
     assert Mean.computed == 2
-    assert Signature.objects.get().version == "1"
+    assert Signature.objects.get().version == f"1{PX}"
 
 
 def test_broken_image__loses_its_signatures(make_picture: Any, index_now: Any) -> None:

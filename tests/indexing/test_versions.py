@@ -19,6 +19,7 @@ from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.signatures.projection import ProjectedMethod
 from tests import drawing, methods
 from tests.databases import ALIAS
+from tests.methods import PX
 from tests.testapp.models import NamedPicture, Picture
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +51,7 @@ def index_images(count: int) -> None:
 
 
 def test_first_version__is_active_at_once(deploy: Deploy) -> None:
-    assert get_active_versions() == get_active_versions(NamedPicture) == {"grid": "side2"}
+    assert get_active_versions() == get_active_versions(NamedPicture) == {"grid": f"side2{PX}"}
     row = MethodVersion.objects.get(source__model="picture", name="grid")
     assert (row.storage, row.metric, row.dimensions, row.is_active) == ("halfvec", "l1", 4, True)
     assert row.method_config == ["tests.methods.Grid", {"side": 2}]
@@ -65,11 +66,11 @@ def test_new_version__is_activated_when_it_covers_the_source(deploy: Deploy, mak
     assert sweep.sweep_sources() == 3
     for done in range(3):
         versions.switch_versions()
-        assert get_active_versions() == {"grid": "side2"}
+        assert get_active_versions() == {"grid": f"side2{PX}"}
         assert similar_images.similar_to(pictures[0]) == before, f"after {done}"
         index_images(1)
-    assert [row.version for row in versions.switch_versions() if row.source.model == "picture"] == ["side3"]
-    assert get_active_versions() == {"grid": "side3"}
+    assert [row.version for row in versions.switch_versions() if row.source.model == "picture"] == [f"side3{PX}"]
+    assert get_active_versions() == {"grid": f"side3{PX}"}
     after = similar_images.similar_to(pictures[0])
     assert len(after) == 2
     assert after != before
@@ -83,7 +84,8 @@ def test_new_version__each_source_switches_by_itself(deploy: Deploy, make_pictur
     deploy(3)
     versions.register_versions()
     versions.switch_versions()
-    assert (get_active_versions(), get_active_versions(NamedPicture)) == ({"grid": "side2"}, {"grid": "side3"})
+    assert get_active_versions() == {"grid": f"side2{PX}"}
+    assert get_active_versions(NamedPicture) == {"grid": f"side3{PX}"}
 
 
 def add_signatures(version: str, records: Iterable[IndexedImage], method: str = "grid") -> None:
@@ -110,10 +112,10 @@ def test_is_complete__but_for_a_few_failed_records(deploy: Deploy, count: int, l
         IndexedImage(source_id=source_id, object_id=str(i), file_name="x", status="failed" if i < lost else "indexed")
         for i in range(count)
     )
-    add_signatures("side2", records)
-    add_signatures("side3", records[lost:])
-    add_signatures("side3", records[:lost], method="another")
-    add_signatures("side4", records[:lost])
+    add_signatures(f"side2{PX}", records)
+    add_signatures(f"side3{PX}", records[lost:])
+    add_signatures(f"side3{PX}", records[:lost], method="another")
+    add_signatures(f"side4{PX}", records[:lost])
     deploy(3)
     versions.register_versions()
     old, new = MethodVersion.objects.filter(source_id=source_id, name="grid").order_by("version")
@@ -138,19 +140,19 @@ def test_register_versions__a_second_version_is_not_active(deploy: Deploy) -> No
     deploy(3)
     versions.register_versions()
     rows = MethodVersion.objects.filter(source__model="picture", name="grid").order_by("version")
-    assert list(rows.values_list("version", "is_active")) == [("side2", True), ("side3", False)]
+    assert list(rows.values_list("version", "is_active")) == [(f"side2{PX}", True), (f"side3{PX}", False)]
 
 
 def test_active_versions__of_other_methods_and_sources_are_left_out(deploy: Deploy, configure: Any) -> None:
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
-    assert get_active_versions() == {"mean": "1"}
+    assert get_active_versions() == {"mean": f"1{PX}"}
 
 
 def test_methods_to_compute__registers_the_versions_of_the_setting_first(deploy: Deploy) -> None:
     deploy(3)
     methods = versions.methods_to_compute(registry.get_source(Picture))
-    assert [method.version for method in methods] == ["side3", "side2"]
-    assert MethodVersion.objects.filter(source__model="picture", version="side3").exists()
+    assert [method.version for method in methods] == [f"side3{PX}", f"side2{PX}"]
+    assert MethodVersion.objects.filter(source__model="picture", version=f"side3{PX}").exists()
 
 
 def test_instantiate__unknown_versions(deploy: Deploy) -> None:
@@ -158,7 +160,7 @@ def test_instantiate__unknown_versions(deploy: Deploy) -> None:
     method = versions.instantiate(row)
     assert method is plugins.enabled_methods()["grid"]
     deploy(3)
-    assert versions.instantiate(row).version == "side2"
+    assert versions.instantiate(row).version == f"side2{PX}"
     for method_config in (
         None,
         ["grid"],
@@ -181,8 +183,8 @@ def test_before_switch__a_new_image_is_found_before_and_after(
     new = make_picture(1)
     worker.index_records([record for record in claims.claim_batch() if record.object_id == str(new.pk)])
     assert set(Signature.objects.filter(record__object_id=new.pk).values_list("version", flat=True)) == {
-        "side2",
-        "side3",
+        f"side2{PX}",
+        f"side3{PX}",
     }
     assert [match.object for match in similar_images.similar_to(old)] == [new]
     assert [match.object for match in similar_images.similar_to(new)] == [old]
@@ -228,7 +230,7 @@ def test_before_switch__a_broken_image_does_not_prevent_it(deploy: Deploy, make_
     index_now()
     assert IndexedImage.objects.filter(status="failed").count() == 1
     versions.switch_versions()
-    assert get_active_versions() == {"grid": "side3"}
+    assert get_active_versions() == {"grid": f"side3{PX}"}
 
 
 def test_before_switch__a_version_that_fails_everywhere_is_not_activated(
@@ -246,7 +248,7 @@ def test_before_switch__a_version_that_fails_everywhere_is_not_activated(
         IndexedImage.objects.update(retry_at=None)
     assert IndexedImage.objects.filter(status="failed", error="model.onnx").count() == 3
     versions.switch_versions()
-    assert get_active_versions() == {"grid": "side2"}
+    assert get_active_versions() == {"grid": f"side2{PX}"}
     assert len(similar_images.similar_to(item)) == 2
 
 
@@ -275,7 +277,7 @@ def test_before_switch__a_failed_image_does_not_prevent_it(
     index_now()
     assert IndexedImage.objects.get(object_key=deadly.pk).status == "failed"
     versions.switch_versions()
-    assert get_active_versions() == {"grid": "side3"}
+    assert get_active_versions() == {"grid": f"side3{PX}"}
 
 
 def test_before_switch__a_method_with_its_own_name_can_be_instantiated_again(
@@ -312,9 +314,9 @@ def test_switch__by_two_processes_at_a_time(
         with pytest.raises(TimeoutError):
             waiting.result(1)
         rows.filter(is_active=True).update(is_active=False)
-        rows.filter(version="side3").update(is_active=True)
+        rows.filter(version=f"side3{PX}").update(is_active=True)
     waiting.result(10)
-    assert get_active_versions() == {"grid": "side3"}
+    assert get_active_versions() == {"grid": f"side3{PX}"}
 
 
 def test_switch__a_worker_with_the_old_setting_does_no_harm(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
@@ -332,7 +334,7 @@ def test_switch__a_worker_with_the_old_setting_does_no_harm(deploy: Deploy, make
     assert len(similar_images.similar_to(pictures[0])) >= 1
     sweep.sweep_sources()
     index_now()
-    assert get_active_versions() == {"grid": "side3"}
+    assert get_active_versions() == {"grid": f"side3{PX}"}
     assert late in [match.object for match in similar_images.similar_to(pictures[0])]
 
 
@@ -345,7 +347,7 @@ def test_switch__back_to_the_former_version(deploy: Deploy, make_picture: Any, i
     versions.switch_versions()
     deploy(2)
     versions.switch_versions()
-    assert get_active_versions() == {"grid": "side2"}
+    assert get_active_versions() == {"grid": f"side2{PX}"}
     assert MethodVersion.objects.filter(source__model="picture", name="grid", is_active=True).count() == 1
 
 
@@ -364,8 +366,8 @@ def test_prune__deletes_versions_that_are_neither_active_nor_configured(
     out = io.StringIO()
     call_command("index_images", prune=True, stdout=out)
     assert "Signatures of former versions deleted: 3." in out.getvalue()
-    assert set(Signature.objects.values_list("version", flat=True)) == {"side3"}
-    assert not MethodVersion.objects.filter(version="side2").exists()
+    assert set(Signature.objects.values_list("version", flat=True)) == {f"side3{PX}"}
+    assert not MethodVersion.objects.filter(version=f"side2{PX}").exists()
 
 
 def test_prune__deletes_a_method_that_is_no_longer_enabled(
@@ -389,18 +391,18 @@ def test_prune__in_chunks_and_without_waiting_for_locked_signatures(
         IndexedImage(source_id=Source.objects.get_id(source), object_id=str(i), file_name="x", status="indexed")
         for i in range(25)
     )
-    add_signatures("side1", records)
-    add_signatures("side2", records)
+    add_signatures(f"side1{PX}", records)
+    add_signatures(f"side2{PX}", records)
     assert list(versions.prune_versions([registry.get_source(NamedPicture)])) == []
     assert list(versions.prune_versions([source])) == [10, 10, 5]
-    assert set(Signature.objects.values_list("version", flat=True)) == {"side2"}
+    assert set(Signature.objects.values_list("version", flat=True)) == {f"side2{PX}"}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_prune__skips_locked_signatures(deploy: Deploy, make_picture: Any, index_now: Any, run_in_thread: Any) -> None:
     make_picture(1), make_picture(2)
     index_now()
-    Signature.objects.update(version="side1")
+    Signature.objects.update(version=f"side1{PX}")
     locked, _free = Signature.objects.order_by("pk")
     with transaction.atomic(using=ALIAS):
         Signature.objects.select_for_update().get(pk=locked.pk)
@@ -488,7 +490,7 @@ def test_check__reports_missing_signatures_and_indexes(
     message = (
         "testapp.Picture.image is still searched by an earlier version of grid: 2 images lack a signature of the new"
     )
-    assert f"{message} version, side3, and 0 failed." in output
+    assert f"{message} version, side3{PX}, and 0 failed." in output
     configure(HNSW_MIN_ROWS=2)
     assert "testapp.picture.image has no HNSW index for grid yet, so it is searched exactly." in check()
 
@@ -498,4 +500,4 @@ def test_index_images__switches_when_done(deploy: Deploy, make_picture: Any, ind
     index_now()
     deploy(3)
     call_command("index_images", sync=True, stdout=io.StringIO())
-    assert get_active_versions() == {"grid": "side3"}
+    assert get_active_versions() == {"grid": f"side3{PX}"}

@@ -26,7 +26,7 @@ from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projection import ProjectedMethod, can_project
 from tests import commands
 from tests.datasets import DATASETS, needs
-from tests.methods import Wide
+from tests.methods import PX, Wide
 from tests.testapp.models import Picture, Shelf
 
 GROUPS, EACH = 12, 6
@@ -259,7 +259,7 @@ def test_new_base_version__replaces_the_projection_of_the_former_one(
     source = registry.get_source(Picture)
     projected = versions.active_versions(source)["wide"].version
     monkeypatch.setattr(Wide, "version", "2")
-    assert versions.configured_methods(source)["wide"].version == "2"
+    assert versions.configured_methods(source)["wide"].version == f"2{PX}"
     assert sweep.sweep_sources() == len(shop)
     versions.switch_versions()
     assert versions.active_versions(source)["wide"].version == projected
@@ -271,14 +271,15 @@ def test_status__shows_the_version_of_the_projection(shop: list[Picture], rf: An
     request = rf.get("/")
     request.user = AnonymousUser()
     entry = next(row for row in status.index_status(request)["indexes"] if row["source"] == "testapp.Picture.image")
-    assert entry["version"].startswith("1-p")
+    assert entry["version"].startswith(f"1{PX}-p")
     assert entry["next_version"] == ""
 
 
 def test_hnsw_index__is_required_for_the_projection_only(shop: list[Picture], configure: Any) -> None:
     learn(by="shelf_id")
     configure(HNSW_MIN_ROWS=10)
-    assert [row.version[:3] for row in hnsw.required_indexes() if row.source.model == "picture"] == ["1-p"]
+    required = [row.version for row in hnsw.required_indexes() if row.source.model == "picture"]
+    assert [version.rpartition("-p")[0] for version in required] == [f"1{PX}"]
 
 
 def test_similarities__are_calibrated_again(shop: list[Picture]) -> None:

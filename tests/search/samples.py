@@ -14,7 +14,7 @@ from similar_images.search.sql import KnnRow
 from similar_images.signatures.base import Method, similarities_on_curve
 from tests import drawing
 from tests.items import save_image
-from tests.methods import Mean
+from tests.methods import Mean, loaded
 from tests.testapp.models import Picture
 
 METHODS = {"tests.methods.Mean": {}, "tests.methods.Bits": {}}
@@ -44,7 +44,7 @@ def scored_candidate(record_id: int, similarity: float, **scores: float) -> Scor
 
 def query_vector(method: Method | None = None, name: str = "", record_id: int = 0, value: Any = None) -> QueryVector:
     """Make the query vector of a method, with the zero vector as its value, and its name changed if one is given."""
-    method = method or Mean()
+    method = method or loaded(Mean)
     method.name = name or method.name
     return QueryVector(method, partial(similarities_on_curve, method.curve), "[0,0,0]", value, record_id, method)
 

@@ -15,7 +15,7 @@ from similar_images.search import candidates, query_vectors, sql
 from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
 from tests.items import save_gray
-from tests.methods import Bits, Mean
+from tests.methods import PX, Bits, Mean, loaded
 from tests.search.samples import knn_row, query_vector, record_ids, scored_candidate
 from tests.testapp.models import Picture, Shelf
 
@@ -187,7 +187,7 @@ def test_search_candidates__a_version_without_has_index_counts_as_indexed(
 ) -> None:
     """As the method of the setting, while no version of it is stored."""
     recorder = StatementRecorder(monkeypatch)
-    vectors = [QueryVector(Mean(), partial(similarities_on_curve, Mean.curve), "[0.4,0.4,0.4]", method=Mean())]
+    vectors = [QueryVector(loaded(Mean), partial(similarities_on_curve, Mean.curve), "[0.4,0.4,0.4]", method=Mean())]
     records = candidates.searchable_records(source(), [Picture.objects.all()], [])
     assert len(candidates.search_candidates(source(), vectors, records, {"mean": 3}, 3)) == 3
     assert recorder.calls == [({"mean": 3}, set())]
@@ -221,7 +221,7 @@ def test_search_candidates__of_a_query_deleted_meanwhile_score_nothing(
 
 def test_score_rows__fuses_the_similarities_of_the_methods_that_a_row_has() -> None:
     """By the curves, 1 is 50% by "mean", and 16 of 64 bits are 75%."""
-    vectors = [query_vector(), query_vector(Bits())]
+    vectors = [query_vector(), query_vector(loaded(Bits))]
     rows = [
         knn_row(1, 1.0, 16.0, found_by=(1, 0)),
         knn_row(2, 0.0, None, found_by=(0,)),
@@ -261,7 +261,7 @@ def three_grays(mean_method: None, index_now: Any) -> list[IndexedImage]:
 def test_refinement__replaces_the_distances_of_methods_that_have_exact_ones(three_grays: list[IndexedImage]) -> None:
     query, first, second = three_grays
     rows = [knn_row(first.pk, 0.1), knn_row(second.pk, 0.2), knn_row(10**6, 0.3)]
-    vector = query_vector(RefiningMean(), record_id=query.pk)
+    vector = query_vector(loaded(RefiningMean), record_id=query.pk)
     results = candidates.score_rows([vector], rows, {"mean": 1})
     distances = {scored.candidate.record_id: scored.candidate.distances["mean"] for scored in results}
     assert distances[first.pk] == pytest.approx(2 * 3 * 10 / 255, abs=1e-3)
@@ -275,7 +275,7 @@ def test_refinement__uses_a_value_that_is_not_stored(three_grays: list[IndexedIm
     import numpy as np
 
     _query, first, _second = three_grays
-    vector = query_vector(RefiningMean(), value=np.full(3, 110 / 255, np.float32))
+    vector = query_vector(loaded(RefiningMean), value=np.full(3, 110 / 255, np.float32))
     (scored,) = candidates.score_rows([vector], [knn_row(first.pk, 0.1)], {"mean": 1})
     assert scored.candidate.distances["mean"] == pytest.approx(0, abs=1e-3)
 
@@ -289,15 +289,15 @@ def test_refinement__skips_other_methods_and_versions_and_images_without_detail(
     def distances(vector: QueryVector) -> list[float]:
         return [s.candidate.distances["mean"] for s in candidates.score_rows([vector], rows, {"mean": 1})]
 
-    assert distances(query_vector(Mean(), record_id=query.pk)) == [0.1, 0.2]
+    assert distances(query_vector(loaded(Mean), record_id=query.pk)) == [0.1, 0.2]
     Signature.objects.filter(record=first).update(low_detail=True)
-    assert distances(query_vector(RefiningMean(), record_id=query.pk))[0] == 0.1
+    assert distances(query_vector(loaded(RefiningMean), record_id=query.pk))[0] == 0.1
     Signature.objects.filter(record=second).update(version="other")
-    assert distances(query_vector(RefiningMean(), record_id=query.pk)) == [0.1, 0.2]
-    Signature.objects.filter(record=second).update(version="1", method="other")
-    assert distances(query_vector(RefiningMean(), record_id=query.pk)) == [0.1, 0.2]
+    assert distances(query_vector(loaded(RefiningMean), record_id=query.pk)) == [0.1, 0.2]
+    Signature.objects.filter(record=second).update(version=f"1{PX}", method="other")
+    assert distances(query_vector(loaded(RefiningMean), record_id=query.pk)) == [0.1, 0.2]
     Signature.objects.filter(record=query).delete()
-    assert distances(query_vector(RefiningMean(), record_id=query.pk)) == [0.1, 0.2]
+    assert distances(query_vector(loaded(RefiningMean), record_id=query.pk)) == [0.1, 0.2]
 
 
 # Filtering and sorting

@@ -14,7 +14,7 @@ from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.search import query_vectors
 from tests import drawing
 from tests.items import save_gray
-from tests.methods import Mean
+from tests.methods import PX, Mean
 from tests.search.samples import METHODS
 from tests.testapp.models import Picture
 
@@ -53,9 +53,9 @@ def version_row(**fields: Any) -> MethodVersion:
 
 def test_stored_queries__has_the_methods_in_the_order_asked_for(item: Picture) -> None:
     record = record_id(item)
-    assert stored(item) == [("mean", "1", record), ("bits", "1", record)]
-    assert stored(item, methods=("bits", "mean")) == [("bits", "1", record), ("mean", "1", record)]
-    assert stored(item, methods=("bits",)) == [("bits", "1", record)]
+    assert stored(item) == [("mean", f"1{PX}", record), ("bits", f"1{PX}", record)]
+    assert stored(item, methods=("bits", "mean")) == [("bits", f"1{PX}", record), ("mean", f"1{PX}", record)]
+    assert stored(item, methods=("bits",)) == [("bits", f"1{PX}", record)]
 
 
 def test_stored_queries__of_an_object_that_is_unsaved_or_not_allowed_is_empty(
@@ -75,7 +75,7 @@ def test_stored_queries__of_a_changed_file_is_empty(item: Picture) -> None:
 
 def test_stored_queries__leaves_out_signatures_without_detail(item: Picture) -> None:
     Signature.objects.filter(method="mean").update(low_detail=True)
-    assert stored(item) == [("bits", "1", record_id(item))]
+    assert stored(item) == [("bits", f"1{PX}", record_id(item))]
 
 
 def test_stored_queries__prefers_the_active_version_to_the_configured_one(
@@ -85,14 +85,14 @@ def test_stored_queries__prefers_the_active_version_to_the_configured_one(
     monkeypatch.setattr(Mean, "version", "2")
     new = save_gray(50)
     index_now()
-    assert version_row(is_active=True).version == "1"
-    assert stored(new, methods=("mean",)) == [("mean", "2", record_id(new))]
+    assert version_row(is_active=True).version == f"1{PX}"
+    assert stored(new, methods=("mean",)) == [("mean", f"2{PX}", record_id(new))]
     stored_both = Signature.objects.get(method="mean", record=record_id(item))
-    stored_both.pk, stored_both.version = None, "2"
+    stored_both.pk, stored_both.version = None, f"2{PX}"
     stored_both.save(force_insert=True)
-    assert stored(item, methods=("mean",)) == [("mean", "1", record_id(item))]
+    assert stored(item, methods=("mean",)) == [("mean", f"1{PX}", record_id(item))]
     for model in (MethodVersion, Signature):
-        model.objects.filter(version="2").update(version="0")
+        model.objects.filter(version=f"2{PX}").update(version="0")
     assert stored(new, methods=("mean",)) == [], "neither active nor configured"
 
 
@@ -143,7 +143,7 @@ def test_describe_query__uses_the_configured_method_where_the_active_one_is_gone
 ) -> None:
     MethodVersion.objects.filter(name="mean").update(version="0")
     (vector,) = query_vectors.describe_query(drawing.encoded(drawing.scene(1)), source(), ["mean"])
-    assert (vector.spec.version, vector.method) == ("1", plugins.enabled_methods()["mean"])
+    assert (vector.spec.version, vector.method) == (f"1{PX}", plugins.enabled_methods()["mean"])
 
 
 def test_describe_query__of_a_text_uses_the_curve_for_texts(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
 from tests.databases import connection
 from tests.items import save_gray
-from tests.methods import Bits, Mean
+from tests.methods import PX, Bits, Mean, loaded
 from tests.search.samples import HALF, METHODS, save_cells
 from tests.testapp.models import Picture
 
@@ -40,7 +40,7 @@ def source_id() -> int:
 
 
 def operand(literal: str = "", record_id: int = 0, method: Any = None) -> QueryVector:
-    method = method or Mean()
+    method = method or loaded(Mean)
     return QueryVector(method, partial(similarities_on_curve, method.curve), literal, record_id=record_id)
 
 
@@ -87,14 +87,14 @@ def test_knn__restricts_the_records(records: list[int]) -> None:
 def test_knn__leaves_out_signatures_without_detail_and_of_other_versions(records: list[int]) -> None:
     first, second, third = records
     Signature.objects.filter(record=first).update(low_detail=True)
-    Signature.objects.filter(record=second).update(version="2")
+    Signature.objects.filter(record=second).update(version="other")
     assert [row.record_id for row in knn([operand(BLACK)])] == [third]
     Signature.objects.filter(record=third).update(source_id=Source.objects.exclude(pk=source_id()).first())
     assert knn([operand(BLACK)]) == []
 
 
 def test_knn__has_no_distance_where_a_method_did_not_describe_a_record(records: list[int], configure: Any) -> None:
-    operands = [operand(BLACK), operand("0" * 64, method=Bits())]
+    operands = [operand(BLACK), operand("0" * 64, method=loaded(Bits))]
     rows = knn(operands, mean=1, bits=1)
     assert rows[0].distances == [pytest.approx(0.6, abs=1e-3), None]
 
@@ -118,7 +118,7 @@ def test_knn__passes_values_as_parameters(records: list[int]) -> None:
     statement, parameters = sql.knn_sql(
         source_id(), operands, IndexedImage.objects.filter(file_name="x'y"), {"mean": 1}
     )
-    assert parameters == ["[0.123,0,0]", 987654, "mean", "1", "x'y"]
+    assert parameters == ["[0.123,0,0]", 987654, "mean", f"1{PX}", "x'y"]
     for text in ("0.123", "987654", "x'y"):
         assert text not in statement
 
@@ -158,7 +158,7 @@ def cells(configure: Any, index_now: Any) -> list[int]:
 
 
 def pairs(ids: list[int], bounds: list[float] | None = None, specs: Any = None) -> list[tuple[Any, ...]]:
-    return sorted(execute(sql.pairs_sql(source_id(), specs or [Bits(), Mean()], ids, bounds)))
+    return sorted(execute(sql.pairs_sql(source_id(), specs or [loaded(Bits), loaded(Mean)], ids, bounds)))
 
 
 def test_pairs__have_each_pair_once_with_its_distance_by_each_version(cells: list[int]) -> None:
