@@ -25,12 +25,11 @@ from similar_images.evaluation.description import decode_image
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage
-from similar_images.measures.verdict import Verdict, judge_pair
+from similar_images.measures.verdict import COPY_KINDS, Verdict, judge_pair
 from similar_images.search.ranking import image_similarity
 
 Pixels = NDArray[np.uint8]
 MAX_PIXELS = 80_000_000
-COPIES = ("same-file", "same-picture")
 PAIRS = ("unrelated", "of the same class", "of the same group")
 
 
@@ -54,7 +53,7 @@ class Tally:
     @property
     def is_copy(self) -> list[bool]:
         """Whether each pair was judged to be copies."""
-        return [verdict.kind in COPIES for verdict in self.verdicts]
+        return [verdict.kind in COPY_KINDS for verdict in self.verdicts]
 
 
 def make_copies(pixels: Pixels, rng: random.Random) -> Iterator[tuple[str, Pixels, ExpectedTransform]]:
@@ -119,7 +118,7 @@ def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
         verdict = judge_pair(a, b, partial(image_similarity, a, b))
         tallies[name].seconds.append(time.process_time() - started)
         tallies[name].verdicts.append(verdict)
-        if expected and verdict.kind in COPIES:
+        if expected and verdict.kind in COPY_KINDS:
             tallies[name].right.append(is_right(verdict, expected))
 
     for image in images[::every]:
