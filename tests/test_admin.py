@@ -141,7 +141,7 @@ def test_panel__not_on_the_add_page(admin_client: Client) -> None:
         (
             "failed",
             "This image could not be processed: This is not an image in a supported format (JPEG, PNG, GIF, WEBP, "
-            "AVIF, TIFF, BMP). Try again",
+            "AVIF, TIFF, BMP, HEIC). Try again",
         ),
         ("missing", "This item has no image yet."),
     ],

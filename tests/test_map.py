@@ -228,8 +228,8 @@ def test_update__adds_new_images_and_leaves_the_others_where_they_are(
     points = {point.pk: (point.x, point.y) for point in MapPoint.objects.all()}
     added = points.pop(record_of(new).pk)
     assert points == before
-    nearest = min(points, key=lambda pk: np.hypot(points[pk][0] - added[0], points[pk][1] - added[1]))
-    assert nearest == record_of(pictures[3]).pk
+    twin = points[record_of(pictures[3]).pk]  # which others may be near, too: a layout differs by processor
+    assert np.hypot(twin[0] - added[0], twin[1] - added[1]) <= 2 * layout._spacing(13)
     assert MapPoint.objects.get(pk=record_of(new)).tile
 
 

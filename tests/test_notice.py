@@ -217,7 +217,7 @@ def test_notice__takes_as_many_queries_whatever_is_found(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"text", "This is not an image in a supported format (JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP)."),
+        (b"text", "This is not an image in a supported format (JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP, HEIC)."),
         (b"\x89PNG\r\n\x1a\n broken", "The image is damaged"),
     ],
 )

