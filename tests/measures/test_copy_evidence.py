@@ -43,7 +43,7 @@ def test_strong_edits__leave_a_copy(edit: str) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_drawings_of_one_template__are_no_copies(template: str) -> None:
-    """Of 20 pairs at most one is taken for a copy, but four of packages, which differ by a word and a patch of color."""
+    """Of 20 pairs at most one is taken for a copy; four of packages, which differ by a word and a patch of color."""
     taken = sum(probability(*draw_pair(template, 1_000 + number)) >= MIN_PROBABILITY for number in range(20))
     assert taken <= (4 if template == "package" else 1)
 
