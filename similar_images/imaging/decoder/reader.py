@@ -6,10 +6,10 @@ import io
 import re
 from collections.abc import Sequence
 
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from .background import flatten
-from .color import convert_to_srgb
+from .color import MAX_PROFILE_BYTES, convert_to_srgb
 from .depth import is_deep, scale_to_8_bits, widen
 from .frames import select_frame
 from .protocol import FORMATS, WORKING_SIDE, Refusal
@@ -51,6 +51,7 @@ def open_image(data: bytes, max_pixels: int, formats: Sequence[str] = FORMATS) -
     """
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is replaced by `max_pixels`
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread would reserve address space
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # or else Pillow refuses a PNG whose profile has more than 1 MB
     try:
         image = Image.open(io.BytesIO(data), formats=[name for name in formats if name in Image.OPEN])
     except UnidentifiedImageError as error:

@@ -124,6 +124,11 @@ def test_profile__that_is_broken_or_absurd_changes_nothing(name: str) -> None:
     assert difference(pixels(PHOTO, "JPEG", icc_profile=BROKEN[name], **options), pixels(PHOTO, "JPEG", **options)) == 0
 
 
+def test_profile__of_a_png_may_be_as_large_as_of_others() -> None:
+    wide = saved_in(PHOTO, profiles.ADOBE_RGB)
+    assert difference(pixels(wide, icc_profile=profiles.ADOBE_RGB + bytes(3 * 2**20)), pixels(PHOTO)) < 3
+
+
 def test_profile__of_inks_that_are_light_on_dark_paper_changes_nothing() -> None:
     inks = PHOTO.convert("CMYK")
     assert difference(pixels(inks, "TIFF", icc_profile=profiles.cmyk((30, 255))), pixels(inks, "TIFF")) == 0
