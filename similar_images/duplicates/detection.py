@@ -20,7 +20,7 @@ Stage = Literal["candidates", "pairs"]
 """Candidates are looked for among all images; then pairs of them are compared."""
 
 STAGES: dict[str, str] = {"candidates": "images", "pairs": "pairs"}
-"""What is counted in each stage."""
+"""Units of the progress of each stage, in the plural."""
 
 Report = Callable[[Stage, int, int], Any]
 """Called with a stage, and how many of how many images or pairs are done."""

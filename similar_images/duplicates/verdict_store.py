@@ -15,7 +15,7 @@ CHUNK = 1_000
 """Verdicts that are read, or written, at a time."""
 
 StoredVerdict = dict[str, Any]
-"""What is kept of a comparison, as JSON takes it; see `verification`."""
+"""The result of a comparison as JSON takes it: the fields of a VerifiedPair, and VERDICT_VERSION."""
 
 
 class VerdictStore(Protocol):

@@ -38,6 +38,29 @@ class TrimBorderMixin(Method):
         return super().compute(trim_border(pixels))  # type: ignore[safe-super]  # as above
 
 
+def find_content(pixels: NDArray[np.uint8], min_uniform: float) -> tuple[slice, slice, NDArray[np.float64]] | None:
+    """Find the content of an image (height, width, 3) within a border of one color.
+
+    Args:
+        pixels: the image.
+        min_uniform: share of the pixels at its edge that must have that color.
+
+    Returns:
+        Rows and columns of the content, and the color of the border; None if that has several, or all of it is one.
+    """
+    import numpy as np
+
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
+    color = np.median(border, axis=0)
+    if (np.abs(border - color).max(axis=1) <= BACKGROUND_TOLERANCE).mean() < min_uniform:
+        return None
+    is_content = np.abs(pixels - color.astype(np.int16)).max(axis=2) > BACKGROUND_TOLERANCE
+    rows, columns = (np.flatnonzero(is_content.mean(axis=axis) > MIN_CONTENT) for axis in (1, 0))
+    if not (len(rows) and len(columns)):
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1), color
+
+
 def trim_border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Center the content of an image (height, width, 3) in a square of its background color, with a small margin.
 
@@ -45,17 +68,12 @@ def trim_border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         The square; or the same image if its border has several colors, or all of it a single one.
     """
     import cv2
-    import numpy as np
 
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
-    color = np.median(border, axis=0)
-    if (np.abs(border - color).max(axis=1) <= BACKGROUND_TOLERANCE).mean() < MIN_UNIFORM_BORDER:
+    found = find_content(pixels, MIN_UNIFORM_BORDER)
+    if found is None:
         return pixels
-    is_content = np.abs(pixels - color.astype(np.int16)).max(axis=2) > BACKGROUND_TOLERANCE
-    rows, columns = (np.flatnonzero(is_content.mean(axis=axis) > MIN_CONTENT) for axis in (1, 0))
-    if not (len(rows) and len(columns)):
-        return pixels
-    content = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    rows, columns, color = found
+    content = pixels[rows, columns]
     side = max(content.shape[:2])
     padding = [side - length + 2 * round(CONTENT_MARGIN * side) for length in content.shape[:2]]
     top, left = (length // 2 for length in padding)

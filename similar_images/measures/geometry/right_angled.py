@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ...signatures.trim import BACKGROUND_TOLERANCE, MIN_CONTENT
+from ...signatures.trim import find_content
 from ..base import ComparisonImage, reduce_to
 from .agreement import brightest_channel
 from .homography import Matrix, mirror_matrix, scale_matrix
@@ -63,18 +63,13 @@ def align_by_correlation(a: ComparisonImage, b: ComparisonImage) -> list[tuple[M
 def _views(pixels: Pixels) -> list[tuple[Pixels, Matrix]]:
     """Return an image, and what a border leaves of it if it has one, each with the matrix from its coordinates."""
     views: list[tuple[Pixels, Matrix]] = [(pixels, np.eye(3))]
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
-    color = np.median(border, axis=0)
-    if (np.abs(border - color).max(axis=1) <= BACKGROUND_TOLERANCE).mean() < MIN_UNIFORM_EDGE:
-        return views
-    is_content = np.abs(pixels - color.astype(np.int16)).max(axis=2) > BACKGROUND_TOLERANCE
-    rows, columns = (np.flatnonzero(is_content.mean(axis=axis) > MIN_CONTENT) for axis in (1, 0))
-    if len(rows) and len(columns):
-        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        content = pixels[top:bottom, left:right]
+    found = find_content(pixels, MIN_UNIFORM_EDGE)
+    if found is not None:
+        rows, columns, _color = found
+        content = pixels[rows, columns]
         is_trimmed = content.size < (1 - MIN_BORDER) * pixels.size
         if is_trimmed and min(content.shape[:2]) >= MIN_CONTENT_SIDE:
-            views.append((content, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], float)))
+            views.append((content, np.array([[1, 0, columns.start], [0, 1, rows.start], [0, 0, 1]], float)))
     return views
 
 
