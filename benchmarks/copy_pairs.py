@@ -27,11 +27,11 @@ LOOKALIKES = {
     "furniture": ("group", 250),
     "grocery": ("group", 200),
     "emoji": ("class", 250),
-    "dvdcovers": ("group", 120),
     "corel": ("class", 120),
     "clothing": ("class", 80),
 }
-"""The label that the pictures of a pair have in common, and the number of pairs, in each half."""
+"""The label that the pictures of a pair have in common, and the number of pairs, in each half. Photos of one DVD cover
+are no look-alikes: both show one picture, that of the cover."""
 
 DRAWINGS = 14
 """Pairs of drawings of each template, in each half."""
@@ -48,11 +48,17 @@ class Pair:
     b: str = ""
     edit: str = ""
     strength: int = 0
+    is_unrelated: bool = False
 
     @property
     def is_copy(self) -> bool:
         """Whether one was made from the other."""
         return bool(self.edit)
+
+    @property
+    def is_lookalike(self) -> bool:
+        """Whether they are different pictures of one group, class or template."""
+        return not self.edit and not self.is_unrelated
 
     def load(self, datasets: Path) -> tuple[Pixels, Pixels]:
         """Return the pixels of both."""
@@ -119,4 +125,17 @@ def draw_lookalikes(datasets: Path, half: int, *, seed: int = 0) -> list[Pair]:
         found = [pair for names in by_label.values() for pair in combinations(names, 2)]
         pairs += [Pair(collection, *names) for names in rng.sample(found, min(count, len(found)))]
     pairs += [Pair(template, str(2 * number + half)) for template in TEMPLATES for number in range(DRAWINGS)]
+    return pairs
+
+
+def draw_unrelated(datasets: Path, half: int, count: int, *, seed: int = 0) -> list[Pair]:
+    """Return pairs of pictures of one set that have no label in common."""
+    rng, pairs = random.Random(seed + half), list[Pair]()
+    while len(pairs) < count:
+        collection = rng.choice(list(ORIGINALS))
+        images = [image for image in read_set(datasets / collection).values() if half_of(image, collection) == half]
+        a, b = rng.sample(images, 2)
+        shared = [name for name, value in a.labels.items() if value and value == b.labels.get(name)]
+        if not shared or (shared == ["class"] and collection == "dvdcovers"):  # all of these are of one class
+            pairs.append(Pair(collection, a.name, b.name, is_unrelated=True))
     return pairs

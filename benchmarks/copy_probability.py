@@ -85,15 +85,15 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("datasets", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--per-edit", type=int, default=1, help="strengths of each edit")
+    parser.add_argument("--draws", type=int, default=2, help="of the pairs, one after the other")
     parser.add_argument("--no-fit", action="store_true", help="only measure")
     options = parser.parse_args()
-    draw = {"per_edit": options.per_edit, "seed": options.seed}
     with ProcessPoolExecutor(2, get_context("spawn"), django.setup) as pool:
         for half in (1,) if options.no_fit else (0, 1):
-            pairs = draw_copies(options.datasets, half, **draw)
-            pairs += draw_lookalikes(options.datasets, half, seed=options.seed)
+            pairs: dict[Pair, None] = {}  # a dictionary, as the second draw may repeat some
+            for seed in range(options.draws):
+                pairs |= dict.fromkeys(draw_copies(options.datasets, half, per_edit=1, seed=seed))
+                pairs |= dict.fromkeys(draw_lookalikes(options.datasets, half, seed=seed))
             results = pool.map(partial(examine, datasets=options.datasets), pairs, chunksize=8)
             findings = [finding for finding in results if finding is not None]
             if half == 0:

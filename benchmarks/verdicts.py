@@ -1,192 +1,207 @@
-"""Accuracy of the verdict on two images: `python -m benchmarks verdicts FOLDER… [--every N]`.
+"""How often the verdict on two images is right, and what it says: `python -m benchmarks verdicts DATASETS`.
 
-Every Nth image of each folder is copied in ten ways and compared with its copies, and as often with unrelated images.
-Images of the same class or group, by labels.csv, are counted separately.
+Copies by every edit, look-alikes, and unrelated pictures, of the half that no threshold was chosen by. Right is a
+verdict of an expected kind whose sentence names what was done, and nothing that was not. Where a picture was put among
+others, the box that it is found in is measured, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import django
 import numpy as np
-from numpy.typing import NDArray
 
-from similar_images.evaluation.description import decode_image
-from similar_images.evaluation.labeled_images import LabeledImage, read_folder
-from similar_images.evaluation.transforms import TRANSFORMS
+from benchmarks.copy_pairs import PUT_AMONG_OTHERS, Pair, draw_copies, draw_lookalikes, draw_unrelated
+from benchmarks.edits import EDITS, Pixels
 from similar_images.measures.base import ComparisonImage
+from similar_images.measures.geometry.registration import MIN_RECOLOR_DIFFERENCE
 from similar_images.measures.verdict import COPY_KINDS, Verdict, judge_pair
 from similar_images.search.ranking import image_similarity
 
-Pixels = NDArray[np.uint8]
-MAX_PIXELS = 80_000_000
-PAIRS = ("unrelated", "of the same class", "of the same group")
+MAX_BOX_ERROR = 0.05
+"""Share of a side by which an edge of a box may be off."""
+
+COLORS = {"gray", "brighter", "darker", "contrast", "recolored", "vignette"}
+SHARPNESS = {"softened", "sharpened", "noisy"}
+ENCODING = {"resized", "re-encoded"}
 
 
 @dataclass(frozen=True)
-class ExpectedTransform:
-    """The geometry of a copy; `part` is None if it was not cropped."""
+class Expected:
+    """What a sentence has to name, one of each of several sets, and what it may name besides; `size` never matters."""
 
-    angle: float = 0.0
-    part: tuple[float, float, float, float] | None = None
-    is_mirrored: bool = False
-
-
-@dataclass
-class Tally:
-    """The verdicts on pairs of one kind, whether the geometry of those on copies is right, and the processor time."""
-
-    verdicts: list[Verdict] = field(default_factory=list)
-    right: list[bool] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def is_copy(self) -> list[bool]:
-        """Whether each pair was judged to be copies."""
-        return [verdict.kind in COPY_KINDS for verdict in self.verdicts]
+    needed: tuple[frozenset[str], ...]
+    allowed: frozenset[str] = frozenset()
 
 
-def make_copies(pixels: Pixels, rng: random.Random) -> Iterator[tuple[str, Pixels, ExpectedTransform]]:
-    """Yield ten copies, each with its title and its geometry."""
-    height, width = pixels.shape[:2]
-    size = round(0.7 * width), round(0.7 * height)
-    left, top = rng.randrange(width - size[0] + 1), rng.randrange(height - size[1] + 1)
-    part = left / width, top / height, size[0] / width, size[1] / height
-    rotate, shift_hue = TRANSFORMS["turn"].change, TRANSFORMS["hue"].change
-    yield (
-        "cropped to 70% of each side",
-        pixels[top : top + size[1], left : left + size[0]],
-        ExpectedTransform(part=part),
-    )
-    yield "rotated by 10°, enlarged until no corner is empty", rotate(pixels, 10), ExpectedTransform(angle=10)
-    yield "rotated by 10°, whole, with white corners", rotate_whole(pixels, 10), ExpectedTransform(angle=10)
-    yield "rotated by 90°", rotate(pixels, 90), ExpectedTransform(angle=90)
-    yield "half the size", TRANSFORMS["resize"].change(pixels, 0.5), ExpectedTransform()
-    yield "JPEG at quality 50", TRANSFORMS["JPEG"].change(pixels, 50), ExpectedTransform()
-    yield "mirrored", pixels[:, ::-1], ExpectedTransform(is_mirrored=True)
-    yield "hue shifted by 30°", shift_hue(pixels, 30), ExpectedTransform()
-    yield "hue shifted by 90°", shift_hue(pixels, 90), ExpectedTransform()
-    yield "text overlay, letters 8% high", TRANSFORMS["text"].change(pixels, 0.08), ExpectedTransform()
+def expect(*needed: str | set[str], allowed: set[str] | None = None) -> Expected:
+    """Return the expectation that one of each of these is named."""
+    sets = (frozenset({each} if isinstance(each, str) else each) for each in needed)
+    return Expected(tuple(sets), frozenset(allowed or ()))
 
 
-def rotate_whole(pixels: Pixels, degrees: float) -> Pixels:
-    """Rotate and enlarge the canvas, with white corners."""
-    height, width = pixels.shape[:2]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
-    cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
-    size = round(width * cos + height * sin), round(width * sin + height * cos)
-    matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
-    return np.asarray(cv2.warpAffine(pixels, matrix, size, borderValue=(255, 255, 255)), np.uint8)
+EXPECTED = {
+    "resize": expect("resized"),
+    "thumbnail": expect("resized"),
+    "small JPEG": expect("resized", allowed=SHARPNESS),
+    "JPEG": expect(allowed=SHARPNESS),
+    "WebP": expect(allowed=SHARPNESS),
+    "crop": expect("cropped"),
+    "mirror": expect({"mirrored", "turned"}, allowed={"mirrored", "turned"}),
+    "mirror and crop": expect("cropped", {"mirrored", "turned"}, allowed={"turned", "mirrored"}),
+    "turn": expect("turned", allowed={"cropped", "mirrored"}),
+    "turn in its frame": expect("turned", allowed={"cropped", "extended", "retouched"}),
+    "border": expect("extended"),
+    "pad to a square": expect(allowed={"extended"}),
+    "meme": expect("extended"),
+    "screenshot": expect("extended"),
+    "squeeze": expect("stretched"),
+    "perspective": expect({"tilted", "stretched", "cropped"}, allowed={"tilted", "stretched", "cropped", "turned"}),
+    "text": expect("retouched", allowed=COLORS),
+    "stickers": expect("retouched", allowed=COLORS),
+    "watermark": expect({"retouched", *COLORS}, allowed={"retouched", *COLORS, *SHARPNESS}),
+    "vignette": expect(COLORS, allowed={*COLORS}),
+    "negative": expect("inverted", allowed=SHARPNESS),
+    "blur": expect("softened"),
+    "noise": expect("noisy", allowed=COLORS),
+    "sharpen": expect("sharpened", allowed={*COLORS, "noisy"}),
+    "few colors": expect(allowed={*COLORS, *SHARPNESS, "retouched"}),
+    "crop, filter, JPEG 30": expect("cropped", COLORS, allowed={*COLORS, *SHARPNESS}),
+}
+"""What is to be said of each edit; of others, that colors were changed."""
 
 
-def reencode(pixels: Pixels) -> Pixels:
-    """Encode as JPEG at quality 90, and decode."""
-    return np.ascontiguousarray(TRANSFORMS["JPEG"].change(np.ascontiguousarray(pixels), 90))
+@dataclass(frozen=True)
+class Judgment:
+    """A pair, the verdict on it, whether that is right, and the error of the box in the second picture, if any."""
+
+    pair: Pair
+    verdict: Verdict
+    is_right: bool
+    sentence: str
+    box_error: float | None = None
 
 
-def is_right(verdict: Verdict, expected: ExpectedTransform) -> bool:
-    """Tell whether the verdict has the expected geometry, within 1° and 2% of a side."""
-    found = verdict.transform
-    if found is None or found.is_mirrored != expected.is_mirrored:
+def true_box(pair: Pair, pixels: Pixels) -> tuple[float, ...]:
+    """Return left, top, width and height of a picture in what it was put into, in fractions of that one's sides."""
+    edit, marker = EDITS[pair.edit], 128
+    others = [np.zeros_like(pixels)] * 16
+    changed = edit.change(np.full_like(pixels, marker), list(edit.strengths.values())[pair.strength], others)
+    rows, columns = (np.flatnonzero((changed[..., 0] == marker).any(axis=axis)) for axis in (1, 0))
+    height, width = changed.shape[:2]
+    ends = (columns[-1] + 1 - columns[0]) / width, (rows[-1] + 1 - rows[0]) / height
+    return columns[0] / width, rows[0] / height, *ends
+
+
+def is_right(pair: Pair, a: Pixels, b: Pixels, verdict: Verdict) -> bool:
+    """Tell whether a verdict is of the expected kind, and says what was done."""
+    if not pair.is_copy:
+        return verdict.kind not in COPY_KINDS and (pair.is_lookalike or verdict.kind != "same-object")
+    if pair.edit in PUT_AMONG_OTHERS:
+        return verdict.kind == "contains"
+    if verdict.kind not in COPY_KINDS:
         return False
-    if abs((found.angle - expected.angle + 180) % 360 - 180) > 1:
-        return False
-    return expected.part is None or bool(np.abs(np.subtract(found.part, expected.part)).max() <= 0.02)
+    expected = EXPECTED.get(pair.edit, expect(COLORS))
+    named = set(verdict.changes)
+    is_faint = a.shape == b.shape and float(np.abs(a.astype(float) - b).mean()) <= 1.25 * MIN_RECOLOR_DIFFERENCE
+    if is_faint and not named - ENCODING:  # too little to be told
+        return True
+    is_named = all(one_of & named for one_of in expected.needed)
+    return is_named and named <= expected.allowed.union(ENCODING, *expected.needed)
 
 
-def judge_folder(folder: Path, every: int) -> dict[str, Tally]:
-    """Judge the pairs of a folder; return the tallies by kind of pair."""
+def judge(pair: Pair, datasets: Path) -> Judgment:
+    """Judge a pair, and the verdict."""
     cv2.setNumThreads(1)
-    rng = random.Random(0)
-    images = read_folder(folder)
-    if len({image.labels.get("class") for image in images}) == 1:  # one class for all images separates nothing
-        images = [replace(image, labels={"group": image.labels.get("group", "")}) for image in images]
-    tallies: dict[str, Tally] = defaultdict(Tally)
-
-    def judge(name: str, a: ComparisonImage, b: ComparisonImage, expected: ExpectedTransform | None = None) -> None:
-        started = time.process_time()
-        verdict = judge_pair(a, b, partial(image_similarity, a, b))
-        tallies[name].seconds.append(time.process_time() - started)
-        tallies[name].verdicts.append(verdict)
-        if expected and verdict.kind in COPY_KINDS:
-            tallies[name].right.append(is_right(verdict, expected))
-
-    for image in images[::every]:
-        pixels = decode_image(image, MAX_PIXELS)
-        original = ComparisonImage(pixels)
-        for name, copy, expected in make_copies(pixels, rng):
-            judge(name, original, ComparisonImage(reencode(copy)), expected)
-        partners = {
-            "unrelated": [b for b in images if not has_common_label(image, b)],
-            "of the same class": [
-                b for b in images if has_common_label(image, b, "class") and not has_common_label(image, b, "group")
-            ],
-            "of the same group": [b for b in images if has_common_label(image, b, "group")],
-        }
-        for name, candidates in partners.items():
-            for candidate in rng.sample(candidates, min(len(candidates), 10 if name == "unrelated" else 5)):
-                judge(name, original, ComparisonImage(decode_image(candidate, MAX_PIXELS)))
-    return dict(tallies)
+    a, b = pair.load(datasets)
+    images = ComparisonImage(a), ComparisonImage(b)
+    verdict = judge_pair(*images, lambda: image_similarity(*images))
+    error = None
+    if pair.edit in PUT_AMONG_OTHERS:
+        error = 1.0
+        if verdict.kind in COPY_KINDS and verdict.transform:
+            left, top, width, height = np.subtract(verdict.transform.whole, true_box(pair, a))
+            error = float(max(map(abs, (left, top, left + width, top + height))))
+    return Judgment(pair, verdict, is_right(pair, a, b, verdict), verdict.text, error)
 
 
-def has_common_label(a: LabeledImage, b: LabeledImage, *labels: str) -> bool:
-    """Tell whether two images share one of these labels; by default any."""
-    if a is b:
-        return not labels
-    return any(a.labels.get(name) and a.labels.get(name) == b.labels.get(name) for name in labels or a.labels)
+def title_of(pair: Pair) -> str:
+    """Return what a pair is, in a table."""
+    if pair.edit in PUT_AMONG_OTHERS:
+        return "put among others"
+    if pair.is_copy:
+        return "copies"
+    return "look-alikes" if pair.is_lookalike else "unrelated"
 
 
-def print_tallies(tallies: dict[Path, dict[str, Tally]]) -> None:
-    """Print the share of pairs that are judged to be copies, by kind of pair, as a table in Markdown."""
-    print("| pairs | " + " | ".join(folder.name for folder in tallies) + " | all | transform right | ms |")
-    print("| --- |" + " ---: |" * (len(tallies) + 3))
-    for name in dict.fromkeys(name for by_name in tallies.values() for name in by_name):
-        by_set = [f"{np.mean(by_name[name].is_copy):.3f}" if name in by_name else "" for by_name in tallies.values()]
-        parts = [by_name[name] for by_name in tallies.values() if name in by_name]
-        is_copy, right, seconds = (
-            list(chain.from_iterable(getattr(tally, field) for tally in parts))
-            for field in ("is_copy", "right", "seconds")
-        )
-        share = f"{np.mean(is_copy):.3f} of {len(is_copy):,}"
-        cells = [*by_set, share, f"{np.mean(right):.3f}" if right else "", f"{1000 * np.median(seconds):.0f}"]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+def print_shares(judgments: list[Judgment]) -> None:
+    """Print the share of right verdicts, and of right boxes, as tables in Markdown."""
+    parts: dict[str, list[Judgment]] = defaultdict(list)
+    for judgment in judgments:
+        parts[title_of(judgment.pair)].append(judgment)
+    print("| pairs | number | verdict right | kinds |\n| --- | ---: | ---: | --- |")
+    for title, part in {"all": judgments, **parts}.items():
+        kinds = [judgment.verdict.kind for judgment in part]
+        counts = ", ".join(f"{kind} {kinds.count(kind)}" for kind in sorted(set(kinds), key=kinds.count, reverse=True))
+        print(f"| {title} | {len(part)} | {np.mean([judgment.is_right for judgment in part]):.3f} | {counts} |")
+    print("\n| put among others | number | box within 5% |\n| --- | ---: | ---: |")
+    boxes: dict[str, list[float]] = defaultdict(list)
+    for judgment in judgments:
+        if judgment.box_error is not None:
+            strength = list(EDITS[judgment.pair.edit].strengths)[judgment.pair.strength]
+            boxes[f"{judgment.pair.edit}, {strength}"].append(judgment.box_error)
+    for title, errors in sorted(boxes.items()):
+        print(f"| {title} | {len(errors)} | {np.mean(np.array(errors) <= MAX_BOX_ERROR):.3f} |")
 
 
-def print_precision(title: str, tallies: Iterable[dict[str, Tally]]) -> None:
-    """Print recall and precision, for as many unrelated pairs as copies, whatever number was compared."""
-    tallies = list(tallies)
-    copies = [
-        is_copy
-        for by_name in tallies
-        for name, tally in by_name.items()
-        if name not in PAIRS
-        for is_copy in tally.is_copy
-    ]
-    unrelated = [is_copy for by_name in tallies for is_copy in by_name["unrelated"].is_copy]
-    false = float(np.mean(unrelated)) * len(copies)
-    print(f"{title}: recall {np.mean(copies):.4f}, precision {sum(copies) / (sum(copies) + false):.4f}")
+def print_sentences(judgments: list[Judgment]) -> None:
+    """Print what was done in each pair, and what is said of it."""
+    for judgment in judgments:
+        pair = judgment.pair
+        done = f"{pair.edit}, {list(EDITS[pair.edit].strengths)[pair.strength]}" if pair.is_copy else title_of(pair)
+        mark = "" if judgment.is_right else "WRONG "
+        probability = f"{100 * judgment.verdict.probability:.0f}%"
+        print(f"{mark}{pair.collection}/{pair.a} {pair.b} | {done} | {judgment.sentence} {probability}")
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("datasets", type=Path)
+    parser.add_argument("--half", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=400, help="half copies; a quarter look-alikes")
+    parser.add_argument("--boxes", type=int, default=20, help="pictures put among others in each way, besides")
+    parser.add_argument("--sentences", type=int, default=0, help="number of them to be printed, besides the wrong ones")
     options = parser.parse_args()
-    with ProcessPoolExecutor(2) as pool:
-        results = pool.map(partial(judge_folder, every=options.every), options.folders)
-        tallies = dict(zip(options.folders, results, strict=True))
-    print_tallies(tallies)
-    print_precision("all", tallies.values())
-    for folder, by_name in tallies.items():
-        print_precision(folder.name, [by_name])
+    rng, draw = random.Random(options.seed), {"seed": options.seed}
+    copies = draw_copies(options.datasets, options.half, per_edit=1, **draw)
+    groups = [
+        rng.sample([pair for pair in copies if pair.edit not in PUT_AMONG_OTHERS], options.pairs // 2),
+        rng.sample(draw_lookalikes(options.datasets, options.half, **draw), options.pairs // 4),
+        draw_unrelated(options.datasets, options.half, options.pairs // 4, **draw),
+    ]
+    boxed = [
+        Pair(pair.collection, pair.a, edit=edit, strength=strength)
+        for pair in rng.sample([pair for pair in copies if pair.edit == "crop"], options.boxes)
+        for edit in PUT_AMONG_OTHERS
+        for strength in range(3)
+    ]
+    with ProcessPoolExecutor(2, get_context("spawn"), django.setup) as pool:
+        pairs = [pair for group in groups for pair in group]
+        judgments = list(pool.map(partial(judge, datasets=options.datasets), pairs + boxed, chunksize=8))
+    mixed = judgments[: len(pairs)]
+    print_shares(judgments)
+    print(f"Of {len(mixed)} mixed pairs, {np.mean([judgment.is_right for judgment in mixed]):.3f} are right.\n")
+    right = [judgment for judgment in mixed if judgment.is_right]
+    print_sentences([judgment for judgment in judgments if not judgment.is_right])
+    print_sentences(rng.sample(right, min(options.sentences, len(right))))

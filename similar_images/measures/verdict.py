@@ -10,13 +10,19 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from .base import ComparisonImage
-from .geometry.color_change import ColorChange, name_color_change
+from .geometry.color_change import name_color_change
+from .geometry.detail_change import name_detail_change
 from .geometry.homography import Matrix, image_corners, jacobian, scale_matrix, transform_points
 from .geometry.insets import is_inset
 from .geometry.registration import Registration, register
+from .geometry.shared_frame import share_frame
 
 if TYPE_CHECKING:
     from ..imaging.decode import Box
+    from .geometry.color_change import ColorChange
+    from .geometry.detail_change import DetailChange
+
+    _PixelChanges = tuple[ColorChange | None, DetailChange | None]
 
 VerdictKind = Literal["same-file", "same-picture", "edited-picture", "contains", "same-object", "alike", "unrelated"]
 
@@ -79,7 +85,7 @@ class Verdict:
     Attributes:
         kind: the relation.
         changes: any of mirrored, turned, cropped, extended, tilted, stretched, inverted, gray, brighter, darker,
-            contrast, recolored, retouched, resized and re-encoded, in this order.
+            contrast, recolored, retouched, softened, sharpened, noisy, resized and re-encoded, in this order.
         transform: the geometry of a copy.
         probability: that both are one picture, 0 to 1.
     """
@@ -137,6 +143,9 @@ class Verdict:
             "contrast": _("with other contrast"),
             "recolored": _("recolored"),
             "retouched": _("partly edited"),
+            "softened": _("softened"),
+            "sharpened": _("sharpened"),
+            "noisy": _("with added noise"),
             "resized": _("resized to %(percent)s%%") % {"percent": _percent(self.transform.scale)},
             "re-encoded": _("re-encoded"),
         }
@@ -208,7 +217,7 @@ def judge_pair(
 
 def _judge_copy(a: ComparisonImage, b: ComparisonImage, registration: Registration) -> Verdict:
     transform = _describe_transform(a, b, registration.matrix)
-    changes = _find_changes(registration, transform, name_color_change(a, b, registration))
+    changes = _find_changes(registration, transform, _name_pixel_changes(a, b, registration))
     details = transform, registration.probability
     if _is_part(a, b, registration):
         beside = {"cropped", "extended", "resized", "re-encoded"}
@@ -259,10 +268,20 @@ def _round_float(value: float, digits: int) -> float:
     return round(float(value), digits) + 0.0  # adding 0.0 turns -0.0 into 0.0
 
 
+def _name_pixel_changes(a: ComparisonImage, b: ComparisonImage, registration: Registration) -> _PixelChanges:
+    """Name what was done to the colors, and to the fine detail."""
+    frame = share_frame(a, b, registration.matrix)
+    if frame is None or np.array_equal(frame.a, frame.b):
+        return None, None
+    detail_change = name_detail_change(frame, is_retouched=registration.is_retouched)
+    return name_color_change(frame, registration), detail_change
+
+
 def _find_changes(
-    registration: Registration, transform: GeometricTransform, color_change: ColorChange | None
+    registration: Registration, transform: GeometricTransform, pixel_changes: _PixelChanges
 ) -> tuple[str, ...]:
     """Return what was done, the most important first; nothing where nothing but the encoding changed."""
+    color_change, detail_change = pixel_changes
     right_angles = abs(transform.angle) % 90
     leaves_corners = min(right_angles, 90 - right_angles) > RIGHT_ANGLE_TOLERANCE
     least = ROTATED_OVERLAP if leaves_corners else FULL_OVERLAP
@@ -276,6 +295,7 @@ def _find_changes(
         "inverted": registration.is_inverted,
         str(color_change): color_change is not None,
         "retouched": registration.is_retouched,
+        str(detail_change): detail_change is not None,
         "resized": abs(np.log(transform.scale)) > MIN_LOG_SCALE,
     }
     return tuple(change for change, is_true in is_changed.items() if is_true)

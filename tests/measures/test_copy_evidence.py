@@ -19,7 +19,7 @@ from tests.datasets import DATASETS, needs
 PHOTOS = {name: reduce_to(np.ascontiguousarray(getattr(data, name)()), 480) for name in ("coffee", "chelsea")}
 OTHERS = [reduce_to(np.ascontiguousarray(getattr(data, name)()), 400) for name in ("astronaut", "rocket")] * 8
 
-NOTHING = FrameEvidence(0.5, 0.2, 0.9, 0.0, 0.0, 0.0, 5.0, 5.0, 0.0)
+NOTHING = FrameEvidence(0.5, 0.2, 0.9, 0.0, 0.0, 0.0, 5.0, 5.0, 0.0, 4.0, 4.0)
 
 
 def probability(a: Pixels, b: Pixels) -> float:

@@ -9,12 +9,12 @@ import numpy as np
 
 from .color_residual import match_tone, trimmed_difference
 from .registration import MIN_RECOLOR_DIFFERENCE, Registration
-from .shared_frame import share_frame
+from .shared_frame import SharedFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..base import ComparisonImage, Pixels
+    from ..base import Pixels
 
 ColorChange = Literal["gray", "brighter", "darker", "contrast", "recolored"]
 
@@ -31,13 +31,10 @@ MIN_BRIGHTNESS_SHIFT = 6.0
 """Difference of the mean levels above which an image is brighter or darker, not just of other contrast."""
 
 
-def name_color_change(a: ComparisonImage, b: ComparisonImage, registration: Registration) -> ColorChange | None:
+def name_color_change(frame: SharedFrame, registration: Registration) -> ColorChange | None:
     """Name what was done to the colors of the first of two images to make the second; None if nothing was."""
     if registration.is_inverted or registration.color_difference <= MIN_RECOLOR_DIFFERENCE:
         return None
-    frame = share_frame(a, b, registration.matrix)
-    if frame is None:
-        return "recolored"
     first, second = (
         np.asarray(cv2.GaussianBlur(pixels, (0, 0), 2.0), np.uint8)[frame.shared] for pixels in (frame.a, frame.b)
     )

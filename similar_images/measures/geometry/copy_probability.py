@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .evidence import FrameEvidence
 
-LOOKALIKE_WEIGHT = 2.5
+LOOKALIKE_WEIGHT = 4
 
 MAX_COUNTED_INLIERS = 200
 """Inliers beyond which more of them prove no more."""
@@ -37,12 +37,15 @@ class PairEvidence(NamedTuple):
 
 
 def evidence_terms(evidence: PairEvidence) -> dict[str, float]:
-    """Return the terms of the regression, by name; shares by their logarithm, as the rare exception tells."""
+    """Return the terms of the regression, by name; shares by their logarithm, as the rare exception tells.
+
+    That of outliers follows Laplace's rule of succession, so that few matches prove little.
+    """
     frame = evidence.frame
     unexplained = log(frame.unexplained_region + 3e-4)
     return {
         "inliers": log1p(min(evidence.inliers, MAX_COUNTED_INLIERS)),
-        "outliers": log(max(1 - evidence.inliers / max(evidence.matches, 1), 0.01)),
+        "outliers": log((evidence.matches - evidence.inliers + 1) / (evidence.matches + 2)),
         "keypoints": log1p(evidence.keypoints),
         "detail": frame.detail,
         "disagreement": log(max(1 - frame.edge_agreement, 0.01)),
@@ -54,25 +57,29 @@ def evidence_terms(evidence: PairEvidence) -> dict[str, float]:
         "unexplained region": unexplained,
         "unexplained on plain": unexplained * frame.plain,
         "tilt": min(evidence.tilt - 1, 0.5),
+        "content difference": log(frame.content_difference + 3),
+        "background difference": log(frame.background_difference + 3),
     }
 
 
-INTERCEPT = -9.907
+INTERCEPT = -13.132
 
 WEIGHTS = {
-    "inliers": -0.204,
-    "outliers": -2.033,
-    "keypoints": -1.182,
-    "detail": 4.908,
-    "disagreement": -0.28,
-    "differing region": -0.56,
-    "differing detail": -0.729,
-    "imbalance": 1.35,
-    "color difference": -1.353,
-    "color residual": 1.205,
-    "unexplained region": -0.851,
-    "unexplained on plain": 0.878,
-    "tilt": -13.296,
+    "inliers": -0.181,
+    "outliers": -1.79,
+    "keypoints": -0.572,
+    "detail": 1.96,
+    "disagreement": -0.234,
+    "differing region": -0.52,
+    "differing detail": -0.625,
+    "imbalance": 1.076,
+    "color difference": -1.426,
+    "color residual": 1.682,
+    "unexplained region": -0.942,
+    "unexplained on plain": 0.677,
+    "tilt": -12.74,
+    "content difference": -0.24,
+    "background difference": 1.21,
 }
 
 

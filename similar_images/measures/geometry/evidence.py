@@ -43,6 +43,15 @@ MIN_OTHER_REGION, MIN_OTHER_DETAIL, MIN_OTHER_COLORS = 0.003, 0.002, 0.06
 """Shares of regions from which on something else is there. Of photos with stickers, words or watermarks 86% are told
 so, and 4% of those that were edited as a whole."""
 
+BACKGROUND_EDGE = 9
+"""Pixels along the edge of a frame whose median is the color of the background."""
+
+BACKGROUND_RANGE = 8
+"""Levels by which the channels of the background may differ from that."""
+
+MIN_BACKGROUND = 0.05
+"""Share of the background below which nothing is said of it."""
+
 SAMPLED_PIXELS = 4_000
 """Pixels that the edit of the colors is estimated from, at most."""
 
@@ -61,6 +70,8 @@ class FrameEvidence(NamedTuple):
         color_difference: difference of the colors that one pixel in 20 exceeds, 0 to 255.
         color_residual: the same after the linear edit of all colors that fits best.
         unexplained_region: share of the largest region whose colors that edit leaves unexplained.
+        content_difference: mean difference of the colors, 0 to 255, but on a background that both have.
+        background_difference: the same on that background: 0 where a thing was painted, and its background was not.
     """
 
     detail: float
@@ -72,6 +83,8 @@ class FrameEvidence(NamedTuple):
     color_difference: float
     color_residual: float
     unexplained_region: float
+    content_difference: float
+    background_difference: float
 
     @property
     def is_retouched(self) -> bool:
@@ -205,9 +218,9 @@ def _largest_region(mask: Mask) -> float:
 
 def _explain_colors(frame: SharedFrame) -> dict[str, float]:
     """Measure the difference of colors, and what is left of it after the best linear edit of one of the two images."""
-    smooth = [cv2.GaussianBlur(pixels, (0, 0), 2.0).astype(np.float32)[frame.shared] for pixels in (frame.a, frame.b)]
-    step = max(1, len(smooth[0]) // SAMPLED_PIXELS)
-    colors = [pixels[::step] for pixels in smooth]
+    smooth = [cv2.GaussianBlur(pixels, (0, 0), 2.0).astype(np.float32) for pixels in (frame.a, frame.b)]
+    step = max(1, int(frame.shared.sum()) // SAMPLED_PIXELS)
+    colors = [pixels[frame.shared][::step] for pixels in smooth]
     images = [cv2.GaussianBlur(pixels, (0, 0), 1.2).astype(np.float32) for pixels in (frame.a, frame.b)]
     residuals, regions = [], []
     for start, end in ((0, 1), (1, 0)):
@@ -221,7 +234,24 @@ def _explain_colors(frame: SharedFrame) -> dict[str, float]:
         "color_difference": float(np.quantile(np.abs(colors[0] - colors[1]).mean(axis=1), 0.95)),
         "color_residual": min(residuals),
         "unexplained_region": min(regions),
+        **_compare_backgrounds(smooth, frame.shared),
     }
+
+
+def _compare_backgrounds(smooth: list[Channel], shared: Mask) -> dict[str, float]:
+    """Measure the difference of colors on the background, and apart from it; the same number where there is but one."""
+    kernel = np.ones((BACKGROUND_EDGE, BACKGROUND_EDGE), np.uint8)
+    inner = cv2.erode(shared.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
+    background = shared.copy()
+    for pixels in smooth:
+        color = np.median(pixels[shared & ~inner], axis=0)
+        background &= np.abs(pixels - color).max(axis=2) <= BACKGROUND_RANGE
+    differences = np.abs(smooth[0] - smooth[1]).mean(axis=2)
+    content = shared & ~background
+    has_both = MIN_BACKGROUND <= background.sum() / shared.sum() < 1
+    on_content = float(differences[content if content.any() else shared].mean())
+    on_background = float(differences[background].mean()) if has_both else on_content
+    return {"content_difference": on_content, "background_difference": on_background}
 
 
 def _fit_edit(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
