@@ -50,7 +50,7 @@ RIGHT_ANGLE_TOLERANCE = 1.0
 ROTATED_OVERLAP = 0.75
 """Share of an image, rotated by another angle, from which on what is missing of it are the corners."""
 
-INSET_OVERLAP = 0.9, 0.75
+INSET_OVERLAP = 0.9, 0.52
 """Share of an image that has to lie in the other, and of that one which it may cover, to be but a part of it."""
 
 FULL_OVERLAP = 0.97
@@ -294,7 +294,7 @@ def _find_changes(
         "stretched": registration.tilt <= MIN_TILT and transform.stretch > MIN_LOG_STRETCH,
         "inverted": registration.is_inverted,
         str(color_change): color_change is not None,
-        "retouched": registration.is_retouched,
+        "retouched": registration.is_retouched and detail_change != "softened",
         str(detail_change): detail_change is not None,
         "resized": abs(np.log(transform.scale)) > MIN_LOG_SCALE,
     }

@@ -17,11 +17,14 @@ DetailChange = Literal["softened", "sharpened", "noisy"]
 FINE_SIGMA, COARSE_SIGMA = 1.2, 4.0
 """Sigma of the blurs, in pixels of the frame, between which and above which detail is coarse, and below which fine."""
 
-MAX_SOFT_RATIO, MIN_SHARP_RATIO, MIN_NOISE_RATIO = 0.5, 1.25, 1.4
+MAX_SOFT_RATIO, MIN_SHARP_RATIO, MIN_NOISE_RATIO = 0.5, 1.25, 1.1
 """Strength of the fine detail of the second image over that of the first: below which it was softened, above which it
 was sharpened, or has noise. Both are relative to the coarse detail, which an edit of the contrast changes, too."""
 
-MIN_SHARP_CORRELATION, MAX_NOISE_CORRELATION = 0.92, 0.75
+MAX_RETOUCHED_RATIO = 0.35
+"""The first of these where something was laid over the second image: that is coarse detail, mostly."""
+
+MIN_SHARP_CORRELATION, MAX_NOISE_CORRELATION = 0.92, 0.88
 """Correlation of the fine detail above which it is the same one, made stronger, and below which it is another."""
 
 MIN_DETAIL = 1.0
@@ -40,7 +43,7 @@ def name_detail_change(frame: SharedFrame, *, is_retouched: bool) -> DetailChang
         return None
     ratio = after / max(before, 1e-3)
     correlation = abs(float((fine_a * fine_b).mean())) / max(float(fine_a.std() * fine_b.std()), 1e-6)
-    if ratio < MAX_SOFT_RATIO:
+    if ratio < (MAX_RETOUCHED_RATIO if is_retouched else MAX_SOFT_RATIO):
         return "softened"
     if ratio > MIN_SHARP_RATIO and correlation > MIN_SHARP_CORRELATION:
         return "sharpened"

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     from ..base import ComparisonImage
 
-SAMPLES = 40
+SAMPLES = 80
 """Places along each side of the inner image at which the outer one is looked at."""
 
 NEAR, FAR = 3.0, 9.0
 """Pixels from the side at which colors are compared: across it, and as far apart within."""
+
+CLOSE, DEEP = 2.0, 6.0
+"""Pixels from the side of the lines whose courses are compared: across it, and as far apart within."""
 
 MIN_JUMP = 8.0
 """Mean difference of colors across a side, 0 to 255, which is more than noise."""
@@ -26,10 +29,17 @@ MIN_JUMP = 8.0
 JUMP_FACTOR = 1.6
 """Factor by which the difference across a side has to exceed that between places as far apart within."""
 
+MAX_LINE_DEVIATION = 3.0
+"""Standard deviation of the levels along a line up to which it is plain, as between the pictures of a collage."""
+
+MAX_CORRELATION, CORRELATION_FACTOR = 0.35, 0.6
+"""Correlation of the colors on both sides below which the picture does not go on; and that as a share of the one
+within, so that fine detail is not taken for a side."""
+
 PLAIN_RANGE = 12
 """Range of levels in a neighborhood of 5 x 5 pixels up to which it is plain."""
 
-MAX_PLAIN_SURROUNDINGS = 0.7
+MAX_PLAIN_SURROUNDINGS = 0.85
 """Share of the surroundings that may be plain; with more, they are a frame."""
 
 
@@ -43,13 +53,12 @@ def is_inset(inner: ComparisonImage, outer: ComparisonImage, matrix: Matrix) -> 
     """
     corners = transform_points(matrix, image_corners(inner.pixels.shape))
     smooth = cv2.GaussianBlur(outer.pixels, (0, 0), 1.0).astype(np.float32)
-    sides = [jump for start in range(4) if (jump := _jumps_at(smooth, corners, start)) is not None]
-    has_jumps = 2 * sum(sides) > len(sides)
-    return has_jumps and not _has_plain_surroundings(outer, corners)
+    sides = [ends for start in range(4) if (ends := _ends_at(smooth, corners, start)) is not None]
+    return 2 * sum(sides) > len(sides) and not _has_plain_surroundings(outer, corners)
 
 
-def _jumps_at(pixels: NDArray[np.float32], corners: PointArray, start: int) -> bool | None:
-    """Return whether colors jump across a side of a quadrangle; None for a side at the edge of the image."""
+def _ends_at(pixels: NDArray[np.float32], corners: PointArray, start: int) -> bool | None:
+    """Return whether a picture ends at a side of a quadrangle; None for a side at the edge of the image."""
     begin, end = corners[start], corners[(start + 1) % 4]
     along = end - begin
     outward = np.array([along[1], -along[0]]) / max(float(np.linalg.norm(along)), 1e-6)
@@ -62,7 +71,15 @@ def _jumps_at(pixels: NDArray[np.float32], corners: PointArray, start: int) -> b
         return None
     deep, inside, outside = (_colors_at(pixels, places + distance * outward) for distance in (-FAR, -NEAR, NEAR))
     across, within = (float(np.abs(inside - other).mean()) for other in (outside, deep))
-    return across > max(MIN_JUMP, JUMP_FACTOR * within)
+    if across > max(MIN_JUMP, JUMP_FACTOR * within) or outside.std(axis=0).mean() < MAX_LINE_DEVIATION:
+        return True
+    deep, inside, outside = (_colors_at(pixels, places + distance * outward) for distance in (-DEEP, -CLOSE, CLOSE))
+    return _correlate(inside, outside) < min(MAX_CORRELATION, CORRELATION_FACTOR * _correlate(inside, deep))
+
+
+def _correlate(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    a, b = (colors - colors.mean(axis=0) for colors in (first, second))
+    return float((a * b).sum()) / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-3)
 
 
 def _colors_at(pixels: NDArray[np.float32], points: PointArray) -> NDArray[np.float32]:
