@@ -91,3 +91,21 @@ def test_examine_frame__of_plain_images_has_no_detail() -> None:
     found = examine_frame(SharedFrame(plain, plain, np.ones((60, 60), bool)))
     assert (found.detail, found.plain, found.differing_region, found.edge_agreement) == (0, 1, 0, 0)
     assert plain.shape[0] * plain.shape[1] > MIN_SHARED_PIXELS
+
+
+def test_thing_in_another_color__differs_on_its_content_only() -> None:
+    """Its background stays what it was, other than in a copy that was darkened."""
+    thing = np.full((240, 320, 3), 250, np.uint8)
+    thing[40:200, 80:240] = PHOTOS["coffee"][100:260, 100:260]
+    painted = thing.copy()
+    painted[40:200, 80:240] = painted[40:200, 80:240] // 2
+    frame = SharedFrame(thing, painted, np.ones(thing.shape[:2], bool))
+    assert examine_frame(frame).background_difference < 1 < 20 < examine_frame(frame).content_difference
+    darkened = examine_frame(frame._replace(b=(thing // 2)))
+    assert darkened.background_difference > darkened.content_difference > 20
+
+
+def test_photo_without_background__has_one_difference_of_colors() -> None:
+    photo = PHOTOS["coffee"]
+    found = examine_frame(SharedFrame(photo, photo // 2, np.ones(photo.shape[:2], bool)))
+    assert found.background_difference == found.content_difference

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from benchmarks.edits import collage, picture_in_picture
+from benchmarks.edits import EDITS, collage, picture_in_picture
 from similar_images.evaluation.transforms import TRANSFORMS
 from similar_images.measures.base import ComparisonImage, reduce_to
 from similar_images.measures.verdict import GeometricTransform, Verdict, judge_pair
@@ -130,6 +130,22 @@ def test_judge_pair__a_picture_inside_another(columns: int, share: float, is_rev
         assert box == pytest.approx((*side, share, share), abs=0.05)
     else:
         assert box[2:] == pytest.approx((1 / columns, 1 / columns), abs=0.05)
+
+
+def test_judge_pair__a_thing_on_white_in_a_collage_with_white_lines() -> None:
+    """Colors do not jump at its sides, but plain lines run along them."""
+    thing = np.full((300, 400, 3), 255, np.uint8)
+    thing[50:250, 80:320] = reduce_to(COFFEE, 300)[:200, :240]
+    others = [np.ascontiguousarray(pixels) for pixels in (CAT, data.astronaut(), data.rocket(), CAT[::-1])]
+    verdict = judge(ComparisonImage(thing), ComparisonImage(collage(thing, 2, others)))
+    assert verdict.kind == "contains"
+
+
+def test_judge_pair__wide_bars_are_no_other_picture() -> None:
+    """Bars with words above and below extend a picture."""
+    verdict = judge(ComparisonImage(COFFEE), ComparisonImage(EDITS["meme"](COFFEE, [])[1]))
+    assert verdict.kind == "edited-picture"
+    assert "extended" in verdict.changes
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])

@@ -27,7 +27,7 @@ MAX_RETOUCHED_RATIO = 0.35
 MIN_SHARP_CORRELATION, MAX_NOISE_CORRELATION = 0.92, 0.88
 """Correlation of the fine detail above which it is the same one, made stronger, and below which it is another."""
 
-MIN_DETAIL = 1.0
+MIN_FINE_DETAIL = 1.0
 """Standard deviation of the fine detail, in levels from 0 to 255, below which there is none that could be weaker."""
 
 
@@ -39,7 +39,7 @@ def name_detail_change(frame: SharedFrame, *, is_retouched: bool) -> DetailChang
     (fine_a, coarse_a), (fine_b, coarse_b) = (_split_detail(pixels, frame.shared) for pixels in (frame.a, frame.b))
     contrast = max(float(coarse_b.std()), 0.5) / max(float(coarse_a.std()), 0.5)
     before, after = float(fine_a.std()) * contrast, float(fine_b.std())
-    if max(before, after) < MIN_DETAIL:
+    if max(before, after) < MIN_FINE_DETAIL:
         return None
     ratio = after / max(before, 1e-3)
     correlation = abs(float((fine_a * fine_b).mean())) / max(float(fine_a.std() * fine_b.std()), 1e-6)

@@ -74,10 +74,10 @@ def _ends_at(pixels: NDArray[np.float32], corners: PointArray, start: int) -> bo
     if across > max(MIN_JUMP, JUMP_FACTOR * within) or outside.std(axis=0).mean() < MAX_LINE_DEVIATION:
         return True
     deep, inside, outside = (_colors_at(pixels, places + distance * outward) for distance in (-DEEP, -CLOSE, CLOSE))
-    return _correlate(inside, outside) < min(MAX_CORRELATION, CORRELATION_FACTOR * _correlate(inside, deep))
+    return _correlate_lines(inside, outside) < min(MAX_CORRELATION, CORRELATION_FACTOR * _correlate_lines(inside, deep))
 
 
-def _correlate(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+def _correlate_lines(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     a, b = (colors - colors.mean(axis=0) for colors in (first, second))
     return float((a * b).sum()) / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-3)
 
