@@ -18,11 +18,11 @@ demo-react:
 	cd project/react && npm install --no-audit --no-fund && npm start
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=worksteal
+	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=loadfile
 
 # The same, with the lines that no test runs; it takes more than half as long again.
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=worksteal --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
 
 # The tests on other databases than one that is `default`: those of another alias, a replica, and a pool of connections.
 DATABASE_TESTS ?= tests
