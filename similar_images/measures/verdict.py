@@ -35,6 +35,9 @@ MIN_ALIKE_SIMILARITY = 70.0
 MIN_ROTATION = 0.5
 """Degrees above which an image was turned."""
 
+MIN_CORNER_PIXELS = 1.0
+"""Pixels of the smaller image by which its sides have to move at their ends, too: less is the error of a thumbnail."""
+
 MIN_LOG_SCALE = 0.015
 """Logarithm of the scale above which an image was resized."""
 
@@ -217,7 +220,8 @@ def judge_pair(
 
 def _judge_copy(a: ComparisonImage, b: ComparisonImage, registration: Registration) -> Verdict:
     transform = _describe_transform(a, b, registration.matrix)
-    changes = _find_changes(registration, transform, _name_pixel_changes(a, b, registration))
+    side = min(a.width, a.height, b.width, b.height)
+    changes = _find_changes(registration, transform, _name_pixel_changes(a, b, registration), side)
     details = transform, registration.probability
     if _is_part(a, b, registration):
         beside = {"cropped", "extended", "resized", "re-encoded"}
@@ -278,20 +282,24 @@ def _name_pixel_changes(a: ComparisonImage, b: ComparisonImage, registration: Re
 
 
 def _find_changes(
-    registration: Registration, transform: GeometricTransform, pixel_changes: _PixelChanges
+    registration: Registration, transform: GeometricTransform, pixel_changes: _PixelChanges, side: int
 ) -> tuple[str, ...]:
-    """Return what was done, the most important first; nothing where nothing but the encoding changed."""
+    """Return what was done, the most important first; nothing where nothing but the encoding changed.
+
+    `side` is the shortest of both images, in pixels, on which it depends what can be told of their geometry.
+    """
     color_change, detail_change = pixel_changes
+    least_shift = 2 * MIN_CORNER_PIXELS / side
     right_angles = abs(transform.angle) % 90
     leaves_corners = min(right_angles, 90 - right_angles) > RIGHT_ANGLE_TOLERANCE
     least = ROTATED_OVERLAP if leaves_corners else FULL_OVERLAP
     is_changed = {
         "mirrored": transform.is_mirrored,
-        "turned": abs(transform.angle) > MIN_ROTATION,
+        "turned": abs(transform.angle) > max(MIN_ROTATION, np.degrees(least_shift)),
         "cropped": registration.overlap_a < least,
         "extended": registration.overlap_b < least,
         "tilted": registration.tilt > MIN_TILT,
-        "stretched": registration.tilt <= MIN_TILT and transform.stretch > MIN_LOG_STRETCH,
+        "stretched": registration.tilt <= MIN_TILT and transform.stretch > max(MIN_LOG_STRETCH, least_shift),
         "inverted": registration.is_inverted,
         str(color_change): color_change is not None,
         "retouched": registration.is_retouched and detail_change != "softened",

@@ -17,14 +17,14 @@ DetailChange = Literal["softened", "sharpened", "noisy"]
 FINE_SIGMA, COARSE_SIGMA = 1.2, 4.0
 """Sigma of the blurs, in pixels of the frame, between which and above which detail is coarse, and below which fine."""
 
-MAX_SOFT_RATIO, MIN_SHARP_RATIO, MIN_NOISE_RATIO = 0.5, 1.25, 1.1
+MAX_SOFT_RATIO, MIN_SHARP_RATIO, MIN_NOISE_RATIO = 0.5, 1.25, 1.3
 """Strength of the fine detail of the second image over that of the first: below which it was softened, above which it
 was sharpened, or has noise. Both are relative to the coarse detail, which an edit of the contrast changes, too."""
 
 MAX_RETOUCHED_RATIO = 0.35
 """The first of these where something was laid over the second image: that is coarse detail, mostly."""
 
-MIN_SHARP_CORRELATION, MAX_NOISE_CORRELATION = 0.92, 0.88
+MIN_SHARP_CORRELATION, MAX_NOISE_CORRELATION = 0.92, 0.8
 """Correlation of the fine detail above which it is the same one, made stronger, and below which it is another."""
 
 MIN_FINE_DETAIL = 1.0
