@@ -15,7 +15,7 @@ Color = tuple[int, ...]
 
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return Pillow's own font."""
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size, it is one
+    return ImageFont.load_default(size)  # type: ignore[return-value]  # given a size, it returns a FreeTypeFont
 
 
 def words(rng: random.Random, count: int) -> str:

@@ -30,7 +30,7 @@ DEMO_SITE = "project.magazine.showcase.Magazine"
 ROOT_URLCONF = "project.magazine.urls"
 
 SHOP_PROCESSOR = "project.catalog.context_processors.shop"
-OPTIONS: dict[str, Any] = TEMPLATES[0]["OPTIONS"]  # type: ignore[assignment]  # a dict of several kinds
+OPTIONS: dict[str, Any] = TEMPLATES[0]["OPTIONS"]  # type: ignore[assignment]  # the values of TEMPLATES have several types
 OPTIONS["context_processors"] = [name for name in OPTIONS["context_processors"] if name != SHOP_PROCESSOR]
 TEMPLATES = [{**TEMPLATES[0], "DIRS": [], "OPTIONS": OPTIONS}]
 

@@ -63,7 +63,7 @@ class ChangeFormMixin(MixinBase):
         """Return the host's class of formsets, of which the inline remembers the one of its page."""
         inline = self
 
-        class RememberedFormSet(super().get_formset(request, obj, **kwargs)):  # type: ignore[misc]  # a base known at runtime
+        class RememberedFormSet(super().get_formset(request, obj, **kwargs)):  # type: ignore[misc]  # its base is whatever class the host returns
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options)
                 inline.__dict__["_similar_images_formset"] = self

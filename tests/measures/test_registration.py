@@ -63,7 +63,7 @@ def test_min_inliers(side: int, kind: str) -> None:
     assert verdict.kind == kind
 
 
-@pytest.mark.parametrize(("covered", "is_copy"), [(0.1, True), (0.85, False)])
+@pytest.mark.parametrize(("covered", "is_copy"), [(0.15, True), (0.85, False)])
 def test_covered_copies(covered: float, is_copy: bool) -> None:
     """A copy may be covered in part; what shows next to nothing of it is none."""
     copy, rows = TEXTURE.copy(), round(300 * covered)

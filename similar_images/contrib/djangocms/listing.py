@@ -21,12 +21,12 @@ class FolderAdminMixin(admin.ModelAdmin):
 
     def directory_listing(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the host's list, with the links, but in windows where a file is chosen."""
-        response: HttpResponse = super().directory_listing(request, *args, **kwargs)  # type: ignore[misc]  # filer's, mixed in
+        response: HttpResponse = super().directory_listing(request, *args, **kwargs)  # type: ignore[misc]  # of filer's admin, which this is mixed into
         context: Any = getattr(response, "context_data", None) or {}
         if "paginated_items" in context and not context["is_popup"]:  # other pages are those of actions
             context["similar_links"] = self._similar_links(request, context["paginated_items"].object_list)
             context["listing_template"] = response.template_name  # type: ignore[attr-defined]  # a TemplateResponse, as it has a context
-            response.template_name = self.similar_images_listing_template  # type: ignore[attr-defined]  # likewise
+            response.template_name = self.similar_images_listing_template  # type: ignore[attr-defined]  # a TemplateResponse, as above
         return response
 
     def _similar_links(self, request: HttpRequest, items: list[Any]) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def _find_thumbnailer() -> str | None:
     """Return the thumbnailer that uses the same library as the shop; None where it uses another one."""
     from oscar.core import thumbnails
 
-    used = import_string(settings.OSCAR_THUMBNAILER)  # type: ignore[misc]  # a setting of Oscar
+    used = import_string(settings.OSCAR_THUMBNAILER)  # type: ignore[misc]  # a setting that Oscar adds
     if issubclass(used, thumbnails.SorlThumbnail) and apps.is_installed("sorl.thumbnail"):
         return "similar_images.thumbnails.sorl_thumbnail"
     if issubclass(used, thumbnails.EasyThumbnails) and apps.is_installed("easy_thumbnails"):

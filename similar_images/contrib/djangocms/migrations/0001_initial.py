@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('cms', '0022_auto_20180620_1551'),
-        migrations.swappable_dependency(settings.FILER_IMAGE_MODEL),  # type: ignore[misc]  # set by django-filer
+        migrations.swappable_dependency(settings.FILER_IMAGE_MODEL),  # type: ignore[misc]  # a setting that django-filer adds
     ]
 
     operations = [
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('cmsplugin_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='cms.cmsplugin')),
                 ('title', models.CharField(blank=True, max_length=200, verbose_name='heading')),
                 ('limit', models.PositiveSmallIntegerField(default=6, help_text='At most this many.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(24)], verbose_name='number of images')),
-                ('image', filer.fields.image.FilerImageField(help_text='Images that are similar to this one are shown, but not the image itself.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='similar_images_plugins', to=settings.FILER_IMAGE_MODEL, verbose_name='image')),  # type: ignore[misc]  # set by django-filer
+                ('image', filer.fields.image.FilerImageField(help_text='Images that are similar to this one are shown, but not the image itself.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='similar_images_plugins', to=settings.FILER_IMAGE_MODEL, verbose_name='image')),  # type: ignore[misc]  # a setting that django-filer adds
             ],
             options={
                 'verbose_name': 'similar images',

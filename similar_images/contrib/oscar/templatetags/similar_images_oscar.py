@@ -34,7 +34,7 @@ def similar_products(context: template.Context, product: Any, **options: Any) ->
     if not isinstance(product, get_model("catalogue", "Product")):
         return []
     found: Any = SimpleLazyObject(partial(_find_products, context.get("request"), product, options))
-    return found  # type: ignore[no-any-return]  # Oscar has no types
+    return found  # type: ignore[no-any-return]  # Oscar is not typed
 
 
 def _find_products(request: HttpRequest | None, product: Any, options: Mapping[str, Any]) -> list[Any]:
