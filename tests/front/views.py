@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from .models import Item, Sketch
@@ -26,10 +27,17 @@ def set_policy(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     return answer
 
 
-def show_item(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show an item with the widget that the parameters ask for."""
+def show_item(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Show an item with the widget that the parameters ask for; `slow` sends it as a slow line would."""
     context = {"object": get_object_or_404(Item, pk=pk), "options": request.GET, "is_lazy": "lazy" in request.GET}
-    return render(request, "front/item.html", context)
+    page = render(request, "front/item.html", context)
+    return StreamingHttpResponse(in_pieces(page.content)) if "slow" in request.GET else page
+
+
+def in_pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), 1000):
+        yield content[start : start + 1000]
+        time.sleep(0.05)
 
 
 def show_sketch(request: HttpRequest, pk: int) -> HttpResponse:
