@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Containers often forbid bytecode; tests and demo start Python so often that it pays.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The shop; SITE=wagtail is a magazine in its place.
 SITE ?= shop
 SITE_SETTINGS_shop := project.settings
