@@ -20,12 +20,15 @@ demo: $(VENV)/.demo-$(SITE)
 demo-react:
 	cd project/react && npm install --no-audit --no-fund && npm start
 
+# Each file by one process, in the order of their names: the few long ones would come last, and be waited for.
+SPREAD := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=loadfile
+	$(BIN)/python -m pytest -rs $(SPREAD)
 
 # The same, with the lines that no test runs; it takes more than half as long again.
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -rs --numprocesses=3 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -rs $(SPREAD) --cov --cov-report=term --cov-fail-under=95
 
 # The tests on other databases than one that is `default`: those of another alias, a replica, and a pool of connections.
 DATABASE_TESTS ?= tests
