@@ -88,7 +88,7 @@ def timed_parts() -> Iterator[Times]:
 def describe_library(folder: Path, jobs: int) -> tuple[list[ScannedImage], ScanCache]:
     """Describe all pictures by the enabled methods, unless a former run did."""
     cache = ScanCache(folder / "signatures.sqlite3")
-    files, methods = list_image_files(folder / "pictures"), list(plugins.enabled_methods().values())
+    files, methods = list_image_files(folder / "pictures"), list(plugins.stored_methods().values())
     with single_core():
         images = [image for image in describe_files(files, methods, cache, jobs) if isinstance(image, ScannedImage)]
     return images, cache
@@ -111,7 +111,7 @@ def store_library(source: ImageSource, images: list[ScannedImage], cache: ScanCa
         )
         for item, image in zip(items, images, strict=True)
     )
-    for method in plugins.enabled_methods().values():
+    for method in plugins.stored_methods().values():
         values = ((record, cache.get_signatures(record.sha256, method)) for record in records)
         packed = ((record, storage.pack(method, value[0])) for record, value in values if value)
         copy_signatures(source_id, method, packed)

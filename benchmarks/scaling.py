@@ -271,7 +271,9 @@ def value_generator(method: Method, clusters: int, rng: np.random.Generator) -> 
 def build_indexes(connection: BaseDatabaseWrapper, source: ImageSource, progress: Progress) -> float:
     """Build the indexes, with memory for their whole graphs; return how many seconds it took."""
     start = time.perf_counter()
-    method_versions = MethodVersion.objects.filter(source_id=Source.objects.get_id(source))
+    method_versions = MethodVersion.objects.filter(
+        source_id=Source.objects.get_id(source), name__in=plugins.enabled_methods()
+    )
     count = IndexedImage.objects.count()
     with connection.cursor() as cursor:
         for version in progress(list(method_versions), desc="indexes", unit="index"):

@@ -184,6 +184,11 @@ class Conf:
         help="Weights of the methods in a similarity, of which only the ratio counts; or the name of a ranking preset.",
         validate=_validate_ranking,
     )
+    store_keypoints: bool = key_field(
+        False,
+        help="Keep compact keypoints of every image, 6 kB each, by which a search for copies tells which of its "
+        "candidates are worth reading.",
+    )
     measures: dict[str, dict[str, Any]] = key_field(
         {},
         help="Options of measures, and measures of your own: built-in name or dotted path → options; or any name → "
@@ -361,7 +366,7 @@ class Key:
 
     def find_problem(self, value: Any) -> str | None:
         """Return what is wrong with a value, worded to follow its name; None where nothing is."""
-        if not isinstance(value, self.types) or isinstance(value, bool):
+        if not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types):
             return f"must be {self.type_names}, not {value!r}"
         if isinstance(value, float) and not math.isfinite(value):
             return f"must be a finite number, not {value!r}"

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from . import conf
 from .measures import BUILT_IN_MEASURES
 from .measures.base import Measure
+from .measures.compact_keypoints import CompactKeypoints
 from .measures.signature import BySignature, MissingMethod
 from .signatures import BUILT_IN_METHODS
 from .signatures.base import Method
@@ -24,6 +25,8 @@ from .signatures.pixels import DecodedPixelsMixin
 from .signatures.trim import TrimBorderMixin
 
 Plugin = TypeVar("Plugin")
+
+COMPACT_KEYPOINTS_CLASS = f"{CompactKeypoints.__module__}.{CompactKeypoints.__qualname__}"
 
 PLUGIN_NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
@@ -90,6 +93,24 @@ def enabled_methods() -> Mapping[str, Method]:
             )
         methods[method.name] = method
     return MappingProxyType(methods)
+
+
+@lru_cache(maxsize=1)
+def stored_methods() -> Mapping[str, Method]:
+    """Return the enabled methods, and compact keypoints where these are kept, by which nothing is searched.
+
+    Raises:
+        ImproperlyConfigured: as `enabled_methods`; or a method has the name of the keypoints.
+    """
+    if not conf.get().store_keypoints:
+        return enabled_methods()
+    keypoints = load_method(CompactKeypoints.name, {"class": COMPACT_KEYPOINTS_CLASS})
+    if keypoints.name in enabled_methods():
+        raise ImproperlyConfigured(
+            f"SIMILAR_IMAGES['METHODS'] has a method {keypoints.name!r}, as which SIMILAR_IMAGES['STORE_KEYPOINTS'] "
+            "keeps keypoints: give it another name."
+        )
+    return MappingProxyType({**enabled_methods(), keypoints.name: keypoints})
 
 
 @lru_cache(maxsize=1)
@@ -218,5 +239,6 @@ def load_measure(name: str, options: dict[str, Any]) -> Measure:
 def _clear_plugin_caches(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
         enabled_methods.cache_clear()
+        stored_methods.cache_clear()
         configured_versions.cache_clear()
         available_measures.cache_clear()

@@ -57,6 +57,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
         ]
     ),
     ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
+    ("STORE_KEYPOINTS", [None, 1, "yes", []]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("FORMATS", [None, "JPEG", {"JPEG": {}}, [], ["jpeg"], ["JPEG", "EPS"], [1]]),
@@ -189,6 +190,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "models": (),
         "methods": {"embedding": {}, "color": {}},
         "ranking": {"embedding": 0.93, "color": 0.07},
+        "store_keypoints": False,
         "measures": {},
         "compare_measures": (
             "alignment",

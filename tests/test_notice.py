@@ -392,6 +392,7 @@ def guardian(settings: Any) -> Any:
     """Return django-guardian's function that assigns a permission on an object."""
     pytest.importorskip("guardian", reason="NO TEST WITH GUARDIAN: pip install django-guardian")
     settings.GUARDIAN_ANONYMOUS_USER_NAME = settings.ANONYMOUS_USER_NAME = None
+    settings.GUARDIAN_MONKEY_PATCH_GROUP = settings.GUARDIAN_MONKEY_PATCH_USER = False
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "guardian"]
     settings.AUTHENTICATION_BACKENDS = [
         "django.contrib.auth.backends.ModelBackend",

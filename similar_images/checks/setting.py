@@ -34,6 +34,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         messages.append(Error(str(error), hint=hint, id="similar_images.E002"))
     try:
         methods = plugins.enabled_methods()
+        plugins.stored_methods()
     except ImproperlyConfigured as error:
         return [*messages, Error(str(error), hint=KEYS_HINT, id="similar_images.E003")]
     for key, method in zip(conf.get().methods, methods.values(), strict=True):

@@ -22,7 +22,7 @@ from django.db.models.functions import Collate
 from django.db.models.indexes import IndexExpression
 from pgvector.django import HnswIndex
 
-from .. import conf, registry
+from .. import conf, plugins, registry
 from ..models import MethodVersion, Signature, Source, write_alias
 from ..signatures import storage
 from . import versions
@@ -47,7 +47,9 @@ def required_indexes() -> list[MethodVersion]:
     """Return the versions that need an index: active or configured ones with at least HNSW_MIN_ROWS signatures."""
     current = Q(pk__in=[])
     for source in registry.get_sources():
-        for method in versions.configured_methods(source).values():
+        for name, method in versions.configured_methods(source).items():
+            if name not in plugins.enabled_methods():
+                continue  # nothing is searched by it
             of_method = Q(source=Source.objects.get_id(source), name=method.name)
             current |= of_method & (Q(version=method.version) | Q(is_active=True))
     min_rows = conf.get().hnsw_min_rows

@@ -57,7 +57,7 @@ def active_versions(source: ImageSource, rows: QuerySet[MethodVersion] | None = 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
     """Return the methods that a source should be searched by: those of the setting, with their enabled projections."""
-    methods = dict(plugins.enabled_methods())
+    methods = dict(plugins.stored_methods())
     projected = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
     for row in projected.order_by("-projection_id"):
         method = instantiate(row)
@@ -68,7 +68,7 @@ def configured_methods(source: ImageSource) -> dict[str, Method]:
 
 def instantiate(spec: MethodSpec) -> Method | None:
     """Return the method that computes signatures of this version; None if it can no longer be instantiated."""
-    current = plugins.enabled_methods().get(spec.name)
+    current = plugins.stored_methods().get(spec.name)
     if current and current.version == spec.version:
         return current
     if not isinstance(spec, MethodVersion):
@@ -114,7 +114,7 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
     These are the methods of the setting, their enabled projections, and the active versions: so an image that is added
     while a new version is being computed is found both before and after the switch.
     """
-    methods = {(method.name, method.version): method for method in plugins.enabled_methods().values()}
+    methods = {(method.name, method.version): method for method in plugins.stored_methods().values()}
     rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source))
     if not methods.keys() <= set(rows.values_list("name", "version")):
         # Otherwise signatures written before the next sweep would belong to an unknown version.
@@ -130,7 +130,7 @@ def register_versions() -> None:
     """Create or update the rows of the configured versions; the first version of a method in a source is active."""
     for source in registry.get_sources():
         rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source))
-        for name, method in plugins.enabled_methods().items():
+        for name, method in plugins.stored_methods().items():
             _register_version(source, method, [row for row in rows if row.name == name])
 
 
@@ -265,12 +265,12 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
     """
     for source in sources:
         source_id = Source.objects.get_id(source)
-        methods = (*plugins.enabled_methods().values(), *configured_methods(source).values())
+        methods = (*plugins.stored_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.primary.filter(source_id=source_id):
             # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
-                unused = Q(is_active=False) | ~Q(name__in=plugins.enabled_methods())
+                unused = Q(is_active=False) | ~Q(name__in=plugins.stored_methods())
                 MethodVersion.primary.filter(unused, pk=row.pk).delete()
         known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.primary.filter(source_id=source_id)

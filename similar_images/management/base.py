@@ -153,13 +153,13 @@ def select_sources(models: Iterable[str] | None) -> list[ImageSource]:
         raise CommandError(str(error)) from error
 
 
-def select_methods(names: Collection[str] | None) -> dict[str, Method]:
-    """Return the enabled methods with these names, or all enabled methods.
+def select_methods(names: Collection[str] | None, *, stored: bool = False) -> dict[str, Method]:
+    """Return the enabled methods with these names, or all of them; with `stored`, also what nothing is searched by.
 
     Raises:
         CommandError: a method is not enabled.
     """
-    enabled = plugins.enabled_methods()
+    enabled = plugins.stored_methods() if stored else plugins.enabled_methods()
     if unknown := set(names or ()) - enabled.keys():
         raise CommandError(f"Unknown method: {', '.join(sorted(unknown))}. Choices: {', '.join(enabled)}.")
     return {name: enabled[name] for name in names or enabled}

@@ -94,7 +94,7 @@ def unpack(value: Any) -> Any:
     import numpy as np
 
     if isinstance(value, str):
-        return np.array([bit == "1" for bit in value])
+        return np.frombuffer(value.encode(), np.uint8) == ord("1")
     if isinstance(value, SparseVector):
         return dict(zip(value.indices(), value.values(), strict=True))
     return np.array(value if isinstance(value, list) else value.to_list(), np.float32)

@@ -74,7 +74,7 @@ class Command(PrintableCommand):
 
     def _request(self, sources: list[ImageSource], options: dict[str, Any]) -> IndexedImageQuerySet:
         """Mark the images to index as pending, and return all records of the sources."""
-        methods = select_methods(options["method"])
+        methods = select_methods(options["method"], stored=True)
         Source.objects.create_missing(sources)
         versions.register_versions()
         requests.take_requests()

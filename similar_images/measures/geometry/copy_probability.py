@@ -2,7 +2,7 @@
 
 The weights were fitted on one half of labeled sets, by `python -m benchmarks copy_probability`, to copies edited in
 many ways, and to look-alikes that a shop or an archive has: variants in one pose, shots of one series, forms filled in
-differently. A look-alike counts as much as LOOKALIKE_WEIGHT copies, as there are more of them.
+differently.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import NamedTuple
 from .evidence import FrameEvidence
 
 LOOKALIKE_WEIGHT = 4
+"""Copies that a look-alike counts as much as in the fit: a site has more of them, and a wrong copy costs more than a
+missed one."""
 
 MAX_COUNTED_INLIERS = 200
 """Inliers beyond which more of them prove no more."""

@@ -56,15 +56,15 @@ def extract_keypoints(
         Unavailable: the installation lacks the detector.
     """
     if mirrored and detector in ("sift", "rootsift"):
-        return reflect_keypoints(extract_keypoints(image, detector, limit), image, mirrored=True)
+        return reflect_keypoints(extract_keypoints(image, detector, limit), image.pixels.shape[1], mirrored=True)
     key = ("keypoints", detector, limit, mirrored)
     return image.cached(key, partial(_extract_keypoints, image, detector, limit, mirrored))
 
 
-def reflect_keypoints(
-    keypoints: Keypoints, image: ComparisonImage, *, mirrored: bool = False, inverted: bool = False
-) -> Keypoints:
+def reflect_keypoints(keypoints: Keypoints, width: int, *, mirrored: bool = False, inverted: bool = False) -> Keypoints:
     """Derive the SIFT keypoints of an image's mirror image, in that one's coordinates, or of its negative, or of both.
+
+    `width` is that of the image in pixels.
 
     A descriptor is 4 x 4 cells of 8 directions, relative to the strongest one: mirroring reverses columns and turns
     directions; in a negative that strongest one is opposite, so that the cells are turned by 180 degrees.
@@ -74,7 +74,7 @@ def reflect_keypoints(
     cells, coordinates = keypoints.descriptors.reshape(-1, 4, 4, 8), keypoints.coordinates
     if mirrored:
         cells = cells[:, ::-1, :, -np.arange(8) % 8]
-        coordinates = transform_points(mirror_matrix(image.pixels.shape[1]), coordinates)
+        coordinates = transform_points(mirror_matrix(width), coordinates)
     if inverted:
         cells = cells[:, ::-1, ::-1]
     return Keypoints(coordinates, np.ascontiguousarray(cells.reshape(len(keypoints), -1)))

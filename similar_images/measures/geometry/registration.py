@@ -184,7 +184,7 @@ def _align_by_keypoints(a: ComparisonImage, b: ComparisonImage) -> list[Pose]:
     poses: list[Pose] = []
     for is_inverted in (False, True):
         for mirrored in (False, True):
-            reflected = reflect_keypoints(keypoints_b, b, mirrored=mirrored, inverted=is_inverted)
+            reflected = reflect_keypoints(keypoints_b, b.pixels.shape[1], mirrored=mirrored, inverted=is_inverted)
             pairs = keypoint_matching.ratio_test(keypoints_a, reflected, 0.8, both_ways=True)
             poses += _verify_pose((a, b), (keypoints_a, reflected), pairs, mirrored=mirrored, inverted=is_inverted)
         if max((pose.inliers for pose in poses), default=0) >= LIKELY_INLIERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -38,6 +39,7 @@ def compare_candidates(
     compare: Callable[[ComparisonImage, ComparisonImage, ScoredCandidate], PairResult],
     *,
     long_side: int,
+    choose: Callable[[Callable[[], ComparisonImage | None]], Iterable[ScoredCandidate]] | None = None,
 ) -> PairResults[PairResult]:
     """Compare the query's image with that of each candidate; return the results by record id.
 
@@ -50,6 +52,7 @@ def compare_candidates(
         candidates: candidates, in the order in which they are compared.
         compare: compares the query's image with a candidate's.
         long_side: pixels on the long side that images are reduced to.
+        choose: picks those of the candidates that are compared, given a function that reads the query's image.
     """
     results: PairResults[PairResult] = PairResults()
     unavailable: list[str] = []
@@ -59,8 +62,9 @@ def compare_candidates(
     files = source.get_files({each.candidate.object_id: each.candidate.file_name for each in candidates})
 
     def work() -> None:
-        image = _query_image(source, query, long_side, end, unavailable)
-        for scored in candidates:
+        load_query = cache(lambda: _query_image(source, query, long_side, end, unavailable))
+        for scored in choose(load_query) if choose else candidates:
+            image = load_query()
             if image is None or monotonic() >= end:
                 unavailable.append(scored.candidate.file_name)
                 return
