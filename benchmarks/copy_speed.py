@@ -19,6 +19,7 @@ import numpy as np
 from django.test import override_settings
 
 from similar_images.evaluation.report import MarkdownTable
+from similar_images.imaging.files import read_stored
 from similar_images.imaging.opencv import single_core
 from similar_images.search.matches import similar_to
 from similar_images.search.rerank import copies, image_pairs
@@ -32,7 +33,7 @@ from .scaling import Item, build_indexes, temporary_source
 def search_by(items: list[Any], originals: dict[str, str]) -> tuple[list[float], int, int, int]:
     """Search by each object; return the milliseconds, the files read, the originals found, and the other matches."""
     milliseconds, found, others, files = [], 0, 0, 0
-    with patch.object(image_pairs, "read_stored", wraps=image_pairs.read_stored) as read:
+    with patch.object(image_pairs, "read_stored", wraps=read_stored) as read:
         for item in items:
             begin = time.perf_counter()
             matches = similar_to(item, mode="copy")

@@ -17,6 +17,7 @@ from similar_images.measures.compact_keypoints import (
     CompactKeypoints,
     count_common_keypoints,
     unpack_keypoints,
+    unpack_poses,
 )
 from similar_images.measures.geometry.keypoint_detection import extract_keypoints
 from similar_images.signatures import storage
@@ -51,31 +52,34 @@ def test_signature__holds_coordinates_and_descriptors() -> None:
     pixels = np.array(textured(1, (800, 600)))
     image = ComparisonImage(reduce_to(pixels, COMPACT_SIDE))
     exact = extract_keypoints(image, "rootsift", COMPACT_POINTS)
-    keypoints, width = unpack_keypoints(METHOD.compute(pixels))
-    assert width == COMPACT_SIDE
+    value = METHOD.compute(pixels)
+    keypoints, mirrored = unpack_keypoints(value), unpack_poses(value).poses[2]
+    assert np.allclose(mirrored.coordinates[:, 0], COMPACT_SIDE - 1 - keypoints.coordinates[:, 0])
     assert len(keypoints) == len(exact) > 100
     assert np.abs(keypoints.coordinates - exact.coordinates).max() <= 1 / 16 + 1e-4
-    assert np.array_equal(
-        keypoints.descriptors, exact.descriptors > np.median(exact.descriptors, axis=1, keepdims=True)
-    )
+    above = exact.descriptors > np.median(exact.descriptors, axis=1, keepdims=True)
+    assert np.array_equal(keypoints.descriptors, above)
 
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_copies__have_keypoints_in_common(edit: str) -> None:
     image = textured(1)
-    original, copy = (unpack_keypoints(describe(each)) for each in (image, EDITS[edit](image)))
-    assert count_common_keypoints(original, copy) >= 3 * MIN_COMMON_KEYPOINTS
-    assert count_common_keypoints(copy, original) >= 3 * MIN_COMMON_KEYPOINTS
+    original, copy = describe(image), describe(EDITS[edit](image))
+    assert count_common_keypoints(unpack_poses(original), unpack_keypoints(copy)) >= 3 * MIN_COMMON_KEYPOINTS
+    assert count_common_keypoints(unpack_poses(copy), unpack_keypoints(original)) >= 3 * MIN_COMMON_KEYPOINTS
 
 
 def test_other_images__have_none() -> None:
-    values = [unpack_keypoints(describe(textured(seed))) for seed in range(6)]
-    assert [count_common_keypoints(a, b) for a, b in combinations(values, 2)] == [0] * 15
+    values = [describe(textured(seed)) for seed in range(6)]
+    counts = [count_common_keypoints(unpack_poses(a), unpack_keypoints(b)) for a, b in combinations(values, 2)]
+    assert counts == [0] * 15
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 3000), (320, 240)])
 def test_plain_images__say_next_to_nothing(size: tuple[int, int]) -> None:
     value = describe(Image.new("RGB", size, "white"))
     assert METHOD.has_low_detail(value)
-    assert len(unpack_keypoints(value)[0]) == 0
+    assert len(unpack_keypoints(value)) == 0
+    assert count_common_keypoints(unpack_poses(value), unpack_keypoints(describe(textured(1)))) == 0
+    assert count_common_keypoints(unpack_poses(describe(textured(1))), unpack_keypoints(value)) == 0
     assert not METHOD.has_low_detail(describe(textured(1)))

@@ -10,8 +10,10 @@ from ...measures.compact_keypoints import (
     FEW_COMPACT_POINTS,
     MIN_COMMON_KEYPOINTS,
     CompactKeypoints,
+    Poses,
     count_common_keypoints,
     unpack_keypoints,
+    unpack_poses,
 )
 from ...models import Signature
 from ...signatures import storage
@@ -49,25 +51,25 @@ def choose_by_keypoints(
         query_id: id of the query's record; 0 for an image that is not stored.
         load_query: reads the query's image, where its keypoints are not stored; returns None if it can't be read.
     """
-    query = _query_keypoints(stored, query_id, load_query) if stored else None
-    if query is None or len(query[0]) < FEW_COMPACT_POINTS:
+    poses = _query_poses(stored, query_id, load_query) if stored else None
+    if poses is None or len(poses) < FEW_COMPACT_POINTS:
         return list(candidates)
     chosen, counts = [], {}
     for scored in candidates:
         packed = stored.get(scored.candidate.record_id)
         keypoints = unpack_keypoints(storage.unpack(packed)) if packed is not None else None
-        if keypoints is None or len(keypoints[0]) < FEW_COMPACT_POINTS:
+        if keypoints is None or len(keypoints) < FEW_COMPACT_POINTS:
             chosen.append(scored)
-        elif (count := count_common_keypoints(query, keypoints)) >= MIN_COMMON_KEYPOINTS:
+        elif (count := count_common_keypoints(poses, keypoints)) >= MIN_COMMON_KEYPOINTS:
             counts[scored.candidate.record_id] = count
             chosen.append(scored)
     return sorted(chosen, key=lambda scored: -counts.get(scored.candidate.record_id, 0))
 
 
-def _query_keypoints(
+def _query_poses(
     stored: StoredKeypoints, query_id: int, load_query: Callable[[], ComparisonImage | None]
-) -> Any | None:
+) -> Poses | None:
     if query_id in stored:
-        return unpack_keypoints(storage.unpack(stored[query_id]))
+        return unpack_poses(storage.unpack(stored[query_id]))
     image = load_query()
-    return None if image is None else unpack_keypoints(CompactKeypoints().compute(image.pixels))
+    return None if image is None else unpack_poses(CompactKeypoints().compute(image.pixels))
