@@ -48,7 +48,8 @@ class HealthRow:
     @property
     def plain(self) -> int:
         """The number of images with too little detail for the method that finds it in most of them."""
-        return max((each.plain for each in self.versions if each.version.is_active), default=0)
+        active = (each for each in self.versions if each.version.is_active and each.is_searched)
+        return max((each.plain for each in active), default=0)
 
 
 @admin.register(Health)

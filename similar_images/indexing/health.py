@@ -39,7 +39,7 @@ class VersionHealth:
 
     `described` is the number of images with a signature, `plain` that of those with too little detail to search by.
     `index_size` is in bytes, 0 where the version is searched without an index. `is_building` tells that it needs one
-    that is not complete.
+    that is not complete, `is_searched` that images are searched by it.
     """
 
     version: MethodVersion
@@ -48,6 +48,7 @@ class VersionHealth:
     plain: int
     index_size: int
     is_building: bool
+    is_searched: bool
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,20 @@ def versions_health(sources: Sequence[Source]) -> dict[int, list[VersionHealth]]
     sizes, complete = hnsw.index_sizes(), hnsw.existing_indexes()
     health: dict[int, list[VersionHealth]] = {pk: [] for pk in ids}
     configured = _configured_versions(sources)
-    rows = MethodVersion.primary.filter(source__in=ids, name__in=plugins.enabled_methods())
+    rows = MethodVersion.primary.filter(source__in=ids, name__in=plugins.stored_methods())
     for version in rows.order_by("name", "-is_active", "pk"):
         is_configured = (version.source_id, version.name, version.version) in configured
         if not (version.is_active or is_configured):
             continue
         described, plain = counts.get((version.source_id, version.name, version.version), (0, 0))
         name = hnsw.index_name(version)
-        can_have_index = version.dimensions <= hnsw.MAX_INDEXED_DIMENSIONS[version.storage]
+        is_searched = version.name in plugins.enabled_methods()
+        can_have_index = is_searched and version.dimensions <= hnsw.MAX_INDEXED_DIMENSIONS[version.storage]
         is_building = can_have_index and described >= conf.get().hnsw_min_rows and not complete.get(name)
         size = sizes.get(name, 0) if complete.get(name) else 0
-        health[version.source_id].append(VersionHealth(version, is_configured, described, plain, size, is_building))
+        health[version.source_id].append(
+            VersionHealth(version, is_configured, described, plain, size, is_building, is_searched)
+        )
     return health
 
 

@@ -6,7 +6,8 @@ By them a search tells which of its candidates are worth reading, without their 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..signatures.base import Method, Metric, StorageType
 from .base import ComparisonImage, reduce_to
@@ -31,7 +32,7 @@ MAX_COMPACT_RATIO = 0.8
 """Most bits that may differ from the nearest keypoint, as a share of those from the second nearest (Lowe, 2004)."""
 
 STEPS_PER_PIXEL = 8
-"""Steps of a coordinate in a pixel, so that 12 bits hold it."""
+"""Steps of a coordinate in a pixel, so that 16 bits hold it."""
 
 HEADER_BITS, COORDINATE_BITS, DESCRIPTOR_BITS = 32, 16, 128
 POINT_BITS = 2 * COORDINATE_BITS + DESCRIPTOR_BITS
@@ -79,7 +80,8 @@ def unpack_keypoints(value: NDArray[np.bool_]) -> Keypoints:
     return _unpack(value)[0]
 
 
-class Poses(NamedTuple):
+@dataclass(frozen=True)
+class Poses:
     """The keypoints of an image as they are, as those of a negative, mirrored, and of a mirrored negative.
 
     `descriptors` (keypoints of all poses, 128) are those of the four together.

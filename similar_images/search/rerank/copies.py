@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from ... import plugins
+from ... import conf, plugins
 from ...imaging.files import sha256_of
 from ...models import IndexedImage
 from ...ranking_presets import COPY_SIGNATURE_WEIGHT, RANKING_PRESETS
@@ -31,6 +31,9 @@ MAX_VERIFIED = 16
 
 MAX_SCREENED = 32
 """Candidates whose stored keypoints are looked at, at most; each takes some 5 ms."""
+
+MAX_SCREENING_SHARE = 0.25
+"""Share of SIMILAR_IMAGES["REQUEST_TIMEOUT"] that this may take: on a busy machine, the rest is for comparing."""
 
 COPY_CANDIDATES = 60
 """Candidates by signatures, from which those are selected."""
@@ -78,7 +81,8 @@ def verify_copies(
     ]
 
     def choose(load_query: Callable[[], ComparisonImage | None]) -> list[ScoredCandidate]:
-        return choose_by_keypoints(selected, stored, query_id, load_query)[:MAX_VERIFIED]
+        seconds = MAX_SCREENING_SHARE * conf.get().request_timeout
+        return choose_by_keypoints(selected, stored, query_id, load_query, seconds)[:MAX_VERIFIED]
 
     verdicts = compare_candidates(source, query, selected, _compare, long_side=LONG_SIDE, choose=choose)
     verdicts |= dict.fromkeys(same_files, same_file_verdict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ... import plugins
@@ -40,23 +41,26 @@ def choose_by_keypoints(
     stored: StoredKeypoints,
     query_id: int,
     load_query: Callable[[], ComparisonImage | None],
+    seconds: float,
 ) -> list[ScoredCandidate]:
     """Return the candidates that may be copies, those with the most keypoints in common with the query first.
 
-    Those whose keypoints are not stored, or too few to tell, follow in their order.
+    Those whose keypoints are not stored, too few to tell, or not looked at in time, follow in their order.
 
     Args:
         candidates: candidates, in the order in which they would be compared.
         stored: keypoints of records.
         query_id: id of the query's record; 0 for an image that is not stored.
         load_query: reads the query's image, where its keypoints are not stored; returns None if it can't be read.
+        seconds: time after which no more keypoints are looked at.
     """
+    end = monotonic() + seconds
     poses = _query_poses(stored, query_id, load_query) if stored else None
     if poses is None or len(poses) < FEW_COMPACT_POINTS:
         return list(candidates)
     chosen, counts = [], {}
     for scored in candidates:
-        packed = stored.get(scored.candidate.record_id)
+        packed = stored.get(scored.candidate.record_id) if monotonic() < end else None
         keypoints = unpack_keypoints(storage.unpack(packed)) if packed is not None else None
         if keypoints is None or len(keypoints) < FEW_COMPACT_POINTS:
             chosen.append(scored)

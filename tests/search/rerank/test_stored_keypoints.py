@@ -10,8 +10,9 @@ import pytest
 import similar_images
 from similar_images import plugins, registry
 from similar_images.indexing import hnsw, outbox, versions
-from similar_images.models import Signature
-from similar_images.search.rerank import image_pairs
+from similar_images.indexing.health import versions_health
+from similar_images.models import Signature, Source
+from similar_images.search.rerank import copies, image_pairs
 from tests import commands, drawing
 from tests.databases import captured_queries
 from tests.drawing import textured
@@ -81,9 +82,9 @@ def test_upload__reads_those_alone_that_may_be_copies(
 ) -> None:
     data = drawing.encoded(textured(1).rotate(180), "JPEG", quality=80)
     matches = similar_images.similar_to(io.BytesIO(data), model=Picture, mode="copy")
-    copies = [edited_copies[title] for title in ("query", "identical", "encoded", "mirrored", "cropped")]
-    assert {match.object for match in matches} == set(copies)
-    assert set(read_files) == names(*copies)
+    expected = [edited_copies[title] for title in ("query", "identical", "encoded", "mirrored", "cropped")]
+    assert {match.object for match in matches} == set(expected)
+    assert set(read_files) == names(*expected)
 
 
 def test_image_with_few_keypoints__is_compared_all_the_same(
@@ -95,6 +96,28 @@ def test_image_with_few_keypoints__is_compared_all_the_same(
     index_now()
     similar_images.similar_to(query, mode="copy")
     assert set(read_files) == names(query, copy)
+
+
+def test_busy_machine__compares_what_it_had_no_time_to_look_at(
+    store_keypoints: None, edited_copies: dict[str, Picture], read_files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MAX_SCREENING_SHARE", 0)
+    matches = similar_images.similar_to(edited_copies["query"], mode="copy")
+    assert {match.title for match in matches} == {"identical", "encoded", "mirrored", "cropped"}
+    assert len(read_files) > len(matches)
+
+
+def test_health__tells_how_many_images_have_keypoints(
+    store_keypoints: None, edited_copies: dict[str, Picture], configure: Any
+) -> None:
+    configure(HNSW_MIN_ROWS=1)
+    row = Source.objects.get(pk=Source.objects.get_id(registry.get_source(Picture)))
+    health = {each.version.name: each for each in versions_health([row])[row.pk]}
+    keypoints = health["keypoints"]
+    assert keypoints.described == len(edited_copies)
+    assert (keypoints.is_searched, keypoints.is_building, keypoints.index_size) == (False, False, 0)
+    assert health["color"].is_searched
+    assert health["color"].is_building
 
 
 def test_setting__fills_in_what_is_missing_and_its_end_deletes_it(
