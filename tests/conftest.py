@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connections
 from django.test import TestCase
 from django.utils import translation
@@ -16,7 +17,7 @@ from django.utils import translation
 from similar_images.indexing import claims, requests, worker
 from similar_images.models import IndexedImage, Source
 from tests import drawing
-from tests.databases import ALIAS, captured_queries, connection
+from tests.databases import ALIAS, VARIANT, captured_queries, connection
 from tests.items import save_gray
 from tests.methods import Mean
 from tests.testapp.models import Picture
@@ -113,6 +114,27 @@ def index_now(db: None) -> Any:
         return claimed
 
     return index_now
+
+
+@pytest.fixture
+def assign_perm(settings: Any, db: None) -> Any:
+    """Return django-guardian's function that assigns a permission on an object; its tables are this transaction's."""
+    if VARIANT == "alias":
+        pytest.skip("SQLite makes no tables in a transaction")
+    pytest.importorskip("guardian", reason="NO PERMISSIONS BY OBJECT: pip install django-guardian")
+    settings.ANONYMOUS_USER_NAME = None
+    settings.GUARDIAN_MONKEY_PATCH_GROUP = settings.GUARDIAN_MONKEY_PATCH_USER = False
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "guardian.backends.ObjectPermissionBackend"]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "guardian"]
+    # Where another test had it installed, Django keeps the relations that there were since.
+    apps.clear_cache()
+    from guardian.models import GroupObjectPermission, UserObjectPermission
+    from guardian.shortcuts import assign_perm
+
+    with connections["default"].schema_editor() as editor:
+        editor.create_model(UserObjectPermission)
+        editor.create_model(GroupObjectPermission)
+    return assign_perm
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
-from django.db import connections, models, router
+from django.db import models
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import path
@@ -20,13 +20,9 @@ import similar_images
 from similar_images.admin import IndexedImageAdmin, MapAdmin, MarkAdmin, SimilarImagesMixin
 from similar_images.models import IndexedImage, Map, Mark
 from tests import commands
-from tests.databases import VARIANT
 from tests.testapp.models import Item, Photo, Picture
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.skipif(VARIANT == "alias", reason="SQLite makes no tables in a transaction"),
-]
+pytestmark = pytest.mark.django_db
 
 
 class GuardedAdmin(SimilarImagesMixin, admin.ModelAdmin):
@@ -74,22 +70,11 @@ TITLES = ("Query", "Open", "Closed", "Broken")
 
 
 @pytest.fixture
-def pictures(settings: Any, mean_method: None, make_picture: Any, index_now: Any) -> dict[str, Picture]:
-    """Pictures by title, with the tables of django-guardian, which this transaction alone has."""
-    pytest.importorskip("guardian", reason="NO PERMISSIONS BY OBJECT: pip install django-guardian")
-    settings.ANONYMOUS_USER_NAME = None
-    settings.GUARDIAN_MONKEY_PATCH_GROUP = settings.GUARDIAN_MONKEY_PATCH_USER = False
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "guardian"]
-    settings.AUTHENTICATION_BACKENDS = [
-        "django.contrib.auth.backends.ModelBackend",
-        "guardian.backends.ObjectPermissionBackend",
-    ]
+def pictures(
+    settings: Any, mean_method: None, make_picture: Any, index_now: Any, assign_perm: Any
+) -> dict[str, Picture]:
+    """Pictures by title, in a project with django-guardian."""
     settings.ROOT_URLCONF = __name__
-    from guardian.models import GroupObjectPermission, UserObjectPermission
-
-    with connections[router.db_for_write(UserObjectPermission)].schema_editor() as editor:
-        for model in (UserObjectPermission, GroupObjectPermission):
-            editor.create_model(model)
     made = {title: make_picture(seed, title=title) for seed, title in enumerate(TITLES[:3])}
     made["Broken"] = make_picture(image=ContentFile(b"text", name="text.png"), title="Broken")
     index_now()
@@ -111,9 +96,7 @@ ROLES = ["superuser", "change", "view", "object change", "object view", "none"]
 
 
 @pytest.fixture(params=ROLES)
-def role(request: Any, pictures: dict[str, Picture], client: Client) -> Role:
-    from guardian.shortcuts import assign_perm
-
+def role(request: Any, pictures: dict[str, Picture], client: Client, assign_perm: Any) -> Role:
     every, some = set(TITLES), {"Query", "Open"}
     user = User.objects.create(username="clerk", is_staff=True, is_superuser=request.param == "superuser")
     names = ["view_indexedimage", "change_indexedimage", "view_mark", "delete_mark"]

@@ -27,7 +27,7 @@ from similar_images.admin.upload_notice import MAX_COUNTED
 from similar_images.checks import surfaces
 from similar_images.imaging.decoders import get_pool
 from tests import drawing
-from tests.databases import ALIAS, VARIANT
+from tests.databases import ALIAS
 from tests.items import save_image
 from tests.methods import Mean
 from tests.testapp.models import Attachment, Item, Photo, Picture
@@ -387,32 +387,13 @@ def test_notice__names_no_owner_that_the_user_may_not_see(chair: Item, staff: An
     assert "Oak chair" not in text
 
 
-@pytest.fixture
-def guardian(settings: Any) -> Any:
-    """Return django-guardian's function that assigns a permission on an object."""
-    pytest.importorskip("guardian", reason="NO TEST WITH GUARDIAN: pip install django-guardian")
-    settings.GUARDIAN_ANONYMOUS_USER_NAME = settings.ANONYMOUS_USER_NAME = None
-    settings.GUARDIAN_MONKEY_PATCH_GROUP = settings.GUARDIAN_MONKEY_PATCH_USER = False
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "guardian"]
-    settings.AUTHENTICATION_BACKENDS = [
-        "django.contrib.auth.backends.ModelBackend",
-        "guardian.backends.ObjectPermissionBackend",
-    ]
-    from guardian.models import GroupObjectPermission, UserObjectPermission
-    from guardian.shortcuts import assign_perm
-
-    with connections["default"].schema_editor() as editor:
-        editor.create_model(UserObjectPermission)
-        editor.create_model(GroupObjectPermission)
-    return assign_perm
-
-
-@pytest.mark.skipif(VARIANT == "alias", reason="SQLite makes no tables in a transaction")
-def test_notice__with_guardian_shows_and_counts_only_permitted_objects(known: Any, guardian: Any, staff: Any) -> None:
+def test_notice__with_guardian_shows_and_counts_only_permitted_objects(
+    known: Any, assign_perm: Any, staff: Any
+) -> None:
     client = staff("add_picture")
     user = User.objects.get(username="staff")
     assert ask(client, notice_url(PICTURES, site="by-object")) == ""
-    guardian("testapp.view_picture", user, known[1])
+    assign_perm("testapp.view_picture", user, known[1])
     text = ask(client, notice_url(PICTURES, site="by-object"))
     assert text.startswith("You already have this image. Red again")
     assert "almost" not in text
