@@ -21,7 +21,7 @@ demo-react:
 	cd project/react && npm install --no-audit --no-fund && npm start
 
 # Each file by one process, in the order of their names: the few long ones would come last, and be waited for.
-SPREAD := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+SPREAD := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -rs $(SPREAD)

@@ -8,6 +8,7 @@ one does. A projection that was learned for a version is a version of its own.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -128,36 +129,47 @@ def methods_to_compute(source: ImageSource) -> list[Method]:
 
 def register_versions() -> None:
     """Create or update the rows of the configured versions; the first version of a method in a source is active."""
-    for source in registry.get_sources():
-        rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source))
-        for name, method in plugins.stored_methods().items():
-            _register_version(source, method, [row for row in rows if row.name == name])
+    source_ids = [Source.objects.get_id(source) for source in registry.get_sources()]
+    rows: dict[tuple[int, str], list[MethodVersion]] = defaultdict(list)
+    for row in MethodVersion.primary.filter(source_id__in=source_ids):
+        rows[row.source_id, row.name].append(row)
+    missing = []
+    for source_id in source_ids:
+        for method in plugins.stored_methods().values():
+            known = rows[source_id, method.name]
+            row = next((row for row in known if row.version == method.version), None)
+            if row is None:
+                missing.append(_new_row(source_id, method, is_active=not any(row.is_active for row in known)))
+            else:
+                _update_row(row, method)
+    # Another process may have created them meanwhile.
+    MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
 
 
-def _register_version(source: ImageSource, method: Method, rows: list[MethodVersion]) -> None:
-    """Create or update the row of a method's version, given all rows of the method in the source."""
-    curve, method_config = [list(point) for point in method.curve], _as_json(method.method_config)
-    for row in rows:
-        if row.version == method.version:
-            same = MethodVersion.primary.filter(pk=row.pk)
-            if row.curve != curve:
-                same.filter(is_calibrated=False).update(curve=curve)
-            if row.method_config != method_config:
-                same.update(method_config=method_config)
-            return
-    MethodVersion.primary.get_or_create(
-        source_id=Source.objects.get_id(source),
+def _new_row(source_id: int, method: Method, *, is_active: bool) -> MethodVersion:
+    return MethodVersion(
+        source_id=source_id,
         name=method.name,
         version=method.version,
-        defaults={
-            "storage": method.storage,
-            "metric": method.metric,
-            "dimensions": method.dimensions,
-            "curve": curve,
-            "method_config": method_config,
-            "is_active": not any(row.is_active for row in rows),
-        },
+        storage=method.storage,
+        metric=method.metric,
+        dimensions=method.dimensions,
+        curve=_list_points(method),
+        method_config=_as_json(method.method_config),
+        is_active=is_active,
     )
+
+
+def _update_row(row: MethodVersion, method: Method) -> None:
+    same = MethodVersion.primary.filter(pk=row.pk)
+    if row.curve != (curve := _list_points(method)):
+        same.filter(is_calibrated=False).update(curve=curve)
+    if row.method_config != (method_config := _as_json(method.method_config)):
+        same.update(method_config=method_config)
+
+
+def _list_points(method: Method) -> list[list[float]]:
+    return [list(point) for point in method.curve]
 
 
 def _as_json(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
