@@ -133,15 +133,15 @@ def register_versions() -> None:
     rows: dict[tuple[int, str], list[MethodVersion]] = defaultdict(list)
     for row in MethodVersion.primary.filter(source_id__in=source_ids):
         rows[row.source_id, row.name].append(row)
-    missing = []
+    missing: list[MethodVersion] = []
     for source_id in source_ids:
         for method in plugins.stored_methods().values():
             known = rows[source_id, method.name]
-            row = next((row for row in known if row.version == method.version), None)
-            if row is None:
+            current = next((row for row in known if row.version == method.version), None)
+            if current is None:
                 missing.append(_new_row(source_id, method, is_active=not any(row.is_active for row in known)))
             else:
-                _update_row(row, method)
+                _update_row(current, method)
     # Another process may have created them meanwhile.
     MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
 

@@ -136,6 +136,17 @@ def test_register_versions__keeps_rows_and_updates_their_options(deploy: Deploy,
     assert list(rows.values()) == before
 
 
+def test_register_versions__takes_two_queries_for_all_sources(db: None, django_assert_num_queries: Any) -> None:
+    versions.register_versions()
+    count = MethodVersion.primary.count()
+    MethodVersion.primary.all().delete()
+    with django_assert_num_queries(2):
+        versions.register_versions()
+    assert MethodVersion.primary.count() == count > 10
+    with django_assert_num_queries(1):
+        versions.register_versions()
+
+
 def test_register_versions__a_second_version_is_not_active(deploy: Deploy) -> None:
     deploy(3)
     versions.register_versions()
