@@ -22,7 +22,7 @@ if not CHROMIUM and os.environ.get("REQUIRE_BROWSER"):
     raise RuntimeError("REQUIRE_BROWSER is set, but there is no Chromium.")
 
 # Pages appear when they like: what should be on one is waited for.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 needs_chromium = pytest.mark.skipif(
     not CHROMIUM, reason="NO BROWSER TESTS: there is no Chromium (apt-get install chromium)"

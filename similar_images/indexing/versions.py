@@ -142,8 +142,9 @@ def register_versions() -> None:
                 missing.append(_new_row(source_id, method, is_active=not any(row.is_active for row in known)))
             else:
                 _update_row(current, method)
-    # Another process may have created them meanwhile.
-    MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
+    with transaction.atomic(using=write_alias()):
+        # Another process may have created them meanwhile.
+        MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
 
 
 def _new_row(source_id: int, method: Method, *, is_active: bool) -> MethodVersion:

@@ -79,7 +79,7 @@ def open_page(browser: Browser, host: Host) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(base_url=host.url, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda each: problems.append(each.text) if each.type in ("error", "warning") else None)
         page.on("request", lambda each: None if each.url.startswith(host.url) else problems.append(each.url))

@@ -35,9 +35,9 @@ def show_item(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def in_pieces(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), 1000):
-        yield content[start : start + 1000]
-        time.sleep(0.05)
+    for line in filter(bytes.strip, content.splitlines(keepends=True)):
+        yield line
+        time.sleep(0.03)
 
 
 def show_sketch(request: HttpRequest, pk: int) -> HttpResponse:

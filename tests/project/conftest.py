@@ -95,7 +95,7 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     """A page whose scripts, styles and requests must all be its own site's."""
     context = browser.new_context(base_url=demo.url)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)

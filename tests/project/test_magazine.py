@@ -25,7 +25,7 @@ def magazine(open_folder: Callable[[], Path]) -> Iterator[Demo]:
 def visitor(browser: Browser, magazine: Demo) -> Iterator[Page]:
     context = browser.new_context(base_url=magazine.url)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

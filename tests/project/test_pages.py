@@ -34,7 +34,7 @@ def open_page(browser: Browser, demo: Demo) -> Iterator[OpenPage]:
         context = browser.new_context(base_url=demo.url, **{"viewport": {"width": 1440, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda each: problems.append(each.text) if each.type in ("error", "warning") else None)
         page.on("request", lambda r: None if r.url.startswith((demo.url, "blob:")) else problems.append(r.url))

@@ -69,7 +69,7 @@ class BrowserTest(StaticLiveServerTestCase):
     def open_page(self) -> Page:
         context = self.browser.new_context(base_url=self.live_server_url, viewport={"width": 1200, "height": 560})
         self.addCleanup(context.close)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         return page

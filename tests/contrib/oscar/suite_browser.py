@@ -54,7 +54,7 @@ class NewShopTest(StaticLiveServerTestCase):
     def test_new_shop__shows_what_is_similar_everywhere(self) -> None:
         with run_chromium() as chromium:
             page = chromium.new_page(viewport={"width": 1440, "height": 1000})
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(60_000)
             page.route(lambda url: not url.startswith(self.live_server_url), lambda route: route.abort())
             self.log_in(page)
             self.add_product(page, FORMER, read_photo(FORMER))

@@ -79,7 +79,7 @@ class BrowserTest(StaticLiveServerTestCase):
             base_url=self.live_server_url, viewport=viewport, color_scheme=color_scheme, reduced_motion="reduce"
         )
         self.addCleanup(context.close)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         context.route("https://releases.wagtail.org/*", lambda route: route.abort())
         page = context.new_page()
         page.on("pageerror", self.note_error)
