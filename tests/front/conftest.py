@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browsers import run_chromium
 from tests.databases import VARIANT
@@ -74,6 +74,9 @@ def open_page(browser: Browser, host: Host) -> Iterator[Callable[..., Page]]:
     contexts = []
     problems: list[str] = []
 
+    def is_problem(message: ConsoleMessage) -> bool:
+        return message.type in ("error", "warning")
+
     def open_page(path: str, **options: Any) -> Page:
         options = {"viewport": {"width": 1440, "height": 900}, **options}
         context = browser.new_context(base_url=host.url, **options)
@@ -81,7 +84,7 @@ def open_page(browser: Browser, host: Host) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda each: problems.append(each.text) if each.type in ("error", "warning") else None)
+        page.on("console", lambda each: problems.append(f"{each.text} {each.location}") if is_problem(each) else None)
         page.on("request", lambda each: None if each.url.startswith(host.url) else problems.append(each.url))
         page.goto(path)
         return page

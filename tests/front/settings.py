@@ -23,6 +23,7 @@ MIDDLEWARE = [
     "tests.front.views.set_policy",
 ]
 DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+DATABASES["default"]["TEST"] = {"NAME": f"test_front_{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SECRET_KEY = "test"
 DEBUG = True
