@@ -31,6 +31,10 @@ from .sql import searchable_condition
 MAX_SAME_FILES, MAX_NEAR_DUPLICATES = 100, 24
 """Images with the same bytes, and near-duplicates, that are looked for, at most."""
 
+MIN_STATEMENT_SECONDS = 0.1
+"""Seconds that a statement may take at least: if going back to the savepoint took longer than it may, the caller, who
+saves something, would lose the transaction."""
+
 logger = logging.getLogger("similar_images")
 
 
@@ -199,7 +203,8 @@ def _bounded_statements(seconds: float | None) -> Iterator[None]:
     is_nested = not connections[alias].get_autocommit()
     with transaction.atomic(using=alias):
         with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(round(1000 * seconds))])
+            milliseconds = round(1000 * max(seconds, MIN_STATEMENT_SECONDS))
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
         yield
         if is_nested:  # the limit must not hold for the rest of the caller's transaction
             transaction.set_rollback(True, using=alias)

@@ -58,3 +58,10 @@ def test_known_images__that_take_too_long_are_left_out(
     found = find_known_images(registry.get_source(Picture), drawing.file(1).read(), Picture.objects.all())
     assert [known.object for known in found] == pictures[:2]
     assert "was not looked up" in caplog.text
+
+
+def test_known_images__with_no_time_left_leave_the_transaction_alone(pictures: list[Picture], caplog: Any) -> None:
+    slow = Picture.objects.extra(where=["pg_sleep(1) IS NOT NULL"])
+    assert find_known_images(registry.get_source(Picture), drawing.file(1).read(), slow, timeout=0.0001) == []
+    assert "statement timeout" in caplog.text
+    assert Picture.objects.count() == 3
