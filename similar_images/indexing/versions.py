@@ -143,7 +143,8 @@ def register_versions() -> None:
             else:
                 _update_row(current, method)
     with transaction.atomic(using=write_alias()):
-        # Another process may have created them meanwhile.
+        # Another process may have created them meanwhile, or be about to: sorted, so that neither waits for the other.
+        missing.sort(key=lambda row: (row.source_id, row.name))
         MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
 
 
