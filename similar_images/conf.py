@@ -310,6 +310,12 @@ class Conf:
         "those in rich text.",
         validate=_validate_merge_hooks,
     )
+    center_from: int | None = key_field(
+        300,
+        minimum=50,
+        help="Number of images from which what all images of a source share is taken off their embeddings, which finds "
+        "more similar ones; None for never. It takes one more signature of the same size for each image.",
+    )
     hnsw_min_rows: int = key_field(
         5_000,
         minimum=1,
@@ -370,7 +376,7 @@ class Key:
             return f"must be {self.type_names}, not {value!r}"
         if isinstance(value, float) and not math.isfinite(value):
             return f"must be a finite number, not {value!r}"
-        is_too_small = self.minimum is not None and value < self.minimum
+        is_too_small = self.minimum is not None and value is not None and value < self.minimum
         if is_too_small or (self.above is not None and value <= self.above):
             return f"must be {self.bounds}, not {value!r}"
         return self.validate(value) if self.validate else None

@@ -283,15 +283,22 @@ def requests_of_record() -> models.QuerySet[ReindexRequest]:
 
 
 class Projection(models.Model):
-    """A linear map of one version's signatures, learned from labels, pairs or marks; its results are a new version."""
+    """A linear map of one version's signatures, learned from labels, pairs or marks, or the mean of all of them.
+
+    Its results are a new version.
+    """
 
     base = models.CharField(_("base version"), max_length=64)
     mean = models.BinaryField(help_text=_("Vector that is subtracted from a signature of the base version (float32)."))
-    matrix = models.BinaryField(help_text=_("Matrix that the difference is multiplied by (float32, row-major)."))
+    matrix = models.BinaryField(
+        help_text=_("Matrix that the difference is multiplied by (float32, row-major); empty for none.")
+    )
     curve = models.JSONField(
         help_text=_("Points (distance, similarity in percent) between which similarities are interpolated.")
     )
-    learned_from = models.JSONField(help_text=_("Labels, pairs or marks from which the projection was learned."))
+    learned_from = models.JSONField(
+        help_text=_("Labels, pairs, marks or images from which the projection was learned.")
+    )
     figures = models.JSONField(help_text=_("Mean average precision on images that were not used for learning."))
     created = models.DateTimeField(_("created"), default=timezone.now)
     is_enabled = models.BooleanField(_("enabled"), default=False, help_text=_("Use this projection in searches."))

@@ -12,6 +12,7 @@ RANKING_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "product": {"embedding": 0.85, "color": 0.1, "wavelet": 0.05},
         "photo": {"embedding": 0.95, "color": 0.05},
         "logo": {"embedding": 0.85, "wavelet": 0.1, "phash": 0.05},
+        "best": {"embedding": 0.485, "embedding-lite2": 0.485, "color": 0.03},
         "copy": {"embedding": 0.5, "color": 0.2, "wavelet": 0.3},
     }
 )

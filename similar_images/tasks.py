@@ -63,6 +63,8 @@ def update_maps() -> int:
 @shared_task(ignore_result=True)
 def sweep() -> int:
     """Find images that escaped the signals, and return how many records are due. To be run every minute or so."""
+    from .indexing import centering  # loads NumPy
+
     due = due_scans = due_maps = 0
     for _schema in tenants.each_schema():
         due += sweep_sources()
@@ -70,6 +72,7 @@ def sweep() -> int:
         due_maps += requested_maps().count()
         hnsw.sync_indexes()
         versions.switch_versions()
+        centering.center_sources()
         recall.sample_recall()
         undo.forget_old_merges()
     if due:

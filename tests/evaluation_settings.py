@@ -1,10 +1,11 @@
-"""The demo's settings with one method more: the same network as it was published, to measure the default against."""
+"""The demo's settings with two methods more: those of the preset “best”, and the network as it was published."""
 
 from project.settings import *  # noqa: F403 - how Django extends a settings module
 
 SIMILAR_IMAGES = {
     "METHODS": {
         "embedding": {},
+        "embedding-lite2": {"class": "embedding", "preset": "efficientnet-lite2"},
         "color": {},
         "plain": {
             "class": "embedding",

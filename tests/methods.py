@@ -170,3 +170,9 @@ class Wide(Mean):
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows, columns = (np.linspace(0, side - 1, 16).astype(int) for side in pixels.shape[:2])
         return pixels[np.ix_(rows, columns)].mean(2).ravel().astype(np.float32) + 1
+
+
+class Centered(Wide):
+    """As Wide, but searched by without the mean of a source."""
+
+    gains_by_centering = True

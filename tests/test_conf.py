@@ -57,6 +57,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
         ]
     ),
     ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
+    ("CENTER_FROM", ["300", 49, 300.5, True, []]),
     ("STORE_KEYPOINTS", [None, 1, "yes", []]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
@@ -106,7 +107,7 @@ def test_check__every_wrong_key_at_once() -> None:
     assert str(failed.value).count("similar_images.E001") == 3
     assert "SIMILAR_IMAGES['LIMIT'] must be at least 1, not 0." in str(failed.value)
     assert "SIMILAR_IMAGES['CLAIM_TIMEOUT'] must be int or float, not 'x'." in str(failed.value)
-    assert "SIMILAR_IMAGES['COLOUR'] is not a known key. Known keys: BATCH_SIZE, CLAIM_TIMEOUT," in str(failed.value)
+    assert "SIMILAR_IMAGES['COLOUR'] is not a known key. Known keys: BATCH_SIZE, CENTER_FROM, CLAIM_TIMEOUT," in str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_check__every_wrong_key_at_once() -> None:
         ({"MEASURES": {"ssim": 1}}, "['MEASURES'] must map names to dicts of options, e.g. {'ssim': {}}."),
         ({"COMPARE_MEASURES": []}, "['COMPARE_MEASURES'] must name at least one measure, e.g. ['ssim']."),
         ({"RANKING": {}}, "['RANKING'] must have weights between 0 and 1,000,000, at least one of them positive."),
-        ({"RANKING": "shop"}, "['RANKING'] must be a ranking preset (product, photo, logo, copy)."),
+        ({"RANKING": "shop"}, "['RANKING'] must be a ranking preset (product, photo, logo, best, copy)."),
     ],
     ids=repr,
 )
@@ -227,6 +228,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "merge_undo_days": 30,
         "merge_ignore": ("wagtailimages.Rendition",),
         "merge_hooks": (),
+        "center_from": 300,
         "hnsw_min_rows": 5000,
         "min_similarity": {"widget": 45, "page": 45, "rest": 45, "search": 30},
         "batch_size": 32,
@@ -279,7 +281,7 @@ def test_check__the_setting_is_no_dict(value: Any) -> None:
         {"METHODS": {"color": {"white_tolerance": 3}}, "RANKING": {"color": 1}},
         {"RANKING": {"embedding": 0, "color": 0.5}},
         {key.name: 0.01 for key in conf.KEYS.values() if key.above is not None},
-        {key.name: 1 for key in conf.KEYS.values() if int in key.types},
+        {key.name: key.minimum or 1 for key in conf.KEYS.values() if int in key.types},
         {"QUEUE": None},
         {"QUEUE": "images"},
         {"LIMIT": 100},

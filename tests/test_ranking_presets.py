@@ -17,7 +17,7 @@ from tests.testapp.models import Picture
 
 @pytest.mark.parametrize("name", ranking_presets.RANKING_PRESETS)
 def test_presets__weigh_built_in_methods_and_their_weights_add_up(name: str) -> None:
-    assert ranking_presets.RANKING_PRESETS[name].keys() <= signatures.BUILT_IN_METHODS.keys()
+    assert ranking_presets.RANKING_PRESETS[name].keys() <= {*signatures.BUILT_IN_METHODS, "embedding-lite2"}
     assert sum(ranking_presets.RANKING_PRESETS[name].values()) == pytest.approx(1)
     assert ranking.resolve_weights(ranking=name) == ranking_presets.resolve_preset(name, plugins.enabled_methods())
 
@@ -34,7 +34,7 @@ def test_weights__are_those_of_the_enabled_methods() -> None:
 def test_setting__takes_a_preset_and_refuses_another_name(configure: Any) -> None:
     configure(RANKING="photo")
     assert conf.find_problems({"RANKING": "photo"}) == []
-    assert "product, photo, logo, copy" in conf.find_problems({"RANKING": "nonsense"})[0]
+    assert "product, photo, logo, best, copy" in conf.find_problems({"RANKING": "nonsense"})[0]
     assert ranking.resolve_weights() == {"embedding": 0.95, "color": 0.05}
     view = ComparisonImage(drawing_pixels(1))
     assert ranking.image_similarity(view, view) == pytest.approx(100)

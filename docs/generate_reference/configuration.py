@@ -80,6 +80,7 @@ PRESET_USES = {
     "`product`": "items in a shop, where color and outline tell variants apart",
     "`photo`": "scenes: what is shown counts more than how",
     "`logo`": "flat drawings, where the layout counts",
+    "`best`": "anything, where an image may take three times as long; needs [a second network](#two-networks)",
     "`copy`": "the same image",
 }
 

@@ -56,8 +56,12 @@ class CrossValidation:
         return learned - base >= MIN_GAIN and self.gain_interval[0] > 0
 
 
-def cross_validate(training_set: TrainingSet) -> CrossValidation:
+def cross_validate(training_set: TrainingSet, *, is_centered: bool = False) -> CrossValidation:
     """Learn from half of the groups and search the other half; no image is in both.
+
+    Args:
+        training_set: the images.
+        is_centered: whether searches take the mean off without the projection, too: then it has to gain more than that.
 
     Raises:
         NotEnoughData: no image is similar to another one.
@@ -69,7 +73,7 @@ def cross_validate(training_set: TrainingSet) -> CrossValidation:
             projection = training.fit(*training.select_parameters())
             precisions = np.full((2, len(training_set.groups)), np.nan, np.float32)
             precisions[:, np.isin(training_set.groups, test.groups)] = (
-                test.average_precisions(),
+                test.average_precisions(training.centering if is_centered else None),
                 test.average_precisions(projection),
             )
             base.append(precisions[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from ..imaging import decode
 from ..imaging.opencv import single_core
 from ..signatures.base import Method
+from ..signatures.centering import center
 from ..signatures.distances import SignatureArray
+from ..signatures.projection import can_project
 from .labeled_images import LabeledImage
 from .transforms import Pixels
 
@@ -31,6 +33,18 @@ class DescribedSet:
     signatures: dict[str, SignatureArray]
     milliseconds: dict[str, float]
     unreadable: dict[str, str]
+
+
+def center_set(described: DescribedSet, min_images: int | None) -> DescribedSet:
+    """Return a set as a source of its images is searched: from so many on, without their mean where that gains."""
+    if min_images is None or len(described.images) < min_images:
+        return described
+    signatures = dict(described.signatures)
+    for name, array in described.signatures.items():
+        if array.method.gains_by_centering and can_project(array.method):
+            centered = center(array.method, array.dense)
+            signatures[name] = SignatureArray(centered, centered.project(array.dense))
+    return replace(described, signatures=signatures)
 
 
 def decode_image(image: LabeledImage, max_pixels: int) -> Pixels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..search.ranking import Ranking
 from .description import DescribedSet, decode_image
 from .keypoint_reranking import KeypointReranker
 from .labeled_images import LabeledImage, sample_indices
+from .neighbor_reranking import NeighborReranker
 from .report import EvaluationResult
 from .retrieval import RANDOM, Retrieval, query_indices, retrieve
 from .robustness import Robustness, evaluate_robustness
@@ -28,8 +29,8 @@ class Evaluator:
 
     `rankings`: weights by method, by the ranking's title. `progress`: wraps an iterable to show progress, as tqdm does.
     `warn`: reports a message. `label`: the only label to evaluate; None for all. `every`: search with every Nth image.
-    `rerank`: also re-rank blends by keypoints. `modified`: how many images of each set to modify; None for
-    DEFAULT_MODIFIED where there are no labels, otherwise none.
+    `reranked_by`: also re-rank blends, by "keypoints" or "neighbors". `modified`: how many images of each set to
+    modify; None for DEFAULT_MODIFIED where there are no labels, otherwise none.
     """
 
     rankings: Mapping[str, Ranking]
@@ -37,18 +38,19 @@ class Evaluator:
     warn: Callable[[str], object]
     label: str | None = None
     every: int = 1
-    rerank: bool = False
+    reranked_by: Collection[str] = ()
     modified: int | None = None
 
     @property
-    def reranked(self) -> dict[str, Ranking]:
-        """The rankings that are also re-ranked by keypoints: those of several methods."""
-        return {title: weights for title, weights in self.rankings.items() if self.rerank and len(weights) > 1}
+    def reranked(self) -> dict[tuple[str, str], Ranking]:
+        """The rankings that are also re-ranked, by title and by what: those of several methods."""
+        blends = {title: weights for title, weights in self.rankings.items() if len(weights) > 1}
+        return {(title, name): weights for name in self.reranked_by for title, weights in blends.items()}
 
     @property
     def titles(self) -> list[str]:
         """Titles of everything that is evaluated, but for the random order."""
-        return [*self.rankings, *map(_reranked_title, self.reranked)]
+        return [*self.rankings, *(_reranked_title(*key) for key in self.reranked)]
 
     def evaluate(self, name: str, described: DescribedSet) -> EvaluationResult:
         """Evaluate every ranking on a set of this name."""
@@ -59,7 +61,7 @@ class Evaluator:
 
     def _evaluate_retrieval(self, name: str, described: DescribedSet) -> dict[str, dict[str, Retrieval]]:
         signatures, results = described.signatures, {}
-        reranker: KeypointReranker | None = None
+        keypoints: KeypointReranker | None = None
         for label, labels in self._informative_labels(described.images):
             rankings = self.progress(
                 {**self.rankings, RANDOM: {}}.items(), unit=" methods", desc=f"{name}: retrieval by {label}"
@@ -68,14 +70,14 @@ class Evaluator:
                 title: retrieve(weights, signatures, labels, every=self.every) for title, weights in rankings
             }
             if self.reranked:
-                reranker = reranker or KeypointReranker(described.images, conf.get().max_pixels)
-                rankings = self.progress(self.reranked.items(), unit=" rankings", desc=f"{name}: keypoints")
-                results[label] |= {
-                    _reranked_title(title): retrieve(
-                        weights, signatures, labels, every=self.every, rerank=reranker.rerank
-                    )
-                    for title, weights in rankings
-                }
+                if "keypoints" in self.reranked_by:
+                    keypoints = keypoints or KeypointReranker(described.images, conf.get().max_pixels)
+                rankings = self.progress(self.reranked.items(), unit=" rankings", desc=f"{name}: re-ranking")
+                for (title, by), weights in rankings:
+                    by_keypoints = keypoints if by == "keypoints" else None
+                    rerank = (by_keypoints or NeighborReranker(weights, signatures)).rerank
+                    retrieval = retrieve(weights, signatures, labels, every=self.every, rerank=rerank)
+                    results[label][_reranked_title(title, by)] = retrieval
         return results
 
     def _informative_labels(self, images: list[LabeledImage]) -> Iterator[tuple[str, list[str]]]:
@@ -101,5 +103,5 @@ class Evaluator:
                 self.warn(f"{images[index].name}: {error}")
 
 
-def _reranked_title(title: str) -> str:
-    return f"{title} + keypoints"
+def _reranked_title(title: str, reranked_by: str) -> str:
+    return f"{title} + {reranked_by}"

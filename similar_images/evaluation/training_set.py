@@ -58,6 +58,11 @@ class TrainingSet:
         return self.subset(groups[::2]), self.subset(groups[1::2])
 
     @cached_property
+    def centering(self) -> tuple[Floats, Floats]:
+        """The projection that only takes the mean off."""
+        return self.values.mean(axis=0), np.eye(self.values.shape[1], dtype=np.float32)
+
+    @cached_property
     def _variation(self) -> tuple[Floats, Floats, Floats]:
         """Principal directions within groups, (k, dimensions), their variances, (k,), and those of dissimilar pairs."""
         from sklearn.decomposition import PCA

@@ -28,10 +28,15 @@ MAX_BATCH = 100
 
 OPTION_ACTIONS: Mapping[str, access.Action] = {
     "box": "search_by_picture",
-    "rerank": "rerank",
     "why_not": "why_not",
 }
 """The costly work that options ask for, whatever their value is."""
+
+CHOICE_ACTIONS: Mapping[tuple[str, str], access.Action] = {
+    ("mode", "copy"): "copy",
+    ("rerank", "keypoints"): "rerank",
+}
+"""The costly work that a choice of an option asks for."""
 
 FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 """The texts that stand for true, false, and nothing."""
@@ -41,10 +46,10 @@ def list_offered(options: Mapping[str, Option]) -> dict[str, Option]:
     """Return those of the options that there are over REST on this site: nothing that nobody may ask for."""
     off = access.list_off()
     offered = {name: option for name, option in options.items() if OPTION_ACTIONS.get(name) not in off}
-    if "copy" in off and "mode" in offered:
-        mode = offered["mode"]
-        choices = {value: label for value, label in mode.choices.items() if value != "copy"}
-        offered["mode"] = replace(mode, choices=choices)
+    for (name, value), action in CHOICE_ACTIONS.items():
+        if action in off and name in offered:
+            choices = {other: label for other, label in offered[name].choices.items() if other != value}
+            offered[name] = replace(offered[name], choices=choices)
     return offered
 
 
@@ -171,13 +176,13 @@ class SearchOptionsForm(forms.Form):
         SearchOptions(**values).check(examples)
         maximum = conf.get().costly_max_limit
         if self.compares_images and (self.cleaned_data.get("limit") or 0) > maximum:
-            message = _("At most %(limit)d results where images are compared (mode=copy or rerank).")
+            message = _("At most %(limit)d results where images are compared (mode=copy or rerank=keypoints).")
             raise OptionError("limit", message % {"limit": maximum})
 
     @property
     def compares_images(self) -> bool:
         """True for a search that reads and compares the images which it finds."""
-        return self.cleaned_data.get("mode") == "copy" or bool(self.cleaned_data.get("rerank"))
+        return any(self.cleaned_data.get(name) == value for name, value in CHOICE_ACTIONS)
 
     @property
     def max_limit(self) -> int:
@@ -190,10 +195,9 @@ class SearchOptionsForm(forms.Form):
         data = self.cleaned_data
         asked: dict[access.Action, bool] = {
             "search_by_picture": self.query != "object" or data.get("box") is not None,
-            "copy": data.get("mode") == "copy",
-            "rerank": bool(data.get("rerank")),
             "why_not": bool(data.get("why_not")),
         }
+        asked |= {action: data.get(name) == value for (name, value), action in CHOICE_ACTIONS.items()}
         return [action for action, is_asked in asked.items() if is_asked]
 
     def hide_refused(self, request: HttpRequest) -> None:

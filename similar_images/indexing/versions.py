@@ -282,16 +282,25 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
         methods = (*plugins.stored_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.primary.filter(source_id=source_id):
-            # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
                 unused = Q(is_active=False) | ~Q(name__in=plugins.stored_methods())
-                MethodVersion.primary.filter(unused, pk=row.pk).delete()
+                yield from delete_version(row, unused)
         known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.primary.filter(source_id=source_id)
         for name, version in rows.values_list("method", "version").distinct().order_by():
             if (name, version) not in known:
                 yield from _delete_in_chunks(rows.filter(method=name, version=version))
     Projection.primary.filter(version=None).delete()
+
+
+def delete_version(version: MethodVersion, condition: Q | None = None) -> Iterator[int]:
+    """Delete a version that is not active, or fulfills a condition, and its signatures; yield the number in chunks."""
+    # The row goes before its signatures, so that no version that is being deleted can be activated.
+    unused = condition or Q(is_active=False)
+    deleted, _by_model = MethodVersion.primary.filter(unused, pk=version.pk).delete()
+    if deleted:
+        yield from _delete_in_chunks(signatures_of(version))
+        Projection.primary.filter(version=None).delete()
 
 
 def _delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:

@@ -245,8 +245,9 @@ class SearchOptions:
     )
     rerank: str | None = option(
         None,
-        '"keypoints" ranks the best 100 matches again by verified keypoints; their images are read.',
-        choices={"keypoints": gettext_lazy("Keypoints")},
+        '"keypoints" ranks the best 100 matches again by verified keypoints; their images are read. "neighbors" '
+        "smooths the similarity of the best 50 over those that are most like them; no image is read.",
+        choices={"keypoints": gettext_lazy("Keypoints"), "neighbors": gettext_lazy("Neighbors")},
         queries=IMAGES,
     )
     fold: bool = option(

@@ -115,6 +115,9 @@ class Method(ABC):
     takes_text: bool = False
     """Describe texts by `compute_text()`, close to the images that they fit."""
 
+    gains_by_centering: bool = False
+    """Take the mean of a source's signatures off each of them, where that is known to find more similar images."""
+
     finds_copies: bool = False
     """Tell copies of an image from look-alikes: searches for copies find candidates by it, whatever its name."""
 

@@ -24,7 +24,7 @@ def can_project(method: Method) -> bool:
 
 
 class ProjectedMethod(Method):
-    """A method whose signatures are those of another one, less a mean, times a matrix, scaled to length 1.
+    """A method whose signatures are those of another one, less a mean, times a matrix if any, scaled to length 1.
 
     Args:
         base: the method that is projected.
@@ -32,7 +32,7 @@ class ProjectedMethod(Method):
         dimensions: length of a projected signature.
         curve: calibration curve of the projected signatures.
         mean: bytes of float32 (base.dimensions,).
-        matrix: bytes of float32 (base.dimensions, dimensions).
+        matrix: bytes of float32 (base.dimensions, dimensions); empty for none.
     """
 
     metric: ClassVar[Metric] = "cosine"
@@ -40,7 +40,7 @@ class ProjectedMethod(Method):
     dimensions = 0
 
     def __init__(
-        self, base: Method, *, version: str, dimensions: int, curve: Curve, mean: bytes, matrix: bytes
+        self, base: Method, *, version: str, dimensions: int, curve: Curve, mean: bytes, matrix: bytes = b""
     ) -> None:
         self.base = base
         self.name = base.name
@@ -51,18 +51,20 @@ class ProjectedMethod(Method):
         self.mean_and_matrix = mean, matrix
 
     @cached_property
-    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         import numpy as np
 
         mean, matrix = (np.frombuffer(values, np.float32) for values in self.mean_and_matrix)
-        return mean, matrix.reshape(len(mean), self.dimensions)
+        return mean, matrix.reshape(len(mean), self.dimensions) if len(matrix) else None
 
     def project(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Project signatures of the base, (base.dimensions,) or (n, base.dimensions), after rounding them as stored."""
         import numpy as np
 
         mean, matrix = self._arrays
-        projected = (values.astype(np.half).astype(np.float32) - mean) @ matrix
+        projected = values.astype(np.half).astype(np.float32) - mean
+        if matrix is not None:
+            projected = projected @ matrix
         unit: NDArray[np.float32] = projected / np.maximum(np.linalg.norm(projected, axis=-1, keepdims=True), 1e-12)
         return unit
 

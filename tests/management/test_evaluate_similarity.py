@@ -15,6 +15,7 @@ from similar_images.evaluation import report
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN_METHODS
 from tests import commands, drawing
+from tests.datasets import DATASETS, needs
 from tests.drawing import textured
 from tests.testapp.models import Picture, Shelf
 
@@ -216,10 +217,10 @@ def test_folders__of_the_same_name_are_distinguished(photos: Path, tmp_path: Pat
         (("{photos}", "--source", "testapp.Picture.image"), "Give either folders to evaluate on or a --source"),
         (("{photos}", "--label", "title"), "--label requires --source"),
         (("{photos}", "--method", "nonsense"), "neither a built-in method"),
-        (("{photos}", *QUICK, "--ranking", "tiny"), "not of the form"),
-        (("{photos}", *QUICK, "--ranking", "tiny:0"), "not of the form"),
-        (("{photos}", *QUICK, "--ranking", "tiny:-1,mean:2"), "not of the form"),
-        (("{photos}", *QUICK, "--ranking", "tiny:1,tiny:2"), "not of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny"), "neither of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:0"), "neither of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:-1,mean:2"), "neither of the form"),
+        (("{photos}", *QUICK, "--ranking", "tiny:1,tiny:2"), "neither of the form"),
         (("{photos}", *QUICK, "--ranking", "tiny:1,color:2"), "uses methods that are not evaluated: color"),
         (("{photos}", *QUICK, "--json", "{photos}/no/such"), "--json: the folder .* does not exist"),
         (("{photos}", *QUICK, "--plot", "{photos}/a.xyz"), "--plot: the file name must end in one of .png"),
@@ -360,6 +361,34 @@ def test_rerank__is_evaluated_beside_the_blend(rotated: Path) -> None:
     assert by_group[f"{blend} + keypoints"]["mAP"] == 1
     assert by_group[blend]["mAP"] < 0.9
     assert by_group.keys() == {blend, f"{blend} + keypoints", "mean", "tiny", "random"}
+
+
+def test_rerank__by_neighbors_is_evaluated_beside_the_blend(rotated: Path) -> None:
+    blend = "mean:1,tiny:1"
+    flags = ("--ranking", blend, "--rerank", "neighbors", "--json", "-")
+    (result,) = json.loads(run(rotated, *QUICK, *flags)[0])["sets"]
+    by_group = result["retrieval"]["group"]
+    assert by_group.keys() == {blend, f"{blend} + neighbors", "mean", "tiny", "random"}
+    assert by_group[f"{blend} + neighbors"] != by_group[blend]
+
+
+def test_ranking__takes_the_name_of_a_preset(rotated: Path) -> None:
+    flags = ("--method", "embedding", "--method", "color", "--ranking", "photo", "--json", "-", "--limit", "6")
+    (result,) = json.loads(run(rotated, *flags)[0])["sets"]
+    assert result["retrieval"]["group"].keys() == {"photo", "embedding", "color", "random"}
+    with pytest.raises(CommandError, match="--ranking uses methods that are not evaluated: wavelet"):
+        run(rotated, "--method", "embedding", "--method", "color", "--ranking", "product")
+
+
+@needs(DATASETS)
+def test_folder__is_centered_as_a_source_of_its_images(configure: Any) -> None:
+    configure(CENTER_FROM=60)
+    flags = ("--method", "embedding", "--limit", "60", "--by", "class", "--json", "-")
+    figures = [
+        json.loads(run(DATASETS / "corel", *flags, *more)[0])["sets"][0]["retrieval"]["class"]["embedding"]["mAP"]
+        for more in ((), ("--no-centering",))
+    ]
+    assert figures[0] > figures[1]
 
 
 def test_rerank__needs_image_files() -> None:

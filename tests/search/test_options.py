@@ -246,7 +246,7 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         ("method", 5, "method must be str or None, not 5."),
         ("mode", "nonsense", "Unknown value “nonsense” for mode. Choices: similar, copy."),
         ("mode", 5, "mode must be str, not 5."),
-        ("rerank", "nonsense", "Unknown value “nonsense” for rerank. Choices: keypoints."),
+        ("rerank", "nonsense", "Unknown value “nonsense” for rerank. Choices: keypoints, neighbors."),
         ("fold", 1, "fold must be bool, not 1."),
         ("fold", "0", "fold must be bool, not '0'."),
         ("explain", "yes", "explain must be bool, not 'yes'."),
@@ -258,7 +258,7 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         (
             "ranking",
             "embeding",
-            "Enter weights such as embedding:0.8,color:0.2, or one of: product, photo, logo, copy.",
+            "Enter weights such as embedding:0.8,color:0.2, or one of: product, photo, logo, best, copy.",
         ),
         ("method", ["x" * 100], f"method must be str or None, not ['{'x' * 78}."),
     ],
@@ -520,7 +520,7 @@ def test_schema__has_every_option_of_rest_with_its_bounds_and_choices(query: str
 def test_schema__has_the_choices_of_options(client: Any) -> None:
     documented = parameters(client, "object")
     assert documented["mode"]["enum"] == ["similar", "copy"]
-    assert documented["rerank"]["enum"] == ["keypoints"]
+    assert documented["rerank"]["enum"] == ["keypoints", "neighbors"]
     assert documented["fallback"]["enum"] == ["newest"]
     assert documented["fold"]["type"] == "boolean"
 

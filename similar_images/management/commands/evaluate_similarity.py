@@ -17,11 +17,12 @@ from django.core.management.base import CommandError
 
 from similar_images import conf, plugins, ranking_presets, signatures
 from similar_images.evaluation import report
-from similar_images.evaluation.description import DescribedSet, describe_images
+from similar_images.evaluation.description import DescribedSet, center_set, describe_images
 from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
 from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
 from similar_images.evaluation.metric_floors import ALL_METRICS, find_failures, parse_floor
 from similar_images.evaluation.stored import describe_source
+from similar_images.indexing import versions
 from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
 from similar_images.printable import make_printable
 from similar_images.signatures.base import Method
@@ -66,16 +67,24 @@ class Command(PrintableCommand):
         parser.add_argument(
             "--ranking",
             action="append",
-            metavar="NAME:WEIGHT,NAME:WEIGHT",
-            help="Also evaluate this blend of methods, e.g. embedding:0.9,color:0.1; may be repeated. Default: "
+            metavar="RANKING",
+            help="Also evaluate this ranking, e.g. embedding:0.9,color:0.1, or a preset; may be repeated. Default: "
             "SIMILAR_IMAGES['RANKING'].",
         )
 
     def _add_evaluation_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--rerank",
-            choices=["keypoints"],
-            help="Also evaluate each blend with its top 100 re-ranked by keypoints, on folders with labels. Slow.",
+            action="append",
+            default=[],
+            choices=["keypoints", "neighbors"],
+            help="Also evaluate each blend re-ranked, on folders with labels; may be repeated. Keypoints are slow.",
+        )
+        parser.add_argument(
+            "--no-centering",
+            dest="centering",
+            action="store_false",
+            help="Leave embeddings as they are, even where there are so many images that a source would be centered.",
         )
         parser.add_argument(
             "--every",
@@ -139,7 +148,7 @@ class Command(PrintableCommand):
             self.stderr.write,
             label=None if options["source"] or options["by"] == "both" else options["by"],
             every=options["every"],
-            rerank=bool(options["rerank"]),
+            reranked_by=options["rerank"],
             modified=options["transforms"],
         )
         try:
@@ -190,18 +199,14 @@ class Command(PrintableCommand):
     def _parse_blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
         """Return the rankings of several methods by their titles, e.g. "embedding:0.9,color:0.1"."""
         if options["ranking"]:
-            rankings = [_parse_ranking(text) for text in options["ranking"]]
-            if missing := {name for weights in rankings for name in weights} - methods.keys():
+            rankings = dict(map(_parse_ranking, options["ranking"]))
+            if missing := {name for weights in rankings.values() for name in weights} - methods.keys():
                 raise CommandError(f"--ranking uses methods that are not evaluated: {', '.join(sorted(missing))}.")
         else:
             configured = ranking_presets.resolve_preset(conf.get().ranking, plugins.enabled_methods())
-            rankings = [{name: weight for name, weight in configured.items() if weight}]
-            rankings = [weights for weights in rankings if weights.keys() <= methods.keys()]
-        return {
-            ",".join(f"{name}:{weight:g}" for name, weight in weights.items()): weights
-            for weights in rankings
-            if len(weights) > 1
-        }
+            weights = {name: weight for name, weight in configured.items() if weight}
+            rankings = {_title_of(weights): weights} if weights.keys() <= methods.keys() else {}
+        return {title: weights for title, weights in rankings.items() if len(weights) > 1}
 
     def _described_sets(
         self, methods: dict[str, Method], options: dict[str, Any]
@@ -219,10 +224,12 @@ class Command(PrintableCommand):
             progress = progress_bar(options, sample, unit=" images", desc=f"{name}: signatures")
             described = describe_images(progress, methods, conf.get().max_pixels)
             self._report_unreadable(folder, described.unreadable)
-            yield name, described
+            yield name, center_set(described, conf.get().center_from if options["centering"] else None)
 
     def _describe_source(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
         source = select_source_by_label(options["source"])
+        if options["centering"]:
+            methods = {name: versions.configured_methods(source).get(name, method) for name, method in methods.items()}
         try:
             described, missing = describe_source(source, options["label"], methods, options["limit"])
         except FieldError as error:
@@ -274,15 +281,24 @@ def _short_names(folders: list[Path]) -> list[str]:
     return [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
 
 
-def _parse_ranking(text: str) -> dict[str, float]:
+def _title_of(weights: Mapping[str, float]) -> str:
+    return ",".join(f"{name}:{weight:g}" for name, weight in weights.items())
+
+
+def _parse_ranking(text: str) -> tuple[str, dict[str, float]]:
+    """Return the title and the weights of a ranking, of which a preset has its name as a title."""
+    if text in ranking_presets.RANKING_PRESETS:
+        return text, dict(ranking_presets.RANKING_PRESETS[text])
     pairs = [part.rpartition(":") for part in text.split(",")]
     try:
         weights = {name.strip(): float(weight) for name, _colon, weight in pairs}
     except ValueError:
         weights = {}
     if not conf.is_valid_ranking(weights) or len(weights) < len(pairs):
-        raise CommandError(f"--ranking {text!r} is not of the form embedding:0.9,color:0.1.")
-    return {name: weight for name, weight in weights.items() if weight}
+        presets = ", ".join(ranking_presets.RANKING_PRESETS)
+        raise CommandError(f"--ranking {text!r} is neither of the form embedding:0.9,color:0.1 nor one of {presets}.")
+    weights = {name: weight for name, weight in weights.items() if weight}
+    return _title_of(weights), weights
 
 
 def _parse_integer(minimum: int, text: str) -> int:

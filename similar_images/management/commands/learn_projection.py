@@ -13,12 +13,12 @@ from django.core.management.base import CommandError
 
 from similar_images import marks
 from similar_images.evaluation.cross_validation import MIN_GAIN, CrossValidation, NotEnoughData, cross_validate
-from similar_images.evaluation.projection_activation import activate_projection, deactivate_projection
 from similar_images.evaluation.projection_learning import LabeledPair, fit_projection, read_training_set
 from similar_images.evaluation.stored import read_field_labels
 from similar_images.evaluation.training_set import TrainingSet
 from similar_images.imaging.decode import UnreadableImage
-from similar_images.indexing import versions
+from similar_images.indexing import centering, versions
+from similar_images.indexing.projections import activate_projection, deactivate_projection
 from similar_images.management.base import PrintableCommand, select_methods, select_source
 from similar_images.models import Source
 from similar_images.signatures.base import Method
@@ -87,7 +87,7 @@ class Command(PrintableCommand):
     def _learn(self, source: ImageSource, method: Method, options: dict[str, Any]) -> None:
         labels, pairs = self._read_labels(source, options), self._read_pairs(source, options)
         training_set = read_training_set(source, method, labels, pairs)
-        validation = cross_validate(training_set)
+        validation = cross_validate(training_set, is_centered=centering.is_large_enough(source, method))
         self._report_validation(training_set, validation)
         if not validation.has_significant_gain:
             reason = f"Not activated: the gain is below {MIN_GAIN}, or may be due to chance."
@@ -100,7 +100,9 @@ class Command(PrintableCommand):
             "groups": len(set(training_set.groups.tolist())),
         }
         projected = fit_projection(source, method, training_set)
-        self._report_switch(activate_projection(source, projected, learned_from, validation))
+        base_mean, learned_mean = validation.means
+        figures = {"mAP": {"base": base_mean, "projection": learned_mean}, "gain": validation.gain_interval}
+        self._report_switch(activate_projection(source, projected, learned_from, figures))
 
     def _read_labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
         labels: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Re-ranking: search results ranked again by comparing the images themselves."""
+"""Re-ranking: search results ranked again, by comparing the images themselves or their neighbors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import models
 from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults
 from ..query_vectors import QueryVector
-from . import copies, keypoints
+from . import copies, keypoints, neighbors
 
 
 class Reranker(NamedTuple):
@@ -23,4 +23,5 @@ class Reranker(NamedTuple):
 RERANKERS = {
     "copy": Reranker(copies.COPY_CANDIDATES, copies.verify_copies),
     "keypoints": Reranker(keypoints.MAX_RERANKED, keypoints.boost_by_keypoints),
+    "neighbors": Reranker(neighbors.MAX_SMOOTHED, neighbors.smooth_by_neighbors),
 }

@@ -83,6 +83,7 @@ class Embedding(Method):
         self.curve = self.options.curve
         self.takes_text = text_file is not None
         self.finds_copies = self.options.finds_copies
+        self.gains_by_centering = not (self.takes_text or self.finds_copies)
         self.providers = providers
         settings: dict[str, Any] = {"threads": threads, "providers": providers}
         if file is not None:

@@ -1,4 +1,4 @@
-"""Activation of a learned projection: its signatures are computed from the stored ones, then searches use them."""
+"""Activation of a projection: its signatures are computed from the stored ones, then searches use them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from typing import Any
 
 from django.db import transaction
 
-from ..indexing import hnsw, versions
 from ..models import MethodVersion, Projection, Source, write_alias
 from ..signatures.projection import ProjectedMethod
 from ..sources.source import ImageSource
-from .cross_validation import CrossValidation
+from . import hnsw, versions
 
 
 def activate_projection(
-    source: ImageSource, method: ProjectedMethod, learned_from: dict[str, Any], validation: CrossValidation
+    source: ImageSource, method: ProjectedMethod, learned_from: dict[str, Any], figures: dict[str, Any]
 ) -> bool:
     """Store the projection, compute its signatures from the stored ones, and let searches use them.
+
+    Args:
+        source: the source.
+        method: the method with the projection.
+        learned_from: what it was learned from, as the projection's field.
+        figures: how good it was found to be, as the projection's field.
 
     Returns:
         Whether searches use it already. If not, because a record was locked or lacks a signature, a later sweep
@@ -24,7 +29,7 @@ def activate_projection(
     """
     rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), name=method.name)
     base = rows.get(version=method.base.version)
-    (mean, matrix), (base_mean, learned_mean) = method.mean_and_matrix, validation.means
+    mean, matrix = method.mean_and_matrix
     with transaction.atomic(using=write_alias()):
         projection = Projection.primary.create(
             base=base.version,
@@ -32,7 +37,7 @@ def activate_projection(
             matrix=matrix,
             curve=method.curve,
             learned_from=learned_from,
-            figures={"mAP": {"base": base_mean, "projection": learned_mean}, "gain": validation.gain_interval},
+            figures=figures,
         )
         rows.update_or_create(
             source_id=base.source_id,
@@ -50,6 +55,11 @@ def activate_projection(
         )
         # The same projection learned again takes over the version, and leaves the former row without one.
         Projection.primary.filter(version=None).delete()
+    return enable_projection(source, method, projection)
+
+
+def enable_projection(source: ImageSource, method: ProjectedMethod, projection: Projection) -> bool:
+    """Compute the missing signatures of a stored projection, let searches use it, and return whether they do."""
     # Filled before it is enabled, or workers would read the files of all images that lack its signature.
     for _size in versions.fill_projection(source, method):
         pass

@@ -1,0 +1,135 @@
+"""Centered sources: from so many images on, what all of a source's images share is taken off their signatures.
+
+The mean is learned from stored signatures, without labels and without reading an image; it is learned again when the
+source has grown by half. What was learned from labels goes before it.
+"""
+
+from __future__ import annotations
+
+import logging
+from copy import copy
+from math import ceil
+
+import numpy as np
+from django.db.models import F, QuerySet
+from django.db.models.functions import Mod
+
+from .. import conf, plugins, registry
+from ..models import IndexedImage, MethodVersion, Projection, Signature, Source
+from ..signatures import storage
+from ..signatures.base import Method
+from ..signatures.centering import MAX_SAMPLE, center
+from ..signatures.projection import ProjectedMethod, can_project
+from ..sources.source import ImageSource
+from . import projections, versions
+
+logger = logging.getLogger("similar_images")
+
+GROWTH = 1.5
+"""Number of images, as a multiple of that when a mean was learned, from which it is learned again."""
+
+MIN_DESCRIBED = 0.9
+"""Share of a source's images that are to be described first: of a library that is being indexed no mean is learned."""
+
+LEARNED_FROM_MEAN = "centering"
+"""Key of `Projection.learned_from` by which a mean is told from what was learned from labels."""
+
+
+def center_sources() -> None:
+    """Center the sources that are large enough, by every method that gains by it, and forget former means.
+
+    Sources that a sweep has not seen the end of are left for later. An error of one source is logged and does not keep
+    the others from being centered.
+    """
+    for source in registry.get_sources():
+        is_swept = Source.objects.filter(pk=Source.objects.get_id(source), next_object="", swept_at__isnull=False)
+        for method in plugins.stored_methods().values():
+            if method.gains_by_centering and can_project(method):
+                try:
+                    _center_source(source, method, may_learn=is_swept.exists())
+                except Exception:
+                    logger.exception("%s could not be centered by %s.", source.label, method.name)
+
+
+def _center_source(source: ImageSource, method: Method, *, may_learn: bool) -> None:
+    rows = MethodVersion.primary.filter(
+        source_id=Source.objects.get_id(source), name=method.name, projection__isnull=False
+    ).select_related("projection")
+    means = rows.filter(projection__learned_from__has_key=LEARNED_FROM_MEAN)
+    if rows.filter(projection__is_enabled=True).exclude(pk__in=means).exists():
+        _forget_means(source, means, kept=None)
+        return
+    min_images = conf.get().center_from
+    known = means.filter(projection__base=method.version).order_by("-projection_id").first()
+    if min_images is None:
+        if means.filter(projection__is_enabled=True).exists():
+            projections.deactivate_projection(source, method.name)
+        _forget_means(source, means, kept=None)
+        return
+    needed = ceil(GROWTH * _projection_of(known).learned_from["images"]) if known else min_images
+    if may_learn and _is_described(source, method, max(needed, min_images)):
+        values = _read_sample(source, method)
+        learned_from = {LEARNED_FROM_MEAN: True, "images": _signatures(source, method).count(), "sample": len(values)}
+        centered = center(method, values, like=_searched_by(source, method))
+        projections.activate_projection(source, centered, learned_from, figures={})
+        known = means.filter(projection__base=method.version).order_by("-projection_id").first()
+    elif known and not _projection_of(known).is_enabled:
+        projected = versions.instantiate(known)
+        if isinstance(projected, ProjectedMethod):
+            projections.enable_projection(source, projected, _projection_of(known))
+    _forget_means(source, means, kept=known)
+
+
+def is_large_enough(source: ImageSource, method: Method) -> bool:
+    """Return whether the signatures of a source by this method are, or will be, searched by without their mean."""
+    min_images = conf.get().center_from
+    if min_images is None or not (method.gains_by_centering and can_project(method)):
+        return False
+    return _signatures(source, method).count() >= min_images
+
+
+def _projection_of(version: MethodVersion) -> Projection:
+    if version.projection is None:
+        raise ValueError(f"{version} has no projection.")
+    return version.projection
+
+
+def _searched_by(source: ImageSource, method: Method) -> Method | None:
+    """Return the method in use, with its curve as calibrated; None if that is neither this one nor a projection."""
+    spec = versions.active_versions(source, MethodVersion.primary.all())[method.name]
+    searched_by = versions.instantiate(spec)
+    base = searched_by.base if isinstance(searched_by, ProjectedMethod) else searched_by
+    if searched_by is None or base is not method:
+        return None
+    calibrated = copy(searched_by)
+    calibrated.curve = spec.curve
+    return calibrated
+
+
+def _signatures(source: ImageSource, method: Method) -> QuerySet[Signature]:
+    return Signature.primary.filter(
+        source_id=Source.objects.get_id(source), method=method.name, version=method.version, low_detail=False
+    )
+
+
+def _is_described(source: ImageSource, method: Method, images: int) -> bool:
+    """Check that the method has described so many images of a source, and nearly all that it has."""
+    described = _signatures(source, method).count()
+    if described < images:
+        return False
+    return described >= MIN_DESCRIBED * IndexedImage.primary.for_source(source).count()
+
+
+def _read_sample(source: ImageSource, method: Method) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return the signatures of at most MAX_SAMPLE images, spread evenly over a source."""
+    signatures = _signatures(source, method)
+    step = max(1, signatures.count() // MAX_SAMPLE)
+    spread = signatures.annotate(place=Mod(F("record_id"), step)).filter(place=0).order_by("record_id")
+    return np.array([storage.unpack(value) for value in spread.values_list("dense", flat=True)[:MAX_SAMPLE]])
+
+
+def _forget_means(source: ImageSource, means: QuerySet[MethodVersion], kept: MethodVersion | None) -> None:
+    """Delete the means that are no longer searched by, with their signatures."""
+    for version in means.filter(is_active=False, projection__is_enabled=False).exclude(pk=kept.pk if kept else 0):
+        for _size in versions.delete_version(version):
+            pass
