@@ -124,13 +124,16 @@ def test_off__is_not_in_the_document_nor_taken(client: Any, configure: Any, make
     item = make_picture(1)
     configure(COPY="nobody", RERANK="nobody", WHY_NOT="nobody")
     found = parameters(SIMILAR)
-    assert not {"rerank", "why_not"} & set(found)
-    assert found["mode"]["schema"]["enum"] == ["similar"]
-    assert not {"rerank", "why_not"} & set(body_fields(f"{API}/search/"))
+    assert "why_not" not in found
+    for name, offered in (("mode", ["similar"]), ("rerank", ["neighbors"])):
+        assert found[name]["schema"]["enum"] == offered
+        assert generate_document()["components"]["schemas"][f"{name.title()}Enum"]["enum"] == offered
+    assert "why_not" not in body_fields(f"{API}/search/")
     url = f"{API}/testapp.picture/{item.pk}/similar/"
     answer = client.get(url, {"rerank": "keypoints", "mode": "copy", "why_not": "1"})
     assert set(answer.json()["errors"]) == {"rerank", "mode", "why_not"}
-    assert answer.json()["errors"]["rerank"] == ["Unknown parameter “rerank”."]
+    assert answer.json()["errors"]["rerank"] == ["Unknown value “keypoints” for rerank. Choices: neighbors."]
+    assert client.get(url, {"rerank": "neighbors"}).status_code == 200
     configure(COMPARE="nobody", SEARCH_BY_PICTURE="nobody")
     document = generate_document()
     assert not {f"{API}/search/", f"{API}/compare/"} & set(document["paths"])
