@@ -132,7 +132,9 @@ def test_off__is_not_in_the_document_nor_taken(client: Any, configure: Any, make
     url = f"{API}/testapp.picture/{item.pk}/similar/"
     answer = client.get(url, {"rerank": "keypoints", "mode": "copy", "why_not": "1"})
     assert set(answer.json()["errors"]) == {"rerank", "mode", "why_not"}
-    assert answer.json()["errors"]["rerank"] == ["Unknown value “keypoints” for rerank. Choices: neighbors."]
+    assert answer.json()["errors"]["rerank"] == [
+        "Select a valid choice. keypoints is not one of the available choices."
+    ]
     assert client.get(url, {"rerank": "neighbors"}).status_code == 200
     configure(COMPARE="nobody", SEARCH_BY_PICTURE="nobody")
     document = generate_document()
