@@ -57,7 +57,7 @@ def test_resolve_weights__of_a_method_or_a_ranking() -> None:
         ({"method": "nonsense"}, "Unknown method “nonsense”. Choices: mean, bits."),
         ({"ranking": {"maen": 1}}, "Unknown method “maen”. Choices: mean, bits. Did you mean “mean”?"),
         ({"ranking": {"mean": 1, "nonsense": 1}}, "Unknown method “nonsense”. Choices: mean, bits."),
-        ({"ranking": "nonsense"}, "There is no ranking preset “nonsense”. Choices: product, photo, logo, copy."),
+        ({"ranking": "nonsense"}, "There is no ranking preset “nonsense”. Choices: product, photo, logo, best, copy."),
         ({"ranking": {}}, OUT_OF_RANGE),
         ({"ranking": ""}, OUT_OF_RANGE),
         ({"ranking": {"mean": 0}}, OUT_OF_RANGE),
