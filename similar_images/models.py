@@ -303,6 +303,9 @@ class Projection(models.Model):
     created = models.DateTimeField(_("created"), default=timezone.now)
     is_enabled = models.BooleanField(_("enabled"), default=False, help_text=_("Use this projection in searches."))
 
+    FROM_ALL_IMAGES = "centering"
+    """Key of `learned_from` by which a mean is told from what was learned from labels."""
+
     objects = models.Manager["Projection"]()
     primary = PrimaryManager["Projection"]()
 
@@ -312,6 +315,11 @@ class Projection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.base} {self.created:%Y-%m-%d}"
+
+    @property
+    def centered_images(self) -> int:
+        """The number of images whose mean is taken off; 0 where it was learned from labels, pairs or marks."""
+        return self.learned_from["images"] if self.FROM_ALL_IMAGES in self.learned_from else 0
 
 
 class MethodVersion(models.Model):

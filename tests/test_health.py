@@ -17,7 +17,7 @@ from django.urls import include, path
 from django.utils import timezone
 
 from similar_images.admin import HealthAdmin, IndexedImageAdmin
-from similar_images.models import Health, IndexedImage, MethodVersion, Signature, Source
+from similar_images.models import Health, IndexedImage, MethodVersion, Projection, Signature, Source
 from similar_images.tasks import sweep
 from tests import drawing
 from tests.databases import connection
@@ -152,6 +152,20 @@ def test_page__tells_versions_that_are_on_their_way(
     text = text_of(admin_client)
     assert "in use until the version of the setting has described all images" in text
     assert "in use as soon as it has described all images" in text
+
+
+def test_page__tells_which_version_is_centered(
+    make_picture: Any, index_now: Any, admin_client: Client, configure: Any
+) -> None:
+    make_picture(1)
+    index_now()
+    assert "images share" not in text_of(admin_client)
+    version = MethodVersion.objects.get(source__model="picture", name="mean")
+    version.projection = Projection.objects.create(
+        base="1", mean=b"", matrix=b"", curve=[], figures={}, learned_from={"centering": True, "images": 300}
+    )
+    version.save()
+    assert "without what 300 images share" in text_of(admin_client)
 
 
 def test_page__unregistered_source(broken: list[Picture], admin_client: Client) -> None:

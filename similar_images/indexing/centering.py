@@ -11,7 +11,7 @@ from copy import copy
 from math import ceil
 
 import numpy as np
-from django.db.models import F, QuerySet
+from django.db.models import F, Func, IntegerField, QuerySet
 from django.db.models.functions import Mod
 
 from .. import conf, plugins, registry
@@ -28,11 +28,14 @@ logger = logging.getLogger("similar_images")
 GROWTH = 1.5
 """Number of images, as a multiple of that when a mean was learned, from which it is learned again."""
 
+MAX_FILLED = 20_000
+"""Signatures of a source that are computed, or deleted, at a time: the next sweep goes on."""
+
+MAX_INTEGER = 2**31 - 1
+"""Bits of an integer of PostgreSQL without its sign."""
+
 MIN_DESCRIBED = 0.9
 """Share of a source's images that are to be described first: of a library that is being indexed no mean is learned."""
-
-LEARNED_FROM_MEAN = "centering"
-"""Key of `Projection.learned_from` by which a mean is told from what was learned from labels."""
 
 
 def center_sources() -> None:
@@ -55,29 +58,39 @@ def _center_source(source: ImageSource, method: Method, *, may_learn: bool) -> N
     rows = MethodVersion.primary.filter(
         source_id=Source.objects.get_id(source), name=method.name, projection__isnull=False
     ).select_related("projection")
-    means = rows.filter(projection__learned_from__has_key=LEARNED_FROM_MEAN)
+    means = rows.filter(projection__learned_from__has_key=Projection.FROM_ALL_IMAGES)
     if rows.filter(projection__is_enabled=True).exclude(pk__in=means).exists():
-        _forget_means(source, means, kept=None)
+        _forget_means(means, kept=None)
         return
     min_images = conf.get().center_from
     known = means.filter(projection__base=method.version).order_by("-projection_id").first()
     if min_images is None:
         if means.filter(projection__is_enabled=True).exists():
             projections.deactivate_projection(source, method.name)
-        _forget_means(source, means, kept=None)
+        _forget_means(means, kept=None)
         return
-    needed = ceil(GROWTH * _projection_of(known).learned_from["images"]) if known else min_images
+    needed = ceil(GROWTH * _projection_of(known).centered_images) if known else min_images
     if may_learn and _is_described(source, method, max(needed, min_images)):
         values = _read_sample(source, method)
-        learned_from = {LEARNED_FROM_MEAN: True, "images": _signatures(source, method).count(), "sample": len(values)}
+        images = _signatures(source, method).count()
+        learned_from = {Projection.FROM_ALL_IMAGES: True, "images": images, "sample": len(values)}
         centered = center(method, values, like=_searched_by(source, method))
-        projections.activate_projection(source, centered, learned_from, figures={})
-        known = means.filter(projection__base=method.version).order_by("-projection_id").first()
-    elif known and not _projection_of(known).is_enabled:
-        projected = versions.instantiate(known)
-        if isinstance(projected, ProjectedMethod):
-            projections.enable_projection(source, projected, _projection_of(known))
-    _forget_means(source, means, kept=known)
+        known = projections.store_projection(source, centered, learned_from, figures={}).version
+    if known:
+        _go_on(source, known)
+    _forget_means(means, kept=known)
+
+
+def _go_on(source: ImageSource, version: MethodVersion) -> None:
+    """Compute a slice of the signatures that a mean lacks; with the last one, it is searched by."""
+    method, filled = versions.instantiate(version), 0
+    if _projection_of(version).is_enabled or not isinstance(method, ProjectedMethod):
+        return
+    for size in versions.fill_projection(source, method):
+        filled += size
+        if filled >= MAX_FILLED:
+            return
+    projections.activate_projection(source, method, _projection_of(version))
 
 
 def is_large_enough(source: ImageSource, method: Method) -> bool:
@@ -113,23 +126,31 @@ def _signatures(source: ImageSource, method: Method) -> QuerySet[Signature]:
 
 
 def _is_described(source: ImageSource, method: Method, images: int) -> bool:
-    """Check that the method has described so many images of a source, and nearly all that it has."""
+    """Check that the method has described so many images of a source, and nearly all that can be."""
     described = _signatures(source, method).count()
     if described < images:
         return False
-    return described >= MIN_DESCRIBED * IndexedImage.primary.for_source(source).count()
+    records = IndexedImage.primary.for_source(source).exclude(status=IndexedImage.Status.FAILED)
+    return described >= MIN_DESCRIBED * records.count()
 
 
 def _read_sample(source: ImageSource, method: Method) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return the signatures of at most MAX_SAMPLE images, spread evenly over a source."""
+    """Return the signatures of at most MAX_SAMPLE images of a source: the same ones, as long as it is the same."""
     signatures = _signatures(source, method)
-    step = max(1, signatures.count() // MAX_SAMPLE)
-    spread = signatures.annotate(place=Mod(F("record_id"), step)).filter(place=0).order_by("record_id")
-    return np.array([storage.unpack(value) for value in spread.values_list("dense", flat=True)[:MAX_SAMPLE]])
+    share = ceil(signatures.count() / MAX_SAMPLE)
+    number = Func(F("record_id"), function="hashint8", output_field=IntegerField())
+    drawn = signatures.annotate(draw=Mod(number.bitand(MAX_INTEGER), share)).filter(draw=0).order_by("record_id")
+    return np.array([storage.unpack(value) for value in drawn.values_list("dense", flat=True)[:MAX_SAMPLE]])
 
 
-def _forget_means(source: ImageSource, means: QuerySet[MethodVersion], kept: MethodVersion | None) -> None:
-    """Delete the means that are no longer searched by, with their signatures."""
-    for version in means.filter(is_active=False, projection__is_enabled=False).exclude(pk=kept.pk if kept else 0):
-        for _size in versions.delete_version(version):
-            pass
+def _forget_means(means: QuerySet[MethodVersion], kept: MethodVersion | None) -> None:
+    """Delete a slice of the signatures of the means that are no longer searched by; with the last one, the mean."""
+    deleted = 0
+    unused = means.filter(is_active=False, projection__is_enabled=False).exclude(pk=kept.pk if kept else 0)
+    for version in unused:
+        for size in versions.delete_signatures(version):
+            deleted += size
+            if deleted >= MAX_FILLED:
+                return
+        MethodVersion.primary.filter(pk=version.pk, is_active=False).delete()
+    Projection.primary.filter(version=None).delete()

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from .. import conf, plugins
 from ..models import IndexedImage, IndexedImageQuerySet, MethodVersion, Signature, Source
+from ..signatures import storage
 from . import hnsw, versions
 
 RATE_PERIOD = timedelta(minutes=10)
@@ -136,6 +137,7 @@ def versions_health(sources: Sequence[Source]) -> dict[int, list[VersionHealth]]
     health: dict[int, list[VersionHealth]] = {pk: [] for pk in ids}
     configured = _configured_versions(sources)
     rows = MethodVersion.primary.filter(source__in=ids, name__in=plugins.stored_methods())
+    rows = rows.select_related("projection").defer("projection__mean", "projection__matrix")
     for version in rows.order_by("name", "-is_active", "pk"):
         is_configured = (version.source_id, version.name, version.version) in configured
         if not (version.is_active or is_configured):
@@ -143,7 +145,7 @@ def versions_health(sources: Sequence[Source]) -> dict[int, list[VersionHealth]]
         described, plain = counts.get((version.source_id, version.name, version.version), (0, 0))
         name = hnsw.index_name(version)
         is_searched = version.name in plugins.enabled_methods()
-        can_have_index = is_searched and version.dimensions <= hnsw.MAX_INDEXED_DIMENSIONS[version.storage]
+        can_have_index = is_searched and version.dimensions <= storage.MAX_INDEXED_DIMENSIONS[version.storage]
         is_building = can_have_index and described >= conf.get().hnsw_min_rows and not complete.get(name)
         size = sizes.get(name, 0) if complete.get(name) else 0
         health[version.source_id].append(

@@ -33,8 +33,6 @@ logger = logging.getLogger("similar_images")
 IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
 
 PREFIX = "similar_images_hnsw_"
-MAX_INDEXED_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
-"""Most dimensions that HNSW supports; sparse vectors also have at most 1,000 non-zero elements."""
 
 
 def index_name(version: MethodVersion) -> str:
@@ -56,7 +54,7 @@ def required_indexes() -> list[MethodVersion]:
     return [
         row
         for row in MethodVersion.primary.filter(current)
-        if row.dimensions <= MAX_INDEXED_DIMENSIONS[row.storage]
+        if row.dimensions <= storage.MAX_INDEXED_DIMENSIONS[row.storage]
         and versions.signatures_of(row).order_by()[min_rows - 1 : min_rows].exists()
     ]
 

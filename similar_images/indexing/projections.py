@@ -1,4 +1,4 @@
-"""Activation of a projection: its signatures are computed from the stored ones, then searches use them."""
+"""Projections of a source: stored, filled with signatures that are computed from the stored ones, then searched by."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ from ..sources.source import ImageSource
 from . import hnsw, versions
 
 
-def activate_projection(
+def store_projection(
     source: ImageSource, method: ProjectedMethod, learned_from: dict[str, Any], figures: dict[str, Any]
-) -> bool:
-    """Store the projection, compute its signatures from the stored ones, and let searches use them.
+) -> Projection:
+    """Store a projection that is not searched by yet.
 
     Args:
         source: the source.
         method: the method with the projection.
         learned_from: what it was learned from, as the projection's field.
         figures: how good it was found to be, as the projection's field.
-
-    Returns:
-        Whether searches use it already. If not, because a record was locked or lacks a signature, a later sweep
-        completes the switch.
     """
     rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), name=method.name)
     base = rows.get(version=method.base.version)
@@ -55,11 +51,16 @@ def activate_projection(
         )
         # The same projection learned again takes over the version, and leaves the former row without one.
         Projection.primary.filter(version=None).delete()
-    return enable_projection(source, method, projection)
+    return projection
 
 
-def enable_projection(source: ImageSource, method: ProjectedMethod, projection: Projection) -> bool:
-    """Compute the missing signatures of a stored projection, let searches use it, and return whether they do."""
+def activate_projection(source: ImageSource, method: ProjectedMethod, projection: Projection) -> bool:
+    """Compute the missing signatures of a stored projection from those of its base, and let searches use them.
+
+    Returns:
+        Whether searches use it already. If not, because a record was locked or lacks a signature, a later sweep
+        completes the switch.
+    """
     # Filled before it is enabled, or workers would read the files of all images that lack its signature.
     for _size in versions.fill_projection(source, method):
         pass

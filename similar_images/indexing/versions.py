@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from .. import plugins, registry
+from .. import conf, plugins, registry
 from ..generations import clear_widgets_on_commit
 from ..models import (
     WRITE_CHUNK,
@@ -195,7 +195,10 @@ def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
 
 
 def switch_versions() -> list[MethodVersion]:
-    """Activate every configured version that covers all that the active one does; return the activated ones."""
+    """Activate every configured version that covers all that the active one does; return the activated ones.
+
+    Where the active one is searched by an index, the new one has to have its own first.
+    """
     switched = []
     for _source, new in pending_switches():
         of_method = MethodVersion.primary.filter(source_id=new.source_id, name=new.name)
@@ -203,12 +206,19 @@ def switch_versions() -> list[MethodVersion]:
             # Lock all rows, as the active one may change while this waits for its lock, and then none would be found.
             rows = list(of_method.select_for_update().order_by("pk"))
             old = next((row for row in rows if row.is_active), None)
-            if old is None or is_complete(new, old):
+            if old is None or (not _waits_for_index(new, old) and is_complete(new, old)):
                 of_method.filter(is_active=True).update(is_active=False)
                 of_method.filter(pk=new.pk).update(is_active=True)
                 clear_widgets_on_commit(write_alias())
                 switched.append(new)
     return switched
+
+
+def _waits_for_index(new: MethodVersion, old: MethodVersion) -> bool:
+    if not old.has_index or new.has_index or new.dimensions > storage.MAX_INDEXED_DIMENSIONS[new.storage]:
+        return False
+    min_rows = conf.get().hnsw_min_rows
+    return new.name in plugins.enabled_methods() and signatures_of(new)[min_rows - 1 : min_rows].exists()
 
 
 def is_complete(new: MethodVersion, old: MethodVersion) -> bool:
@@ -282,9 +292,10 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
         methods = (*plugins.stored_methods().values(), *configured_methods(source).values())
         current = {(method.name, method.version) for method in methods}
         for row in MethodVersion.primary.filter(source_id=source_id):
+            # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
                 unused = Q(is_active=False) | ~Q(name__in=plugins.stored_methods())
-                yield from delete_version(row, unused)
+                MethodVersion.primary.filter(unused, pk=row.pk).delete()
         known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.primary.filter(source_id=source_id)
         for name, version in rows.values_list("method", "version").distinct().order_by():
@@ -293,14 +304,9 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
     Projection.primary.filter(version=None).delete()
 
 
-def delete_version(version: MethodVersion, condition: Q | None = None) -> Iterator[int]:
-    """Delete a version that is not active, or fulfills a condition, and its signatures; yield the number in chunks."""
-    # The row goes before its signatures, so that no version that is being deleted can be activated.
-    unused = condition or Q(is_active=False)
-    deleted, _by_model = MethodVersion.primary.filter(unused, pk=version.pk).delete()
-    if deleted:
-        yield from _delete_in_chunks(signatures_of(version))
-        Projection.primary.filter(version=None).delete()
+def delete_signatures(version: MethodVersion) -> Iterator[int]:
+    """Delete the signatures of a version; yield the number in every chunk."""
+    return _delete_in_chunks(signatures_of(version))
 
 
 def _delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:

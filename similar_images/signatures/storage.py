@@ -35,6 +35,9 @@ class VectorType:
     distances: dict[str, str]
 
 
+MAX_INDEXED_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
+"""Most dimensions that HNSW supports; sparse vectors also have at most 1,000 non-zero elements."""
+
 MAX_HALF = 65_504
 """Largest number of a halfvec."""
 

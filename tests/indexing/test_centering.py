@@ -14,7 +14,7 @@ from django.core.files.base import ContentFile
 import similar_images
 from similar_images import plugins, registry, tasks
 from similar_images.indexing import centering, outbox, projections, sweep, versions
-from similar_images.models import MethodVersion, Projection, Signature
+from similar_images.models import IndexedImage, MethodVersion, Projection, Signature
 from similar_images.signatures.projection import ProjectedMethod
 from tests import commands
 from tests.methods import Centered
@@ -101,6 +101,21 @@ def test_library__that_is_being_indexed_is_not_centered(shop: list[Picture]) -> 
     assert not Projection.objects.exists()
 
 
+def test_images_that_cannot_be_read__do_not_count(shop: list[Picture], configure: Any) -> None:
+    configure(CENTER_FROM=COUNT - 10)
+    failed = IndexedImage.objects.filter(object_id__in=[str(picture.pk) for picture in shop[:10]])
+    Signature.objects.filter(record__in=failed).delete()
+    failed.update(status="failed")
+    centering.center_sources()
+    assert active().projection.learned_from["images"] == COUNT - 10
+
+
+def test_sample__is_drawn_from_all_of_a_large_source(shop: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centering, "MAX_SAMPLE", COUNT // 2)
+    centering.center_sources()
+    assert COUNT // 4 < active().projection.learned_from["sample"] <= COUNT // 2
+
+
 def test_upload_and_new_image__are_centered_alike(shop: list[Picture], index_now: Any) -> None:
     centering.center_sources()
     (match, *_rest) = similar_images.similar_to(io.BytesIO(draw(1, 7).read()), model=Picture)
@@ -167,6 +182,21 @@ def test_killed_between_filling_and_enabling__goes_on(shop: list[Picture], monke
     assert active().projection == Projection.objects.get()
 
 
+def test_large_source__is_filled_and_cleared_by_slices(shop: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centering, "MAX_FILLED", COUNT // 3)
+    monkeypatch.setattr(versions, "WRITE_CHUNK", COUNT // 6)
+    counts = []
+    for _sweep in range(3):
+        assert active().projection is None
+        assert len(similar_images.similar_to(shop[0])) == 12
+        centering.center_sources()
+        counts.append(signatures() - COUNT)
+    assert counts == [COUNT // 3, COUNT * 2 // 3, COUNT]
+    centering.center_sources()
+    assert active().projection is not None
+    assert Projection.objects.count() == 1
+
+
 def test_error__is_logged_and_keeps_the_sweep_going(
     shop: list[Picture], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,7 +217,8 @@ def test_labels__go_before_the_mean(shop: list[Picture]) -> None:
         mean=np.zeros(256, np.float32).tobytes(),
         matrix=np.eye(256, dtype=np.float32).tobytes(),
     )
-    projections.activate_projection(registry.get_source(Picture), learned, {"by": "shelf"}, {})
+    source = registry.get_source(Picture)
+    projections.activate_projection(source, learned, projections.store_projection(source, learned, {"by": "shelf"}, {}))
     centering.center_sources()
     assert active().version == "learned"
     assert not MethodVersion.objects.filter(pk=mean.pk).exists()

@@ -78,6 +78,40 @@ def test_new_version__is_activated_when_it_covers_the_source(deploy: Deploy, mak
     assert Signature.objects.count() == 6, "the old ones stay until they are pruned"
 
 
+def test_new_version__waits_for_its_index_where_the_old_one_has_one(
+    deploy: Deploy, make_picture: Any, index_now: Any, configure: Any
+) -> None:
+    """Between the switch and the index, every search would look at all signatures."""
+    for seed in range(3):
+        make_picture(seed)
+    index_now()
+    configure(HNSW_MIN_ROWS=3)
+    of_pictures = MethodVersion.objects.filter(source__model="picture", name="grid")
+    of_pictures.update(has_index=True)
+    deploy(3)
+    sweep.sweep_sources()
+    index_now()
+    assert [row.source.model for row in versions.switch_versions() if row.source.model == "picture"] == []
+    of_pictures.filter(is_active=False).update(has_index=True)
+    assert [row.version for row in versions.switch_versions() if row.source.model == "picture"] == [f"side3{PX}"]
+
+
+@pytest.mark.parametrize("grid", [3, 64])
+def test_new_version__waits_for_no_index_that_there_will_not_be(
+    deploy: Deploy, make_picture: Any, index_now: Any, configure: Any, grid: int
+) -> None:
+    """Because there are too few signatures, or they have too many dimensions: 64 × 64 of at most 4,000."""
+    for seed in range(3):
+        make_picture(seed)
+    index_now()
+    configure(HNSW_MIN_ROWS=4 if grid == 3 else 3)
+    MethodVersion.objects.filter(source__model="picture", name="grid").update(has_index=True)
+    deploy(grid)
+    sweep.sweep_sources()
+    index_now()
+    assert [row.version for row in versions.switch_versions() if row.source.model == "picture"] == [f"side{grid}{PX}"]
+
+
 def test_new_version__each_source_switches_by_itself(deploy: Deploy, make_picture: Any, index_now: Any) -> None:
     make_picture(1)
     index_now()

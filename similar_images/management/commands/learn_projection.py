@@ -18,7 +18,7 @@ from similar_images.evaluation.stored import read_field_labels
 from similar_images.evaluation.training_set import TrainingSet
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.indexing import centering, versions
-from similar_images.indexing.projections import activate_projection, deactivate_projection
+from similar_images.indexing.projections import activate_projection, deactivate_projection, store_projection
 from similar_images.management.base import PrintableCommand, select_methods, select_source
 from similar_images.models import Source
 from similar_images.signatures.base import Method
@@ -102,7 +102,8 @@ class Command(PrintableCommand):
         projected = fit_projection(source, method, training_set)
         base_mean, learned_mean = validation.means
         figures = {"mAP": {"base": base_mean, "projection": learned_mean}, "gain": validation.gain_interval}
-        self._report_switch(activate_projection(source, projected, learned_from, figures))
+        projection = store_projection(source, projected, learned_from, figures)
+        self._report_switch(activate_projection(source, projected, projection))
 
     def _read_labels(self, source: ImageSource, options: dict[str, Any]) -> dict[str, str]:
         labels: dict[str, str] = {}
