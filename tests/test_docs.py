@@ -449,7 +449,7 @@ def test_figures__have_their_command_or_date(path: Path) -> None:
 def test_evaluations__are_made_by_the_command(name: str) -> None:
     text = (DOCS / f"explanation/{name}.md").read_text()
     command = rf"manage\.py evaluate_similarity [^\n]*--markdown docs/explanation/{name}\.md"
-    assert re.search(rf"<!-- evaluation -->\nMade on \d{{4}}-\d\d-\d\d, [^\n]*\n\n```sh\n[^\n]*{command}", text)
+    assert re.search(rf"<!-- evaluation -->\nMeasured on \d{{4}}-\d\d-\d\d, [^\n]*\n\n```sh\n[^\n]*{command}", text)
 
 
 def test_edits__are_those_of_the_evaluation() -> None:
