@@ -11,14 +11,14 @@ from copy import copy
 from math import ceil
 
 import numpy as np
-from django.db.models import F, Func, IntegerField, QuerySet
+from django.db.models import F, Func, IntegerField, Q, QuerySet
 from django.db.models.functions import Mod
 
 from .. import conf, plugins, registry
 from ..models import IndexedImage, MethodVersion, Projection, Signature, Source
 from ..signatures import storage
-from ..signatures.base import Method
-from ..signatures.centering import MAX_SAMPLE, center
+from ..signatures.base import Curve, Method
+from ..signatures.centering import MAX_SAMPLE, carry_curve, center
 from ..signatures.projection import ProjectedMethod, can_project
 from ..sources.source import ImageSource
 from . import projections, versions
@@ -59,26 +59,50 @@ def _center_source(source: ImageSource, method: Method, *, may_learn: bool) -> N
         source_id=Source.objects.get_id(source), name=method.name, projection__isnull=False
     ).select_related("projection")
     means = rows.filter(projection__learned_from__has_key=Projection.FROM_ALL_IMAGES)
-    if rows.filter(projection__is_enabled=True).exclude(pk__in=means).exists():
-        _forget_means(means, kept=None)
-        return
-    min_images = conf.get().center_from
     known = means.filter(projection__base=method.version).order_by("-projection_id").first()
-    if min_images is None:
-        if means.filter(projection__is_enabled=True).exists():
-            projections.deactivate_projection(source, method.name)
-        _forget_means(means, kept=None)
-        return
-    needed = ceil(GROWTH * _projection_of(known).centered_images) if known else min_images
-    if may_learn and _is_described(source, method, max(needed, min_images)):
-        values = _read_sample(source, method)
-        images = _signatures(source, method).count()
-        learned_from = {Projection.FROM_ALL_IMAGES: True, "images": images, "sample": len(values)}
-        centered = center(method, values, like=_searched_by(source, method))
-        known = projections.store_projection(source, centered, learned_from, figures={}).version
-    if known:
-        _go_on(source, known)
-    _forget_means(means, kept=known)
+    if rows.filter(projection__is_enabled=True).exclude(pk__in=means).exists():
+        known = None
+    elif _is_too_small(source, method):
+        if known and _projection_of(known).is_enabled:
+            _go_back(source, method, known)
+        known = None
+    else:
+        needed = max(conf.get().center_from or 0, ceil(GROWTH * _projection_of(known).centered_images) if known else 0)
+        if may_learn and _is_described(source, method, needed):
+            known = _learn_mean(source, method)
+        if known:
+            _go_on(source, known)
+    _forget_means(means, method, kept=known)
+
+
+def _is_too_small(source: ImageSource, method: Method) -> bool:
+    """Check that a source is not to be centered, and is not so near to it that it would be tomorrow."""
+    min_images = conf.get().center_from
+    return min_images is None or _signatures(source, method).count() < min_images / GROWTH
+
+
+def _learn_mean(source: ImageSource, method: Method) -> MethodVersion:
+    """Store the mean of a source's signatures, which is not searched by yet."""
+    values, images = _read_sample(source, method), _signatures(source, method).count()
+    learned_from = {Projection.FROM_ALL_IMAGES: True, "images": images, "sample": len(values)}
+    centered = center(method, values, like=_searched_by(source, method))
+    return projections.store_projection(source, centered, learned_from, figures={}).version
+
+
+def _go_back(source: ImageSource, method: Method, version: MethodVersion) -> None:
+    """Search by the method's own signatures again, with the percentages of a mean that was calibrated meanwhile."""
+    searched_by = _searched_by(source, method)
+    if isinstance(searched_by, ProjectedMethod) and searched_by.curve != _projection_of(version).curve:
+        own = MethodVersion.primary.filter(source_id=version.source_id, name=method.name, version=method.version)
+        own.update(curve=carry_curve(searched_by, method, _read_sample(source, method)), is_calibrated=True)
+    projections.deactivate_projection(source, method.name)
+
+
+def shipped_curve(source: ImageSource, method: Method) -> Curve:
+    """Return the curve of a method as it is shipped; that of a centered one keeps the percentages of this."""
+    if isinstance(method, ProjectedMethod) and not method.mean_and_matrix[1]:
+        return carry_curve(method.base, method, _read_sample(source, method.base))
+    return method.curve
 
 
 def _go_on(source: ImageSource, version: MethodVersion) -> None:
@@ -140,14 +164,16 @@ def _read_sample(source: ImageSource, method: Method) -> np.ndarray[tuple[int, i
     share = ceil(signatures.count() / MAX_SAMPLE)
     number = Func(F("record_id"), function="hashint8", output_field=IntegerField())
     drawn = signatures.annotate(draw=Mod(number.bitand(MAX_INTEGER), share)).filter(draw=0).order_by("record_id")
-    return np.array([storage.unpack(value) for value in drawn.values_list("dense", flat=True)[:MAX_SAMPLE]])
+    return np.array(
+        [storage.unpack(value) for value in drawn.values_list(storage.quick_column(method), flat=True)[:MAX_SAMPLE]]
+    )
 
 
-def _forget_means(means: QuerySet[MethodVersion], kept: MethodVersion | None) -> None:
+def _forget_means(means: QuerySet[MethodVersion], method: Method, kept: MethodVersion | None) -> None:
     """Delete a slice of the signatures of the means that are no longer searched by; with the last one, the mean."""
+    is_former = Q(projection__is_enabled=False) | ~Q(projection__base=method.version)
     deleted = 0
-    unused = means.filter(is_active=False, projection__is_enabled=False).exclude(pk=kept.pk if kept else 0)
-    for version in unused:
+    for version in means.filter(is_former, is_active=False).exclude(pk=kept.pk if kept else 0):
         for size in versions.delete_signatures(version):
             deleted += size
             if deleted >= MAX_FILLED:

@@ -67,6 +67,14 @@ def activate_projection(source: ImageSource, method: ProjectedMethod, projection
     return _set_active_projection(source, method.name, projection)
 
 
+def is_centered(source: ImageSource, name: str) -> bool:
+    """Return whether a mean is the projection in use."""
+    enabled = Projection.primary.filter(
+        version__source_id=Source.objects.get_id(source), version__name=name, is_enabled=True
+    )
+    return any(projection.centered_images for projection in enabled.defer("matrix", "mean"))
+
+
 def deactivate_projection(source: ImageSource, name: str) -> bool:
     """Let searches use the method's own signatures again, and return whether they do already."""
     return _set_active_projection(source, name, None)

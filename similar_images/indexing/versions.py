@@ -295,6 +295,8 @@ def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
             # Delete the row before its signatures, so that no version that is being deleted can be activated.
             if (row.name, row.version) not in current:
                 unused = Q(is_active=False) | ~Q(name__in=plugins.stored_methods())
+                if row.name in plugins.stored_methods():  # means are being computed, or deleted, by sweeps
+                    unused &= ~Q(projection__learned_from__has_key=Projection.FROM_ALL_IMAGES)
                 MethodVersion.primary.filter(unused, pk=row.pk).delete()
         known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
         rows = Signature.primary.filter(source_id=source_id)

@@ -374,16 +374,16 @@ class SearchOptions:
         Raises:
             OptionError: they do not.
         """
-        comparing = "rerank" if self.rerank else "mode" if self.mode == "copy" else ""
+        comparing = "rerank" if self.rerank == "keypoints" else "mode" if self.mode == "copy" else ""
         if self.mode == "copy" and self.rerank:
             raise OptionError("rerank", _("mode=copy already compares the images: leave out rerank."))
-        if comparing and not examples:
-            raise OptionError(comparing, _("A text has no image to compare: leave out mode and rerank."))
+        if (comparing or self.rerank) and not examples:
+            raise OptionError(comparing or "rerank", _("A text has no image to compare: leave out mode and rerank."))
         if comparing and (examples != 1 or self.box is not None):
             raise OptionError(comparing, _("mode=copy and rerank take one whole image: leave out box and like."))
-        if comparing and self.diversity:
+        if (option := comparing or ("rerank" if self.rerank else "")) and self.diversity:
             raise OptionError(
-                comparing, _("diversity cannot be combined with mode=copy or rerank: leave out one of them.")
+                option, _("diversity cannot be combined with mode=copy or rerank: leave out one of them.")
             )
         if self.box is not None and examples != 1:
             raise OptionError("box", _("A box is a part of one image: search by one object or file only."))

@@ -43,10 +43,22 @@ def center(method: Method, values: NDArray[np.float32], like: Method | None = No
         curve=method.curve,
         mean=mean,
     )
-    like = like or method
-    before = like.project(stored) if isinstance(like, ProjectedMethod) else stored
-    centered.curve = match_curve(like.curve, _pair_distances(before), _pair_distances(centered.project(stored)))
+    centered.curve = carry_curve(like or method, centered, stored)
     return centered
+
+
+def carry_curve(start: Method, end: Method, values: NDArray[np.float32]) -> Curve:
+    """Return the curve by which percentages of one method keep their meaning by another.
+
+    Args:
+        start: a method, or a projection of it.
+        end: the same method, or another projection of it.
+        values: signatures by the method of a sample of images, (n, dimensions).
+    """
+    before, after = (
+        _pair_distances(each.project(values) if isinstance(each, ProjectedMethod) else values) for each in (start, end)
+    )
+    return match_curve(start.curve, before, after)
 
 
 def _pair_distances(values: NDArray[np.float32]) -> NDArray[np.float32]:

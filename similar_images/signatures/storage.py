@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import BinaryField, F, Func
+from django.db.models.expressions import Combinable
 from pgvector import Bit, HalfVector, SparseVector
 from pgvector.django import BitField
 
@@ -37,6 +39,9 @@ class VectorType:
 
 MAX_INDEXED_DIMENSIONS = {"halfvec": 4_000, "bit": 64_000, "sparsevec": 1_000_000_000}
 """Most dimensions that HNSW supports; sparse vectors also have at most 1,000 non-zero elements."""
+
+BINARY_HEADER = 4
+"""Bytes of a halfvec in binary before its numbers: how many they are, and two that are not used."""
 
 MAX_HALF = 65_504
 """Largest number of a halfvec."""
@@ -92,10 +97,20 @@ def pack(method: VectorSpec, value: Any) -> Any:
     return VECTOR_TYPES[method.storage].pack(value, method.dimensions)
 
 
+def quick_column(method: VectorSpec) -> Combinable:
+    """Return what to read in place of a method's column: the same values for `unpack`, in a tenth of the time."""
+    column = F(column_name(method))
+    if method.storage == "halfvec":  # numbers in binary, whose text takes long to read
+        return Func(column, function="halfvec_send", output_field=BinaryField())
+    return column
+
+
 def unpack(value: Any) -> Any:
     """Convert a value of such a column to that of `compute()`: an array, or a dict of numbers by index."""
     import numpy as np
 
+    if isinstance(value, (bytes, memoryview)):
+        return np.frombuffer(value, ">f2", offset=BINARY_HEADER).astype(np.float32)
     if isinstance(value, str):
         return np.frombuffer(value.encode(), np.uint8) == ord("1")
     if isinstance(value, SparseVector):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management import CommandError
 
 import similar_images
 from similar_images import plugins, registry, tasks
@@ -17,7 +18,7 @@ from similar_images.indexing import centering, outbox, projections, sweep, versi
 from similar_images.models import IndexedImage, MethodVersion, Projection, Signature
 from similar_images.signatures.projection import ProjectedMethod
 from tests import commands
-from tests.methods import Centered
+from tests.methods import PX, Centered
 from tests.testapp.models import Picture, Shelf
 
 SHELVES, EACH = 12, 6
@@ -169,6 +170,64 @@ def test_setting__switches_centering_off_and_on_again(shop: list[Picture], confi
     assert (Projection.objects.count(), signatures()) == (0, COUNT)
     configure(CENTER_FROM=COUNT)
     centering.center_sources()
+    assert active().projection is not None
+
+
+def test_calibration_of_a_centered_source__survives_going_back(shop: list[Picture], configure: Any) -> None:
+    centering.center_sources()
+    MethodVersion.objects.filter(pk=active().pk).update(curve=[[0, 100], [2, 99]])
+    configure(CENTER_FROM=None)
+    centering.center_sources()
+    assert active().projection is None
+    assert active().is_calibrated
+    assert share_above(99, shop) == 1
+
+
+def test_calibration__is_reset_to_what_is_shipped(shop: list[Picture]) -> None:
+    before = share_above(45, shop)
+    MethodVersion.objects.filter(pk=active().pk).update(curve=[[0, 100], [2, 99]], is_calibrated=True)
+    centering.center_sources()
+    assert share_above(99, shop) == 1
+    commands.run("calibrate_similarity", reset=True)
+    assert share_above(45, shop) == pytest.approx(before, abs=0.05)
+
+
+def test_source_that_is_far_too_small__goes_back(shop: list[Picture], configure: Any) -> None:
+    centering.center_sources()
+    configure(CENTER_FROM=COUNT + COUNT // 4)
+    centering.center_sources()
+    assert active().projection is not None, "near to it"
+    configure(CENTER_FROM=2 * COUNT)
+    centering.center_sources()
+    assert (active().projection, Projection.objects.count(), signatures()) == (None, 0, COUNT)
+
+
+def test_other_version_of_the_method__forgets_the_mean_of_the_former_one(
+    shop: list[Picture], index_now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centering.center_sources()
+    monkeypatch.setattr(Centered, "version", "2")
+    sweep.sweep_sources()
+    index_now()
+    sweep.sweep_sources()
+    for _sweep in range(2):
+        centering.center_sources()
+    assert active().version.startswith("2")
+    assert [projection.base for projection in Projection.objects.all()] == [f"2{PX}"]
+
+
+def test_prune__leaves_what_is_being_filled(shop: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centering, "MAX_FILLED", COUNT // 2)
+    monkeypatch.setattr(versions, "WRITE_CHUNK", COUNT // 6)
+    centering.center_sources()
+    assert sum(versions.prune_versions(registry.get_sources())) == 0
+    assert signatures() == COUNT * 3 // 2
+
+
+def test_learn_projection_off__says_what_switches_centering_off(shop: list[Picture]) -> None:
+    centering.center_sources()
+    with pytest.raises(CommandError, match="CENTER_FROM"):
+        commands.run("learn_projection", "testapp.Picture", method="wide", off=True)
     assert active().projection is not None
 
 

@@ -14,7 +14,7 @@ from similar_images.evaluation.calibration import MIN_IMAGES, CurveFit, fit_curv
 from similar_images.evaluation.stored import describe_source
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.imaging.opencv import single_core
-from similar_images.indexing import versions
+from similar_images.indexing import centering, versions
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import MethodVersion, Source
 from similar_images.signatures.base import Method, similarity_from_distance
@@ -55,7 +55,8 @@ class Command(PrintableCommand):
         for source in sources:
             for version, method in self._select_versions(source, names):
                 if options["reset"]:
-                    self._save_curve(version, method, None, options)
+                    shipped = [list(point) for point in centering.shipped_curve(source, method)]
+                    self._save_curve(version, shipped, options, is_calibrated=False)
                 else:
                     calibrated += self._calibrate(source, version, method, options)
         if not calibrated and not options["reset"]:
@@ -85,7 +86,7 @@ class Command(PrintableCommand):
                 raise CommandError(f"{source.label}: {error}") from error
         self.stdout.write(f"{title}: {count} images, {len(fit.pair_distances)} pairs; similarity before and after:")
         self._report(fit, version)
-        self._save_curve(version, method, fit.curve, options)
+        self._save_curve(version, fit.curve, options, is_calibrated=True)
         return True
 
     def _report(self, fit: CurveFit, version: MethodVersion) -> None:
@@ -99,9 +100,7 @@ class Command(PrintableCommand):
             self.stdout.write(f"  {title}: {before:.1f}% → {after:.1f}%")
 
     def _save_curve(
-        self, version: MethodVersion, method: Method, curve: list[list[float]] | None, options: dict[str, Any]
+        self, version: MethodVersion, curve: list[list[float]], options: dict[str, Any], *, is_calibrated: bool
     ) -> None:
-        if options["dry_run"]:
-            return
-        built_in = [list(point) for point in method.curve]
-        MethodVersion.primary.filter(pk=version.pk).update(curve=curve or built_in, is_calibrated=curve is not None)
+        if not options["dry_run"]:
+            MethodVersion.primary.filter(pk=version.pk).update(curve=curve, is_calibrated=is_calibrated)

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -137,8 +137,8 @@ class Command(PrintableCommand):
             raise CommandError("Give either folders to evaluate on or a --source; see --help.")
         if options["label"] and not options["source"]:
             raise CommandError("--label requires --source; the labels of a folder are in its labels.csv.")
-        if options["rerank"] and options["source"]:
-            raise CommandError("--rerank reads image files: give folders instead of a --source.")
+        if "keypoints" in options["rerank"] and options["source"]:
+            raise CommandError("--rerank keypoints reads image files: give folders instead of a --source.")
         self.check_output_files(options)
         methods = self._load_methods(options)
         rankings = {**self._parse_blends(options, methods), **{name: {name: 1.0} for name in methods}}
@@ -199,7 +199,7 @@ class Command(PrintableCommand):
     def _parse_blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
         """Return the rankings of several methods by their titles, e.g. "embedding:0.9,color:0.1"."""
         if options["ranking"]:
-            rankings = dict(map(_parse_ranking, options["ranking"]))
+            rankings = dict(_parse_ranking(text, methods) for text in options["ranking"])
             if missing := {name for weights in rankings.values() for name in weights} - methods.keys():
                 raise CommandError(f"--ranking uses methods that are not evaluated: {', '.join(sorted(missing))}.")
         else:
@@ -285,10 +285,13 @@ def _title_of(weights: Mapping[str, float]) -> str:
     return ",".join(f"{name}:{weight:g}" for name, weight in weights.items())
 
 
-def _parse_ranking(text: str) -> tuple[str, dict[str, float]]:
-    """Return the title and the weights of a ranking, of which a preset has its name as a title."""
+def _parse_ranking(text: str, methods: Collection[str]) -> tuple[str, dict[str, float]]:
+    """Return the title and the weights of a ranking; a preset has its name as a title, and those of the methods."""
     if text in ranking_presets.RANKING_PRESETS:
-        return text, dict(ranking_presets.RANKING_PRESETS[text])
+        try:
+            return text, ranking_presets.resolve_preset(text, methods)
+        except ValueError as error:
+            raise CommandError(f"--ranking: {error}") from error
     pairs = [part.rpartition(":") for part in text.split(",")]
     try:
         weights = {name.strip(): float(weight) for name, _colon, weight in pairs}

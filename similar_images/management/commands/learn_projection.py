@@ -18,7 +18,12 @@ from similar_images.evaluation.stored import read_field_labels
 from similar_images.evaluation.training_set import TrainingSet
 from similar_images.imaging.decode import UnreadableImage
 from similar_images.indexing import centering, versions
-from similar_images.indexing.projections import activate_projection, deactivate_projection, store_projection
+from similar_images.indexing.projections import (
+    activate_projection,
+    deactivate_projection,
+    is_centered,
+    store_projection,
+)
 from similar_images.management.base import PrintableCommand, select_methods, select_source
 from similar_images.models import Source
 from similar_images.signatures.base import Method
@@ -67,6 +72,10 @@ class Command(PrintableCommand):
         Source.objects.create_missing([source])
         versions.register_versions()
         if options["off"]:
+            if is_centered(source, name):
+                raise CommandError(
+                    f"{name} is not projected, but centered: SIMILAR_IMAGES['CENTER_FROM'] = None switches that off."
+                )
             self._report_switch(deactivate_projection(source, name))
             return
         if find_spec("sklearn") is None:

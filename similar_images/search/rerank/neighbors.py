@@ -8,14 +8,19 @@ database-side augmentation (Arandjelović and Zisserman, "Three things everyone 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from django.db import models
 
+from ...indexing import versions
+from ...models import Signature
+from ...signatures import storage
+from ...signatures.base import Method, MethodSpec
 from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
-from ..near_duplicates import pair_similarities
 from ..query_vectors import QueryVector
+from ..ranking import normalized_weights
 
 MAX_SMOOTHED = 50
 """Results that are ranked again, at most: some thousand pairs."""
@@ -27,6 +32,10 @@ SHARPNESS = 6
 """Power of the similarity, 0 to 1, by which a neighbor weighs: at 80% it has a quarter of the say of the match."""
 
 
+COPY_SHARPNESS = 12
+"""Power of a match's own similarity, 0 to 1, by which it stays as it is: at 70% by a seventieth, at 100% entirely."""
+
+
 def smooth_by_neighbors(
     source: ImageSource,
     query: models.Model | bytes | str,
@@ -36,18 +45,47 @@ def smooth_by_neighbors(
     """Rank results again, with the similarity of each smoothed over its nearest ones; no image is read."""
     best = results[:MAX_SMOOTHED]
     ids = [scored.candidate.record_id for scored in best]
-    pairs = pair_similarities(source, {vector.spec.name: vector.spec for vector in vectors}, ids)
-    among = [[pairs.get((min(a, b), max(a, b)), 0.0) for b in ids] for a in ids]
+    among = _similarities_among(source, {vector.spec.name: vector.spec for vector in vectors}, ids)
     smoothed = smooth_similarities([scored.similarity for scored in best], among)
     again = [scored._replace(similarity=similarity) for scored, similarity in zip(best, smoothed, strict=True)]
     return ScoredResults([*ranked_by_similarity(again, is_complete=True), *results[MAX_SMOOTHED:]])
+
+
+def _similarities_among(
+    source: ImageSource, specs: Mapping[str, MethodSpec], record_ids: Sequence[int]
+) -> list[list[float]]:
+    """Return how similar records are to each other by SIMILAR_IMAGES["RANKING"], in percent, (n, n).
+
+    Their signatures are read once each, as a statement that compared all pairs would read each of them for every pair.
+    """
+    import numpy as np
+
+    from ...signatures.distances import SignatureArray, similarities_from_distances
+
+    ranking = normalized_weights()
+    if not ranking.keys() <= specs.keys():
+        specs = versions.active_versions(source) | dict(specs)
+    place = {record_id: index for index, record_id in enumerate(record_ids)}
+    total, weights = np.zeros((2, len(place), len(place)))
+    for name, weight in ranking.items():
+        spec = specs[name]
+        rows = Signature.objects.filter(record__in=record_ids, method=name, version=spec.version, low_detail=False)
+        values = dict(rows.values_list("record_id", storage.quick_column(spec)))
+        if values:
+            signatures = SignatureArray(cast("Method", spec), [storage.unpack(value) for value in values.values()])
+            distances = np.concatenate(list(signatures.distances(signatures)))
+            described = np.ix_(*2 * [[place[record_id] for record_id in values]])
+            total[described] += weight * similarities_from_distances(signatures.method, distances)
+            weights[described] += weight
+    similarities: list[list[float]] = (total / np.maximum(weights, 1e-9)).tolist()
+    return similarities
 
 
 def smooth_similarities(similarities: Sequence[float], among: Sequence[Sequence[float]]) -> list[float]:
     """Return the weighted mean of each match's similarity to the query and that of its nearest neighbors.
 
     The query is a neighbor as well, whose similarity to itself is 100: so a match that has the query among its nearest
-    gains by it.
+    gains by it. An exact copy keeps its 100%.
 
     Args:
         similarities: similarity of n matches to the query, in percent.
@@ -59,6 +97,7 @@ def smooth_similarities(similarities: Sequence[float], among: Sequence[Sequence[
         nearest = heapq.nlargest(NEIGHBORS, [(similarity, 100.0), *others])
         weights = [1.0, *((near / 100) ** SHARPNESS for near, _value in nearest)]
         values = [similarity, *(value for _near, value in nearest)]
-        total = sum(weight * value for weight, value in zip(weights, values, strict=True))
-        smoothed.append(total / sum(weights))
+        mean = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+        own = (similarity / 100) ** COPY_SHARPNESS
+        smoothed.append(own * similarity + (1 - own) * mean)
     return smoothed

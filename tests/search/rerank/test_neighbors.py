@@ -9,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import similar_images
+from similar_images import registry
+from similar_images.indexing import versions
+from similar_images.models import IndexedImage
+from similar_images.search import near_duplicates
 from similar_images.search.rerank import neighbors
 from similar_images.search.rerank.neighbors import smooth_similarities
-from tests.items import save_gray
+from tests.drawing import textured
+from tests.items import save_gray, save_image
 from tests.testapp.models import Picture
 
 PERCENT = st.floats(0, 100)
@@ -20,9 +25,15 @@ PERCENT = st.floats(0, 100)
 def test_smoothed__is_the_weighted_mean_over_the_match_the_query_and_its_nearest() -> None:
     (first, second) = smooth_similarities([80.0, 60.0], [[100, 50], [50, 100]])
     near, other = 0.8**6, 0.5**6
-    assert first == pytest.approx((80 + near * 100 + other * 60) / (1 + near + other))
+    mean = (80 + near * 100 + other * 60) / (1 + near + other)
+    assert first == pytest.approx(0.8**12 * 80 + (1 - 0.8**12) * mean)
     near = 0.6**6
-    assert second == pytest.approx((60 + near * 100 + other * 80) / (1 + near + other))
+    mean = (60 + near * 100 + other * 80) / (1 + near + other)
+    assert second == pytest.approx(0.6**12 * 60 + (1 - 0.6**12) * mean)
+
+
+def test_smoothed__leaves_an_exact_copy_at_100() -> None:
+    assert smooth_similarities([100.0, 50.0, 50.0], [[0, 70, 70], [70, 0, 70], [70, 70, 0]])[0] == 100
 
 
 def test_smoothed__lifts_what_belongs_to_a_group_of_good_matches() -> None:
@@ -64,6 +75,24 @@ def test_rerank__smooths_the_best_and_reads_no_image(
     assert [match.object for match in cut[3:]] == [match.object for match in before[3:]]
 
 
+@pytest.mark.parametrize("name", ["Wide", "Bits", "Mean"])
+def test_similarities_among_matches__are_those_of_the_database(
+    configure: Any, index_now: Any, db: None, name: str
+) -> None:
+    configure(METHODS={f"tests.methods.{name}": {}}, RANKING={name.lower(): 1})
+    pictures = [save_image(textured(seed, (64, 48)), str(seed)) for seed in range(4)]
+    index_now()
+    source = registry.get_source(Picture)
+    records = list(IndexedImage.objects.for_source(source).order_by("pk").values_list("pk", flat=True))
+    specs = versions.active_versions(source)
+    among = neighbors._similarities_among(source, specs, records)
+    pairs = near_duplicates.pair_similarities(source, specs, records)
+    assert len(pairs) == 6
+    for (a, b), similarity in pairs.items():
+        assert among[records.index(a)][records.index(b)] == pytest.approx(similarity, abs=0.1)
+    assert len(similar_images.similar_to(pictures[0], rerank="neighbors", fold=False)) == 3
+
+
 def test_rerank__hears_nothing_of_hidden_neighbors(gray_pictures: list[Picture], index_now: Any) -> None:
     """What the visitor may not see would otherwise change the similarity of what they see."""
     shown = Picture.objects.exclude(pk__in=[picture.pk for picture in gray_pictures[5:]])
@@ -74,6 +103,15 @@ def test_rerank__hears_nothing_of_hidden_neighbors(gray_pictures: list[Picture],
     options["queryset"] = shown.exclude(pk__in=[picture.pk for picture in hidden])
     after = [(match.object, match.similarity) for match in similar_images.similar_to(gray_pictures[0], **options)]
     assert before == after
+
+
+def test_rerank__takes_several_examples_and_a_part(gray_pictures: list[Picture]) -> None:
+    both = similar_images.similar_to(gray_pictures[:2], rerank="neighbors", fold=False)
+    assert {match.object for match in both} == set(gray_pictures[2:])
+    part = similar_images.similar_to(gray_pictures[0], box=(0, 0, 0.5, 1), rerank="neighbors", fold=False)
+    assert len(part) == 9
+    with pytest.raises(ValueError, match="diversity"):
+        similar_images.similar_to(gray_pictures[0], rerank="neighbors", diversity=0.3)
 
 
 def test_rerank__is_not_costly(gray_pictures: list[Picture], configure: Any, client: Any, settings: Any) -> None:
