@@ -31,6 +31,9 @@ GROWTH = 1.5
 MAX_FILLED = 20_000
 """Signatures of a source that are computed, or deleted, at a time: the next sweep goes on."""
 
+MIN_SAMPLE = 20
+"""Images of a source from which percentages are carried over from one version to another, at least."""
+
 MAX_INTEGER = 2**31 - 1
 """Bits of an integer of PostgreSQL without its sign."""
 
@@ -78,7 +81,10 @@ def _center_source(source: ImageSource, method: Method, *, may_learn: bool) -> N
 def _is_too_small(source: ImageSource, method: Method) -> bool:
     """Check that a source is not to be centered, and is not so near to it that it would be tomorrow."""
     min_images = conf.get().center_from
-    return min_images is None or _signatures(source, method).count() < min_images / GROWTH
+    if min_images is None:
+        return True
+    least = ceil(min_images / GROWTH)
+    return not _signatures(source, method).order_by()[least - 1 : least].exists()
 
 
 def _learn_mean(source: ImageSource, method: Method) -> MethodVersion:
@@ -92,16 +98,20 @@ def _learn_mean(source: ImageSource, method: Method) -> MethodVersion:
 def _go_back(source: ImageSource, method: Method, version: MethodVersion) -> None:
     """Search by the method's own signatures again, with the percentages of a mean that was calibrated meanwhile."""
     searched_by = _searched_by(source, method)
-    if isinstance(searched_by, ProjectedMethod) and searched_by.curve != _projection_of(version).curve:
-        own = MethodVersion.primary.filter(source_id=version.source_id, name=method.name, version=method.version)
-        own.update(curve=carry_curve(searched_by, method, _read_sample(source, method)), is_calibrated=True)
+    if searched_by is not None and searched_by.curve != _projection_of(version).curve:
+        values = _read_sample(source, method)
+        if len(values) >= MIN_SAMPLE:
+            own = MethodVersion.primary.filter(source_id=version.source_id, name=method.name, version=method.version)
+            own.update(curve=carry_curve(searched_by, method, values), is_calibrated=True)
     projections.deactivate_projection(source, method.name)
 
 
 def shipped_curve(source: ImageSource, method: Method) -> Curve:
     """Return the curve of a method as it is shipped; that of a centered one keeps the percentages of this."""
     if isinstance(method, ProjectedMethod) and not method.mean_and_matrix[1]:
-        return carry_curve(method.base, method, _read_sample(source, method.base))
+        values = _read_sample(source, method.base)
+        if len(values) >= MIN_SAMPLE:
+            return carry_curve(method.base, method, values)
     return method.curve
 
 

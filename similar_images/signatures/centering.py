@@ -25,6 +25,10 @@ MIN_COUNTED = 100
 """With fewer pairs up to a distance, chance would say how many there are."""
 
 
+SAME_IMAGE = 1e-3
+"""Distance up to which two signatures are the same, but for their rounding."""
+
+
 def center(method: Method, values: NDArray[np.float32], like: Method | None = None) -> ProjectedMethod:
     """Return a method whose signatures are those of another one, less a mean.
 
@@ -78,8 +82,9 @@ def match_curve(curve: Curve, before: NDArray[np.float32], after: NDArray[np.flo
         before: distances of pairs, (n,).
         after: the distances of the same pairs that the new curve is for, (n,).
     """
-    nearest = np.argsort(before)[:MIN_COUNTED]
-    growth = float(np.median(after[nearest] / np.maximum(before[nearest], 1e-3)))
+    apart = before > SAME_IMAGE
+    nearest = np.argsort(before[apart])[:MIN_COUNTED]
+    growth = float(np.median(after[apart][nearest] / before[apart][nearest])) if apart.any() else 1.0
     ranked_before, ranked_after = np.sort(before), np.sort(after)
 
     def match(distance: float) -> float:

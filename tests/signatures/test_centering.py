@@ -73,7 +73,14 @@ def test_match_curve__scales_where_hardly_a_pair_is_near() -> None:
     assert similarities_on_curve(curve, [0.2]) == pytest.approx([90], abs=0.5)
 
 
+def test_match_curve__is_not_misled_by_identical_images() -> None:
+    before = np.concatenate([np.zeros(200), np.linspace(0.5, 1, 1000)]).astype(np.float32)
+    curve = match_curve(CURVE, before, 2 * before)
+    assert similarities_on_curve(curve, [0, 1.6]) == pytest.approx([100, 0], abs=1)
+
+
 def test_match_curve__of_identical_images_stays_one() -> None:
     zeros = np.zeros(200, np.float32)
     curve = match_curve(CURVE, zeros, zeros)
     assert curve[0] == [0, 100]
+    assert similarities_on_curve(curve, [0.8]) == [0]

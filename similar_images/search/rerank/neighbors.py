@@ -31,7 +31,6 @@ NEIGHBORS = 5
 SHARPNESS = 6
 """Power of the similarity, 0 to 1, by which a neighbor weighs: at 80% it has a quarter of the say of the match."""
 
-
 COPY_SHARPNESS = 12
 """Power of a match's own similarity, 0 to 1, by which it stays as it is: at 70% by a seventieth, at 100% entirely."""
 
