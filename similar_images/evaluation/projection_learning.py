@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -90,15 +89,7 @@ def fit_projection(source: ImageSource, method: Method, training_set: TrainingSe
         UnreadableImage: none of the source's images can be read for the calibration.
     """
     mean, matrix = (part.astype(np.float32).tobytes() for part in training_set.fit(*training_set.select_parameters()))
-    digest = hashlib.sha256(method.version.encode() + mean + matrix).hexdigest()[:16]
-    projected = ProjectedMethod(
-        method,
-        version=f"{method.version[:46]}-p{digest}",
-        dimensions=method.dimensions,
-        curve=method.curve,
-        mean=mean,
-        matrix=matrix,
-    )
+    projected = ProjectedMethod.learned(method, "p", mean, matrix)
     described, _missing = describe_source(source, None, {method.name: method}, MIN_TRAINING_IMAGES)
     originals = SignatureArray(projected, projected.project(described.signatures[method.name].dense))
     with single_core():

@@ -171,7 +171,7 @@ def _is_described(source: ImageSource, method: Method, images: int) -> bool:
 def _read_sample(source: ImageSource, method: Method) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Return the signatures of at most MAX_SAMPLE images of a source: the same ones, as long as it is the same."""
     signatures = _signatures(source, method)
-    share = ceil(signatures.count() / MAX_SAMPLE)
+    share = max(1, ceil(signatures.count() / MAX_SAMPLE))
     number = Func(F("record_id"), function="hashint8", output_field=IntegerField())
     drawn = signatures.annotate(draw=Mod(number.bitand(MAX_INTEGER), share)).filter(draw=0).order_by("record_id")
     return np.array(

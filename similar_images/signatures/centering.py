@@ -7,8 +7,6 @@ as before.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +22,6 @@ STEP = 5
 MIN_COUNTED = 100
 """With fewer pairs up to a distance, chance would say how many there are."""
 
-
 SAME_IMAGE = 1e-3
 """Distance up to which two signatures are the same, but for their rounding."""
 
@@ -39,14 +36,7 @@ def center(method: Method, values: NDArray[np.float32], like: Method | None = No
     """
     stored = values[:MAX_SAMPLE].astype(np.half).astype(np.float32)
     mean = stored.mean(axis=0).astype(np.float32).tobytes()
-    digest = hashlib.sha256(method.version.encode() + mean).hexdigest()[:16]
-    centered = ProjectedMethod(
-        method,
-        version=f"{method.version[:46]}-c{digest}",
-        dimensions=method.dimensions,
-        curve=method.curve,
-        mean=mean,
-    )
+    centered = ProjectedMethod.learned(method, "c", mean)
     centered.curve = carry_curve(like or method, centered, stored)
     return centered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, ClassVar
 
 from django.utils.functional import cached_property
@@ -49,6 +50,20 @@ class ProjectedMethod(Method):
         self.dimensions = dimensions
         self.curve = curve
         self.mean_and_matrix = mean, matrix
+
+    @classmethod
+    def learned(cls, base: Method, kind: str, mean: bytes, matrix: bytes = b"") -> ProjectedMethod:
+        """Make a version whose name tells what was learned; its curve is that of the base until it has its own.
+
+        Args:
+            base: the method that is projected.
+            kind: one letter for the way in which it was learned.
+            mean: as above.
+            matrix: as above.
+        """
+        digest = hashlib.sha256(base.version.encode() + mean + matrix).hexdigest()[:16]
+        version = f"{base.version[:46]}-{kind}{digest}"
+        return cls(base, version=version, dimensions=base.dimensions, curve=base.curve, mean=mean, matrix=matrix)
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
