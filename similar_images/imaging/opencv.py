@@ -49,12 +49,18 @@ def get_creator(feature: str) -> Callable[..., Any] | None:
 
 @contextmanager
 def single_core() -> Iterator[None]:
-    """Limit OpenCV to one core within the block."""
+    """Limit OpenCV, and the linear algebra of NumPy, to one core within the block.
+
+    Where images are compared on several threads, those of a library wait for each other busily, and take a quarter of
+    the processor.
+    """
     import cv2
+    from threadpoolctl import threadpool_limits
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         cv2.setNumThreads(threads)

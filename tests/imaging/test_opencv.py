@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
+from threadpoolctl import threadpool_info
 
 from similar_images.imaging import opencv
 from similar_images.imaging.opencv import get_creator, single_core
@@ -46,8 +47,13 @@ def test_get_creator() -> None:
 
 
 def test_single_core__ends_with_an_error() -> None:
-    threads = cv2.getNumThreads()
+    before = cv2.getNumThreads(), blas_threads()
     with pytest.raises(RuntimeError), single_core():
-        assert cv2.getNumThreads() == 1
+        assert (cv2.getNumThreads(), blas_threads()) == (1, {1})
         raise RuntimeError
-    assert cv2.getNumThreads() == threads
+    assert (cv2.getNumThreads(), blas_threads()) == before
+
+
+def blas_threads() -> set[int]:
+    """Return the numbers of threads of the libraries that NumPy and others do linear algebra by."""
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
