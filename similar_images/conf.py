@@ -316,6 +316,12 @@ class Conf:
         help="Number of images from which what all images of a source share is taken off their embeddings, which finds "
         "more similar ones; None for never. It takes one more signature of the same size for each image.",
     )
+    calibrate_from: int | None = key_field(
+        300,
+        minimum=50,
+        help="Number of images from which percentages are made stricter by themselves where too many pairs of a "
+        "source's images would be at 70 percent and more; None for never.",
+    )
     hnsw_min_rows: int = key_field(
         5_000,
         minimum=1,

@@ -26,6 +26,7 @@ from .duplicate_models import PairVerdict as PairVerdict
 from .map_models import Map as Map
 from .map_models import MapPoint as MapPoint
 from .signatures.storage import BitsField
+from .signatures.tightening import MAX_SIMILAR_SHARE
 
 if TYPE_CHECKING:
     from .sources.source import ImageSource
@@ -340,6 +341,14 @@ class MethodVersion(models.Model):
     is_calibrated = models.BooleanField(
         default=False, help_text=_("The curve was measured on the images of this site.")
     )
+    measured_images = models.PositiveIntegerField(
+        null=True,
+        help_text=_("Number of images when a sweep last measured how many pairs are similar; empty where none has."),
+    )
+    similar_share = models.FloatField(
+        null=True,
+        help_text=_("Share of the pairs of images that would be at least 70 percent similar by the curve as shipped."),
+    )
     method_config = models.JSONField(
         null=True, help_text=_("Key and options in the setting, from which the method can be instantiated again.")
     )
@@ -368,6 +377,12 @@ class MethodVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    @property
+    def similar_percent(self) -> float:
+        """The share of pairs, in percent, for which a sweep made the curve stricter; 0 where it did not."""
+        share = self.similar_share or 0
+        return 100 * share if share > MAX_SIMILAR_SHARE else 0
 
 
 class IndexedImage(models.Model):

@@ -63,7 +63,7 @@ def update_maps() -> int:
 @shared_task(ignore_result=True)
 def sweep() -> int:
     """Find images that escaped the signals, and return how many records are due. To be run every minute or so."""
-    from .indexing import centering  # loads NumPy
+    from .indexing import calibration, centering  # load NumPy
 
     due = due_scans = due_maps = 0
     for _schema in tenants.each_schema():
@@ -73,6 +73,7 @@ def sweep() -> int:
         hnsw.sync_indexes()
         versions.switch_versions()
         centering.center_sources()
+        calibration.calibrate_sources()
         recall.sample_recall()
         undo.forget_old_merges()
     if due:

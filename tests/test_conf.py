@@ -57,7 +57,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
         ]
     ),
     ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
-    ("CENTER_FROM", ["300", 49, 300.5, True, []]),
+    *((key, ["300", 49, 300.5, True, []]) for key in ["CENTER_FROM", "CALIBRATE_FROM"]),
     ("STORE_KEYPOINTS", [None, 1, "yes", []]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
@@ -107,7 +107,7 @@ def test_check__every_wrong_key_at_once() -> None:
     assert str(failed.value).count("similar_images.E001") == 3
     assert "SIMILAR_IMAGES['LIMIT'] must be at least 1, not 0." in str(failed.value)
     assert "SIMILAR_IMAGES['CLAIM_TIMEOUT'] must be int or float, not 'x'." in str(failed.value)
-    unknown = "SIMILAR_IMAGES['COLOUR'] is not a known key. Known keys: BATCH_SIZE, CENTER_FROM, CLAIM_TIMEOUT,"
+    unknown = "SIMILAR_IMAGES['COLOUR'] is not a known key. Known keys: BATCH_SIZE, CALIBRATE_FROM, CENTER_FROM,"
     assert unknown in str(failed.value)
 
 
@@ -230,6 +230,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "merge_ignore": ("wagtailimages.Rendition",),
         "merge_hooks": (),
         "center_from": 300,
+        "calibrate_from": 300,
         "hnsw_min_rows": 5000,
         "min_similarity": {"widget": 45, "page": 45, "rest": 45, "search": 30},
         "batch_size": 32,

@@ -168,6 +168,18 @@ def test_page__tells_which_version_is_centered(
     assert "without what 300 images share" in text_of(admin_client)
 
 
+def test_page__tells_where_percentages_are_stricter(
+    make_picture: Any, index_now: Any, admin_client: Client, configure: Any
+) -> None:
+    make_picture(1)
+    index_now()
+    version = MethodVersion.objects.filter(source__model="picture", name="mean")
+    version.update(measured_images=300, similar_share=0.008)
+    assert "stricter here" not in text_of(admin_client)
+    version.update(similar_share=0.072)
+    assert "stricter here: 7% of all pairs would be at least 70% similar" in text_of(admin_client)
+
+
 def test_page__unregistered_source(broken: list[Picture], admin_client: Client) -> None:
     source = Source.objects.create(app_label="shop", model="gone", field="photo")
     IndexedImage.primary.create(source=source, object_id="1", file_name="x.png")

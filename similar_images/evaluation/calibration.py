@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..imaging.decode import UnreadableImage
 from ..signatures.base import Method
-from ..signatures.distances import SignatureArray
+from ..signatures.distances import SignatureArray, pair_distances, search_distances
 from .description import decode_image
 from .labeled_images import LabeledImage
 from .transforms import TRANSFORMS, Pixels
@@ -75,19 +75,10 @@ def fit_curve(images: Iterable[LabeledImage], originals: SignatureArray, method:
         except (UnreadableImage, OSError):
             continue
         signatures = SignatureArray(method, [method.compute(copy) for copy in _make_copies(pixels)])
-        copies.append(_search_distances(originals.take(np.array([index])), signatures)[0])
+        copies.append(search_distances(originals.take(np.array([index])), signatures)[0])
     if not copies:
         raise UnreadableImage("None of the images can be read any more.")
-    pairs = _search_distances(originals, originals)[np.triu_indices(originals.count, 1)]
-    return CurveFit(np.concatenate(copies).astype(float), pairs[np.isfinite(pairs)].astype(float))
-
-
-def _search_distances(queries: SignatureArray, signatures: SignatureArray) -> NDArray[np.floating]:
-    """Return the distances that searches use, (queries, signatures): refined ones if the method refines."""
-    method = queries.method
-    if method.refines:
-        return np.array([method.refine(query, list(signatures.dense)) for query in queries.dense])
-    return np.concatenate(list(signatures.distances(queries)))
+    return CurveFit(np.concatenate(copies).astype(float), pair_distances(originals).astype(float))
 
 
 def _make_copies(pixels: Pixels) -> list[Pixels]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..imaging import decode
 from ..imaging.opencv import single_core
 from ..signatures.base import Method
 from ..signatures.centering import center
-from ..signatures.distances import SignatureArray
+from ..signatures.distances import SignatureArray, pair_distances
 from ..signatures.projection import can_project
-from .labeled_images import LabeledImage
+from ..signatures.tightening import most_compared, tighten_curve
+from .labeled_images import LabeledImage, sample_indices
 from .transforms import Pixels
 
 if TYPE_CHECKING:
@@ -45,6 +49,21 @@ def center_set(described: DescribedSet, min_images: int | None) -> DescribedSet:
             centered = center(array.method, array.dense)
             signatures[name] = SignatureArray(centered, centered.project(array.dense))
     return replace(described, signatures=signatures)
+
+
+def calibrate_set(described: DescribedSet, min_images: int | None) -> DescribedSet:
+    """Return a set as a source of its images is searched: from so many on, with stricter curves where needed."""
+    if min_images is None or len(described.images) < min_images:
+        return described
+    return replace(described, signatures={name: _calibrate(array) for name, array in described.signatures.items()})
+
+
+def _calibrate(array: SignatureArray) -> SignatureArray:
+    sample = array.take(np.array(sample_indices(array.count, most_compared(array.method))))
+    calibrated = copy(array)
+    calibrated.method = copy(array.method)
+    calibrated.method.curve = tighten_curve(array.method.curve, pair_distances(sample))
+    return calibrated
 
 
 def decode_image(image: LabeledImage, max_pixels: int) -> Pixels:

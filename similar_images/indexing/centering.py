@@ -11,17 +11,16 @@ from copy import copy
 from math import ceil
 
 import numpy as np
-from django.db.models import F, Func, IntegerField, Q, QuerySet
-from django.db.models.functions import Mod
+from django.db.models import Q, QuerySet
+from numpy.typing import NDArray
 
 from .. import conf, plugins, registry
-from ..models import IndexedImage, MethodVersion, Projection, Signature, Source
-from ..signatures import storage
+from ..models import MethodVersion, Projection, Source
 from ..signatures.base import Curve, Method
 from ..signatures.centering import MAX_SAMPLE, carry_curve, center
 from ..signatures.projection import ProjectedMethod, can_project
 from ..sources.source import ImageSource
-from . import projections, versions
+from . import projections, samples, versions
 
 logger = logging.getLogger("similar_images")
 
@@ -33,12 +32,6 @@ MAX_FILLED = 20_000
 
 MIN_SAMPLE = 20
 """Images of a source from which percentages are carried over from one version to another, at least."""
-
-MAX_INTEGER = 2**31 - 1
-"""Bits of an integer of PostgreSQL without its sign."""
-
-MIN_DESCRIBED = 0.9
-"""Share of a source's images that are to be described first: of a library that is being indexed no mean is learned."""
 
 
 def center_sources() -> None:
@@ -71,7 +64,7 @@ def _center_source(source: ImageSource, method: Method, *, may_learn: bool) -> N
         known = None
     else:
         needed = max(conf.get().center_from or 0, ceil(GROWTH * _projection_of(known).centered_images) if known else 0)
-        if may_learn and _is_described(source, method, needed):
+        if may_learn and samples.is_described(source, method, needed):
             known = _learn_mean(source, method)
         if known:
             _go_on(source, known)
@@ -84,12 +77,12 @@ def _is_too_small(source: ImageSource, method: Method) -> bool:
     if min_images is None:
         return True
     least = ceil(min_images / GROWTH)
-    return not _signatures(source, method).order_by()[least - 1 : least].exists()
+    return not samples.signatures_by(source, method).order_by()[least - 1 : least].exists()
 
 
 def _learn_mean(source: ImageSource, method: Method) -> MethodVersion:
     """Store the mean of a source's signatures, which is not searched by yet."""
-    values, images = _read_sample(source, method), _signatures(source, method).count()
+    values, images = _read_vectors(source, method), samples.signatures_by(source, method).count()
     learned_from = {Projection.FROM_ALL_IMAGES: True, "images": images, "sample": len(values)}
     centered = center(method, values, like=_searched_by(source, method))
     return projections.store_projection(source, centered, learned_from, figures={}).version
@@ -99,7 +92,7 @@ def _go_back(source: ImageSource, method: Method, version: MethodVersion) -> Non
     """Search by the method's own signatures again, with the percentages of a mean that was calibrated meanwhile."""
     searched_by = _searched_by(source, method)
     if searched_by is not None and searched_by.curve != _projection_of(version).curve:
-        values = _read_sample(source, method)
+        values = _read_vectors(source, method)
         if len(values) >= MIN_SAMPLE:
             own = MethodVersion.primary.filter(source_id=version.source_id, name=method.name, version=method.version)
             own.update(curve=carry_curve(searched_by, method, values), is_calibrated=True)
@@ -109,7 +102,7 @@ def _go_back(source: ImageSource, method: Method, version: MethodVersion) -> Non
 def shipped_curve(source: ImageSource, method: Method) -> Curve:
     """Return the curve of a method as it is shipped; that of a centered one keeps the percentages of this."""
     if isinstance(method, ProjectedMethod) and not method.mean_and_matrix[1]:
-        values = _read_sample(source, method.base)
+        values = _read_vectors(source, method.base)
         if len(values) >= MIN_SAMPLE:
             return carry_curve(method.base, method, values)
     return method.curve
@@ -132,7 +125,7 @@ def is_large_enough(source: ImageSource, method: Method) -> bool:
     min_images = conf.get().center_from
     if min_images is None or not (method.gains_by_centering and can_project(method)):
         return False
-    return _signatures(source, method).count() >= min_images
+    return samples.signatures_by(source, method).count() >= min_images
 
 
 def _projection_of(version: MethodVersion) -> Projection:
@@ -149,34 +142,13 @@ def _searched_by(source: ImageSource, method: Method) -> Method | None:
     if searched_by is None or base is not method:
         return None
     calibrated = copy(searched_by)
-    calibrated.curve = spec.curve
+    if isinstance(spec, MethodVersion) and spec.measured_images is None:  # what was measured by itself is, again
+        calibrated.curve = spec.curve
     return calibrated
 
 
-def _signatures(source: ImageSource, method: Method) -> QuerySet[Signature]:
-    return Signature.primary.filter(
-        source_id=Source.objects.get_id(source), method=method.name, version=method.version, low_detail=False
-    )
-
-
-def _is_described(source: ImageSource, method: Method, images: int) -> bool:
-    """Check that the method has described so many images of a source, and nearly all that can be."""
-    described = _signatures(source, method).count()
-    if described < images:
-        return False
-    records = IndexedImage.primary.for_source(source).exclude(status=IndexedImage.Status.FAILED)
-    return described >= MIN_DESCRIBED * records.count()
-
-
-def _read_sample(source: ImageSource, method: Method) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return the signatures of at most MAX_SAMPLE images of a source: the same ones, as long as it is the same."""
-    signatures = _signatures(source, method)
-    share = max(1, ceil(signatures.count() / MAX_SAMPLE))
-    number = Func(F("record_id"), function="hashint8", output_field=IntegerField())
-    drawn = signatures.annotate(draw=Mod(number.bitand(MAX_INTEGER), share)).filter(draw=0).order_by("record_id")
-    return np.array(
-        [storage.unpack(value) for value in drawn.values_list(storage.quick_column(method), flat=True)[:MAX_SAMPLE]]
-    )
+def _read_vectors(source: ImageSource, method: Method) -> NDArray[np.float32]:
+    return np.array(samples.read_sample(source, method, MAX_SAMPLE), np.float32)
 
 
 def _forget_means(means: QuerySet[MethodVersion], method: Method, kept: MethodVersion | None) -> None:

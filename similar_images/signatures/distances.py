@@ -97,6 +97,20 @@ def _dense_distances(metric: str, queries: Distances, base: Distances) -> Distan
     return distances
 
 
+def search_distances(queries: SignatureArray, signatures: SignatureArray) -> NDArray[np.floating]:
+    """Return the distances that searches use, (queries, signatures): refined ones if the method refines."""
+    method = queries.method
+    if method.refines:
+        return np.array([method.refine(query, list(signatures.dense)) for query in queries.dense])
+    return np.concatenate(list(signatures.distances(queries)))
+
+
+def pair_distances(signatures: SignatureArray) -> NDArray[np.floating]:
+    """Return the distances that searches use of all pairs of images, (n,), without undefined ones."""
+    pairs = search_distances(signatures, signatures)[np.triu_indices(signatures.count, 1)]
+    return pairs[np.isfinite(pairs)]
+
+
 def similarities_from_distances(method: Method, distances: Distances) -> NDArray[np.float64]:
     """Apply `Method.similarity` to an array of distances: percent, of the same shape."""
     points = np.array(method.curve)

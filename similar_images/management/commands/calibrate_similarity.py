@@ -103,4 +103,6 @@ class Command(PrintableCommand):
         self, version: MethodVersion, curve: list[list[float]], options: dict[str, Any], *, is_calibrated: bool
     ) -> None:
         if not options["dry_run"]:
-            MethodVersion.primary.filter(pk=version.pk).update(curve=curve, is_calibrated=is_calibrated)
+            MethodVersion.primary.filter(pk=version.pk).update(
+                curve=curve, is_calibrated=is_calibrated, measured_images=None, similar_share=None
+            )

@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 
 from similar_images import conf, plugins, ranking_presets, signatures
 from similar_images.evaluation import report
-from similar_images.evaluation.description import DescribedSet, center_set, describe_images
+from similar_images.evaluation.description import DescribedSet, calibrate_set, center_set, describe_images
 from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
 from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
 from similar_images.evaluation.metric_floors import ALL_METRICS, find_failures, parse_floor
@@ -85,6 +85,12 @@ class Command(PrintableCommand):
             dest="centering",
             action="store_false",
             help="Leave embeddings as they are, even where there are so many images that a source would be centered.",
+        )
+        parser.add_argument(
+            "--no-calibration",
+            dest="calibration",
+            action="store_false",
+            help="Leave curves as they are, even where those of a source would be made stricter.",
         )
         parser.add_argument(
             "--every",
@@ -213,7 +219,7 @@ class Command(PrintableCommand):
     ) -> Iterator[tuple[str, DescribedSet]]:
         """Yield the name and the signatures of each set."""
         if options["source"]:
-            yield options["source"], self._describe_source(methods, options)
+            yield options["source"], _calibrate(self._describe_source(methods, options), options)
             return
         try:
             sets = [(folder, read_folder(folder)) for folder in options["folders"]]
@@ -224,7 +230,8 @@ class Command(PrintableCommand):
             progress = progress_bar(options, sample, unit=" images", desc=f"{name}: signatures")
             described = describe_images(progress, methods, conf.get().max_pixels)
             self._report_unreadable(folder, described.unreadable)
-            yield name, center_set(described, conf.get().center_from if options["centering"] else None)
+            described = center_set(described, conf.get().center_from if options["centering"] else None)
+            yield name, _calibrate(described, options)
 
     def _describe_source(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
         source = select_source_by_label(options["source"])
@@ -273,6 +280,10 @@ class Command(PrintableCommand):
         if options["markdown"]:
             origin = f"Measured on {about['date']}, on {about['machine']}, by\n\n```sh\n{about['command']}\n```\n"
             report.write_markdown(options["markdown"], f"{origin}\n{text}")
+
+
+def _calibrate(described: DescribedSet, options: dict[str, Any]) -> DescribedSet:
+    return calibrate_set(described, conf.get().calibrate_from if options["calibration"] else None)
 
 
 def _short_names(folders: list[Path]) -> list[str]:

@@ -1,0 +1,90 @@
+"""Calibrated sources: from so many images on, percentages are made stricter where too many pairs would be similar.
+
+How many are, by each method, is measured from stored signatures, without labels and without reading an image; it is
+measured again when the source has doubled. Percentages that a person has calibrated are left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from .. import conf, plugins, registry
+from ..generations import clear_widgets_on_commit
+from ..models import MethodVersion, Projection, Source, write_alias
+from ..signatures.base import Curve, Method
+from ..signatures.distances import SignatureArray, pair_distances
+from ..signatures.tightening import most_compared, similar_share, tighten_curve
+from ..sources.source import ImageSource
+from . import samples, versions
+
+logger = logging.getLogger("similar_images")
+
+GROWTH = 2
+"""Number of images, as a multiple of that when a source was measured, from which it is measured again."""
+
+
+def calibrate_sources() -> None:
+    """Measure the sources that are large enough, and make percentages stricter where that is needed.
+
+    Sources that a sweep has not seen the end of are left for later. An error of one source is logged and does not keep
+    the others from being calibrated.
+    """
+    min_images = conf.get().calibrate_from
+    for source in registry.get_sources():
+        source_id = Source.objects.get_id(source)
+        is_swept = Source.objects.filter(pk=source_id, next_object="", swept_at__isnull=False).exists()
+        rows = MethodVersion.primary.filter(source_id=source_id, name__in=plugins.enabled_methods())
+        learned_from_labels = rows.filter(projection__isnull=False).exclude(
+            projection__learned_from__has_key=Projection.FROM_ALL_IMAGES
+        )
+        for row in rows.exclude(pk__in=learned_from_labels) if is_swept else ():
+            method = versions.instantiate(row)
+            try:
+                if method is not None and not _is_calibrated_by_hand(row, method):
+                    _calibrate(source, row, method, min_images)
+            except Exception:
+                logger.exception("%s could not be calibrated by %s.", source.label, row.name)
+
+
+def _is_calibrated_by_hand(row: MethodVersion, method: Method) -> bool:
+    return row.measured_images is None and row.is_calibrated and row.curve != _as_lists(method.curve)
+
+
+def _calibrate(source: ImageSource, row: MethodVersion, method: Method, min_images: int | None) -> None:
+    if min_images is None:
+        if row.measured_images is not None:
+            _save(row, method.curve, method, measured_images=None, share=None)
+        return
+    needed = max(min_images, GROWTH * (row.measured_images or 0))
+    if samples.is_described(source, row, needed):
+        distances = pair_distances(_read_signatures(source, method))
+        _save(
+            row,
+            tighten_curve(method.curve, distances),
+            method,
+            measured_images=samples.signatures_by(source, row).count(),
+            share=similar_share(method.curve, distances),
+        )
+
+
+def _read_signatures(source: ImageSource, method: Method) -> SignatureArray:
+    return SignatureArray(method, samples.read_sample(source, method, most_compared(method)))
+
+
+def _save(
+    row: MethodVersion, curve: Curve, method: Method, *, measured_images: int | None, share: float | None
+) -> None:
+    points = _as_lists(curve)
+    is_calibrated = row.projection_id is not None or points != _as_lists(method.curve)
+    with transaction.atomic(using=write_alias()):
+        # A person may have calibrated it meanwhile.
+        same = MethodVersion.primary.filter(pk=row.pk, curve=row.curve, measured_images=row.measured_images)
+        same.update(curve=points, is_calibrated=is_calibrated, measured_images=measured_images, similar_share=share)
+        if points != row.curve:
+            clear_widgets_on_commit(write_alias())
+
+
+def _as_lists(curve: Curve) -> list[list[float]]:
+    return [list(point) for point in curve]
