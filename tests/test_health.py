@@ -174,7 +174,7 @@ def test_page__tells_where_percentages_are_stricter(
     make_picture(1)
     index_now()
     version = MethodVersion.objects.filter(source__model="picture", name="mean")
-    version.update(measured_images=300, similar_share=0.008)
+    version.update(measured_images=300, similar_share=0.006)
     assert "stricter here" not in text_of(admin_client)
     version.update(similar_share=0.072)
     assert "stricter here: 7% of all pairs would be at least 70% similar" in text_of(admin_client)

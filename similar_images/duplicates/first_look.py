@@ -1,4 +1,7 @@
-"""A first look at two images, which decides for most that they have nothing in common, before they are compared."""
+"""A first look at two images, and a second one, which decide for most that they have nothing in common.
+
+A comparison takes ten times as long as both.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..measures.base import ComparisonImage, reduce_to
+from ..measures.compact_keypoints import (
+    MIN_COMMON_KEYPOINTS,
+    CompactKeypoints,
+    count_common_keypoints,
+    unpack_keypoints,
+    unpack_poses,
+)
 from ..measures.geometry.keypoint_detection import Keypoints, extract_keypoints
 from ..measures.geometry.keypoint_matching import ratio_test, verify_geometry
 
@@ -22,6 +32,9 @@ MIN_COMMON_POINTS = 5
 MIN_CORRELATION and FEW_POINTS, all of 160 edited copies pass, and 76 of 160 other pairs that signatures propose; they
 were chosen on one half of the copies."""
 
+MANY_COMMON_POINTS = 15
+"""The same number from which on no second look is needed."""
+
 FEW_POINTS = 20
 """Number of keypoints of an image below which they decide nothing, as in a drawing or a blurred photo."""
 
@@ -33,11 +46,26 @@ MIN_CORRELATION = 0.7
 
 
 def may_be_duplicates(a: ComparisonImage, b: ComparisonImage) -> bool:
-    """Return whether two images may be copies, or shots of the same thing, as far as a first look tells."""
+    """Return whether two images may be copies, or shots of the same thing, as far as two looks tell.
+
+    The second one is at SIFT's keypoints of small images, as a search for copies does it. Of 4,623 pairs of 10,000
+    pictures that pass the first look, 1,729 pass, and of the 472 copies among them 469.
+    """
     first, second = _points(a), _points(b)
-    if min(len(first), len(second)) < FEW_POINTS or _correlate(a, b):
+    common = max(_count_inliers(first, points) for points in (second, _points(b, mirrored=True)))
+    may_be = min(len(first), len(second)) < FEW_POINTS or common >= MIN_COMMON_POINTS or _correlate(a, b)
+    return may_be and (common >= MANY_COMMON_POINTS or _have_common_keypoints(a, b))
+
+
+def _have_common_keypoints(a: ComparisonImage, b: ComparisonImage) -> bool:
+    poses, second = unpack_poses(_compact_keypoints(a)), unpack_keypoints(_compact_keypoints(b))
+    if min(len(poses), len(second)) < FEW_POINTS:
         return True
-    return any(_count_inliers(first, points) >= MIN_COMMON_POINTS for points in (second, _points(b, mirrored=True)))
+    return count_common_keypoints(poses, second) >= MIN_COMMON_KEYPOINTS
+
+
+def _compact_keypoints(image: ComparisonImage) -> NDArray[np.bool_]:
+    return image.cached("compact_keypoints", lambda: CompactKeypoints().compute(image.pixels))
 
 
 def _points(image: ComparisonImage, *, mirrored: bool = False) -> Keypoints:

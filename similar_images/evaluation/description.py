@@ -55,10 +55,10 @@ def calibrate_set(described: DescribedSet, min_images: int | None) -> DescribedS
     """Return a set as a source of its images is searched: from so many on, with stricter curves where needed."""
     if min_images is None or len(described.images) < min_images:
         return described
-    return replace(described, signatures={name: _calibrate(array) for name, array in described.signatures.items()})
+    return replace(described, signatures={name: _tighten(array) for name, array in described.signatures.items()})
 
 
-def _calibrate(array: SignatureArray) -> SignatureArray:
+def _tighten(array: SignatureArray) -> SignatureArray:
     sample = array.take(np.array(sample_indices(array.count, most_compared(array.method))))
     calibrated = copy(array)
     calibrated.method = copy(array.method)

@@ -62,7 +62,7 @@ class Evaluator:
     def _evaluate_retrieval(self, name: str, described: DescribedSet) -> dict[str, dict[str, Retrieval]]:
         signatures, results = described.signatures, {}
         keypoints: KeypointReranker | None = None
-        for label, labels in self._informative_labels(described.images):
+        for label, labels in self._informative_labels(name, described.images):
             rankings = self.progress(
                 {**self.rankings, RANDOM: {}}.items(), unit=" methods", desc=f"{name}: retrieval by {label}"
             )
@@ -80,13 +80,16 @@ class Evaluator:
                     results[label][_reranked_title(title, by)] = retrieval
         return results
 
-    def _informative_labels(self, images: list[LabeledImage]) -> Iterator[tuple[str, list[str]]]:
+    def _informative_labels(self, set_name: str, images: list[LabeledImage]) -> Iterator[tuple[str, list[str]]]:
         """Yield the labels that some images share, but not all."""
         for name in dict.fromkeys(name for image in images for name in image.labels):
             if self.label in (name, None):
                 labels = [image.labels[name] for image in images]
                 if len(query_indices(labels)) and len(set(labels)) > 1:
                     yield name, labels
+                else:
+                    shared = "all images have the same one" if len(set(labels)) == 1 else "no two images have the same"
+                    self.warn(f"{set_name}: nothing can be measured by the label {name}, as {shared}.")
 
     def _evaluate_robustness(self, name: str, described: DescribedSet, count: int) -> dict[str, Robustness]:
         indices = self.progress(

@@ -21,7 +21,7 @@ from . import samples, versions
 
 logger = logging.getLogger("similar_images")
 
-GROWTH = 2
+MEASURE_AGAIN_AT = 2
 """Number of images, as a multiple of that when a source was measured, from which it is measured again."""
 
 
@@ -43,7 +43,7 @@ def calibrate_sources() -> None:
             method = versions.instantiate(row)
             try:
                 if method is not None and not _is_calibrated_by_hand(row, method):
-                    _calibrate(source, row, method, min_images)
+                    _calibrate_version(source, row, method, min_images)
             except Exception:
                 logger.exception("%s could not be calibrated by %s.", source.label, row.name)
 
@@ -52,12 +52,12 @@ def _is_calibrated_by_hand(row: MethodVersion, method: Method) -> bool:
     return row.measured_images is None and row.is_calibrated and row.curve != _as_lists(method.curve)
 
 
-def _calibrate(source: ImageSource, row: MethodVersion, method: Method, min_images: int | None) -> None:
+def _calibrate_version(source: ImageSource, row: MethodVersion, method: Method, min_images: int | None) -> None:
     if min_images is None:
         if row.measured_images is not None:
             _save(row, method.curve, method, measured_images=None, share=None)
         return
-    needed = max(min_images, GROWTH * (row.measured_images or 0))
+    needed = max(min_images, MEASURE_AGAIN_AT * (row.measured_images or 0))
     if samples.is_described(source, row, needed):
         distances = pair_distances(_read_signatures(source, method))
         _save(

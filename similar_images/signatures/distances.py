@@ -107,7 +107,8 @@ def search_distances(queries: SignatureArray, signatures: SignatureArray) -> NDA
 
 def pair_distances(signatures: SignatureArray) -> NDArray[np.floating]:
     """Return the distances that searches use of all pairs of images, (n,), without undefined ones."""
-    pairs = search_distances(signatures, signatures)[np.triu_indices(signatures.count, 1)]
+    distances = search_distances(signatures, signatures)
+    pairs: NDArray[np.floating] = distances[np.triu_indices(signatures.count, 1)]
     return pairs[np.isfinite(pairs)]
 
 

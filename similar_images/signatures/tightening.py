@@ -20,7 +20,7 @@ SIMILAR = 70
 UNLIKE = 30
 """Similarity in percent up to which a curve stays as it is."""
 
-MAX_SIMILAR_SHARE = 0.008
+MAX_SIMILAR_SHARE = 0.006
 """Share of the pairs of a source's images that may reach it. Most pairs show different things; with this, at most one
 in a hundred of these does."""
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from similar_images.duplicates.candidates import CandidatePair
-from similar_images.duplicates.first_look import may_be_duplicates
+from similar_images.duplicates.first_look import _correlate, may_be_duplicates
 from similar_images.duplicates.images import ImageCache, ScannedImage
 from similar_images.duplicates.scan_cache import ScanCache
 from similar_images.duplicates.verification import VerifiedPair, verify_pairs
@@ -36,6 +36,14 @@ def test_copies__may_be_duplicates(name: str, strength: float) -> None:
 def test_other_images__may_not_unless_they_have_too_little_detail_to_tell() -> None:
     assert not may_be_duplicates(image(textured(1)), image(textured(2)))
     assert may_be_duplicates(image(textured(1)), image(Image.new("RGB", (320, 240), "red")))
+
+
+def test_second_look__leaves_out_other_images_of_one_brightness() -> None:
+    """Thumbnails of two photos may correlate, where both have the same light, though nothing in them is the same."""
+    light = np.linspace(0, 150, 240)[:, None, None]
+    a, b = (ComparisonImage(np.uint8(np.array(textured(seed).convert("RGB")) * 0.4 + light)) for seed in (1, 2))
+    assert _correlate(a, b)
+    assert not may_be_duplicates(a, b)
 
 
 def test_pair_that_was_only_looked_at__is_compared_where_all_verdicts_count() -> None:

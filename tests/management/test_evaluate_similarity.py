@@ -178,9 +178,12 @@ def test_labels_file__with_short_rows_and_a_byte_order_mark(photos: Path) -> Non
 def test_labels__that_all_or_none_share_are_ignored(photos: Path) -> None:
     rows = [f"{seed}.png,{seed},thing" for seed in range(6)]
     (photos / "labels.csv").write_text("\n".join(["path,group,class", *rows]))
-    (result,) = json.loads(run(photos, *QUICK, "--json", "-")[0])["sets"]
+    out, err = run(photos, *QUICK, "--json", "-")
+    (result,) = json.loads(out)["sets"]
     assert result["retrieval"] == {}
     assert result["robustness"]["tiny"]["queries"] == 6
+    assert "photos: nothing can be measured by the label group, as no two images have the same." in err
+    assert "photos: nothing can be measured by the label class, as all images have the same one." in err
 
 
 def test_folder__missing_or_empty(tmp_path: Path) -> None:
@@ -378,6 +381,18 @@ def test_ranking__takes_the_name_of_a_preset(rotated: Path) -> None:
     assert result["retrieval"]["group"].keys() == {"photo", "embedding", "color", "random"}
     with pytest.raises(CommandError, match="None of the methods of the ranking preset “photo” is enabled"):
         run(rotated, "--method", "tiny", "--ranking", "photo")
+
+
+@needs(DATASETS)
+def test_folder__has_the_percentages_of_a_source_of_its_images(configure: Any) -> None:
+    configure(CALIBRATE_FROM=60)
+    flags = ("--method", "tiny", "--method", "color", "--ranking", "tiny:1,color:1", "--limit", "60", "--json", "-")
+    figures = [
+        json.loads(run(DATASETS / "furniture", *flags, *more)[0])["sets"][0]["retrieval"]["class"]
+        for more in ((), ("--no-calibration",))
+    ]
+    assert figures[0]["tiny"] == figures[1]["tiny"], "one method ranks as before"
+    assert figures[0]["tiny:1,color:1"] != figures[1]["tiny:1,color:1"]
 
 
 @needs(DATASETS)

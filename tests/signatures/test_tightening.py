@@ -38,7 +38,7 @@ def test_tighten_curve__keeps_the_order_and_makes_nothing_more_similar(pairs: np
 
 
 def test_tighten_curve__leaves_a_curve_that_is_strict_enough() -> None:
-    pairs = np.concatenate([np.full(8, 0.3), np.full(992, 0.7)])
+    pairs = np.concatenate([np.full(6, 0.3), np.full(994, 0.7)])
     assert similar_share(CURVE, pairs) == MAX_SIMILAR_SHARE
     assert tighten_curve(CURVE, pairs) is CURVE
 

@@ -219,7 +219,7 @@ class Command(PrintableCommand):
     ) -> Iterator[tuple[str, DescribedSet]]:
         """Yield the name and the signatures of each set."""
         if options["source"]:
-            yield options["source"], _calibrate(self._describe_source(methods, options), options)
+            yield options["source"], _calibrate_as_source(self._describe_source(methods, options), options)
             return
         try:
             sets = [(folder, read_folder(folder)) for folder in options["folders"]]
@@ -231,7 +231,7 @@ class Command(PrintableCommand):
             described = describe_images(progress, methods, conf.get().max_pixels)
             self._report_unreadable(folder, described.unreadable)
             described = center_set(described, conf.get().center_from if options["centering"] else None)
-            yield name, _calibrate(described, options)
+            yield name, _calibrate_as_source(described, options)
 
     def _describe_source(self, methods: dict[str, Method], options: dict[str, Any]) -> DescribedSet:
         source = select_source_by_label(options["source"])
@@ -282,7 +282,7 @@ class Command(PrintableCommand):
             report.write_markdown(options["markdown"], f"{origin}\n{text}")
 
 
-def _calibrate(described: DescribedSet, options: dict[str, Any]) -> DescribedSet:
+def _calibrate_as_source(described: DescribedSet, options: dict[str, Any]) -> DescribedSet:
     return calibrate_set(described, conf.get().calibrate_from if options["calibration"] else None)
 
 
