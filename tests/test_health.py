@@ -175,9 +175,9 @@ def test_page__tells_where_percentages_are_stricter(
     index_now()
     version = MethodVersion.objects.filter(source__model="picture", name="mean")
     version.update(measured_images=300, similar_share=0.006)
-    assert "stricter here" not in text_of(admin_client)
+    assert "stricter percentages" not in text_of(admin_client)
     version.update(similar_share=0.072)
-    assert "stricter here: 7% of all pairs would be at least 70% similar" in text_of(admin_client)
+    assert "stricter percentages, as 7% of all pairs would reach 70%" in text_of(admin_client)
 
 
 def test_page__unregistered_source(broken: list[Picture], admin_client: Client) -> None:
