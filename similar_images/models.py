@@ -356,6 +356,9 @@ class MethodVersion(models.Model):
         Projection, models.CASCADE, null=True, related_name="version", verbose_name=_("projection")
     )
     is_active = models.BooleanField(default=False)
+    is_chosen = models.BooleanField(
+        default=False, help_text=_("Chosen by a command in place of the setting's, until the choice is undone.")
+    )
     has_index = models.BooleanField(default=False)
     recall = models.FloatField(
         null=True, help_text=_("Share of the ten nearest images that the HNSW index found, as last sampled.")

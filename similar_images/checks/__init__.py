@@ -17,6 +17,7 @@ def register_checks() -> None:
     checks.register(servers.check_celery)
     checks.register(tables.check_database, Tags.database)
     checks.register(tables.check_versions, Tags.database)
+    checks.register(tables.check_chosen_encoders, Tags.database)
     checks.register(tables.check_unregistered, Tags.database)
     checks.register(tables.check_triggers, Tags.database)
     checks.register(setting.check_measures)

@@ -102,6 +102,36 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     return messages
 
 
+def check_chosen_encoders(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report encoders that were chosen in place of those of the setting, above all where this host lacks them."""
+    from ..indexing import versions
+
+    if not _has_tables(databases):
+        return []
+    messages: list[CheckMessage] = []
+    for source in registry.get_sources():
+        for row in versions.chosen_versions(source).values():
+            if versions.instantiate(row) is None:
+                messages.append(
+                    checks.Warning(
+                        f"{source.label}: {versions.explain_missing(row)}",
+                        hint="Copy the folder SIMILAR_IMAGES['ENCODERS'] from a host that has the encoder, or go back "
+                        "by “manage.py encoders use --back”.",
+                        id="similar_images.W011",
+                    )
+                )
+            else:
+                messages.append(
+                    checks.Info(
+                        f"{source.label} is described by an encoder that a command chose for {row.name}, and by that "
+                        "of the setting, too.",
+                        hint="Write it into SIMILAR_IMAGES['METHODS'], or go back by “manage.py encoders use --back”.",
+                        id="similar_images.I005",
+                    )
+                )
+    return messages
+
+
 def check_unregistered(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report records of sources that are no longer registered, which no search finds and no sweep deletes."""
     from ..indexing.unregistered import unregistered_sources

@@ -14,7 +14,7 @@ import numpy as np
 from django.db.models import Q, QuerySet
 from numpy.typing import NDArray
 
-from .. import conf, plugins, registry
+from .. import conf, registry
 from ..models import MethodVersion, Projection, Source
 from ..signatures.base import Curve, Method
 from ..signatures.centering import MAX_SAMPLE, carry_curve, center
@@ -42,7 +42,7 @@ def center_sources() -> None:
     """
     for source in registry.get_sources():
         is_swept = Source.objects.filter(pk=Source.objects.get_id(source), next_object="", swept_at__isnull=False)
-        for method in plugins.stored_methods().values():
+        for method in versions.base_methods(source).values():
             if method.gains_by_centering and can_project(method):
                 try:
                     _center_source(source, method, may_learn=is_swept.exists())

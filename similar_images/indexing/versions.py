@@ -8,6 +8,7 @@ one does. A projection that was learned for a version is a version of its own.
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -35,6 +36,8 @@ from ..signatures.pixels import DecodedPixelsMixin, generation_of
 from ..signatures.projection import ProjectedMethod
 from ..sources.source import ImageSource
 
+logger = logging.getLogger("similar_images")
+
 MAX_LOST_RECORDS = 10
 MAX_LOST_PERCENT = 1
 """Failed records that a switch may lose, as a number and in percent of the old version's signatures: the greater one
@@ -57,14 +60,53 @@ def active_versions(source: ImageSource, rows: QuerySet[MethodVersion] | None = 
 
 
 def configured_methods(source: ImageSource) -> dict[str, Method]:
-    """Return the methods that a source should be searched by: those of the setting, with their enabled projections."""
-    methods = dict(plugins.stored_methods())
-    projected = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), projection__is_enabled=True)
-    for row in projected.order_by("-projection_id"):
+    """Return the methods that a source should be searched by: the base methods, with their enabled projections."""
+    rows = list(_decisive_rows(source, Q(is_chosen=True) | Q(projection__is_enabled=True)))
+    methods = _choose_methods(source, rows)
+    for row in rows:
         method = instantiate(row)
-        if isinstance(method, ProjectedMethod) and method.base is methods.get(row.name):
+        if isinstance(method, ProjectedMethod) and method.base.version == methods[row.name].version:
             methods[row.name] = method
     return methods
+
+
+def base_methods(source: ImageSource) -> dict[str, Method]:
+    """Return the methods of the setting, or the versions that a command chose in their place and that can be used."""
+    return _choose_methods(source, _decisive_rows(source, Q(is_chosen=True)))
+
+
+def _decisive_rows(source: ImageSource, condition: Q) -> QuerySet[MethodVersion]:
+    rows = MethodVersion.primary.filter(condition, source_id=Source.objects.get_id(source))
+    return rows.filter(name__in=plugins.stored_methods()).order_by("-projection_id")
+
+
+def _choose_methods(source: ImageSource, rows: Iterable[MethodVersion]) -> dict[str, Method]:
+    methods = dict(plugins.stored_methods())
+    for row in rows:
+        if row.is_chosen and (method := instantiate(row)):
+            methods[row.name] = method
+        elif row.is_chosen:
+            _report_missing(f"{source.label}: {explain_missing(row)}")
+    return methods
+
+
+def explain_missing(row: MethodVersion) -> str:
+    """Return why the method of a version that was chosen can't be instantiated on this host."""
+    try:
+        method = plugins.load_method(*row.method_config) if row.method_config else None
+        problem = f"its version is {method.version} here, of another file" if method else "its options are not stored"
+    except (ImproperlyConfigured, TypeError, ValueError, OSError) as error:
+        problem = str(error).rstrip(".")
+    return (
+        f"the version {row.version} that was chosen for {row.name} can't be computed on this host: {problem}. Until it "
+        "can, images are described by the method of the setting here."
+    )
+
+
+@lru_cache(maxsize=64)
+def _report_missing(problem: str) -> None:
+    """Log a problem once for every process."""
+    logger.error("%s", problem)
 
 
 def instantiate(spec: MethodSpec) -> Method | None:
@@ -96,17 +138,28 @@ def _get_projection(pk: int, alias: str | None, schema: str) -> Projection | Non
     return Projection.objects.using(alias).filter(pk=pk).first()
 
 
-@lru_cache(maxsize=8)
 def _rebuild_method(method_config: str, version: str) -> Method | None:
     try:
-        key, options = json.loads(method_config)
-        method = plugins.load_method(key, options)
-        if isinstance(method, DecodedPixelsMixin):
-            # Files are decoded as they are today: nearly the same pixels, whose signatures serve until the switch.
-            method.generation = generation_of(version)
-        return method if method.version == version else None
+        return _load_version(method_config, version)
     except (ImproperlyConfigured, TypeError, ValueError, OSError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _load_version(method_config: str, version: str) -> Method:
+    """Instantiate a method once for every process; failures are not kept, as the missing file may come.
+
+    Raises:
+        ImproperlyConfigured, TypeError, ValueError, OSError: it can't be, or is another version.
+    """
+    key, options = json.loads(method_config)
+    method = plugins.load_method(key, options)
+    if isinstance(method, DecodedPixelsMixin):
+        # Files are decoded as they are today: nearly the same pixels, whose signatures serve until the switch.
+        method.generation = generation_of(version)
+    if method.version != version:
+        raise ValueError(f"{method.version} is not {version}")
+    return method
 
 
 def methods_to_compute(source: ImageSource) -> list[Method]:
@@ -139,7 +192,7 @@ def register_versions() -> None:
             known = rows[source_id, method.name]
             current = next((row for row in known if row.version == method.version), None)
             if current is None:
-                missing.append(_new_row(source_id, method, is_active=not any(row.is_active for row in known)))
+                missing.append(make_version_row(source_id, method, is_active=not any(row.is_active for row in known)))
             else:
                 _update_row(current, method)
     with transaction.atomic(using=write_alias()):
@@ -148,7 +201,8 @@ def register_versions() -> None:
         MethodVersion.primary.bulk_create(missing, ignore_conflicts=True)
 
 
-def _new_row(source_id: int, method: Method, *, is_active: bool) -> MethodVersion:
+def make_version_row(source_id: int, method: Method, *, is_active: bool) -> MethodVersion:
+    """Return a row for a version, which is not saved."""
     return MethodVersion(
         source_id=source_id,
         name=method.name,
@@ -168,6 +222,8 @@ def _update_row(row: MethodVersion, method: Method) -> None:
         same.filter(is_calibrated=False).update(curve=curve)
     if row.method_config != (method_config := _as_json(method.method_config)):
         same.update(method_config=method_config)
+    if row.is_chosen:  # the setting says the same now
+        same.update(is_chosen=False)
 
 
 def _list_points(method: Method) -> list[list[float]]:
@@ -184,14 +240,26 @@ def _as_json(method_config: tuple[str, dict[str, Any]]) -> list[Any] | None:
 
 
 def pending_switches() -> Iterator[tuple[ImageSource, MethodVersion]]:
-    """Yield the configured versions that are not active yet, with their sources."""
+    """Yield the configured versions that are not active yet, with their sources.
+
+    Where a version was chosen that this host can't compute, others switch to it, and this one does not switch back.
+    """
     for source in registry.get_sources():
+        chosen = chosen_versions(source)
         for method in configured_methods(source).values():
+            if method.name in chosen and instantiate(chosen[method.name]) is None:
+                continue
             row = MethodVersion.primary.filter(
                 source_id=Source.objects.get_id(source), name=method.name, version=method.version, is_active=False
             ).first()
             if row:
                 yield source, row
+
+
+def chosen_versions(source: ImageSource) -> dict[str, MethodVersion]:
+    """Return the versions that were chosen in place of those of the setting, by name of the method."""
+    rows = MethodVersion.primary.filter(source_id=Source.objects.get_id(source), is_chosen=True)
+    return {row.name: row for row in rows}
 
 
 def switch_versions() -> list[MethodVersion]:
@@ -282,36 +350,13 @@ def fill_projection(source: ImageSource, method: ProjectedMethod) -> Iterator[in
         yield len(rows)
 
 
-def prune_versions(sources: Iterable[ImageSource]) -> Iterator[int]:
-    """Delete the signatures that are neither active nor configured; yield the number in every chunk.
-
-    The base version of a projection is kept, as the next projection is learned from it.
-    """
-    for source in sources:
-        source_id = Source.objects.get_id(source)
-        methods = (*plugins.stored_methods().values(), *configured_methods(source).values())
-        current = {(method.name, method.version) for method in methods}
-        for row in MethodVersion.primary.filter(source_id=source_id):
-            # Delete the row before its signatures, so that no version that is being deleted can be activated.
-            if (row.name, row.version) not in current:
-                unused = Q(is_active=False) | ~Q(name__in=plugins.stored_methods())
-                if row.name in plugins.stored_methods():  # means are being computed, or deleted, by sweeps
-                    unused &= ~Q(projection__learned_from__has_key=Projection.FROM_ALL_IMAGES)
-                MethodVersion.primary.filter(unused, pk=row.pk).delete()
-        known = current | set(MethodVersion.primary.filter(source_id=source_id).values_list("name", "version"))
-        rows = Signature.primary.filter(source_id=source_id)
-        for name, version in rows.values_list("method", "version").distinct().order_by():
-            if (name, version) not in known:
-                yield from _delete_in_chunks(rows.filter(method=name, version=version))
-    Projection.primary.filter(version=None).delete()
-
-
 def delete_signatures(version: MethodVersion) -> Iterator[int]:
     """Delete the signatures of a version; yield the number in every chunk."""
-    return _delete_in_chunks(signatures_of(version))
+    return delete_in_chunks(signatures_of(version))
 
 
-def _delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:
+def delete_in_chunks(rows: QuerySet[Signature]) -> Iterator[int]:
+    """Delete signatures; yield the number in every chunk."""
     while True:
         with transaction.atomic(using=write_alias()):
             # Signatures of a record that is being saved are skipped until the next time, so that no save has to wait.

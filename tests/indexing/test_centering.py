@@ -14,7 +14,7 @@ from django.core.management import CommandError
 
 import similar_images
 from similar_images import plugins, registry, tasks
-from similar_images.indexing import centering, outbox, projections, sweep, versions
+from similar_images.indexing import centering, outbox, projections, pruning, sweep, versions
 from similar_images.models import IndexedImage, MethodVersion, Projection, Signature
 from similar_images.signatures.projection import ProjectedMethod
 from tests import commands
@@ -220,7 +220,7 @@ def test_prune__leaves_what_is_being_filled(shop: list[Picture], monkeypatch: py
     monkeypatch.setattr(centering, "MAX_FILLED", COUNT // 2)
     monkeypatch.setattr(versions, "WRITE_CHUNK", COUNT // 6)
     centering.center_sources()
-    assert sum(versions.prune_versions(registry.get_sources())) == 0
+    assert sum(pruning.prune_versions(registry.get_sources())) == 0
     assert signatures() == COUNT * 3 // 2
 
 

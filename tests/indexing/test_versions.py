@@ -14,7 +14,7 @@ from django.db import transaction
 
 import similar_images
 from similar_images import plugins, registry
-from similar_images.indexing import claims, sweep, versions, worker
+from similar_images.indexing import claims, pruning, sweep, versions, worker
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.signatures.projection import ProjectedMethod
 from tests import drawing, methods
@@ -405,7 +405,7 @@ def test_prune__deletes_versions_that_are_neither_active_nor_configured(
     deploy(3)
     sweep.sweep_sources()
     index_images(1)
-    assert list(versions.prune_versions(registry.get_sources())) == []
+    assert list(pruning.prune_versions(registry.get_sources())) == []
     index_now()
     versions.switch_versions()
     out = io.StringIO()
@@ -423,7 +423,7 @@ def test_prune__deletes_a_method_that_is_no_longer_enabled(
     configure(METHODS={"tests.methods.Mean": {}}, RANKING={"mean": 1})
     sweep.sweep_sources()
     index_now()
-    assert sum(versions.prune_versions(registry.get_sources())) == 1
+    assert sum(pruning.prune_versions(registry.get_sources())) == 1
     assert set(MethodVersion.objects.values_list("name", flat=True)) == {"mean"}
 
 
@@ -438,8 +438,8 @@ def test_prune__in_chunks_and_without_waiting_for_locked_signatures(
     )
     add_signatures(f"side1{PX}", records)
     add_signatures(f"side2{PX}", records)
-    assert list(versions.prune_versions([registry.get_source(NamedPicture)])) == []
-    assert list(versions.prune_versions([source])) == [10, 10, 5]
+    assert list(pruning.prune_versions([registry.get_source(NamedPicture)])) == []
+    assert list(pruning.prune_versions([source])) == [10, 10, 5]
     assert set(Signature.objects.values_list("version", flat=True)) == {f"side2{PX}"}
 
 
@@ -451,7 +451,7 @@ def test_prune__skips_locked_signatures(deploy: Deploy, make_picture: Any, index
     locked, _free = Signature.objects.order_by("pk")
     with transaction.atomic(using=ALIAS):
         Signature.objects.select_for_update().get(pk=locked.pk)
-        assert run_in_thread(lambda: list(versions.prune_versions(registry.get_sources()))).result(5) == [1]
+        assert run_in_thread(lambda: list(pruning.prune_versions(registry.get_sources()))).result(5) == [1]
     assert Signature.objects.get() == locked
 
 

@@ -20,7 +20,7 @@ from similar_images.evaluation.cross_validation import cross_validate
 from similar_images.evaluation.description import describe_images
 from similar_images.evaluation.labeled_images import LabeledImage, read_folder
 from similar_images.evaluation.training_set import TrainingSet
-from similar_images.indexing import hnsw, outbox, sweep, versions
+from similar_images.indexing import hnsw, outbox, pruning, sweep, versions
 from similar_images.models import MethodVersion, Projection, Signature
 from similar_images.signatures.embedding import Embedding
 from similar_images.signatures.projection import ProjectedMethod, can_project
@@ -196,13 +196,13 @@ def test_command__off_restores_the_former_results_at_once(shop: list[Picture]) -
     assert similar_images.similar_to(shop[0]) != before
     assert "Switched." in learn(off=True)
     assert similar_images.similar_to(shop[0]) == before
-    assert sum(versions.prune_versions(registry.get_sources())) == len(shop)
+    assert sum(pruning.prune_versions(registry.get_sources())) == len(shop)
     assert not Projection.objects.exists()
 
 
 def test_prune__keeps_the_signatures_that_the_next_projection_is_learned_from(shop: list[Picture]) -> None:
     learn(by="shelf_id")
-    assert sum(versions.prune_versions(registry.get_sources())) == 0
+    assert sum(pruning.prune_versions(registry.get_sources())) == 0
     assert "Switched." in learn(by="title"), "the same labels teach the same projection"
     assert Projection.objects.filter(is_enabled=True).count() == 1
 

@@ -42,7 +42,7 @@ def test_new_decoder__is_filled_in_with_no_gap(
     assert set(Signature.objects.values_list("version", flat=True)) == {"1"}
     monkeypatch.setattr(DecodedPixelsMixin, "generation", 2)
     plugins.configured_versions.cache_clear()
-    versions._rebuild_method.cache_clear()
+    versions._load_version.cache_clear()
     row = MethodVersion.objects.get(source__model="picture", name="mean")
     former = versions.instantiate(row)
     assert former is not None

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import CommandError
 
-from similar_images import conf
+from similar_images import conf, registry
 from similar_images.encoders.add import Addition, NotAdded, Origin, add_encoder, known_origin
 from similar_images.encoders.catalog import CATALOG
 from similar_images.encoders.download import DownloadFailed
@@ -32,7 +32,10 @@ from similar_images.evaluation.encoder_trials import (
 from similar_images.evaluation.labeled_images import InvalidFolder
 from similar_images.evaluation.trial_images import TrialImages, read_folder_sample, read_source_sample
 from similar_images.imaging.decode import UnreadableImage
-from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.indexing import notify, versions
+from similar_images.indexing.chosen_encoders import choose_encoder, chosen_options, undo_choice
+from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_source_by_label
+from similar_images.models import Source
 
 REFUSALS = (
     BadWheel,
@@ -44,6 +47,7 @@ REFUSALS = (
     RuntimeError,
     UnknownEncoder,
     UnreadableImage,
+    ValueError,
 )
 """Errors whose message says what is wrong with what was asked."""
 
@@ -52,6 +56,7 @@ ENCODER_ACTIONS = {
     "add": "Add an encoder from a package, an address or a file, to the folder SIMILAR_IMAGES['ENCODERS'].",
     "check": "Try an encoder: what it takes and gives, how fast it is here, and what is nearest to 20 images.",
     "compare": "Compare two encoders on a site's own images, or those of a folder, without indexing any.",
+    "use": "Search by an encoder in place of that of the setting, once all images are described by it; or go back.",
 }
 
 CHECKED_IMAGES = 20
@@ -78,6 +83,7 @@ class Command(PrintableCommand):
         self._add_options_of_add(parsers["add"])
         self._add_options_of_check(parsers["check"])
         self._add_options_of_compare(parsers["compare"])
+        self._add_options_of_use(parsers["use"])
 
     def _add_options_of_add(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="Name of a known encoder, or a new one.")
@@ -123,6 +129,14 @@ class Command(PrintableCommand):
         parser.add_argument("--label", metavar="FIELD", help="Field of the source whose equal values mean similar.")
         parser.add_argument("--output", type=Path, metavar="FILE", help="Also write an HTML page with both lists.")
         parser.add_argument("--json", action="store_true", help="Print the figures as JSON.")
+
+    def _add_options_of_use(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", nargs="?", metavar="NAME", help="Encoder that was added, or a preset.")
+        parser.add_argument("--back", action="store_true", help="Go back to the encoder of the setting.")
+        parser.add_argument(
+            "--source", action="append", metavar="app.Model.field", help="Only this source; may be repeated."
+        )
+        parser.add_argument("--method", default="embedding", metavar="NAME", help="Method to use it for (embedding).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the action says."""
@@ -216,6 +230,31 @@ class Command(PrintableCommand):
             self.stdout.write(json.dumps(comparison_as_json(comparison), indent=2))
         else:
             self._print_table(figures_as_rows(comparison))
+
+    def _use(self, options: dict[str, Any]) -> None:
+        if bool(options["name"]) == options["back"]:
+            raise CommandError("Name an encoder, or give --back.")
+        name = next(iter(select_methods([options["method"]])))
+        sources = [select_source_by_label(label) for label in options["source"] or ()] or registry.get_sources()
+        Source.objects.create_missing(sources)
+        versions.register_versions()
+        for source in sources:
+            if options["back"]:
+                count, used = undo_choice(source, name), "the encoder of the setting"
+            else:
+                count, used = choose_encoder(source, name, options["name"]), options["name"]
+            self.stdout.write(
+                f"{source.label}: {count} images are described by {used} first; until then, searches go on as before."
+                if count
+                else f"{source.label}: searched by {used}."
+            )
+        notify.notify_workers()
+        if not options["back"]:
+            lines = json.dumps({name: chosen_options(name, options["name"])})
+            self.stdout.write(
+                "The encoder of the setting goes on describing images, so that “manage.py encoders use --back” goes "
+                f"back at once. When you are sure, write this into SIMILAR_IMAGES['METHODS']: {lines[1:-1]}"
+            )
 
     def _read_images(self, options: dict[str, Any], limit: int) -> TrialImages:
         if options["folder"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from similar_images.indexing import claims, hnsw, notify, outbox, requests, versions, worker
+from similar_images.indexing import claims, hnsw, notify, outbox, pruning, requests, versions, worker
 from similar_images.indexing.unregistered import prune_unregistered, unregistered_sources
 from similar_images.management.base import PrintableCommand, progress_bar, select_methods, select_sources
 from similar_images.models import IndexedImage, IndexedImageQuerySet, Source
@@ -102,7 +102,7 @@ class Command(PrintableCommand):
                 self.stdout.write(f"{row} is no longer registered. Deleted: {records} image records, {marks} marks.")
         count = 0
         with progress_bar(options, unit=" signatures", desc="pruning") as progress:
-            for size in versions.prune_versions(sources):
+            for size in pruning.prune_versions(sources):
                 count += size
                 progress.update(size)
         hnsw.sync_indexes()

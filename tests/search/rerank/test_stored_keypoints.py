@@ -9,7 +9,7 @@ import pytest
 
 import similar_images
 from similar_images import plugins, registry
-from similar_images.indexing import hnsw, outbox, versions
+from similar_images.indexing import hnsw, outbox, pruning
 from similar_images.indexing.health import versions_health
 from similar_images.models import Signature, Source
 from similar_images.search.rerank import copies, image_pairs
@@ -136,7 +136,7 @@ def test_setting__fills_in_what_is_missing_and_its_end_deletes_it(
     assert similar_images.similar_to(edited_copies["other2"], mode="copy") == []
     assert read_files == []
     configure(STORE_KEYPOINTS=False)
-    assert list(versions.prune_versions([source])) == [len(edited_copies)]
+    assert list(pruning.prune_versions([source])) == [len(edited_copies)]
     assert not stored.exists()
 
 
