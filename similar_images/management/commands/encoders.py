@@ -271,13 +271,8 @@ class Command(PrintableCommand):
         self.stdout.write(f"License of {options['name']}: {name}{f' ({known.license_url})' if known else ''}")
         for text in texts.values():
             self.stdout.write(text.decode("utf-8", "replace"))
-        if options["accept_license"]:
-            return True
-        if not sys.stdin.isatty():
-            raise CommandError(
-                f"{options['name']} was not added: its license has to be accepted. Read it, and repeat the command "
-                "with --accept-license."
-            )
+        if options["accept_license"] or not sys.stdin.isatty():
+            return bool(options["accept_license"])
         return input("Do you accept it for this site? [y/N] ").strip().lower() in ("y", "yes")
 
 
