@@ -8,16 +8,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..signatures.embedding import Embedding
-from ..signatures.embedding.presets import CHECKPOINTS, PRESETS
+from ..signatures.embedding.presets import CHECKPOINTS
 from . import wheels
-from .catalog import CATALOG, PackageFile
+from .catalog import CATALOG
 from .download import BLOCK_BYTES, ByteReport, download, open_for_writing
 from .store import RECORD_FILE, AddedEncoder, check_encoder_name, encoders_folder
 
@@ -44,6 +44,11 @@ class Origin:
     member: str | None = None
     sha256: str | None = None
 
+    @property
+    def is_wheel(self) -> bool:
+        """Tell whether the model is to be taken out of a wheel."""
+        return self.requirement is not None or (self.file is not None and self.file.suffix == ".whl")
+
 
 @dataclass
 class Addition:
@@ -68,21 +73,29 @@ class Addition:
     is_quiet: bool = False
 
 
-def known_origin(name: str) -> tuple[Origin, str, dict[str, Any]]:
-    """Return the origin, the license and the options of an encoder that a package has.
+def complete_origin(name: str, origin: Origin) -> tuple[Origin, str, dict[str, Any]]:
+    """Return an origin with what is known of an encoder of this name, its license if that is known, and its options.
+
+    Without a package, an address and a path, it is the package that is known to have it. Of a wheel that is named, the
+    file is the known one; that its hash is, too, is not required of another version of the package.
 
     Raises:
-        NotAdded: no package is known to have it.
+        NotAdded: nothing is named, and no package is known to have it.
     """
     known = CATALOG.get(name)
-    if known is None or known.package is None:
+    package = known.package if known else None
+    is_named, is_wheel = bool(origin.requirement or origin.url or origin.file), origin.is_wheel
+    if not is_named and package is None:
         where = f" Its publisher: {known.license_url}" if known else ""
         raise NotAdded(f"No package is known that has {name}: name its ONNX file by --url or --file.{where}")
-    package: PackageFile = known.package
-    origin = Origin(
-        requirement=f"{package.distribution}=={package.version}", member=package.member, sha256=package.sha256
-    )
-    return origin, known.license, {"preset": name, **package.options}
+    if known is None:
+        return origin, "", {}
+    if package is None or (is_named and not is_wheel):
+        return origin, known.license, {"preset": name}
+    sha256 = origin.sha256 or (None if origin.requirement else package.sha256)
+    requirement = origin.requirement if is_named else f"{package.distribution}=={package.version}"
+    completed = replace(origin, requirement=requirement, member=origin.member or package.member, sha256=sha256)
+    return completed, known.license, {"preset": name, **package.options}
 
 
 def add_encoder(addition: Addition) -> AddedEncoder:
@@ -144,7 +157,7 @@ def _accept(addition: Addition, license_name: str, texts: Mapping[str, bytes]) -
 def _acquire(addition: Addition, work: Path) -> tuple[Path, str, str]:
     """Return the path of the file in the working folder, where it came from, and its license."""
     origin = addition.origin
-    if origin.requirement or (origin.file and origin.file.suffix == ".whl"):
+    if origin.is_wheel:
         return _acquire_from_wheel(addition, work)
     if not addition.license:
         raise NotAdded("Name the license of the file by --license; it is recorded with the encoder.")
@@ -192,9 +205,6 @@ def _copy_file(source: Path, target: Path, report: ByteReport) -> None:
 
 
 def _make_record(addition: Addition, file: Path, origin: str, license_name: str) -> AddedEncoder:
-    options = dict(addition.options)
-    if addition.name in PRESETS:
-        options.setdefault("preset", addition.name)
     with file.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return AddedEncoder(
@@ -206,7 +216,7 @@ def _make_record(addition: Addition, file: Path, origin: str, license_name: str)
         origin=origin,
         license=license_name,
         added=datetime.now(UTC).isoformat(timespec="seconds"),
-        options=options,
+        options=dict(addition.options),
     )
 
 

