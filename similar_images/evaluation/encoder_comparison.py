@@ -76,12 +76,14 @@ class EncoderComparison:
         figures: by name of the encoder.
         neighbors: by name of the encoder, those of every image, nearest first.
         overlap: mean share of an image's nearest that both encoders find.
+        labeled: number of images with the label of another one.
     """
 
     described: DescribedSet
     figures: Mapping[str, EncoderFigures]
     neighbors: Mapping[str, Sequence[Sequence[Neighbor]]]
     overlap: float
+    labeled: int
 
 
 def compare_encoders(
@@ -114,10 +116,11 @@ def compare_encoders(
     copies = _search_with_copies(described, methods, copied, progress)
     pairs = _find_pairs(described.images, marks)
     labels = [image.labels.get("label", "") for image in described.images]
+    labeled = len(query_indices(labels))
     figures: dict[str, EncoderFigures] = {}
     for name in methods:
         recall, rank = copies.get(name, (None, None))
-        by_label = retrieve({name: 1}, described.signatures, labels) if len(query_indices(labels)) else None
+        by_label = retrieve({name: 1}, described.signatures, labels) if labeled else None
         figures[name] = EncoderFigures(
             milliseconds=described.milliseconds[name],
             bytes=described.signatures[name].mean_bytes(),
@@ -139,7 +142,7 @@ def compare_encoders(
         ]
         for name, matrix in distances.items()
     }
-    return EncoderComparison(described, figures, neighbors, sum(map(len, common)) / (width * len(common)))
+    return EncoderComparison(described, figures, neighbors, sum(map(len, common)) / (width * len(common)), labeled)
 
 
 def _distances_among(described: DescribedSet, name: str) -> NDArray[np.float32]:
@@ -196,9 +199,12 @@ def figures_as_rows(comparison: EncoderComparison) -> list[list[str]]:
         values = [getattr(figures, attribute) for figures in comparison.figures.values()]
         if any(value is not None for value in values):
             rows.append([title, *("" if value is None else format(value, form) for value in values)])
-    share = f"{comparison.overlap:.3f}"
-    count = f"{len(comparison.described.images)}"
-    return [*rows, ["nearest in common", share, share], ["images", count, count]]
+    shared = {
+        "nearest in common": f"{comparison.overlap:.3f}",
+        "images": f"{len(comparison.described.images)}",
+        "of these, with the label of another": f"{comparison.labeled}" if comparison.labeled else "",
+    }
+    return [*rows, *([title, text, text] for title, text in shared.items() if text)]
 
 
 def comparison_as_json(comparison: EncoderComparison) -> dict[str, Any]:
@@ -207,5 +213,6 @@ def comparison_as_json(comparison: EncoderComparison) -> dict[str, Any]:
         "pictures": len(comparison.described.images),
         "unreadable": comparison.described.unreadable,
         "overlap": comparison.overlap,
+        "labeled": comparison.labeled,
         "encoders": {name: asdict(figures) for name, figures in comparison.figures.items()},
     }

@@ -65,6 +65,7 @@ def test_compare__of_a_source(two_encoders: None, make_picture: Any, tmp_path: P
     arguments = ("compare", "one", "two", "--source", SOURCE, "--modified", 2, "--label", "title")
     report = json.loads(run(*arguments, "--output", page, "--json"))
     assert report["pictures"] == 12
+    assert report["labeled"] == 12
     assert 0 < report["overlap"] <= 1
     assert report["encoders"].keys() == {"one", "two"}
     one, two = report["encoders"].values()
