@@ -15,12 +15,14 @@ class FileServer:
     """A server on this machine.
 
     `content`: the file. `breaks_after`: bytes after which each of the next connections breaks. `redirect`: an address
-    that it sends to instead. `requests`: the Range and If-Range headers of each request.
+    that it sends to instead. `claimed`: the length that it claims, if another. `requests`: the Range and If-Range
+    headers of each request.
     """
 
     content: bytes
     breaks_after: list[int] = field(default_factory=list)
     redirect: str = ""
+    claimed: int | None = None
     requests: list[tuple[str | None, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -49,7 +51,7 @@ def serve(content: bytes) -> Iterator[FileServer]:
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(state.content) - 1}/{len(state.content)}")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if state.claimed is None else state.claimed))
             self.send_header("ETag", state.etag)
             self.end_headers()
             self.wfile.write(body[: state.breaks_after.pop(0)] if state.breaks_after else body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import resource
@@ -145,6 +146,22 @@ def test_add__leaves_no_half_file_where_there_is_no_space(folder: Path, server: 
     assert not list(folder.rglob("*.onnx"))
     add("mine", "--url", server.address, *ACCEPTED)
     assert store.get_added("mine").path.read_bytes() == server.content
+
+
+def test_add__reads_nothing_of_what_is_too_large(folder: Path, server: FileServer) -> None:
+    server.claimed = download.MAX_FILE_BYTES + 1
+    assert "is larger than 4,294,967,296 bytes" in refusal("mine", "--url", server.address, *ACCEPTED)
+    assert not list(folder.rglob("*.onnx"))
+
+
+def test_add__is_alone(folder: Path, model: Path) -> None:
+    work = folder / ".mine.part"
+    work.mkdir(parents=True)
+    with (work / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another process is adding this encoder" in refusal("mine", "--file", model, *ACCEPTED)
+        assert work.is_dir()
+    add("mine", "--file", model, *ACCEPTED)
 
 
 def test_add__needs_an_accepted_license(folder: Path, server: FileServer) -> None:
