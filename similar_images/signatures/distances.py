@@ -107,9 +107,9 @@ def search_distances(queries: SignatureArray, signatures: SignatureArray) -> NDA
 
 def pair_distances(signatures: SignatureArray) -> NDArray[np.floating]:
     """Return the distances that searches use of all pairs of images, (n,), without undefined ones."""
-    distances = search_distances(signatures, signatures)
-    pairs: NDArray[np.floating] = distances[np.triu_indices(signatures.count, 1)]
-    return pairs[np.isfinite(pairs)]
+    pairs = search_distances(signatures, signatures)[np.triu_indices(signatures.count, 1)]
+    finite: NDArray[np.floating] = pairs[np.isfinite(pairs)]
+    return finite
 
 
 def similarities_from_distances(method: Method, distances: Distances) -> NDArray[np.float64]:
