@@ -57,6 +57,7 @@ class Item(models.Model):
 
     image = models.ImageField()
     share = models.FloatField(db_index=True)
+    cluster = models.IntegerField(db_index=True)
 
     class Meta:
         """A registry of its own hides the model from the site."""
@@ -208,7 +209,9 @@ def generate_records(source: ImageSource, methods: Sequence[Method], records: in
     generators = [(method, value_generator(method, clusters, rng)) for method in methods]
     for start in progress(range(0, records, INSERTED_AT_ONCE), desc="records", unit="chunk"):
         numbers = range(start, min(start + INSERTED_AT_ONCE, records))
-        items = Item._base_manager.bulk_create(Item(image=f"{n}.png", share=rng.random()) for n in numbers)
+        items = Item._base_manager.bulk_create(
+            Item(image=f"{n}.png", share=rng.random(), cluster=n % clusters) for n in numbers
+        )
         images = IndexedImage.objects.bulk_create(
             IndexedImage(
                 source_id=source_id, object_id=str(i.pk), object_key=i.pk, file_name=str(i.image), status="indexed"

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Value
 
 from ..models import IndexedImageQuerySet, Source
@@ -32,6 +33,7 @@ from .options import SearchOptions
 from .plan import plan_search
 from .query_vectors import stored_queries
 from .search import MAX_CANDIDATES, REFILL_FACTOR, ResolvedQuery, Search
+from .selectivity import estimate_selectivity
 
 
 @dataclass
@@ -200,31 +202,45 @@ def _by_versions(running: Sequence[_Progress]) -> Iterable[tuple[Mapping[str, An
 def _search_candidates(source: ImageSource, running: Sequence[_Progress]) -> list[list[sql.KnnRow]]:
     """Do for each search what `candidates.search_candidates` does for one."""
     source_id = Source.objects.get_id(source)
-    first, second, exact = [], [], []
+    first, enough, exact = [], [], []
     for progress in running:
         vectors = progress.query.vectors
         sizes = pool_sizes(vectors, progress.search.weights, progress.size)
         pools = plan_pools(vectors, sizes, progress.size, is_exact=progress.search.options.exact)
         first.append(pools.first)
-        second.append(pools.enough)
+        enough.append(pools.enough)
         exact.append({*pools.exact})
     with sql.search_cursor() as cursor:
-        found = _read_each(cursor, source_id, running, first, exact)
+        walked = [{*sizes} - names for sizes, names in zip(first, exact, strict=True)]
+        if is_few := _leave_few(cursor, source_id, running[0], {name: first[0][name] for name in walked[0]}):
+            exact, walked = [{*sizes} for sizes in first], [set() for _progress in running]
+        found = _read_each(cursor, source_id, running, first, exact, gathers=is_few)
         again = []
         for index, (progress, rows) in enumerate(zip(running, found, strict=True)):
             names = [vector.spec.name for vector in progress.query.vectors]
-            indexed = set(names) - exact[index]
             counts = Counter(operand for row in rows for operand in row.found_by)
-            short = {name for n, name in enumerate(names) if name in indexed and counts[n] < first[index][name]}
-            if short or (indexed and len(rows) < progress.size):
+            short = {name for n, name in enumerate(names) if name in walked[index] and counts[n] < first[index][name]}
+            has_more = walked[index] or first[index] != enough[index]
+            if short or (len(rows) < progress.size and has_more):
                 exact[index] |= short
+                if len(rows) < progress.size:
+                    first[index] = enough[index]
                 again.append(index)
         if again:
-            left, more = [running[index] for index in again], [second[index] for index in again]
-            rows_of_each = _read_each(cursor, source_id, left, more, [exact[index] for index in again])
+            left, more = [running[index] for index in again], [first[index] for index in again]
+            rows_of_each = _read_each(cursor, source_id, left, more, [exact[index] for index in again], gathers=is_few)
             for index, rows in zip(again, rows_of_each, strict=True):
                 found[index] = rows
     return found
+
+
+def _leave_few(cursor: CursorWrapper, source_id: int, progress: _Progress, sizes: Mapping[str, int]) -> bool:
+    """Tell whether the filters, which are those of all searches of a batch, leave few records."""
+    try:
+        selectivity = estimate_selectivity(cursor, source_id, progress.remaining) if sizes else None
+    except EmptyResultSet:
+        return False
+    return selectivity is not None and selectivity.leaves_few(sizes)
 
 
 def _read_each(
@@ -233,6 +249,8 @@ def _read_each(
     running: Sequence[_Progress],
     pools: Sequence[Mapping[str, int]],
     exact: Sequence[set[str]],
+    *,
+    gathers: bool,
 ) -> list[list[sql.KnnRow]]:
     """Read the rows of the statement of each search, in one query."""
     found: list[list[Any]] = [[] for _progress in running]
@@ -240,7 +258,8 @@ def _read_each(
     for index, progress in enumerate(running):
         vectors = progress.query.vectors
         try:
-            statements.append(sql.knn_sql(source_id, vectors, progress.remaining, pools[index], exact[index]))
+            parts = (source_id, vectors, progress.remaining, pools[index], exact[index])
+            statements.append(sql.knn_sql(*parts, gathers=gathers))
         except EmptyResultSet:  # a queryset that can hold nothing
             continue
         columns.append(len(vectors))

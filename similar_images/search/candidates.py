@@ -13,9 +13,10 @@ from django.db import models
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..signatures import storage
 from ..sources.source import ImageSource
-from . import sql
+from . import conditions, sql
 from .query_vectors import QueryVector
 from .ranking import Ranking, fuse_scores
+from .selectivity import estimate_selectivity, is_correlated
 
 if TYPE_CHECKING:
     from ..measures.verdict import Verdict
@@ -28,6 +29,10 @@ MIN_OVERFETCH = 20
 
 OVERFETCH_PER_SHARE = 1_000
 """Further candidates × (1 − share of the heaviest method): other methods, and exact distances, change the order."""
+
+
+MIN_NEARBY_SIMILARITY = 70
+"""Percentage above which something found is surely near the query: of 10,000 random images, one is."""
 
 
 class Candidate(NamedTuple):
@@ -97,7 +102,7 @@ def searchable_records(
     """
     source_id = Source.objects.get_id(source)
     left_out, queries = ([source.object_id(pk) for pk in pks] for pks in (excluded, queried))
-    condition = sql.searchable_condition(source_id, left_out, queries)
+    condition = conditions.searchable_condition(source_id, left_out, queries)
     return IndexedImage.objects.filter(condition).for_objects(source, *allowed)
 
 
@@ -105,7 +110,8 @@ def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> 
     """Return the number of candidates that each method puts forward, for so many matches.
 
     The heaviest method gets `limit` and an over-fetch, `MAX_POOL` or four times the limit at most. The others get that
-    times (weight / heaviest weight)², because what only a light method finds rarely reaches the top.
+    times (weight / heaviest weight)², because what only a light method finds rarely reaches the top; and none where
+    that is less than one.
     """
     by_method = {vector.spec.name: weights[vector.spec.name] for vector in vectors}
     heaviest = max(by_method.values())
@@ -113,7 +119,8 @@ def pool_sizes(vectors: Iterable[QueryVector], weights: Ranking, limit: int) -> 
     changing_share = 1 if refines else 1 - heaviest / sum(by_method.values())
     overfetch = max(MIN_OVERFETCH, ceil(OVERFETCH_PER_SHARE * changing_share))
     pool = min(max(MAX_POOL, 4 * limit), limit + overfetch)
-    return {name: ceil(pool * (weight / heaviest) ** 2) for name, weight in by_method.items()}
+    shares = {name: pool * (weight / heaviest) ** 2 for name, weight in by_method.items()}
+    return {name: ceil(share) if share >= 1 else 0 for name, share in shares.items()}
 
 
 class Pools(NamedTuple):
@@ -150,24 +157,44 @@ def search_candidates(
 ) -> list[sql.KnnRow]:
     """Read the records nearest to any query vector, with their distances to all of them, in one query.
 
-    Where an approximate index gave up behind a filter that leaves little, the rest is searched exactly, in another.
-    With `is_exact`, none is used.
+    Where filters leave few records, each is compared. Where an approximate index gave up behind a filter, or found
+    nothing similar as all that is similar is hidden by it, each is compared after all, in another query. With
+    `is_exact`, no index is used.
     """
     source_id = Source.objects.get_id(source)
     names = [vector.spec.name for vector in vectors]
     first, enough, indexed, exact = plan_pools(vectors, pools, limit, is_exact=is_exact)
     with sql.search_cursor() as cursor:
         try:
-            cursor.execute(*sql.knn_sql(source_id, vectors, records, first, exact))
+            walked = {name: first[name] for name in indexed}
+            selectivity = estimate_selectivity(cursor, source_id, records) if indexed else None
+            is_few = selectivity is not None and selectivity.leaves_few(walked)
+            if is_few:
+                exact, walked = exact | indexed, {}
+            cursor.execute(*sql.knn_sql(source_id, vectors, records, first, exact, gathers=is_few))
             rows = sql.read_rows(cursor.fetchall())
             counts = Counter(index for row in rows for index in row.found_by)
-            short = {name for index, name in enumerate(names) if name in indexed and counts[index] < first[name]}
-            if short or (indexed and len(rows) < limit):
-                cursor.execute(*sql.knn_sql(source_id, vectors, records, enough, exact | short))
+            short = {name for index, name in enumerate(names) if counts[index] < walked.get(name, 0)}
+            if selectivity and walked and not short and not _has_similar(vectors, rows):
+                # All that is similar may be hidden: the rest is about as far as anything, and has no paths to follow.
+                short = {*walked} if is_correlated(cursor, source_id, vectors[0], records, selectivity) else set()
+            if short or (len(rows) < limit and (walked or first != enough)):
+                sizes = enough if len(rows) < limit else first
+                gathers = selectivity is not None
+                cursor.execute(*sql.knn_sql(source_id, vectors, records, sizes, exact | short, gathers=gathers))
                 rows = sql.read_rows(cursor.fetchall())
         except EmptyResultSet:
             return []
     return rows
+
+
+def _has_similar(vectors: Sequence[QueryVector], rows: Sequence[sql.KnnRow]) -> bool:
+    """Tell whether a row is by one of the vectors as similar as hardly any random image."""
+    for index, vector in enumerate(vectors):
+        distances = [distance for row in rows if (distance := row.distances[index]) is not None]
+        if distances and max(vector.similarities([min(distances)])) >= MIN_NEARBY_SIMILARITY:
+            return True
+    return False
 
 
 def score_rows(

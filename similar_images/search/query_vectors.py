@@ -18,7 +18,7 @@ from ..models import IndexedImage, MethodVersion, Signature, Source
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
 from ..sources.source import ImageSource
-from . import sql
+from . import conditions, sql
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def stored_queries(
         return {}
     source_id = Source.objects.get_id(source)
     files = {object_id: source.get_file_name(item) for object_id, item in saved.items()}
-    condition = sql.searchable_condition(source_id).also(sql.file_condition(files))
+    condition = conditions.searchable_condition(source_id).also(conditions.file_condition(files))
     try:
         statement = _versions_sql(IndexedImage.objects.filter(condition).for_objects(source, *allowed), methods)
     except EmptyResultSet:  # a queryset that can hold nothing

@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 from .. import conf
 from ..models import IndexedImage, Signature, Source, current_schema, freshest
 from ..sources.source import ImageSource
-from . import sql
+from . import conditions, sql
 from .candidates import ScoredCandidate
 from .neighbors import MAX_NEIGHBORHOODS, NeighborSearch
 from .query_vectors import SIGNED_BY, STATE, QueryVector
@@ -79,7 +79,7 @@ def keep_vectors(query: ImageQuery, vectors: Mapping[models.Model, list[QueryVec
 def recollect(
     query: ImageQuery,
     make_search: Callable[[Sequence[list[QueryVector]]], NeighborSearch],
-    make_conditions: Callable[[], tuple[sql.RecordCondition, sql.RecordCondition]],
+    make_conditions: Callable[[], tuple[conditions.RecordCondition, conditions.RecordCondition]],
 ) -> Recollection | None:
     """Return what holds still of a search; None where it is not known, or something has changed.
 
@@ -97,7 +97,9 @@ def recollect(
     if search is None or neighborhood is None:
         return None
     queried, allowed = make_conditions()
-    statement = _proof_sql(queried.also(sql.file_condition(query.files)), allowed, query.methods, neighborhood.hashes)
+    statement = _proof_sql(
+        queried.also(conditions.file_condition(query.files)), allowed, query.methods, neighborhood.hashes
+    )
     with connections[router.db_for_read(Signature)].cursor() as cursor:
         cursor.execute(*statement)
         *records, (_id, _status, _indexed_at, current) = cursor.fetchall()
@@ -117,8 +119,8 @@ def _holds(vectors: Iterable[QueryVector], states: Mapping[int, set[str]]) -> bo
 
 
 def _proof_sql(
-    queried: sql.RecordCondition,
-    allowed: sql.RecordCondition,
+    queried: conditions.RecordCondition,
+    allowed: conditions.RecordCondition,
     methods: Sequence[str],
     neighbors: Iterable[int],
 ) -> sql.Statement:
@@ -127,7 +129,7 @@ def _proof_sql(
     Each row: the record, its status, when it was indexed, and a `STATE` a version; in the last row there is nothing but
     a JSON object, which has the SHA-256 of the images by record.
     """
-    same = allowed.also(sql.id_condition(neighbors))
+    same = allowed.also(conditions.id_condition(neighbors))
     states = f"SELECT string_agg({STATE}, ',') {SIGNED_BY} AND record_id = record.id"
     statement = (
         f"SELECT record.id, status, indexed_at, ({states}) "

@@ -23,7 +23,7 @@ from ..printable import make_printable
 from ..signatures.base import MethodSpec
 from ..sources.owners import OwnerKey
 from ..sources.source import ImageSource
-from . import diversity, near_duplicates, sql
+from . import conditions, diversity, near_duplicates
 from .candidates import (
     MIN_OVERFETCH,
     ScoredCandidate,
@@ -274,19 +274,19 @@ class Search:
             return None
         query = ImageQuery(self.source, images, [*self.weights])
         try:
-            return recollect(query, self._search_by_images, self._record_conditions)
+            return recollect(query, self._search_by_images, self._conditions)
         except EmptyResultSet:  # nothing may come back
             return None
 
     def _search_by_images(self, vectors: Sequence[list[QueryVector]]) -> NeighborSearch:
         return self._neighbor_search(ResolvedQuery([vectors], [], []), self.limit)
 
-    def _record_conditions(self) -> tuple[sql.RecordCondition, sql.RecordCondition]:
+    def _conditions(self) -> tuple[conditions.RecordCondition, conditions.RecordCondition]:
         """Return the conditions on records that may be searched by, and that may come back."""
-        searchable = sql.searchable_condition(Source.objects.get_id(self.source))
-        visible = sql.objects_condition(self.source, self.allowed[0])
+        searchable = conditions.searchable_condition(Source.objects.get_id(self.source))
+        visible = conditions.objects_condition(self.source, self.allowed[0])
         condition, others = self._restrictions(_saved_objects(self.examples))
-        restricted = sql.objects_condition(self.source, *self.allowed[1:], *others)
+        restricted = conditions.objects_condition(self.source, *self.allowed[1:], *others)
         return searchable.also(visible), condition.also(visible).also(restricted)
 
     @property
@@ -303,7 +303,9 @@ class Search:
         condition, others = self._restrictions(items)
         return IndexedImage.objects.filter(condition).for_objects(self.source, *self.allowed, *others)
 
-    def _restrictions(self, items: Iterable[models.Model]) -> tuple[sql.RecordCondition, list[models.QuerySet[Any]]]:
+    def _restrictions(
+        self, items: Iterable[models.Model]
+    ) -> tuple[conditions.RecordCondition, list[models.QuerySet[Any]]]:
         """Return the condition on records that may come back, and the querysets that their objects must be in besides.
 
         Args:
@@ -311,9 +313,11 @@ class Search:
         """
         pks, object_id = [item.pk for item in items], self.source.object_id
         excluded, queried = ([object_id(pk) for pk in keys] for keys in (self.excluded, pks))
-        condition = sql.searchable_condition(Source.objects.get_id(self.source), excluded, queried)
+        condition = conditions.searchable_condition(Source.objects.get_id(self.source), excluded, queried)
         if self.options.indexed_before is not None:
-            condition = condition.also(sql.RecordCondition("{record}.indexed_at <= %s", [self.options.indexed_before]))
+            condition = condition.also(
+                conditions.RecordCondition("{record}.indexed_at <= %s", [self.options.indexed_before])
+            )
         others = [diversity.exclude_same_group(self.source, pks, path) for path in self.groupings if pks]
         if self.source.ownership and self.excluded_owners:
             path = self.source.ownership.key

@@ -16,7 +16,7 @@ import similar_images
 from similar_images import registry
 from similar_images.indexing import hnsw, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
-from similar_images.search import candidates, query_vectors, recall
+from similar_images.search import candidates, query_vectors, recall, selectivity
 from similar_images.search import sql as statements
 from similar_images.signatures import storage
 from tests import commands, drawing, methods
@@ -189,6 +189,92 @@ def test_filters__plan_and_recall(crowd: list[Picture]) -> None:
     assert hnsw.PREFIX not in plan(lambda: search(crowd[0], 250))
 
 
+def hidden_cluster(crowd: list[Picture]) -> Any:
+    """Half of all pictures, none of the clusters next to that of the first one."""
+    far = [picture.pk for index, picture in enumerate(crowd) if index % CLUSTERS >= CLUSTERS // 2]
+    return Picture.objects.filter(pk__in=far)
+
+
+def similarities(matches: list[Any]) -> list[float]:
+    return [match.similarity for match in matches]
+
+
+@pytest.mark.parametrize(("count", "is_few"), [(2000, False), (1000, False), (800, True), (20, True)])
+def test_selectivity__few_are_looked_up_and_many_are_met_in_the_graph(
+    count: int, is_few: bool, crowd: list[Picture]
+) -> None:
+    """On both sides of the line, at some 900 of 5,000 for 63 candidates, all that an exact search finds is found."""
+    hnsw.sync_indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    await_replica()
+    left, ranking = Picture.objects.filter(pk__lt=crowd[count].pk), {"wide": 0.95, "bits": 0.05}
+    source = registry.get_source(Picture)
+    records = IndexedImage.objects.for_source(source).for_objects(source, left)
+    with statements.search_cursor() as cursor:
+        estimate = selectivity.estimate_selectivity(cursor, Source.objects.get_id(source), records)
+    assert estimate is not None
+    assert estimate.leaves_few({"wide": 63, "bits": 0}) is is_few
+    queries = crowd[: 2 * CLUSTERS : 12]
+    shares = []
+    for query in queries:
+        options = {"queryset": left, "ranking": ranking}
+        exact = similarities(similar_images.similar_to(query, exact=True, **options))
+        found = similarities(similar_images.similar_to(query, **options))
+        assert len(found) == len(exact)
+        shares += [score >= exact[-1] for score in found]
+    assert sum(shares) / len(shares) >= (1 if is_few else 0.95)
+
+
+def test_selectivity__what_is_visible_is_a_filter_and_everything_is_none(crowd: list[Picture]) -> None:
+    source = registry.get_source(Picture)
+    records = IndexedImage.objects.for_source(source)
+    assert not selectivity.has_filter(records)
+    assert not selectivity.has_filter(records.for_objects(source, Picture.objects.all()))
+    assert selectivity.has_filter(records.for_objects(source, source.visible_to(None)))
+    assert selectivity.has_filter(records.for_objects(source, Picture.objects.all()[:5]))
+
+
+def test_selectivity__the_planner_is_asked_where_there_is_a_filter_and_an_index(crowd: list[Picture]) -> None:
+    def is_asked(**options: Any) -> bool:
+        with CaptureQueriesContext(read_connection) as queries:
+            similar_images.similar_to(crowd[0], method="wide", **options)
+        return any(query["sql"].startswith("EXPLAIN") for query in queries)
+
+    some = Picture.objects.filter(pk__lt=crowd[800].pk)
+    assert not is_asked(queryset=some)
+    hnsw.sync_indexes()
+    await_replica()
+    assert is_asked(queryset=some)
+    assert not is_asked(queryset=some, exact=True)
+
+
+def test_filters__that_hide_all_that_is_similar_are_searched_exactly(
+    crowd: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of all is left, so that the graph is walked, but it has no paths among what is far from the query."""
+    monkeypatch.setattr(selectivity, "PROBE_SIZE", COUNT // CLUSTERS // 2)
+    hnsw.sync_indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    await_replica()
+
+    def is_exact(query: Picture, left: Any) -> bool:
+        options = {"queryset": left, "ranking": {"wide": 0.95, "bits": 0.05}}
+        exact = similar_images.similar_to(query, exact=True, **options)
+        with CaptureQueriesContext(read_connection) as queries:
+            found = similar_images.similar_to(query, **options)
+        if is_last_exact := " + 0, record_id" in [q["sql"] for q in queries if " AS operand " in q["sql"]][-1]:
+            assert similarities(found) == similarities(exact)
+        return is_last_exact
+
+    far = hidden_cluster(crowd)
+    near = Picture.objects.exclude(pk__in=far.values("pk"))
+    for query in crowd[: 5 * CLUSTERS : CLUSTERS]:
+        assert is_exact(query, far)
+        assert not is_exact(query, near)
+
+
 def test_filters__what_the_main_method_did_not_describe_fills_the_page(crowd: list[Picture]) -> None:
     """A method of little weight puts little forward, but not where nobody else does."""
     hnsw.sync_indexes()
@@ -204,7 +290,7 @@ def test_pools__by_weight_and_at_least_as_many_as_are_wanted(crowd: list[Picture
     operands = query_vectors.stored_queries(registry.get_source(Picture), [crowd[0]], ["wide", "bits"])[crowd[0]]
     for weights, limit, expected in (
         ({"wide": 1, "bits": 1}, 12, {"wide": 100, "bits": 100}),
-        ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 1}),
+        ({"wide": 0.95, "bits": 0.05}, 12, {"wide": 63, "bits": 0}),
         ({"wide": 3, "bits": 1}, 100, {"wide": 350, "bits": 39}),
         ({"wide": 1, "bits": 1}, 1000, {"wide": 1500, "bits": 1500}),
     ):

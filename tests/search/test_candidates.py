@@ -83,9 +83,9 @@ def test_pool_sizes__of_one_method_are_the_limit_and_twenty(limit: int, size: in
 
 
 def test_pool_sizes__grow_with_the_share_of_other_methods() -> None:
-    assert pools({"a": 63, "b": 1}, 12) == {"a": 32, "b": 1}  # a share of 1/64 would add 16
-    assert pools({"a": 31, "b": 1}, 12) == {"a": 12 + 32, "b": 1}
-    assert pools({"a": 15, "b": 1}, 12) == {"a": 12 + 63, "b": 1}
+    assert pools({"a": 63, "b": 1}, 12) == {"a": 32, "b": 0}  # a share of 1/64 would add 16
+    assert pools({"a": 31, "b": 1}, 12) == {"a": 12 + 32, "b": 0}
+    assert pools({"a": 15, "b": 1}, 12) == {"a": 12 + 63, "b": 0}
     assert pools({"a": 7, "b": 1}, 12)["a"] == 100
     assert pools({"a": 1, "b": 1}, 12) == {"a": 100, "b": 100}
 
@@ -100,7 +100,7 @@ def test_pool_sizes__are_a_hundred_or_four_times_the_limit_at_most() -> None:
 def test_pool_sizes__of_lighter_methods_shrink_with_the_square_of_their_weight() -> None:
     assert pools({"a": 2, "b": 1}, 12) == {"a": 100, "b": 25}
     assert pools({"a": 8, "b": 1}, 12) == {"a": 100, "b": 2}
-    assert pools({"a": 16, "b": 1}, 12)["b"] == 1
+    assert pools({"a": 11, "b": 1}, 12) == {"a": 96, "b": 0}
     assert pools({"a": 3, "b": 1, "c": 2}, 12) == {"a": 100, "b": 12, "c": 45}
 
 
@@ -121,9 +121,11 @@ class StatementRecorder:
         self.calls: list[tuple[dict[str, int], set[str]]] = []
         real = sql.knn_sql
 
-        def knn_sql(source_id: int, vectors: Any, records: Any, pools: Any, exact: Any) -> Any:
+        def knn_sql(
+            source_id: int, vectors: Any, records: Any, pools: Any, exact: Any, *, gathers: bool = False
+        ) -> Any:
             self.calls.append((dict(pools), set(exact)))
-            return real(source_id, vectors, records, pools, exact)
+            return real(source_id, vectors, records, pools, exact, gathers=gathers)
 
         monkeypatch.setattr(sql, "knn_sql", knn_sql)
 
