@@ -1,5 +1,5 @@
 # make demo: the shop on embedded servers; make test: the tests. Both set up what they need in .venv.
-.PHONY: demo demo-react test coverage test-databases chaos fuzz fuzz-rest lint messages messages-check docs docs-check docs-reference screenshots clean
+.PHONY: demo demo-react test coverage test-databases chaos fuzz fuzz-rest bench lint messages messages-check docs docs-check docs-reference screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,12 @@ REST_CASES ?= 250
 
 fuzz-rest: $(VENV)/.test
 	REST_CASES=$(REST_CASES) $(BIN)/python -m pytest -q -s tests/api/test_schema_conformance.py
+
+# Searches, saves, indexing and REST, each beside the same without the app; the last line is JSON. Some half an hour.
+RECORDS ?= 200000
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks overview --records $(RECORDS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

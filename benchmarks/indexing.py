@@ -1,4 +1,6 @@
-"""Speed of a worker against the bare model: `python -m benchmarks indexing FOLDER [--count N]`.
+"""Speed of a worker against the bare model: `python -m benchmarks indexing [FOLDER] [--count N]`.
+
+Without a folder of JPEGs, scenes are drawn.
 
 The bare model reads, decodes and resizes each image and runs the network, one after another, in one process and one
 thread. The worker does that, the color histogram, and all the rest: it claims, hashes, looks up and writes.
@@ -7,12 +9,16 @@ thread. The worker does that, the color histogram, and all the rest: it claims, 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import onnxruntime
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db.models import Max, Min
 
@@ -22,7 +28,7 @@ from similar_images.imaging import decode
 from similar_images.models import IndexedImage
 from similar_images.signatures.embedding.efficientnet import build_onnx_model
 from similar_images.signatures.embedding.preprocessing import preprocess
-from tests import commands
+from tests import commands, drawing
 from tests.testapp.models import Picture
 
 
@@ -59,16 +65,30 @@ def worker_speed(names: list[str]) -> float:
         return count / seconds
 
 
+def read_files(folder: Path | None, count: int) -> Iterator[ContentFile[bytes]]:
+    """Yield the JPEGs of a folder, or so many scenes that are drawn."""
+    if folder:
+        for path in sorted(folder.rglob("*.jpg"))[:count]:
+            yield ContentFile(path.read_bytes())
+    else:
+        for seed in range(count):
+            yield ContentFile(drawing.encoded(drawing.scene(seed, (800, 600)), "JPEG"))
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the median ratio")
     options = parser.parse_args()
     commands.run("migrate", run_syncdb=True, verbosity=0)
-    paths = sorted(options.folder.rglob("*.jpg"))[: options.count]
-    names = [default_storage.save(f"{number}.jpg", path.open("rb")) for number, path in enumerate(paths)]
+    files = enumerate(read_files(options.folder, options.count))
+    names = [default_storage.save(f"{number}.jpg", file) for number, file in files]
     rounds = [(model_speed(names), worker_speed(names)) for _ in range(3)]
     app.close()
     for model, worker in rounds:
         print(f"bare model {model:.1f} images/s, worker {worker:.1f} images/s, ratio {worker / model:.2f}")
+    if options.json:
+        ratio = median(worker / model for model, worker in rounds)
+        options.json.write_text(json.dumps({"indexing": {"ratio": round(ratio, 2)}}))

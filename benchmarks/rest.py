@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement, of which there are three")
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--requests", type=int, default=300, help="of which the time of the processor is measured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what an answer made anew takes by a bare one")
     options = parser.parse_args()
     item = prepare(options.pictures)
     similar = f"/api/similar-images/testapp.picture/{item.pk}/similar/?limit={LIMIT}"
@@ -173,3 +174,5 @@ def main() -> None:
     columns = ["Requests", "bare view, ms", "anew, ms", "anew / bare"]
     row = [str(options.requests), f"{bare:.2f}", f"{anew:.2f}", f"{anew / bare:.2f}"]
     print(MarkdownTable("Time of the processor an answer", columns, [row]))
+    if options.json:
+        options.json.write_text(json.dumps({"rest": {"ratio": round(anew / bare, 2)}}))

@@ -41,6 +41,9 @@ LIMIT = 12
 SHARES = (1.0, 0.1, 0.01, 0.001)
 """Shares of the records that the filters leave."""
 
+CLUSTER_SHARES = (0.1, 0.01)
+"""Shares of the clusters that other filters leave, most of them without what is similar to the query."""
+
 CLUSTER_SIZE = 400
 """Records in a cluster."""
 
@@ -153,6 +156,11 @@ def search_kinds(methods: Iterable[Method], records: int) -> list[tuple[SearchFi
                 partial(similar_to, queryset=objects, fold=False),
             )
         )
+    clusters = cluster_count(records)
+    for share in CLUSTER_SHARES:
+        objects = Item._base_manager.filter(cluster__lt=share * clusters)
+        title = f"{100 * share:g}% left, whole clusters"
+        searches.append((SearchFigures(title, objects.count()), partial(similar_to, queryset=objects, fold=False)))
     return searches + [
         (
             SearchFigures(f"no filter, `{method.name}` alone", records),
@@ -205,7 +213,7 @@ def generate_records(source: ImageSource, methods: Sequence[Method], records: in
     """Generate objects with records and signatures, in clusters like images of similar objects."""
     rng = np.random.default_rng(1)
     source_id = Source.objects.get_id(source)
-    clusters = max(2, records // CLUSTER_SIZE)
+    clusters = cluster_count(records)
     generators = [(method, value_generator(method, clusters, rng)) for method in methods]
     for start in progress(range(0, records, INSERTED_AT_ONCE), desc="records", unit="chunk"):
         numbers = range(start, min(start + INSERTED_AT_ONCE, records))
@@ -221,6 +229,11 @@ def generate_records(source: ImageSource, methods: Sequence[Method], records: in
         for method, make in generators:
             values = (storage.pack(method, make(number % clusters)) for number in numbers)
             copy_signatures(source_id, method, zip(images, values, strict=True))
+
+
+def cluster_count(records: int) -> int:
+    """Return the number of clusters of so many records."""
+    return max(2, records // CLUSTER_SIZE)
 
 
 def copy_signatures(source_id: int, method: Method, rows: Iterable[tuple[IndexedImage, Any]]) -> None:

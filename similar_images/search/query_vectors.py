@@ -119,7 +119,7 @@ def _versions_sql(records: models.QuerySet[IndexedImage], methods: Iterable[str]
     record_sql, parameters = sql.subquery(records)
     columns = ", ".join(f"version.{field.column}" for field in MethodVersion._meta.concrete_fields)
     statement = (
-        f"SELECT (SELECT object_id FROM {sql.RECORDS} WHERE id = record_id), record_id, {STATE}, {columns} "
+        f"SELECT (SELECT object_id FROM {conditions.RECORDS} WHERE id = record_id), record_id, {STATE}, {columns} "
         f"{SIGNED_BY} AND record_id IN ({record_sql}) ORDER BY is_active"
     )
     return statement, [list(methods), *parameters]

@@ -133,8 +133,8 @@ def _proof_sql(
     states = f"SELECT string_agg({STATE}, ',') {SIGNED_BY} AND record_id = record.id"
     statement = (
         f"SELECT record.id, status, indexed_at, ({states}) "
-        f"FROM {sql.RECORDS} record WHERE {queried.on('record')} "
+        f"FROM {conditions.RECORDS} record WHERE {queried.on('record')} "
         "UNION ALL SELECT NULL, NULL, NULL, "
-        f"(SELECT json_object_agg(id, sha256)::text FROM {sql.RECORDS} record WHERE {same.on('record')})"
+        f"(SELECT json_object_agg(id, sha256)::text FROM {conditions.RECORDS} record WHERE {same.on('record')})"
     )
     return statement, [list(methods), *queried.parameters, *same.parameters]
