@@ -21,9 +21,6 @@ from .labeled_images import sample_indices
 PROBES = 30
 """Images whose nearest ones are shown, at most: with all its images in it, the page can still be sent by mail."""
 
-SHOWN = 6
-"""Nearest images that are shown of each."""
-
 PROBE_THUMBNAIL_SIDE = 144
 """Long side of a thumbnail, in pixels."""
 
@@ -52,7 +49,7 @@ def render_comparison(title: str, comparison: EncoderComparison, figures: Sequen
         {
             "image": show(index),
             "lists": [
-                (name, [{**show(neighbor.index), "neighbor": neighbor} for neighbor in lists[index][:SHOWN]])
+                (name, [{**show(neighbor.index), "neighbor": neighbor} for neighbor in lists[index]])
                 for name, lists in comparison.neighbors.items()
             ],
         }

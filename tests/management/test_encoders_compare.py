@@ -76,7 +76,7 @@ def test_compare__of_a_source(two_encoders: None, make_picture: Any, tmp_path: P
             assert 0 < figures[share] <= 1
         assert figures["agreement"] is None, "there are no pairs that were marked as different"
     html = page.read_text()
-    assert html.count("data:image/jpeg;base64,") == 12 * (1 + 2 * 6)
+    assert html.count("data:image/jpeg;base64,") == 12 * (1 + 2 * 10)
     assert f"{items[0].pk}: " in html
     assert not Signature.objects.exists()
     table = run(*arguments)
