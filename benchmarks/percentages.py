@@ -9,6 +9,7 @@ same is told of pairs of one class. An embedding is also measured centered.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from similar_images.evaluation.labeled_images import LabeledImage, read_folder, 
 from similar_images.evaluation.report import MarkdownTable
 from similar_images.signatures import BUILT_IN_METHODS
 from similar_images.signatures.base import similarities_on_curve
-from similar_images.signatures.distances import SignatureArray, pair_distances, search_distances
-from similar_images.signatures.tightening import SIMILAR, most_compared, tighten_curve
+from similar_images.signatures.distances import SignatureArray, search_distances
+from similar_images.signatures.tightening import MAX_REFINED_IMAGES, SIMILAR, different_pairs, tighten_curve
 
 
 def label_of(image: LabeledImage) -> str:
@@ -46,23 +47,23 @@ def _only(described: DescribedSet, name: str) -> DescribedSet:
     return DescribedSet(described.images, {name: described.signatures[name]}, {}, {})
 
 
-def shares(labels: list[str], signatures: SignatureArray) -> list[float]:
-    """Return the shares in percent of the second half's pairs that are similar.
+def shares(labels: list[str], by_method: dict[str, SignatureArray]) -> Iterator[tuple[str, list[float]]]:
+    """Yield by method the shares in percent of the second half's pairs that are similar.
 
     Those of different labels by the curve as shipped and as calibrated by the first half, then those of one label.
     """
-    method = signatures.method
-    half = min(signatures.count // 2, most_compared(method))
-    first, second = (signatures.take(np.arange(start, start + half)) for start in (0, signatures.count - half))
-    names = np.array(labels[signatures.count - half :])
-    upper = np.triu_indices(half, 1)
-    is_same: NDArray[np.bool_] = (names[:, None] == names)[upper]
-    distances = search_distances(second, second)[upper]
-    is_similar = [
-        np.array(similarities_on_curve(curve, distances)) >= SIMILAR
-        for curve in (method.curve, tighten_curve(method.curve, pair_distances(first)))
-    ]
-    return [_percent(similar[pairs]) for pairs in (~is_same, is_same) for similar in is_similar]
+    half = len(labels) // 2
+    learned = different_pairs([signatures.take(np.arange(half)) for signatures in by_method.values()])
+    for (name, signatures), distances in zip(by_method.items(), learned, strict=True):
+        method = signatures.method
+        tested = min(half, MAX_REFINED_IMAGES) if method.refines else half
+        second = signatures.take(np.arange(len(labels) - tested, len(labels)))
+        names, upper = np.array(labels[-tested:]), np.triu_indices(tested, 1)
+        is_same: NDArray[np.bool_] = (names[:, None] == names)[upper]
+        found = search_distances(second, second)[upper]
+        curves = method.curve, tighten_curve(method.curve, distances)
+        is_similar = [np.array(similarities_on_curve(curve, found)) >= SIMILAR for curve in curves]
+        yield name, [_percent(similar[pairs]) for pairs in (~is_same, is_same) for similar in is_similar]
 
 
 def _percent(is_similar: NDArray[np.bool_]) -> float:
@@ -79,8 +80,8 @@ def main() -> None:
     for folder in options.sets:
         labels, by_method = describe(folder, options.limit)
         rows = [
-            (name, *("–" if np.isnan(share) else f"{share:.2f}%" for share in shares(labels, signatures)))
-            for name, signatures in by_method.items()
+            (name, *("–" if np.isnan(share) else f"{share:.2f}%" for share in figures))
+            for name, figures in shares(labels, by_method)
         ]
         title = f"{folder.name}, {len(labels)} images: pairs of the second half at {SIMILAR}% and more"
         print(MarkdownTable(title, head, rows), flush=True)

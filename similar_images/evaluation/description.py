@@ -15,9 +15,9 @@ from ..imaging import decode
 from ..imaging.opencv import single_core
 from ..signatures.base import Method
 from ..signatures.centering import center
-from ..signatures.distances import SignatureArray, pair_distances
+from ..signatures.distances import SignatureArray
 from ..signatures.projection import can_project
-from ..signatures.tightening import most_compared, tighten_curve
+from ..signatures.tightening import MAX_IMAGES, different_pairs, tighten_curve
 from .labeled_images import LabeledImage, sample_indices
 from .transforms import Pixels
 
@@ -55,15 +55,14 @@ def calibrate_set(described: DescribedSet, min_images: int | None) -> DescribedS
     """Return a set as a source of its images is searched: from so many on, with stricter curves where needed."""
     if min_images is None or len(described.images) < min_images:
         return described
-    return replace(described, signatures={name: _tighten(array) for name, array in described.signatures.items()})
-
-
-def _tighten(array: SignatureArray) -> SignatureArray:
-    sample = array.take(np.array(sample_indices(array.count, most_compared(array.method))))
-    calibrated = copy(array)
-    calibrated.method = copy(array.method)
-    calibrated.method.curve = tighten_curve(array.method.curve, pair_distances(sample))
-    return calibrated
+    sample = np.array(sample_indices(len(described.images), MAX_IMAGES))
+    pairs = different_pairs([array.take(sample) for array in described.signatures.values()])
+    signatures = {}
+    for (name, array), distances in zip(described.signatures.items(), pairs, strict=True):
+        signatures[name] = copy(array)
+        signatures[name].method = copy(array.method)
+        signatures[name].method.curve = tighten_curve(array.method.curve, distances)
+    return replace(described, signatures=signatures)
 
 
 def decode_image(image: LabeledImage, max_pixels: int) -> Pixels:

@@ -7,6 +7,7 @@ measured again when the source has doubled. Percentages that a person has calibr
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from django.db import transaction
 
@@ -14,8 +15,8 @@ from .. import conf, plugins, registry
 from ..generations import clear_widgets_on_commit
 from ..models import MethodVersion, Projection, Source, write_alias
 from ..signatures.base import Curve, Method
-from ..signatures.distances import SignatureArray, pair_distances
-from ..signatures.tightening import most_compared, similar_share, tighten_curve
+from ..signatures.distances import SignatureArray
+from ..signatures.tightening import MAX_IMAGES, different_pairs, similar_share, tighten_curve
 from ..sources.source import ImageSource
 from . import samples, versions
 
@@ -25,52 +26,70 @@ MEASURE_AGAIN_AT = 2
 """Number of images, as a multiple of that when a source was measured, from which it is measured again."""
 
 
+MIN_OVERLAP = 0.9
+"""Share of the largest sample that another one has to have, to tell copies by both."""
+
+
 def calibrate_sources() -> None:
     """Measure the sources that are large enough, and make percentages stricter where that is needed.
 
     Sources that a sweep has not seen the end of are left for later. An error of one source is logged and does not keep
     the others from being calibrated.
     """
-    min_images = conf.get().calibrate_from
     for source in registry.get_sources():
         source_id = Source.objects.get_id(source)
-        is_swept = Source.objects.filter(pk=source_id, next_object="", swept_at__isnull=False).exists()
-        rows = MethodVersion.primary.filter(source_id=source_id, name__in=plugins.enabled_methods())
-        learned_from_labels = rows.filter(projection__isnull=False).exclude(
-            projection__learned_from__has_key=Projection.FROM_ALL_IMAGES
-        )
-        for row in rows.exclude(pk__in=learned_from_labels) if is_swept else ():
-            method = versions.instantiate(row)
-            try:
-                if method is not None and not _is_calibrated_by_hand(row, method):
-                    _calibrate_version(source, row, method, min_images)
-            except Exception:
-                logger.exception("%s could not be calibrated by %s.", source.label, row.name)
+        try:
+            if Source.objects.filter(pk=source_id, next_object="", swept_at__isnull=False).exists():
+                _calibrate_source(source, source_id)
+        except Exception:
+            logger.exception("%s could not be calibrated.", source.label)
+
+
+def _calibrate_source(source: ImageSource, source_id: int) -> None:
+    min_images = conf.get().calibrate_from
+    rows = list(_rows_to_calibrate(source_id))
+    if min_images is None:
+        for row, method in rows:
+            if row.measured_images is not None:
+                _save(row, method.curve, method, measured_images=None, share=None)
+        return
+    due = {row.pk for row, _method in rows if samples.is_described(source, row, _needed(row, min_images))}
+    if not due:
+        return
+    read = {row.pk: samples.read_sample(source, row, MAX_IMAGES) for row, _method in rows}
+    largest = max(map(len, read.values()))
+    used = [(row, method) for row, method in rows if len(read[row.pk]) >= MIN_OVERLAP * largest or row.pk in due]
+    shared = sorted(set.intersection(*(set(read[row.pk]) for row, _method in used)))
+    arrays = [SignatureArray(method, [read[row.pk][key] for key in shared]) for row, method in used]
+    for (row, method), distances in zip(used, different_pairs(arrays), strict=True):
+        if row.pk in due:
+            _save(
+                row,
+                tighten_curve(method.curve, distances),
+                method,
+                measured_images=samples.signatures_by(source, row).count(),
+                share=similar_share(method.curve, distances),
+            )
+
+
+def _rows_to_calibrate(source_id: int) -> Iterator[tuple[MethodVersion, Method]]:
+    """Yield the versions that are searched by, or soon, without those that a person or labels have calibrated."""
+    rows = MethodVersion.primary.filter(source_id=source_id, name__in=plugins.enabled_methods())
+    learned_from_labels = rows.filter(projection__isnull=False).exclude(
+        projection__learned_from__has_key=Projection.FROM_ALL_IMAGES
+    )
+    for row in rows.exclude(pk__in=learned_from_labels).order_by("pk"):
+        method = versions.instantiate(row)
+        if method is not None and not _is_calibrated_by_hand(row, method):
+            yield row, method
 
 
 def _is_calibrated_by_hand(row: MethodVersion, method: Method) -> bool:
     return row.measured_images is None and row.is_calibrated and row.curve != _as_lists(method.curve)
 
 
-def _calibrate_version(source: ImageSource, row: MethodVersion, method: Method, min_images: int | None) -> None:
-    if min_images is None:
-        if row.measured_images is not None:
-            _save(row, method.curve, method, measured_images=None, share=None)
-        return
-    needed = max(min_images, MEASURE_AGAIN_AT * (row.measured_images or 0))
-    if samples.is_described(source, row, needed):
-        distances = pair_distances(_read_signatures(source, method))
-        _save(
-            row,
-            tighten_curve(method.curve, distances),
-            method,
-            measured_images=samples.signatures_by(source, row).count(),
-            share=similar_share(method.curve, distances),
-        )
-
-
-def _read_signatures(source: ImageSource, method: Method) -> SignatureArray:
-    return SignatureArray(method, samples.read_sample(source, method, most_compared(method)))
+def _needed(row: MethodVersion, min_images: int) -> int:
+    return max(min_images, MEASURE_AGAIN_AT * (row.measured_images or 0))
 
 
 def _save(

@@ -148,7 +148,7 @@ def _searched_by(source: ImageSource, method: Method) -> Method | None:
 
 
 def _read_vectors(source: ImageSource, method: Method) -> NDArray[np.float32]:
-    return np.array(samples.read_sample(source, method, MAX_SAMPLE), np.float32)
+    return np.array([*samples.read_sample(source, method, MAX_SAMPLE).values()], np.float32)
 
 
 def _forget_means(means: QuerySet[MethodVersion], method: Method, kept: MethodVersion | None) -> None:

@@ -38,10 +38,14 @@ def is_described(source: ImageSource, method: VectorSpec, images: int) -> bool:
     return signatures_by(source, method).count() >= MIN_DESCRIBED * records.count()
 
 
-def read_sample(source: ImageSource, method: VectorSpec, most: int) -> list[Value]:
-    """Return the signatures of at most so many images of a source: the same ones, as long as it is the same."""
+def read_sample(source: ImageSource, method: VectorSpec, most: int) -> dict[int, Value]:
+    """Return the signatures of at most so many images of a source, by their records' ids.
+
+    They are the same ones by every method, and as long as the source is the same.
+    """
     signatures = signatures_by(source, method)
     share = max(1, ceil(signatures.count() / most))
     number: Any = Func(F("record_id"), function="hashint8", output_field=IntegerField())
     drawn = signatures.annotate(draw=Mod(number.bitand(MAX_INTEGER), share)).filter(draw=0).order_by("record_id")
-    return [storage.unpack(value) for value in drawn.values_list(storage.quick_column(method), flat=True)[:most]]
+    rows = drawn.values_list("record_id", storage.quick_column(method))[:most]
+    return {record_id: storage.unpack(value) for record_id, value in rows}
