@@ -17,7 +17,7 @@ import similar_images
 from similar_images import marks, registry
 from similar_images.indexing import claims, sweep, worker
 from similar_images.models import IndexedImage, Mark, Source
-from similar_images.search.conditions import unmarked_condition
+from similar_images.search.sql import unmarked_condition
 from tests import drawing
 from tests.databases import ALIAS, VARIANT, connection
 from tests.items import matched_objects, save_gray

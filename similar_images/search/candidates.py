@@ -13,7 +13,7 @@ from django.db import models
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..signatures import storage
 from ..sources.source import ImageSource
-from . import conditions, sql
+from . import sql
 from .query_vectors import QueryVector
 from .ranking import Ranking, fuse_scores
 from .selectivity import estimate_selectivity, is_correlated
@@ -102,7 +102,7 @@ def searchable_records(
     """
     source_id = Source.objects.get_id(source)
     left_out, queries = ([source.object_id(pk) for pk in pks] for pks in (excluded, queried))
-    condition = conditions.searchable_condition(source_id, left_out, queries)
+    condition = sql.searchable_condition(source_id, left_out, queries)
     return IndexedImage.objects.filter(condition).for_objects(source, *allowed)
 
 

@@ -23,10 +23,10 @@ from ..imaging.timeouts import SearchTimeout
 from ..models import IndexedImage, Signature, Source
 from ..sources.source import ImageSource
 from .candidates import filter_by_similarity, pool_sizes, score_rows, search_candidates, searchable_records
-from .conditions import searchable_condition
 from .near_duplicates import is_near_duplicate
 from .query_vectors import QueryVector, describe_query, stored_queries
 from .ranking import normalized_weights
+from .sql import searchable_condition
 
 MAX_SAME_FILES, MAX_NEAR_DUPLICATES = 100, 24
 """Images with the same bytes, and near-duplicates, that are looked for, at most."""

@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 
 from ..models import IndexedImage, Signature, Source, current_schema
 from ..sources.source import ImageSource
-from . import conditions, sql
+from . import sql
 from .candidates import Pools, ScoredCandidate
 from .query_vectors import QueryVector
 
@@ -106,7 +106,7 @@ class NeighborSearch:
         neighborhood = self.known or self._look(self._place)
         alias = router.db_for_read(Signature)
         try:
-            same = records.filter(conditions.id_condition(neighborhood.hashes)).values("pk", "sha256")
+            same = records.filter(sql.id_condition(neighborhood.hashes)).values("pk", "sha256")
             statement = same.query.get_compiler(alias).as_sql()
         except EmptyResultSet:
             return []
@@ -152,7 +152,7 @@ class NeighborSearch:
     def _look(self, place: _Place) -> Neighborhood:
         """Look for the neighbors, and keep them where no write is under way."""
         source_id = Source.objects.get_id(self.source)
-        every = IndexedImage.objects.filter(conditions.RecordCondition("{record}.source_id = %s", [source_id]))
+        every = IndexedImage.objects.filter(sql.RecordCondition("{record}.source_id = %s", [source_id]))
         with sql.search_cursor() as cursor:
             is_same = cursor.db.alias == router.db_for_read(Signature)  # a router may choose among databases
             is_settled = is_same and sql.is_settled(cursor)

@@ -18,7 +18,7 @@ from ..models import IndexedImage, MethodVersion, Signature, Source
 from ..signatures import storage
 from ..signatures.base import Method, MethodSpec, similarities_on_curve
 from ..sources.source import ImageSource
-from . import conditions, sql
+from . import sql
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def stored_queries(
         return {}
     source_id = Source.objects.get_id(source)
     files = {object_id: source.get_file_name(item) for object_id, item in saved.items()}
-    condition = conditions.searchable_condition(source_id).also(conditions.file_condition(files))
+    condition = sql.searchable_condition(source_id).also(sql.file_condition(files))
     try:
         statement = _versions_sql(IndexedImage.objects.filter(condition).for_objects(source, *allowed), methods)
     except EmptyResultSet:  # a queryset that can hold nothing
@@ -119,7 +119,7 @@ def _versions_sql(records: models.QuerySet[IndexedImage], methods: Iterable[str]
     record_sql, parameters = sql.subquery(records)
     columns = ", ".join(f"version.{field.column}" for field in MethodVersion._meta.concrete_fields)
     statement = (
-        f"SELECT (SELECT object_id FROM {conditions.RECORDS} WHERE id = record_id), record_id, {STATE}, {columns} "
+        f"SELECT (SELECT object_id FROM {sql.RECORDS} WHERE id = record_id), record_id, {STATE}, {columns} "
         f"{SIGNED_BY} AND record_id IN ({record_sql}) ORDER BY is_active"
     )
     return statement, [list(methods), *parameters]

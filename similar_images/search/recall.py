@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ..indexing import versions
 from ..models import IndexedImage, MethodVersion
-from . import conditions, sql
+from . import sql
 from .query_vectors import QueryVector, stored_vector
 
 logger = logging.getLogger("similar_images")
@@ -70,9 +70,7 @@ def measure_recall(version: MethodVersion) -> float | None:
 
 def _nearest_distances(version: MethodVersion, vector: QueryVector, *, is_exact: bool) -> list[float]:
     """Return the distances of the nearest images to one, nearest first, itself left out."""
-    records = IndexedImage.objects.filter(conditions.searchable_condition(version.source_id)).exclude(
-        pk=vector.record_id
-    )
+    records = IndexedImage.objects.filter(sql.searchable_condition(version.source_id)).exclude(pk=vector.record_id)
     pools, exact = {version.name: RECALL_CUTOFF}, {version.name} if is_exact else set()
     with sql.search_cursor() as cursor:
         cursor.execute(*sql.knn_sql(version.source_id, [vector], records, pools, exact))

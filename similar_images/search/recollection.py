@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 from .. import conf
 from ..models import IndexedImage, Signature, Source, current_schema, freshest
 from ..sources.source import ImageSource
-from . import conditions, sql
+from . import sql
 from .candidates import ScoredCandidate
 from .neighbors import MAX_NEIGHBORHOODS, NeighborSearch
 from .query_vectors import SIGNED_BY, STATE, QueryVector
@@ -79,7 +79,7 @@ def keep_vectors(query: ImageQuery, vectors: Mapping[models.Model, list[QueryVec
 def recollect(
     query: ImageQuery,
     make_search: Callable[[Sequence[list[QueryVector]]], NeighborSearch],
-    make_conditions: Callable[[], tuple[conditions.RecordCondition, conditions.RecordCondition]],
+    make_conditions: Callable[[], tuple[sql.RecordCondition, sql.RecordCondition]],
 ) -> Recollection | None:
     """Return what holds still of a search; None where it is not known, or something has changed.
 
@@ -97,9 +97,7 @@ def recollect(
     if search is None or neighborhood is None:
         return None
     queried, allowed = make_conditions()
-    statement = _proof_sql(
-        queried.also(conditions.file_condition(query.files)), allowed, query.methods, neighborhood.hashes
-    )
+    statement = _proof_sql(queried.also(sql.file_condition(query.files)), allowed, query.methods, neighborhood.hashes)
     with connections[router.db_for_read(Signature)].cursor() as cursor:
         cursor.execute(*statement)
         *records, (_id, _status, _indexed_at, current) = cursor.fetchall()
@@ -119,8 +117,8 @@ def _holds(vectors: Iterable[QueryVector], states: Mapping[int, set[str]]) -> bo
 
 
 def _proof_sql(
-    queried: conditions.RecordCondition,
-    allowed: conditions.RecordCondition,
+    queried: sql.RecordCondition,
+    allowed: sql.RecordCondition,
     methods: Sequence[str],
     neighbors: Iterable[int],
 ) -> sql.Statement:
@@ -129,12 +127,12 @@ def _proof_sql(
     Each row: the record, its status, when it was indexed, and a `STATE` a version; in the last row there is nothing but
     a JSON object, which has the SHA-256 of the images by record.
     """
-    same = allowed.also(conditions.id_condition(neighbors))
+    same = allowed.also(sql.id_condition(neighbors))
     states = f"SELECT string_agg({STATE}, ',') {SIGNED_BY} AND record_id = record.id"
     statement = (
         f"SELECT record.id, status, indexed_at, ({states}) "
-        f"FROM {conditions.RECORDS} record WHERE {queried.on('record')} "
+        f"FROM {sql.RECORDS} record WHERE {queried.on('record')} "
         "UNION ALL SELECT NULL, NULL, NULL, "
-        f"(SELECT json_object_agg(id, sha256)::text FROM {conditions.RECORDS} record WHERE {same.on('record')})"
+        f"(SELECT json_object_agg(id, sha256)::text FROM {sql.RECORDS} record WHERE {same.on('record')})"
     )
     return statement, [list(methods), *queried.parameters, *same.parameters]

@@ -23,7 +23,7 @@ from ..printable import make_printable
 from ..signatures.base import MethodSpec
 from ..sources.owners import OwnerKey
 from ..sources.source import ImageSource
-from . import conditions, diversity, near_duplicates
+from . import diversity, near_duplicates, sql
 from .candidates import (
     MIN_OVERFETCH,
     ScoredCandidate,
@@ -281,12 +281,12 @@ class Search:
     def _search_by_images(self, vectors: Sequence[list[QueryVector]]) -> NeighborSearch:
         return self._neighbor_search(ResolvedQuery([vectors], [], []), self.limit)
 
-    def _conditions(self) -> tuple[conditions.RecordCondition, conditions.RecordCondition]:
+    def _conditions(self) -> tuple[sql.RecordCondition, sql.RecordCondition]:
         """Return the conditions on records that may be searched by, and that may come back."""
-        searchable = conditions.searchable_condition(Source.objects.get_id(self.source))
-        visible = conditions.objects_condition(self.source, self.allowed[0])
+        searchable = sql.searchable_condition(Source.objects.get_id(self.source))
+        visible = sql.objects_condition(self.source, self.allowed[0])
         condition, others = self._restrictions(_saved_objects(self.examples))
-        restricted = conditions.objects_condition(self.source, *self.allowed[1:], *others)
+        restricted = sql.objects_condition(self.source, *self.allowed[1:], *others)
         return searchable.also(visible), condition.also(visible).also(restricted)
 
     @property
@@ -303,9 +303,7 @@ class Search:
         condition, others = self._restrictions(items)
         return IndexedImage.objects.filter(condition).for_objects(self.source, *self.allowed, *others)
 
-    def _restrictions(
-        self, items: Iterable[models.Model]
-    ) -> tuple[conditions.RecordCondition, list[models.QuerySet[Any]]]:
+    def _restrictions(self, items: Iterable[models.Model]) -> tuple[sql.RecordCondition, list[models.QuerySet[Any]]]:
         """Return the condition on records that may come back, and the querysets that their objects must be in besides.
 
         Args:
@@ -313,11 +311,9 @@ class Search:
         """
         pks, object_id = [item.pk for item in items], self.source.object_id
         excluded, queried = ([object_id(pk) for pk in keys] for keys in (self.excluded, pks))
-        condition = conditions.searchable_condition(Source.objects.get_id(self.source), excluded, queried)
+        condition = sql.searchable_condition(Source.objects.get_id(self.source), excluded, queried)
         if self.options.indexed_before is not None:
-            condition = condition.also(
-                conditions.RecordCondition("{record}.indexed_at <= %s", [self.options.indexed_before])
-            )
+            condition = condition.also(sql.RecordCondition("{record}.indexed_at <= %s", [self.options.indexed_before]))
         others = [diversity.exclude_same_group(self.source, pks, path) for path in self.groupings if pks]
         if self.source.ownership and self.excluded_owners:
             path = self.source.ownership.key

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections, router
 import similar_images
 from similar_images import registry
 from similar_images.models import IndexedImage, Signature, Source
-from similar_images.search import conditions, sql
+from similar_images.search import sql
 from similar_images.search.query_vectors import QueryVector
 from similar_images.signatures.base import similarities_on_curve
 from tests.databases import connection
@@ -212,7 +212,7 @@ def test_unmarked_condition__leaves_out_objects_marked_with_any_of_these(records
     similar_images.mark(b, c, alike=True)
 
     def unmarked(*items: Picture) -> list[int]:
-        condition = conditions.unmarked_condition(source_id(), [str(item.pk) for item in items])
+        condition = sql.unmarked_condition(source_id(), [str(item.pk) for item in items])
         return list(IndexedImage.objects.filter(condition).order_by("pk").values_list("pk", flat=True))
 
     assert unmarked() == records
@@ -344,5 +344,5 @@ def test_unrequested_condition__many_requests_do_not_stop_searches(records: list
             "SELECT source_id, object_id, file_name, now() FROM similar_images_indexedimage WHERE object_id ~ 'x'"
         )
         cursor.execute("SET LOCAL statement_timeout = '10s'")
-    unrequested = IndexedImage.objects.filter(conditions.unrequested_condition(source_id()))
+    unrequested = IndexedImage.objects.filter(sql.unrequested_condition(source_id()))
     assert set(unrequested.values_list("pk", flat=True)) == set(records)
