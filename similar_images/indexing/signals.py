@@ -13,12 +13,12 @@ from django.apps import apps as global_apps
 from django.apps.registry import Apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models, router, transaction
-from django.db.models.signals import post_save, pre_save
+from django.db.models.signals import post_save
 
 from .. import registry
 from ..models import IndexedImage, ReindexRequest, Source, write_alias
 from ..sources.source import ImageSource
-from . import loaded_names, notify, requests, triggers, versions
+from . import notify, requests, triggers, versions
 
 REQUESTS_ATTR = "_similar_images_requests"
 """Attribute of an object whose file was written: the requests that were made before, to be due once it is saved."""
@@ -27,9 +27,7 @@ REQUESTS_ATTR = "_similar_images_requests"
 def connect(source: ImageSource) -> None:
     """Listen to the source's model and all its children and proxies, as Django sends signals for exact classes."""
     for model in _with_subclasses(source.model):
-        pre_save.connect(_before_save, sender=model, dispatch_uid=f"{__name__}.saving.{model._meta.label}")
         post_save.connect(_on_save, sender=model, dispatch_uid=f"{__name__}.saved.{model._meta.label}")
-    loaded_names.keep_loaded_names(source.field)
     if not isinstance(source.field.generate_filename, FilenameHook):
         vars(source.field)["generate_filename"] = FilenameHook(source.field)
 
@@ -59,12 +57,6 @@ class FilenameHook:
         return name
 
 
-def _before_save(*, sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
-    if instance._state.adding:  # made with the key of an object that may be in the database, with another file
-        for source in registry.get_sources_for_model(sender):
-            loaded_names.forget_name(instance, source.field)
-
-
 def _on_save(
     *,
     sender: type[models.Model],
@@ -81,7 +73,7 @@ def _on_save(
         _notify_once(using)
         return
     if REQUESTS_ATTR in instance.__dict__:
-        transaction.on_commit(lambda: _on_file_written(sender, instance), using=using, robust=True)
+        transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
         return
     sources = [
         source
@@ -89,11 +81,9 @@ def _on_save(
         if (update_fields is None or source.field_name in update_fields) and source.get_file_name(instance)
     ]
     if sources and created:
-        _keep_names(sources, instance)
         transaction.on_commit(notify.notify_workers, using=using, robust=True)
-    elif changed := [source for source in sources if not loaded_names.has_kept_name(instance, source.field)]:
-        # A query that fails, as the tables are gone, would break the transaction if it were made now.
-        transaction.on_commit(lambda: _notify_if_pending(changed, instance), using=using, robust=True)
+    elif sources:  # a query that fails, as the tables are gone, would break the transaction if it were made now
+        transaction.on_commit(lambda: _notify_if_pending(sources, instance.pk), using=using, robust=True)
 
 
 def _notify_once(using: str) -> None:
@@ -103,24 +93,16 @@ def _notify_once(using: str) -> None:
         transaction.on_commit(notify.notify_workers, using=using, robust=True)
 
 
-def _on_file_written(sender: type[models.Model], instance: models.Model) -> None:
+def _on_file_written(instance: models.Model) -> None:
     # Only now, as after a rollback the next save has to do it.
     requests.set_due(instance.__dict__.pop(REQUESTS_ATTR, ()))
     notify.notify_workers()
-    _keep_names(registry.get_sources_for_model(sender), instance)
 
 
-def _notify_if_pending(sources: Collection[ImageSource], instance: models.Model) -> None:
+def _notify_if_pending(sources: Iterable[ImageSource], pk: Any) -> None:
     pending = IndexedImage.primary.filter(status=IndexedImage.Status.PENDING)
-    if any(pending.for_source(source).filter(object_id=source.object_id(instance.pk)).exists() for source in sources):
+    if any(pending.for_source(source).filter(object_id=source.object_id(pk)).exists() for source in sources):
         notify.notify_workers()
-    _keep_names(sources, instance)
-
-
-def _keep_names(sources: Iterable[ImageSource], instance: models.Model) -> None:
-    for source in sources:
-        if source.field.attname in vars(instance):  # a deferred one is not loaded for this
-            loaded_names.keep_name(instance, source.field, source.get_file_name(instance))
 
 
 def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:

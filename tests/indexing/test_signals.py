@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import uuid
 from typing import Any
 
@@ -148,85 +147,6 @@ def test_save__of_other_fields_costs_no_query_before_the_commit(
         item.save(update_fields=["title"])
     with transaction.atomic(using=ALIAS), django_assert_num_queries(1):
         item.save()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("way", ["loaded", "saved", "created", "without a file"])
-def test_save__of_an_unchanged_picture_costs_no_query(
-    make_picture: Any, notifications: list[None], django_assert_num_queries: Any, way: str
-) -> None:
-    item = Picture.objects.create() if way == "without a file" else make_picture()
-    if way == "loaded":
-        item = Picture.objects.get()
-    elif way == "saved":
-        item.image = item.image.storage.save("elsewhere.png", drawing.file(2))
-        item.save()
-    notifications.clear()
-    with django_assert_num_queries(1):
-        item.title = "Another title"
-        item.save()
-    assert not notifications
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda item: setattr(item, "image", "pictures/other.png"),
-        lambda item: setattr(item.image, "name", "pictures/other.png"),
-        lambda item: (setattr(item, "image", ""), item.save(), setattr(item, "image", "pictures/other.png")),
-    ],
-    ids=["assigned", "renamed", "emptied first"],
-)
-def test_save__of_another_name_notifies(make_picture: Any, notifications: list[None], change: Any) -> None:
-    make_picture()
-    item = Picture.objects.get()
-    notifications.clear()
-    change(item)
-    item.save()
-    assert len(notifications) == 1
-    assert record_of(item).file_name == "pictures/other.png"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_save__of_an_object_made_with_a_known_key_notifies(make_picture: Any, notifications: list[None]) -> None:
-    item = make_picture()
-    notifications.clear()
-    Picture(pk=item.pk, image="pictures/other.png").save()
-    assert len(notifications) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_save__after_one_that_was_rolled_back_notifies(make_picture: Any, notifications: list[None]) -> None:
-    make_picture()
-    item = Picture.objects.get()
-    item.image = "pictures/other.png"
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
-        item.save()
-        raise ZeroDivisionError
-    notifications.clear()
-    item.save()
-    assert len(notifications) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_save__of_what_was_loaded_anew_or_in_part(make_picture: Any, index_now: Any, notifications: list[None]) -> None:
-    item = make_picture()
-    Picture.objects.filter(pk=item.pk).update(image="pictures/other.png")
-    notifications.clear()
-    item.refresh_from_db()
-    item.save()
-    assert len(notifications) == 1, "its record is pending"
-    part = Picture.objects.only("title").get()
-    part.image = "pictures/third.png"
-    part.save()
-    assert len(notifications) == 2
-
-
-def test_descriptor__still_gives_files_and_is_that_of_the_class() -> None:
-    assert Picture.image.field is Picture._meta.get_field("image")
-    assert Picture(image="pictures/a.png").image.name == "pictures/a.png"
-    assert pickle.loads(pickle.dumps(Picture(image="pictures/a.png"))).image.name == "pictures/a.png"  # noqa: S301
 
 
 @pytest.mark.django_db(transaction=True)
