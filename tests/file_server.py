@@ -15,7 +15,8 @@ class FileServer:
     """A server on this machine.
 
     `content`: the file. `breaks_after`: bytes after which each of the next connections breaks. `redirect`: an address
-    that it sends to instead. `claimed`: the length that it claims, if another. `requests`: the Range and If-Range
+    that it sends to instead. `claimed`: the length that it claims, if another. `ignores_condition`: whether it
+    sends a part of the file whatever the If-Range header says. `requests`: the Range and If-Range
     headers of each request.
     """
 
@@ -23,6 +24,7 @@ class FileServer:
     breaks_after: list[int] = field(default_factory=list)
     redirect: str = ""
     claimed: int | None = None
+    ignores_condition: bool = False
     requests: list[tuple[str | None, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -45,7 +47,7 @@ def serve(content: bytes) -> Iterator[FileServer]:
                 self.end_headers()
                 return
             start = 0
-            if asked and condition == state.etag:
+            if asked and (condition == state.etag or state.ignores_condition):
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
             body = state.content[start:]
             self.send_response(206 if start else 200)

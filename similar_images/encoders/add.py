@@ -164,7 +164,7 @@ def _acquire(addition: Addition, work: Path) -> tuple[Path, str, str]:
     if origin.url:
         target = work / _file_name_for(urlsplit(origin.url).path)
         download(origin.url, target, addition.report)
-        return target, origin.url, addition.license
+        return target, _without_password(origin.url), addition.license
     if origin.file is None:
         raise NotAdded("Name a package, a URL or a file.")
     target = work / _file_name_for(origin.file.name)
@@ -188,6 +188,12 @@ def _acquire_from_wheel(addition: Addition, work: Path) -> tuple[Path, str, str]
         (work / "licenses" / f"{number}-{PurePosixPath(name).name}").write_bytes(text)
     named = target.rename(work / _file_name_for(member))
     return named, f"{facts.requirement}, {member}", addition.license or facts.license or "not stated"
+
+
+def _without_password(url: str) -> str:
+    """Return an address as it may be told to others."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _file_name_for(path: str) -> str:
@@ -228,7 +234,7 @@ def _verify(addition: Addition, encoder: AddedEncoder, file: Path) -> None:
     }
     if wrong := [sha256 for sha256 in expected if sha256 and sha256.lower() != encoder.sha256]:
         raise NotAdded(
-            f"{encoder.origin} is another file than expected, and was removed: its SHA-256 is {encoder.sha256}, not "
+            f"{encoder.origin} is another file than expected, and was not added: its SHA-256 is {encoder.sha256}, not "
             f"{wrong[0]}."
         )
     try:
@@ -236,7 +242,7 @@ def _verify(addition: Addition, encoder: AddedEncoder, file: Path) -> None:
     except (TypeError, ValueError) as error:
         problems = [f"{error}."]
     if problems:
-        raise NotAdded(f"{encoder.origin} can't be used, and was removed: {' '.join(problems)}")
+        raise NotAdded(f"{encoder.origin} can't be used, and was not added: {' '.join(problems)}")
 
 
 def _put_in_place(work: Path, target: Path, keep: set[str]) -> None:

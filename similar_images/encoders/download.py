@@ -68,6 +68,8 @@ def check_address(url: str) -> None:
         host = parts.hostname or ""
     except ValueError as error:
         raise DownloadFailed(f"{url} is no address: {error}.") from error
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise DownloadFailed(f"{url} is no address: write spaces and other letters as %20 and the like.")
     if not (host and (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host)))):
         raise DownloadFailed(f"{url}: only https:// is read, and http:// from this machine.")
 
@@ -123,11 +125,14 @@ def _download_rest(opener: OpenerDirector, url: str, path: Path, report: ByteRep
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
         error.close()
-        path.unlink()  # more of it is there than the server has: it is read again from the start
+        path.unlink(missing_ok=True)  # more of it is there than the server has: it is read again from the start
         raise ConnectionError("the file has changed") from error
     with response:
-        if response.status != http.client.PARTIAL_CONTENT or not _begins_at(response, start):
+        if response.status != http.client.PARTIAL_CONTENT:
             start = 0
+        elif not _begins_at(response, start) or _validator_of(response.headers) not in (None, validator):
+            path.unlink(missing_ok=True)
+            raise ConnectionError("the file has changed")
         length = response.headers.get("Content-Length")
         total = start + int(length) if length is not None and length.isdecimal() else None
         _check_room(path, url, start, total)
@@ -206,6 +211,12 @@ def _read_validator(path: Path, url: str) -> str | None:
 
 
 def _write_validator(path: Path, url: str, headers: Any) -> None:
-    etag = headers.get("ETag", "")
-    validator = headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
-    _state_file(path).write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+    state = {"url": url, "validator": _validator_of(headers)}
+    _state_file(path).write_text(json.dumps(state), encoding="utf-8")
+
+
+def _validator_of(headers: Any) -> str | None:
+    """Return what tells one content of a file from another by its bytes; None where the server says nothing."""
+    etag = str(headers.get("ETag", ""))
+    date = headers.get("Last-Modified")
+    return date if etag.startswith("W/") or not etag else etag

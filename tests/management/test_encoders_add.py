@@ -20,6 +20,7 @@ from django.core.management import CommandError
 from similar_images import plugins
 from similar_images.checks import setting
 from similar_images.encoders import download, store
+from similar_images.encoders.add import _without_password
 from similar_images.encoders.catalog import CATALOG
 from similar_images.encoders.download import DownloadFailed, check_address
 from similar_images.signatures.embedding.presets import CHECKPOINTS, PRESETS
@@ -120,9 +121,34 @@ def test_add__begins_anew_where_the_file_has_changed(
     assert store.get_added("mine").path.read_bytes() == server.content
 
 
+def test_add__puts_no_parts_of_two_files_together(
+    folder: Path, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may send the rest of another file, in spite of If-Range."""
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    server.breaks_after = [100_000]
+    refusal("mine", "--url", server.address, *ACCEPTED)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    server.content = encoders.image_encoder(tmp_path / "other.onnx", dimensions=600, seed=1).read_bytes()
+    server.ignores_condition = True
+    add("mine", "--url", server.address, *ACCEPTED)
+    assert store.get_added("mine").path.read_bytes() == server.content
+    assert server.requests[-1] == (None, None)
+
+
+def test_record__has_no_password() -> None:
+    assert _without_password("https://user:secret@example.org:8000/a.onnx") == "https://example.org:8000/a.onnx"
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a b", "https://example.org/\u00fc", "https://example.org/a\n"])
+def test_addresses__have_no_letters_that_are_to_be_quoted(url: str) -> None:
+    with pytest.raises(DownloadFailed, match="%20"):
+        check_address(url)
+
+
 def test_add__refuses_another_file_than_was_meant(folder: Path, server: FileServer) -> None:
     problem = refusal("mine", "--url", server.address, "--sha256", "0" * 64, *ACCEPTED)
-    assert "was removed: its SHA-256 is" in problem
+    assert "was not added: its SHA-256 is" in problem
     assert entries(folder) == set()
 
 
@@ -225,7 +251,9 @@ def test_add__follows_no_redirect_to_other_addresses(folder: Path, server: FileS
     assert "server answered 302" in refusal("mine", "--url", server.address, *ACCEPTED)
 
 
-def write_wheel(path: Path, files: dict[str, bytes], listed: dict[str, bytes] | None = None) -> Path:
+def write_wheel(
+    path: Path, files: dict[str, bytes], listed: dict[str, bytes] | None = None, compression: int = zipfile.ZIP_STORED
+) -> Path:
     """Write a wheel whose list of files has the hashes of these, or of other ones."""
     info = "models-1.0.dist-info"
     files = {**files, f"{info}/METADATA": b"Name: models\nVersion: 1.0\nLicense-Expression: BSD-3-Clause\n"}
@@ -234,7 +262,7 @@ def write_wheel(path: Path, files: dict[str, bytes], listed: dict[str, bytes] | 
     for name, data in {**files, **(listed or {})}.items():
         digest = urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         rows.append(f"{name},sha256={digest},{len(data)}")
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in {**files, f"{info}/RECORD": "\n".join(rows).encode()}.items():
             archive.writestr(name, data)
     return path
@@ -263,6 +291,10 @@ def test_add__refuses_a_wheel_that_is_not_what_it_lists(folder: Path, model: Pat
     assert "lists no SHA-256 of a/d.onnx" in refusal("mine", "--file", two, "--member", "a/d.onnx", *args)
     (tmp_path / "damaged.whl").write_bytes(two.read_bytes()[:-100])
     assert "is no wheel, or damaged" in refusal("mine", "--file", tmp_path / "damaged.whl", *args)
+    packed = write_wheel(tmp_path / "packed.whl", {"a/b.onnx": data}, compression=zipfile.ZIP_DEFLATED).read_bytes()
+    (tmp_path / "garbled.whl").write_bytes(packed[:200] + b"\xff" * 400 + packed[600:])
+    assert "is no wheel, or damaged" in refusal("mine", "--file", tmp_path / "garbled.whl", *args)
+    assert "is no JSON object" in refusal("mine", "--file", two, "--accept-license", "--options", "[1]")
     assert store.list_added() == {}
     add("mine", "--file", two, "--member", "a/c.onnx", *args)
 

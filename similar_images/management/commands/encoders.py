@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -287,7 +287,10 @@ def _repeat_base_options(parser: ArgumentParser) -> None:
 
 
 def _parse_options(text: str) -> dict[str, Any]:
-    options = json.loads(text)
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
     if not isinstance(options, dict):
-        raise ValueError(text)
+        raise ArgumentTypeError(f"{text!r} is no JSON object with options.")
     return options
