@@ -23,7 +23,7 @@ MAX_TEXT_BYTES = 2**20
 """Size of a wheel's list of files, of its metadata, and of a license, at most, in bytes."""
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, csv.Error, EOFError, NotImplementedError, RuntimeError)
-"""What reading a damaged or encrypted archive, or its list of files, raises."""
+"""Errors of a damaged or encrypted archive, or of its list of files."""
 
 MODEL_SUFFIXES = (".onnx", ".pth")
 
