@@ -25,7 +25,7 @@ def run_part(name: str, *arguments: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "figures.json")
         command = [sys.executable, "-m", "benchmarks", name, *arguments, "--json", str(file)]
-        subprocess.run(command, env=environment, check=False)  # noqa: S603 - a command of ours
+        subprocess.run(command, env=environment, check=False)  # noqa: S603 - our own benchmarks, without a shell
         figures: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return figures
 

@@ -33,38 +33,30 @@ from similar_images.models import IndexedImage
 from tests import commands, drawing
 
 
-class Twin(models.Model):
+class SavedPicture(models.Model):
+    """What the two models have in common."""
+
+    title = models.CharField(max_length=50, default="")
+    image = models.ImageField(upload_to="saves/", max_length=255)
+
+    class Meta:
+        """A registry of its own hides the models from the site."""
+
+        abstract = True
+        app_label = "benchmark_saves"
+        apps = Apps()
+
+    def __str__(self) -> str:
+        """Return the title."""
+        return self.title
+
+
+class Twin(SavedPicture):
     """The model without the app."""
 
-    title = models.CharField(max_length=50, default="")
-    image = models.ImageField(upload_to="saves/", max_length=255)
 
-    class Meta:
-        """A registry of its own hides the model from the site."""
-
-        app_label = "benchmark_saves"
-        apps = Apps()
-
-    def __str__(self) -> str:
-        """Return the title."""
-        return self.title
-
-
-class Registered(models.Model):
-    """The same, with a field that is registered."""
-
-    title = models.CharField(max_length=50, default="")
-    image = models.ImageField(upload_to="saves/", max_length=255)
-
-    class Meta:
-        """A registry of its own hides the model from the site."""
-
-        app_label = "benchmark_saves"
-        apps = Apps()
-
-    def __str__(self) -> str:
-        """Return the title."""
-        return self.title
+class Registered(SavedPicture):
+    """The model whose field is registered."""
 
 
 MODELS: tuple[type[models.Model], ...] = (Twin, Registered)
