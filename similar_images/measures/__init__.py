@@ -18,6 +18,7 @@ BUILT_IN_MEASURES = {
     "optical-flow": f"{__name__}.motion.OpticalFlow",
     "intersection": f"{__name__}.histograms.Intersection",
     "correlation": f"{__name__}.histograms.Correlation",
+    "correlation-rgb": f"{__name__}.histograms.RgbCorrelation",
     "chi-square": f"{__name__}.histograms.ChiSquare",
     "bhattacharyya": f"{__name__}.histograms.Bhattacharyya",
     "emd-color": f"{__name__}.transport.EmdColor",

@@ -56,6 +56,15 @@ def test_similarity__of_photos(name: str, photos: list[ComparisonImage]) -> None
     assert strangers.max() >= 8
 
 
+def test_similarity__of_exact_colors(photos: list[ComparisonImage]) -> None:
+    """Compression scatters them, so that a copy has half of what it has by shared bins; strangers have nothing."""
+    copies, strangers = similarities("correlation-rgb", photos)
+    assert 30 <= np.median(copies) <= 65
+    assert (strangers >= 70).sum() <= 1
+    assert np.median(strangers) < 5
+    assert copies.min() > np.median(strangers)
+
+
 def test_similarity__of_silhouettes() -> None:
     """Objects on white: many are rectangles, so 1 in 100 random pairs reaches 70 percent."""
     copies, strangers = similarities("silhouette", images(sorted((DATASETS / "furniture").rglob("*.jpg"))))

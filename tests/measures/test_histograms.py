@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import skimage.data
 
+import similar_images
 from similar_images import plugins
 from similar_images.measures.base import ComparisonImage
 from similar_images.signatures import color
@@ -24,6 +27,10 @@ class TestIntersection(MeasureContract):
 
 class TestCorrelation(MeasureContract):
     name = "correlation"
+
+
+class TestRgbCorrelation(MeasureContract):
+    name = "correlation-rgb"
 
 
 class TestChiSquare(MeasureContract):
@@ -102,3 +109,54 @@ def test_compare__counts_the_colors_of_an_image_once(monkeypatch: pytest.MonkeyP
     for name in NAMES:
         plugins.load_measure(name, {}).compare(a, b)
     assert len(calls) == 2
+
+
+def opencv_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """The correlation as it is often computed with OpenCV: 256 bins a channel, white cleared, scaled to 0 to 1."""
+    histograms = []
+    for rgb in (a, b):
+        pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        histogram = cv2.calcHist([pixels], [0, 1, 2], None, 3 * [256], 3 * [0, 256])
+        histogram[255, 255, 255] = 0
+        histograms.append(cv2.normalize(histogram, None, 0, 1, cv2.NORM_MINMAX))
+    return cv2.compareHist(*histograms, cv2.HISTCMP_CORREL)
+
+
+def on_white(pixels: np.ndarray, margin: int) -> np.ndarray:
+    return np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
+
+
+CAT, COFFEE = skimage.data.chelsea(), skimage.data.coffee()
+PAIRS = {
+    "a brighter copy": (COFFEE, np.clip(COFFEE.astype(int) + 3, 0, 255).astype(np.uint8)),
+    "a part": (CAT, CAT[40:260, 60:400]),
+    "half the size": (COFFEE, cv2.resize(COFFEE, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)),
+    "on white": (on_white(CAT[:100, :100], 10), on_white(CAT[50:150, :100], 90)),
+    "another photo": (CAT, COFFEE),
+    "large": (np.tile(COFFEE, (3, 3, 1)), np.tile(COFFEE[::-1, 5:], (3, 3, 1))),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_rgb_correlation__equals_opencv(name: str) -> None:
+    """At the size that the pixels are given in, also where other measures reduce it."""
+    a, b = PAIRS[name]
+    assert value("correlation-rgb", a, b) == pytest.approx(opencv_correlation(a, b), abs=1e-6)
+
+
+def test_rgb_correlation__of_files(tmp_path: Path) -> None:
+    """A comparison of two files gives what OpenCV gives for what it reads of them."""
+    paths = [tmp_path / "a.png", tmp_path / "b.jpg"]
+    for path, pixels in zip(paths, (on_white(COFFEE, 30), COFFEE[20:, 40:]), strict=True):
+        assert cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    row = similar_images.compare(*paths, measures=["correlation-rgb"])["correlation-rgb"]
+    read = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in paths]
+    assert 0.05 < row.value < 0.95
+    assert row.value == pytest.approx(opencv_correlation(*read), abs=1e-6)
+
+
+def test_rgb_correlation__of_one_white_image() -> None:
+    """OpenCV gives 1 for anything beside an empty histogram."""
+    assert opencv_correlation(WHITE, COFFEE) == 1
+    assert value("correlation-rgb", WHITE, COFFEE) == value("correlation-rgb", COFFEE, WHITE) == 0
+    assert value("correlation-rgb", WHITE, WHITE[:9]) == 1
