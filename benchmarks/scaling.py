@@ -60,7 +60,7 @@ class Item(models.Model):
 
     image = models.ImageField()
     share = models.FloatField(db_index=True)
-    cluster = models.IntegerField(db_index=True)
+    cluster = models.IntegerField(default=0, db_index=True)
 
     class Meta:
         """A registry of its own hides the model from the site."""

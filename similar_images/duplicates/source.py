@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from math import isnan
-from operator import or_
 
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.utils.functional import cached_property
 
@@ -19,6 +18,7 @@ from ..indexing.versions import active_versions
 from ..models import IndexedImage, IndexedImageQuerySet, Signature, Source
 from ..printable import make_printable
 from ..search import sql
+from ..signatures import storage
 from ..signatures.base import MethodSpec, similarity_from_distance
 from ..sources.source import ImageSource
 from .images import ExactDuplicate, ImageCollection, Neighbors, ScannedImage, split_exact_duplicates
@@ -82,8 +82,7 @@ class SourceImages(ImageCollection):
     def missing_message(self) -> str:
         """A message on objects whose files no method has described; empty if there are none."""
         with_file = self.source.with_file()
-        signatures = Signature.objects.filter(self._active_versions, record=OuterRef("pk"))
-        indexed = self._records.for_objects(self.source, with_file).filter(Exists(signatures))
+        indexed = self._records.for_objects(self.source, with_file).filter(Exists(self._signatures))
         missing = with_file.count() - indexed.count()
         if missing <= 0:
             return ""
@@ -123,8 +122,8 @@ class SourceImages(ImageCollection):
 
     def undescribed_images(self) -> list[ScannedImage]:
         """Read the records in which every active method found too little detail."""
-        signatures = Signature.objects.filter(self._active_versions, record=OuterRef("pk"))
-        records = self._records.filter(Exists(signatures), ~Exists(signatures.filter(low_detail=False)))
+        in_detail = self._signatures.filter(low_detail=False)
+        records = self._records.filter(Exists(self._signatures), ~Exists(in_detail))
         return [image for key, image in sorted(self._images(records).items()) if key in self._first]
 
     def unlike_names(self, images: Iterable[ScannedImage]) -> set[tuple[str, str]]:
@@ -138,9 +137,9 @@ class SourceImages(ImageCollection):
         return frozenset(image.object_id for image in (a, b) if isinstance(image, StoredImage)) in self._unlike
 
     @property
-    def _active_versions(self) -> Q:
-        """The condition on signatures that they are of a method's active version."""
-        return reduce(or_, (Q(method=spec.name, version=spec.version) for spec in self._methods.values()), Q(pk__in=[]))
+    def _signatures(self) -> QuerySet[Signature]:
+        """The signatures of a record by a method's active version, for a subquery."""
+        return Signature.objects.filter(storage.versions_condition(self._methods.values()), record=OuterRef("pk"))
 
     @property
     def _records(self) -> IndexedImageQuerySet:

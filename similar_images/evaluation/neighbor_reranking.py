@@ -30,7 +30,7 @@ class NeighborReranker:
         nearest = nearest[np.isfinite(distances[nearest])]
         best = {name: self.signatures[name].take(nearest) for name in self.weights}
         among = 100 - np.concatenate(list(rank_by_distance(self.weights, best, best)))
-        smoothed = neighbors.smooth_similarities((100 - distances[nearest]).tolist(), among.tolist())
+        smoothed = neighbors.smooth_similarities((100 - distances[nearest]).tolist(), among)
         again = np.array(distances, float)
         again[nearest] = -np.array(smoothed) - 1  # below any distance
         return again

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
-from django.db.models import Q
 from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
 
@@ -166,9 +165,7 @@ def _load_description(sha256: str, methods: list[Method]) -> Description:
     if not IndexedImage.primary.filter(sha256=sha256).exists():  # a quick answer for most images
         return description
     column_names = {(method.name, method.version): storage.column_name(method) for method in methods}
-    current = Q(pk__in=[])
-    for name, version in column_names:
-        current |= Q(method=name, version=version)
+    current = storage.versions_condition(methods)
     rows = Signature.primary.filter(current, record__sha256=sha256).select_related("record")
     for signature in rows.order_by("method", "version").distinct("method", "version"):
         column = column_names[signature.method, signature.version]

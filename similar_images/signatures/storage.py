@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import BinaryField, F, Func
+from django.db.models import BinaryField, F, Func, Q
 from django.db.models.expressions import Combinable
 from pgvector import Bit, HalfVector, SparseVector
 from pgvector.django import BitField
@@ -97,10 +99,24 @@ def pack(method: VectorSpec, value: Any) -> Any:
     return VECTOR_TYPES[method.storage].pack(value, method.dimensions)
 
 
+def versions_condition(methods: Iterable[VectorSpec]) -> Q:
+    """Return the condition on signatures that they are by one of these versions of methods."""
+    return reduce(or_, (Q(method=method.name, version=method.version) for method in methods), Q(pk__in=[]))
+
+
+def quick_columns() -> list[Combinable]:
+    """Return what to read where a signature may be in any column: all, of which one is not None, for `unpack`."""
+    return [_quick(storage) for storage in VECTOR_TYPES]
+
+
 def quick_column(method: VectorSpec) -> Combinable:
     """Return what to read in place of a method's column: the same values for `unpack`, in a tenth of the time."""
-    column = F(column_name(method))
-    if method.storage == "halfvec":  # numbers in binary, whose text takes long to read
+    return _quick(method.storage)
+
+
+def _quick(storage: str) -> Combinable:
+    column = F(VECTOR_TYPES[storage].column)
+    if storage == "halfvec":  # numbers in binary, whose text takes long to read
         return Func(column, function="halfvec_send", output_field=BinaryField())
     return column
 

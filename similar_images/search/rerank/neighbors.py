@@ -7,9 +7,8 @@ database-side augmentation (Arandjelović and Zisserman, "Three things everyone 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import models
 
@@ -21,6 +20,10 @@ from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults, ranked_by_similarity
 from ..query_vectors import QueryVector
 from ..ranking import normalized_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 MAX_SMOOTHED = 50
 """Results that are ranked again, at most: some thousand pairs."""
@@ -52,7 +55,7 @@ def smooth_by_neighbors(
 
 def _similarities_among(
     source: ImageSource, specs: Mapping[str, MethodSpec], record_ids: Sequence[int]
-) -> list[list[float]]:
+) -> NDArray[np.float64]:
     """Return how similar records are to each other by SIMILAR_IMAGES["RANKING"], in percent, (n, n).
 
     Their signatures are read once each, as a statement that compared all pairs would read each of them for every pair.
@@ -64,23 +67,25 @@ def _similarities_among(
     ranking = normalized_weights()
     if not ranking.keys() <= specs.keys():
         specs = versions.active_versions(source) | dict(specs)
+    by_ranking = storage.versions_condition(specs[name] for name in ranking)
+    rows = Signature.objects.filter(by_ranking, record__in=record_ids, low_detail=False)
     place = {record_id: index for index, record_id in enumerate(record_ids)}
+    described: dict[str, dict[int, Any]] = {name: {} for name in ranking}
+    for name, record_id, *columns in rows.values_list("method", "record_id", *storage.quick_columns()):
+        described[name][place[record_id]] = next(column for column in columns if column is not None)
     total, weights = np.zeros((2, len(place), len(place)))
-    for name, weight in ranking.items():
-        spec = specs[name]
-        rows = Signature.objects.filter(record__in=record_ids, method=name, version=spec.version, low_detail=False)
-        values = dict(rows.values_list("record_id", storage.quick_column(spec)))
+    for name, values in described.items():
         if values:
-            signatures = SignatureArray(cast("Method", spec), [storage.unpack(value) for value in values.values()])
+            method = cast("Method", specs[name])
+            signatures = SignatureArray(method, [storage.unpack(value) for value in values.values()])
             distances = np.concatenate(list(signatures.distances(signatures)))
-            described = np.ix_(*2 * [[place[record_id] for record_id in values]])
-            total[described] += weight * similarities_from_distances(signatures.method, distances)
-            weights[described] += weight
-    similarities: list[list[float]] = (total / np.maximum(weights, 1e-9)).tolist()
-    return similarities
+            pairs = np.ix_([*values], [*values])
+            total[pairs] += ranking[name] * similarities_from_distances(method, distances)
+            weights[pairs] += ranking[name]
+    return total / np.maximum(weights, 1e-9)
 
 
-def smooth_similarities(similarities: Sequence[float], among: Sequence[Sequence[float]]) -> list[float]:
+def smooth_similarities(similarities: Sequence[float], among: ArrayLike) -> list[float]:
     """Return the weighted mean of each match's similarity to the query and that of its nearest neighbors.
 
     The query is a neighbor as well, whose similarity to itself is 100: so a match that has the query among its nearest
@@ -90,13 +95,16 @@ def smooth_similarities(similarities: Sequence[float], among: Sequence[Sequence[
         similarities: similarity of n matches to the query, in percent.
         among: similarity of each match to each, in percent, (n, n); that of a match to itself does not count.
     """
-    smoothed = []
-    for index, similarity in enumerate(similarities):
-        others = [(near, similarities[other]) for other, near in enumerate(among[index]) if other != index]
-        nearest = heapq.nlargest(NEIGHBORS, [(similarity, 100.0), *others])
-        weights = [1.0, *((near / 100) ** SHARPNESS for near, _value in nearest)]
-        values = [similarity, *(value for _near, value in nearest)]
-        mean = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
-        own = (similarity / 100) ** COPY_SHARPNESS
-        smoothed.append(own * similarity + (1 - own) * mean)
+    import numpy as np
+
+    own = np.asarray(similarities, np.float64)
+    among = np.where(np.eye(len(own), dtype=bool), 0, among)
+    near = np.column_stack([own, among])
+    values = np.broadcast_to([100, *own], near.shape)
+    nearest = np.lexsort((values, near))[:, -NEIGHBORS:]
+    weights = (np.take_along_axis(near, nearest, axis=1) / 100) ** SHARPNESS
+    weighted = weights * np.take_along_axis(values, nearest, axis=1)
+    mean = (own + weighted.sum(axis=1)) / (1 + weights.sum(axis=1))
+    kept = (own / 100) ** COPY_SHARPNESS
+    smoothed: list[float] = (kept * own + (1 - kept) * mean).tolist()
     return smoothed
