@@ -40,10 +40,15 @@ def labels(picture: Readable, *, limit: int = 5) -> list[Label]:
     data = read_bounded(picture, max_bytes=settings.search_max_bytes)
     with timeouts.report_timeout():
         image = decode.decode(data, max_pixels=settings.search_max_pixels, timeout=settings.request_timeout)
-    return timeouts.run_for_request(max(end - monotonic(), 0), _classify, image.pixels, limit)
+    return timeouts.run_for_request(max(end - monotonic(), 0), classify_pixels, image.pixels, limit)
 
 
-def _classify(pixels: NDArray[np.uint8], limit: int) -> list[Label]:
+def classify_pixels(pixels: NDArray[np.uint8], limit: int) -> list[Label]:
+    """Return the most probable classes of an upright RGB image, uint8 (height, width, 3), by the network of `labels`.
+
+    Raises:
+        RuntimeError: the network can't be used.
+    """
     import numpy as np
 
     logits = _select_network().classify(pixels).astype(np.float64)
