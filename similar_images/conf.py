@@ -104,6 +104,12 @@ def _validate_access(value: Any) -> str | None:
     return f"must be one of {levels}, or a callable that takes a request, or its dotted path, not {value!r}"
 
 
+def _validate_verifier(value: Any) -> str | None:
+    if value is None or callable(value) or "." in value:
+        return None
+    return f"must be a callable that takes two arrays of pixels, or its dotted path, not {value!r}"
+
+
 def _validate_rates(rates: Mapping[Any, Any] | None) -> str | None:
     for group, rate in (rates or {}).items():
         if group not in DEFAULT_RATES:
@@ -284,7 +290,9 @@ class Conf:
         "everyone", help=ACCESS_HELP % "search for copies", validate=_validate_access
     )
     rerank: str | Callable[..., Any] = key_field(
-        "everyone", help=ACCESS_HELP % "have matches ranked again by keypoints", validate=_validate_access
+        "everyone",
+        help=ACCESS_HELP % "have matches ranked again by keypoints or by the verifier",
+        validate=_validate_access,
     )
     why_not: str | Callable[..., Any] = key_field(
         "everyone", help=ACCESS_HELP % "ask over REST why an object is not among the matches", validate=_validate_access
@@ -298,7 +306,14 @@ class Conf:
     costly_max_limit: int = key_field(
         24,
         minimum=1,
-        help="As MAX_LIMIT, for a search that compares images: for copies, or ranked again by keypoints.",
+        help="As MAX_LIMIT, for a search that compares images: for copies, or ranked again by keypoints or by the "
+        "verifier.",
+    )
+    verifier: str | Callable[..., Any] | None = key_field(
+        None,
+        help='Callable, or its dotted path, by which `rerank="verifier"` ranks: it takes two images as arrays of RGB '
+        "pixels, the query first, and returns from 0 to 1 how surely they belong together.",
+        validate=_validate_verifier,
     )
     visitor: str | Callable[..., Any] | None = key_field(
         None,

@@ -150,3 +150,18 @@ def pair(folder: Path) -> dict[str, Any]:
         "dimensions": 3,
         "context": 8,
     }
+
+
+def pair_network(path: Path, *, size: int) -> Path:
+    """Tells two pictures apart by their mean colors: 1 for the same ones, less the farther they are apart."""
+    nodes = [
+        helper.make_node("Sub", ["a", "b"], ["difference"]),
+        helper.make_node("ReduceMean", ["difference"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Abs", ["means"], ["distances"]),
+        helper.make_node("ReduceMean", ["distances"], ["distance"], axes=[1], keepdims=0),
+        helper.make_node("Mul", ["distance", "scale"], ["exponent"]),
+        helper.make_node("Exp", ["exponent"], ["probability"]),
+    ]
+    picture = (TensorProto.FLOAT, (1, 3, size, size))
+    probability = {"probability": (TensorProto.FLOAT, (1,))}
+    return save(path, nodes, {"a": picture, "b": picture}, probability, {"scale": np.float32(-5)})

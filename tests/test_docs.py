@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import skimage.data
 from django.core.management import find_commands, get_commands, load_command_class
 from django.urls import Resolver404, resolve
 from django.utils import translation
@@ -32,7 +33,7 @@ from similar_images.measures.base import ComparisonImage
 from similar_images.measures.verdict import VerdictKind
 from similar_images.search.options import SearchOptions
 from similar_images.signatures import BUILT_IN_METHODS, storage
-from tests import drawing
+from tests import drawing, encoders
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -339,6 +340,22 @@ def test_measure__of_the_guide_works() -> None:
     result = measure.measure(dark, light)
     assert result.value == 30
     assert 0 < measure.similarity(result) < 70 < measure.similarity(measure.measure(dark, dark)) == 100
+
+
+def test_verifier__of_the_guide_works(tmp_path: Path) -> None:
+    """The network takes as the same what has the same mean color."""
+    model = tmp_path / "same_product.onnx"
+    encoders.pair_network(model, size=224)
+    page = DOCS / "how-to/write-a-verifier.md"
+    blocks = code_blocks(page, "python")
+    names: dict[str, Any] = {}
+    exec(blocks[0].replace("/srv/models/same_product.onnx", str(model)), names)  # noqa: S102 - the code of the guide
+    exec(next(block for block in blocks if "Ssim" in block), names)  # noqa: S102 - the code of the guide
+    coffee, cat = skimage.data.coffee(), skimage.data.chelsea()
+    for name in ("same_product", "same_structure"):
+        same, other = names[name](coffee, coffee[5:, 3:]), names[name](coffee, cat)
+        assert 0 <= other < same <= 1
+    assert names["same_product"](coffee, coffee) == 1
 
 
 def _run(path: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def register_checks() -> None:
     checks.register(surfaces.check_presentation)
     checks.register(surfaces.check_inlines)
     checks.register(setting.check_access)
+    checks.register(setting.check_verifier)
     checks.register(privacy.check_media_libraries, Tags.security)
     checks.register(source_fields.check_translated_fields, Tags.models)
     checks.register(surfaces.check_urls, Tags.urls)

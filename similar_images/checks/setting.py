@@ -112,3 +112,17 @@ def check_access(**kwargs: Any) -> list[CheckMessage]:
             hint = 'Write the dotted path of a function that takes a request, e.g. "shop.access.is_customer".'
             messages.append(Error(str(error), hint=hint, id="similar_images.E020"))
     return messages
+
+
+def check_verifier(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the callable that ranks by `rerank="verifier"` can be imported."""
+    if conf.find_problems(getattr(settings, "SIMILAR_IMAGES", {})):
+        return []  # reported by check_setting()
+    if (verify := conf.get().verifier) is None:
+        return []
+    try:
+        access.load_callable("VERIFIER", verify)
+    except ImproperlyConfigured as error:
+        hint = 'Write the dotted path of a function that takes two arrays of pixels, e.g. "shop.verifier.same_product".'
+        return [Error(str(error), hint=hint, id="similar_images.E024")]
+    return []

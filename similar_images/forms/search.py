@@ -35,6 +35,7 @@ OPTION_ACTIONS: Mapping[str, access.Action] = {
 CHOICE_ACTIONS: Mapping[tuple[str, str], access.Action] = {
     ("mode", "copy"): "copy",
     ("rerank", "keypoints"): "rerank",
+    ("rerank", "verifier"): "rerank",
 }
 """The costly work that a choice of an option asks for."""
 
@@ -46,8 +47,9 @@ def list_offered(options: Mapping[str, Option]) -> dict[str, Option]:
     """Return those of the options that there are over REST on this site: nothing that nobody may ask for."""
     off = access.list_off()
     offered = {name: option for name, option in options.items() if OPTION_ACTIONS.get(name) not in off}
+    has_verifier = conf.get().verifier is not None
     for (name, value), action in CHOICE_ACTIONS.items():
-        if action in off and name in offered:
+        if (action in off or (value == "verifier" and not has_verifier)) and name in offered:
             choices = {other: label for other, label in offered[name].choices.items() if other != value}
             offered[name] = replace(offered[name], choices=choices)
     return offered
@@ -176,7 +178,9 @@ class SearchOptionsForm(forms.Form):
         SearchOptions(**values).check(examples)
         maximum = conf.get().costly_max_limit
         if self.compares_images and (self.cleaned_data.get("limit") or 0) > maximum:
-            message = _("At most %(limit)d results where images are compared (mode=copy or rerank=keypoints).")
+            message = _(
+                "At most %(limit)d results where images are compared (mode=copy, rerank=keypoints or rerank=verifier)."
+            )
             raise OptionError("limit", message % {"limit": maximum})
 
     @property
@@ -197,7 +201,7 @@ class SearchOptionsForm(forms.Form):
             "search_by_picture": self.query != "object" or data.get("box") is not None,
             "why_not": bool(data.get("why_not")),
         }
-        asked |= {action: data.get(name) == value for (name, value), action in CHOICE_ACTIONS.items()}
+        asked |= {action: True for (name, value), action in CHOICE_ACTIONS.items() if data.get(name) == value}
         return [action for action, is_asked in asked.items() if is_asked]
 
     def hide_refused(self, request: HttpRequest) -> None:

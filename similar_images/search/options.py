@@ -246,8 +246,13 @@ class SearchOptions:
     rerank: str | None = option(
         None,
         '"keypoints" ranks the best 100 matches again by verified keypoints; their images are read. "neighbors" '
-        "smooths the similarity of the best 50 over those that are most like them; no image is read.",
-        choices={"keypoints": gettext_lazy("Keypoints"), "neighbors": gettext_lazy("Neighbors")},
+        'smooths the similarity of the best 50 over those that are most like them; no image is read. "verifier" ranks '
+        'the best 50 by SIMILAR_IMAGES["VERIFIER"], where that is set; their images are read.',
+        choices={
+            "keypoints": gettext_lazy("Keypoints"),
+            "neighbors": gettext_lazy("Neighbors"),
+            "verifier": gettext_lazy("Verifier"),
+        },
         queries=IMAGES,
     )
     fold: bool = option(
@@ -374,7 +379,9 @@ class SearchOptions:
         Raises:
             OptionError: they do not.
         """
-        comparing = "rerank" if self.rerank == "keypoints" else "mode" if self.mode == "copy" else ""
+        comparing = "rerank" if self.rerank in ("keypoints", "verifier") else "mode" if self.mode == "copy" else ""
+        if self.rerank == "verifier" and conf.get().verifier is None:
+            raise OptionError("rerank", _("This site has no verifier: set SIMILAR_IMAGES['VERIFIER']."))
         if self.mode == "copy" and self.rerank:
             raise OptionError("rerank", _("mode=copy already compares the images: leave out rerank."))
         if (comparing or self.rerank) and not examples:

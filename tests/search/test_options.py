@@ -246,7 +246,7 @@ def test_surfaces__say_where_an_option_may_be_set() -> None:
         ("method", 5, "method must be str or None, not 5."),
         ("mode", "nonsense", "Unknown value “nonsense” for mode. Choices: similar, copy."),
         ("mode", 5, "mode must be str, not 5."),
-        ("rerank", "nonsense", "Unknown value “nonsense” for rerank. Choices: keypoints, neighbors."),
+        ("rerank", "nonsense", "Unknown value “nonsense” for rerank. Choices: keypoints, neighbors, verifier."),
         ("fold", 1, "fold must be bool, not 1."),
         ("fold", "0", "fold must be bool, not '0'."),
         ("explain", "yes", "explain must be bool, not 'yes'."),

@@ -10,7 +10,7 @@ from django.db import models
 from ...sources.source import ImageSource
 from ..candidates import ScoredCandidate, ScoredResults
 from ..query_vectors import QueryVector
-from . import copies, keypoints, neighbors
+from . import copies, keypoints, neighbors, verifier
 
 
 class Reranker(NamedTuple):
@@ -24,4 +24,5 @@ RERANKERS = {
     "copy": Reranker(copies.COPY_CANDIDATES, copies.verify_copies),
     "keypoints": Reranker(keypoints.MAX_RERANKED, keypoints.boost_by_keypoints),
     "neighbors": Reranker(neighbors.MAX_SMOOTHED, neighbors.smooth_by_neighbors),
+    "verifier": Reranker(verifier.MAX_JUDGED, verifier.rank_by_verifier),
 }
