@@ -7,6 +7,7 @@ from contextlib import suppress
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +23,7 @@ class SimilarImagesConfig(AppConfig):
         """Register checks, tasks and signals, and the sources that the setting names."""
         from . import checks, conf, generations, marks, registry
         from . import tasks as tasks  # registers them in web processes, too, which queue them by name
-        from .indexing import fixtures, notify, signals
+        from .indexing import fixtures, notices, notify, signals
 
         checks.register_checks()
         notify.remember_celery_app()
@@ -30,6 +31,7 @@ class SimilarImagesConfig(AppConfig):
             registry.register_from_setting(conf.get().models)
         registry.add_listener(signals.connect)
         generations.connect_signals()
+        connection_created.connect(notices.listen)
         fixtures.make_room_for_rows()
         post_delete.connect(marks.forget_user, sender=settings.AUTH_USER_MODEL)
         post_migrate.connect(signals.prepare_database, sender=self)

@@ -5,7 +5,6 @@ The records themselves are written by the database (see triggers.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -16,9 +15,9 @@ from django.db import connections, models, router, transaction
 from django.db.models.signals import post_save
 
 from .. import registry
-from ..models import IndexedImage, ReindexRequest, Source, write_alias
+from ..models import ReindexRequest, Source, write_alias
 from ..sources.source import ImageSource
-from . import notify, requests, triggers, versions
+from . import notices, notify, requests, triggers, versions
 
 REQUESTS_ATTR = "_similar_images_requests"
 """Attribute of an object whose file was written: the requests that were made before, to be due once it is saved."""
@@ -57,52 +56,20 @@ class FilenameHook:
         return name
 
 
-def _on_save(
-    *,
-    sender: type[models.Model],
-    instance: models.Model,
-    created: bool,
-    raw: bool,
-    using: str,
-    update_fields: Collection[str] | None,
-    **kwargs: Any,
-) -> None:
+def _on_save(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if using != write_alias():
         return
-    if raw:
-        _notify_once(using)
-        return
-    if REQUESTS_ATTR in instance.__dict__:
+    is_told = notices.take(connections[using])
+    if instance.__dict__.get(REQUESTS_ATTR):
         transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
-        return
-    sources = [
-        source
-        for source in registry.get_sources_for_model(sender)
-        if (update_fields is None or source.field_name in update_fields) and source.get_file_name(instance)
-    ]
-    if sources and created:
-        transaction.on_commit(notify.notify_workers, using=using, robust=True)
-    elif sources:  # a query that fails, as the tables are gone, would break the transaction if it were made now
-        transaction.on_commit(lambda: _notify_if_pending(sources, instance.pk), using=using, robust=True)
-
-
-def _notify_once(using: str) -> None:
-    """Notify the workers after the transaction, which may load a fixture of thousands of objects, or revert one."""
-    waiting = (entry[1] for entry in connections[using].run_on_commit)
-    if notify.notify_workers not in waiting:
-        transaction.on_commit(notify.notify_workers, using=using, robust=True)
+    elif instance.__dict__.pop(REQUESTS_ATTR, None) is not None or is_told:
+        notices.notify_after_commit(connections[using])
 
 
 def _on_file_written(instance: models.Model) -> None:
     # Only now, as after a rollback the next save has to do it.
     requests.set_due(instance.__dict__.pop(REQUESTS_ATTR, ()))
     notify.notify_workers()
-
-
-def _notify_if_pending(sources: Iterable[ImageSource], pk: Any) -> None:
-    pending = IndexedImage.primary.filter(status=IndexedImage.Status.PENDING)
-    if any(pending.for_source(source).filter(object_id=source.object_id(pk)).exists() for source in sources):
-        notify.notify_workers()
 
 
 def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
@@ -112,7 +79,7 @@ def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> 
     if using == write_alias() and has_models and Source.objects.has_table():
         sources = registry.get_sources()
         Source.objects.create_missing(sources)
-        triggers.create_functions(using)
+        triggers.create_function(using)
         triggers.create_missing_triggers(sources, using)
         triggers.drop_obsolete_triggers(sources, using)
         with suppress(ImproperlyConfigured):  # reported by the system checks

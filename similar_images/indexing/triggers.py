@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError, OperationalError, connections, models, transaction
 from django.db.models.functions import Cast
@@ -29,17 +29,27 @@ NAME_PREFIX = "similar_images_"
 """The beginning of the names of all triggers and functions."""
 
 FUNCTION = f"{NAME_PREFIX}set_files"
-"""Function that records which file each object of a source has now; see `outbox.set_files`."""
+"""Function that records which file each object of a source has now; all triggers call it, and `outbox.set_files`."""
 
 LOCK_TIMEOUT = "3s"
 """Time to wait for the lock on a source's table, which others wait behind; the next sweep tries again."""
 
-_TRIGGER_FUNCTION = f"{NAME_PREFIX}track"
-
 _SQL = Path(__file__).with_suffix(".sql")
+_TRIGGER_SQL = Path(__file__).with_name("trigger.sql")
 
 DROP_FUNCTIONS = f"""\
-DROP FUNCTION IF EXISTS {_TRIGGER_FUNCTION}() CASCADE;
+DO $$
+DECLARE
+    of_trigger regprocedure;
+BEGIN
+    FOR of_trigger IN
+        SELECT oid FROM pg_proc WHERE starts_with(proname, '{NAME_PREFIX}') AND prorettype = 'trigger'::regtype
+            AND pronamespace = current_schema()::regnamespace
+    LOOP
+        EXECUTE 'DROP FUNCTION ' || of_trigger || ' CASCADE';
+    END LOOP;
+END
+$$;
 DROP FUNCTION IF EXISTS {FUNCTION}(bigint, boolean, text[], text[], boolean);
 """
 """Drops the functions, and with them all triggers."""
@@ -51,26 +61,47 @@ _refused: set[ImageSource] = set()
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger of one event ("INSERT", "UPDATE" or "DELETE") on one table, with the arguments of the function."""
+    """A trigger of one event ("INSERT", "UPDATE" or "DELETE") on one table of a source.
 
+    It calls a function of its own, of the same name, whose statements PostgreSQL plans once a connection.
+
+    Attributes:
+        source: the source.
+        table: the table.
+        event: the event.
+        files: SQL for object ids and file names that the statement has changed, of `old_rows` and `new_rows`.
+    """
+
+    source: ImageSource
     table: str
     event: str
-    arguments: tuple[str, ...]
+    files: str
 
     @property
     def name(self) -> str:
         """The name, which is another one for every definition."""
-        definition = repr((self.table, self.event, self.arguments)).encode()
+        definition = f"{self.table} {self.event} {self._define_function('')}".encode()
         return f"{NAME_PREFIX}{self.event.lower()}_{hashlib.sha256(definition).hexdigest()[:16]}"
 
-    def create_sql(self, quote_name: Any) -> str:
-        """Return the statement that creates the trigger."""
+    def create_sql(self) -> list[str]:
+        """Return the statements that create the function and the trigger."""
         tables = {"INSERT": ["NEW"], "UPDATE": ["OLD", "NEW"], "DELETE": ["OLD"]}[self.event]
         referencing = " ".join(f"{kind} TABLE AS {kind.lower()}_rows" for kind in tables)
-        arguments = ", ".join("'{}'".format(argument.replace("'", "''")) for argument in self.arguments)
-        return (
-            f"CREATE TRIGGER {self.name} AFTER {self.event} ON {quote_name(self.table)} REFERENCING {referencing} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {_TRIGGER_FUNCTION}({arguments})"
+        return [
+            self._define_function(self.name),
+            f"CREATE TRIGGER {self.name} AFTER {self.event} ON {_quote(self.table)} REFERENCING {referencing} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {self.name}()",
+        ]
+
+    def _define_function(self, name: str) -> str:
+        meta = self.source.model._meta
+        return _TRIGGER_SQL.read_text(encoding="utf-8").format(
+            name=name,
+            files=self.files,
+            app_label=_literal(meta.app_label),
+            model=_literal(str(meta.model_name)),
+            field=_literal(self.source.field_name),
+            has_integer_key=str(self.source.has_integer_key).lower(),
         )
 
 
@@ -81,52 +112,78 @@ def source_triggers(source: ImageSource, using: str) -> list[Trigger]:
     files change in the other.
     """
     meta, owner = source.model._meta, source.field.model._meta
-    key, file_key = (_column_of(options.pk) for options in (meta, owner))
-    first = (meta.app_label, str(meta.model_name), source.field_name, str(source.has_integer_key).lower())
+    key, file_key, name = map(_column_of, (meta.pk, owner.pk, source.field))
+    deleted = f"SELECT {key}::text, '' FROM old_rows"
     if owner.db_table == meta.db_table:
-        arguments = (*first, key, _column_of(source.field), "")
-        return [Trigger(meta.db_table, event, arguments) for event in ("INSERT", "UPDATE", "DELETE")]
-    of_objects = (*first, key, "", _files_sql(source, "pk", using))
-    of_files = (*first, file_key, _column_of(source.field), _files_sql(source, owner.pk.name, using))
+        changed = f"SELECT {key}, {name} FROM new_rows EXCEPT SELECT {key}, {name} FROM old_rows"
+        gone = f"SELECT {key} FROM old_rows EXCEPT SELECT {key} FROM new_rows"
+        updated = (
+            f"SELECT id::text, name FROM ({changed}) AS changed (id, name) "
+            f"UNION ALL SELECT id::text, '' FROM ({gone}) AS gone (id)"
+        )
+        inserted = f"SELECT {key}::text, {name} FROM new_rows"
+    else:
+        changed = f"SELECT {file_key}, {name} FROM new_rows EXCEPT SELECT {file_key}, {name} FROM old_rows"
+        keys = f"SELECT key FROM ({changed}) AS changed (key, name)"
+        updated = _files_sql(source, owner.pk.name, keys, using)
+        inserted = _files_sql(source, "pk", f"SELECT {key} FROM new_rows", using)
     return [
-        Trigger(meta.db_table, "INSERT", of_objects),
-        Trigger(meta.db_table, "DELETE", of_objects),
-        Trigger(owner.db_table, "UPDATE", of_files),
+        Trigger(source, meta.db_table, "INSERT", inserted),
+        Trigger(source, owner.db_table, "UPDATE", updated),
+        Trigger(source, meta.db_table, "DELETE", deleted),
     ]
 
 
+def _quote(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def _literal(text: str) -> str:
+    return "'{}'".format(text.replace("'", "''"))
+
+
 def _column_of(field: Any) -> str:
-    return str(field.column)
+    return _quote(field.column)
 
 
-def _files_sql(source: ImageSource, key: str, using: str) -> str:
-    """Select object id, file name and a key of all objects of a source."""
+def _files_sql(source: ImageSource, key: str, keys: str, using: str) -> str:
+    """Select object id and file name of those objects of a source of which a key is among some."""
     objects: models.QuerySet[Any] = models.QuerySet(source.model)
     rows = objects.order_by().values_list(Cast("pk", models.CharField()), source.field_name, key)
     sql, _parameters = rows.query.get_compiler(using).as_sql()
-    return str(sql)
+    return f"SELECT id, name FROM ({sql}) AS file (id, name, key) WHERE key IN ({keys})"
 
 
 def missing_triggers(sources: Iterable[ImageSource], using: str) -> dict[ImageSource, list[Trigger]]:
     """Return the triggers that the database lacks, by source; sources that have all of theirs are left out."""
-    existing = {name for _table, name in _existing_triggers(using)}
+    existing = {trigger.name for trigger in _existing_triggers(using)}
     needed = {source: source_triggers(source, using) for source in sources}
     missing = {source: [t for t in triggers if t.name not in existing] for source, triggers in needed.items()}
     return {source: triggers for source, triggers in missing.items() if triggers}
 
 
-def _existing_triggers(using: str) -> list[tuple[str, str]]:
-    """Return the quoted table and the name of every trigger of ours in this schema."""
+class _ExistingTrigger(NamedTuple):
+    """A trigger of ours in this schema: its name and function, and the name of its table, plain and quoted."""
+
+    name: str
+    function: str
+    table: str
+    quoted_table: str
+
+
+def _existing_triggers(using: str) -> list[_ExistingTrigger]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT tgrelid::regclass::text, tgname::text FROM pg_trigger WHERE tgfoid = to_regproc(%s)",
-            [_TRIGGER_FUNCTION],
+            "SELECT tgname::text, proname::text, relname::text, tgrelid::regclass::text FROM pg_trigger "
+            "JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE starts_with(proname, %s) AND prorettype = 'trigger'::regtype AND pg_function_is_visible(tgfoid)",
+            [NAME_PREFIX],
         )
-        return list(cursor.fetchall())
+        return [_ExistingTrigger(*row) for row in cursor.fetchall()]
 
 
 def create_missing_triggers(sources: Iterable[ImageSource], using: str) -> None:
-    """Create the functions and those triggers that the database lacks.
+    """Create those triggers that the database lacks, and what they call.
 
     A table that can't have them, as it is another user's or a view, is logged, once a process: its changes are found
     by the sweep alone.
@@ -134,13 +191,14 @@ def create_missing_triggers(sources: Iterable[ImageSource], using: str) -> None:
     missing = missing_triggers([source for source in sources if source not in _refused], using)
     if not missing:
         return
-    create_functions(using)
+    create_function(using)
     for source, triggers in missing.items():
         try:
             with transaction.atomic(using=using), connections[using].cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
                 for trigger in triggers:
-                    cursor.execute(trigger.create_sql(connections[using].ops.quote_name))
+                    for statement in trigger.create_sql():
+                        cursor.execute(statement)
         except OperationalError as error:  # the table is locked for long
             logger.warning("The triggers of %s have to wait for the next sweep: %s", source.label, error)
         except DatabaseError as error:
@@ -148,18 +206,21 @@ def create_missing_triggers(sources: Iterable[ImageSource], using: str) -> None:
             logger.warning("Changes of %s are found by the sweep alone, as it gets no trigger: %s", source.label, error)
 
 
-def create_functions(using: str) -> None:
-    """Create the functions, or replace those of a former version."""
+def create_function(using: str) -> None:
+    """Create the function that all triggers call, or replace that of a former version."""
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         # Two processes that replace the same function at a time would get an error.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [_TRIGGER_FUNCTION])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [FUNCTION])
         cursor.execute(_SQL.read_text(encoding="utf-8"))
 
 
-def drop_obsolete_triggers(sources: Iterable[ImageSource], using: str) -> None:
-    """Drop the triggers of former sources, and of former definitions of these."""
+def drop_obsolete_triggers(sources: Collection[ImageSource], using: str) -> None:
+    """Drop the triggers of former sources, and of former definitions of these where the present ones are in place."""
     needed = {trigger.name for source in sources for trigger in source_triggers(source, using)}
-    for table, name in _existing_triggers(using):
-        if name not in needed:
+    waiting = {trigger.table for triggers in missing_triggers(sources, using).values() for trigger in triggers}
+    for trigger in _existing_triggers(using):
+        if trigger.name not in needed and trigger.table not in waiting:
             with connections[using].cursor() as cursor:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+                cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name} ON {trigger.quoted_table}")
+                if trigger.function == trigger.name:  # of a former version, all have one
+                    cursor.execute(f"DROP FUNCTION IF EXISTS {trigger.function}()")

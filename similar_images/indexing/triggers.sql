@@ -1,4 +1,4 @@
--- The functions behind the triggers of triggers.py, which creates them.
+-- The function behind the triggers of triggers.py, which creates it.
 
 -- Records which file each object of a source has now: ids and names are pairs, and an empty name means none.
 CREATE OR REPLACE FUNCTION similar_images_set_files(
@@ -36,6 +36,12 @@ BEGIN
     SELECT array_agg(id) INTO written FROM requested;
     -- A statement of its own sees the signatures, too, that a worker committed while the one above waited for its lock.
     DELETE FROM similar_images_signature WHERE record_id = ANY (written);
+    IF written IS NOT NULL AND pg_trigger_depth() > 0 THEN  -- a worker knows what it writes; see notices.py
+        RAISE NOTICE 'similar_images: % to index', cardinality(written) USING ERRCODE = 'SI001';
+    END IF;
+    IF '' <> ALL (names) THEN
+        RETURN;
+    END IF;
     DELETE FROM similar_images_indexedimage WHERE source_id = source_key AND object_id IN (
         SELECT id FROM unnest(ids, names) AS pair (id, name) WHERE name = ''
     );
@@ -47,77 +53,5 @@ BEGIN
         WHERE pair.name = ''
         FOR UPDATE OF request SKIP LOCKED
     );
-END
-$function$;
-
--- The trigger of one event on one table. Its arguments are app label, model and field of the source; whether its keys
--- are integers; the columns of this table with the key and with the file name, or '' where another table has it; and,
--- where not all is in this table, a query of object id, file name and this table's key.
--- A host's statement does not wait longer than the lock_timeout for whoever has locked our tables.
-CREATE OR REPLACE FUNCTION similar_images_track() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET lock_timeout = '2s' AS $function$
-DECLARE
-    has_integer_key CONSTANT boolean := TG_ARGV[3];
-    key_column CONSTANT text := TG_ARGV[4];
-    name_column CONSTANT text := TG_ARGV[5];
-    files CONSTANT text := TG_ARGV[6];
-    changed text;
-    source_key bigint;
-    ids text[];
-    names text[];
-    gone text[];
-BEGIN
-    SELECT id INTO source_key FROM similar_images_source
-    WHERE app_label = TG_ARGV[0] AND model = TG_ARGV[1] AND field = TG_ARGV[2];
-    IF source_key IS NULL THEN
-        RETURN NULL;
-    END IF;
-    IF TG_OP = 'DELETE' THEN
-        EXECUTE format('SELECT array_agg(%I::text) FROM old_rows', key_column) INTO ids;
-        names := array_fill(''::text, ARRAY[cardinality(ids)]);
-    ELSE
-        IF name_column = '' THEN
-            changed := format('SELECT %I AS key, NULL::text AS name FROM new_rows', key_column);
-        ELSE
-            changed := format('SELECT %I AS key, %I AS name FROM new_rows', key_column, name_column);
-        END IF;
-        IF TG_OP = 'UPDATE' THEN
-            changed := changed || format(' EXCEPT SELECT %I, %I FROM old_rows', key_column, name_column);
-        END IF;
-        IF files = '' THEN
-            EXECUTE format(
-                'SELECT array_agg(key::text), array_agg(coalesce(name, '''')) FROM (%s) AS changed', changed
-            ) INTO ids, names;
-        ELSE
-            EXECUTE format(
-                'SELECT array_agg(id), array_agg(coalesce(name, '''')) FROM (%s) AS file (id, name, key) '
-                'WHERE key IN (SELECT key FROM (%s) AS changed)', files, changed
-            ) INTO ids, names;
-        END IF;
-        IF TG_OP = 'UPDATE' AND files = '' AND ids IS NOT NULL THEN
-            EXECUTE format(
-                'SELECT array_agg(key::text) FROM '
-                '(SELECT %1$I AS key FROM old_rows EXCEPT SELECT %1$I FROM new_rows) AS gone', key_column
-            ) INTO gone;
-            IF gone IS NOT NULL THEN
-                ids := ids || gone;
-                names := names || array_fill(''::text, ARRAY[cardinality(gone)]);
-            END IF;
-        END IF;
-    END IF;
-    IF ids IS NOT NULL THEN
-        PERFORM similar_images_set_files(source_key, has_integer_key, ids, names, false);
-    END IF;
-    RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-    -- A host at REPEATABLE READ can't write a record that a worker has written meanwhile: inserting never conflicts.
-    RAISE WARNING 'similar_images: a record is written later, as this failed: %', SQLERRM;
-    BEGIN
-        INSERT INTO similar_images_reindexrequest (source_id, object_id, due_at)
-        SELECT source_key, id, clock_timestamp() FROM unnest(ids) AS id;
-    EXCEPTION WHEN OTHERS THEN
-        RAISE WARNING 'similar_images: a change is left to the sweep, as this failed: %', SQLERRM;
-    END;
-    RETURN NULL;
 END
 $function$;

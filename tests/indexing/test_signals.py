@@ -9,17 +9,18 @@ import pytest
 from django.apps.registry import Apps
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models.signals import post_save
 from django.test.utils import isolate_apps
+from django.utils import timezone
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import notify, signals, sweep
-from similar_images.models import IndexedImage, Signature, Source
+from similar_images.indexing import notices, notify, signals, sweep
+from similar_images.models import IndexedImage, ReindexRequest, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
-from tests.databases import ALIAS
+from tests.databases import ALIAS, connection
 from tests.testapp.models import (
     Couple,
     FramedPicture,
@@ -135,6 +136,144 @@ def test_save__of_other_fields_changes_nothing(make_picture: Any, index_now: Any
     Picture.objects.get().save()
     assert IndexedImage.objects.values().get() == before
     assert Signature.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["loaded", "saved", "without a file"])
+def test_save__of_an_unchanged_picture_costs_no_query_and_notifies_nobody(
+    make_picture: Any, notifications: list[None], django_assert_num_queries: Any, way: str
+) -> None:
+    item = Picture.objects.create() if way == "without a file" else make_picture()
+    if way == "loaded":
+        item = Picture.objects.get()
+    notifications.clear()
+    with django_assert_num_queries(1):
+        item.title = "Another title"
+        item.save()
+    assert not notifications
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: setattr(item, "image", "pictures/other.png"),
+        lambda item: setattr(item.image, "name", "pictures/other.png"),
+        lambda item: (setattr(item, "image", ""), item.save(), setattr(item, "image", "pictures/other.png")),
+    ],
+    ids=["assigned", "renamed", "emptied first"],
+)
+def test_save__of_another_name_notifies(make_picture: Any, notifications: list[None], change: Any) -> None:
+    make_picture()
+    item = Picture.objects.get()
+    notifications.clear()
+    change(item)
+    item.save()
+    assert len(notifications) == 1
+    assert record_of(item).file_name == "pictures/other.png"
+    item.save()
+    assert len(notifications) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__of_an_object_made_with_a_known_key_notifies(make_picture: Any, notifications: list[None]) -> None:
+    item = make_picture()
+    notifications.clear()
+    Picture(pk=item.pk, image="pictures/other.png").save()
+    assert len(notifications) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__after_one_that_was_rolled_back_notifies(make_picture: Any, notifications: list[None]) -> None:
+    make_picture()
+    item = Picture.objects.get()
+    item.image = "pictures/other.png"
+    notifications.clear()
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
+        item.save()
+        raise ZeroDivisionError
+    assert not notifications
+    item.save()
+    assert len(notifications) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statements__without_signals_notify_once_for_a_transaction(notifications: list[None]) -> None:
+    Picture.objects.bulk_create(Picture(image=f"pictures/{number}.png") for number in range(3))
+    assert len(notifications) == 1
+    with transaction.atomic(using=ALIAS):
+        Picture.objects.update(image="pictures/other.png")
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO testapp_picture (title, image, published) VALUES ('', 'a.png', true)")
+        assert len(notifications) == 1
+    assert len(notifications) == 2
+    with transaction.atomic(using=ALIAS):
+        Picture.objects.update(title="Another title")
+        Picture.objects.all().delete()
+    assert len(notifications) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statements__of_a_savepoint_that_is_rolled_back_notify_nobody(notifications: list[None]) -> None:
+    with transaction.atomic(using=ALIAS), pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
+        Picture.objects.bulk_create([Picture(image="pictures/a.png")])
+        raise ZeroDivisionError
+    assert not notifications
+    with transaction.atomic(using=ALIAS):
+        with pytest.raises(ZeroDivisionError), transaction.atomic(using=ALIAS):
+            Picture.objects.bulk_create([Picture(image="pictures/a.png")])
+            raise ZeroDivisionError
+        Picture.objects.bulk_create([Picture(image="pictures/b.png")])
+    assert len(notifications) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__in_autocommit_after_an_update_notifies_of_both(notifications: list[None], make_picture: Any) -> None:
+    """The update is committed when nobody listens any more; the next save tells of it."""
+    item = make_picture()
+    notifications.clear()
+    Picture.objects.update(image="pictures/other.png")
+    assert not notifications
+    Picture.objects.get(pk=item.pk).save(update_fields=["title"])
+    assert len(notifications) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_notices__of_a_pooled_connection_reach_who_has_it_now(notifications: list[None]) -> None:
+    """A connection of psycopg that another one of Django has had."""
+    connections[ALIAS].ensure_connection()
+    for _turn in range(2):
+        notices.listen(connections[ALIAS])
+    Picture.objects.bulk_create([Picture(image="pictures/a.png")])
+    assert len(notifications) == 1
+    lent = connections.create_connection(ALIAS)
+    lent.connection = connections[ALIAS].connection
+    notices.listen(lent)
+    Picture.objects.create(image="pictures/b.png")
+    assert (notices.take(connections[ALIAS]), notices.take(lent)) == (False, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_upload__notifies_where_notices_are_not_sent(notifications: list[None]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET client_min_messages = warning")
+    try:
+        Picture.objects.create(image=drawing.file())
+        with transaction.atomic(using=ALIAS):
+            Picture.objects.create(image=drawing.file())
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET client_min_messages")
+    assert len(notifications) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_worker__does_not_notify_itself(make_picture: Any, index_now: Any, notifications: list[None]) -> None:
+    item = make_picture()
+    ReindexRequest.objects.create(file_name=item.image.name, due_at=timezone.now())
+    notifications.clear()
+    assert len(index_now()) == 1
+    assert not notifications
 
 
 @pytest.mark.django_db(transaction=True)

@@ -289,7 +289,7 @@ def test_overwriting__while_no_connection_is_free_is_requested_as_soon_as_one_is
 
 
 def names() -> set[str]:
-    return {name for _table, name in triggers._existing_triggers(ALIAS)}
+    return {trigger.name for trigger in triggers._existing_triggers(ALIAS)}
 
 
 def test_triggers__exist_for_every_source_after_migrate() -> None:
