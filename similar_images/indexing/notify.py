@@ -41,6 +41,9 @@ DELAY_PER_MESSAGE = 0.1
 MAX_DELAY = 30
 """Seconds that it waits at most: a queue that is always long because of other tasks must not keep images waiting."""
 
+KEPT_SECONDS = 20
+"""Seconds for which a connection to the broker is kept; a broker may close one that is idle for a minute or so."""
+
 _EXIT_TIMEOUT = 2
 """Seconds that the end of a process may be delayed by a notification that is being sent."""
 
@@ -80,9 +83,7 @@ def _send_or_log(task_name: str = INDEX_TASK) -> int:
         if app.conf.task_always_eager:
             _send_task(task_name)
             return 0
-        with app.connection_for_write(transport_options=_transport_options(app)) as connection:
-            _send_task(task_name, connection)
-            return _count_messages(app, connection, task_name)
+        return _broker.send(app, task_name)
     except Exception as error:  # whatever the broker's client raises: the work waits for the sweep
         logger.warning("The workers could not be notified of new work; the next sweep will do so: %r", error)
         return 0
@@ -92,18 +93,67 @@ def _count_messages(app: celery.Celery, connection: Any, task_name: str) -> int:
     """Return the number of messages that wait in the queue of the task; 0 where the broker does not say."""
     queue = app.amqp.router.route({"queue": conf.get().queue}, task_name).get("queue") or app.conf.task_default_queue
     try:
-        with connection.channel() as channel:
-            count: int = channel.queue_declare(getattr(queue, "name", queue), passive=True).message_count
-            return count
+        declared = connection.default_channel.queue_declare(getattr(queue, "name", queue), passive=True)
+        return int(declared.message_count)
     except Exception:  # the queue is empty, or this kind of broker can't count; the message has been sent
         return 0
 
 
+def _broker_address(app: celery.Celery) -> str:
+    return str(app.conf.broker_write_url or app.conf.broker_url)
+
+
 def _transport_options(app: celery.Celery) -> dict[str, Any]:
     options: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
-    if str(app.conf.broker_write_url or app.conf.broker_url).startswith(("redis", "valkey", "sentinel")):
+    if _broker_address(app).startswith(("redis", "valkey", "sentinel")):
         options |= {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
     return options
+
+
+class _Broker:
+    """The broker, by a connection that is kept from one message to the next: to open one takes longer than to send."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._opened_for: tuple[celery.Celery, str] | None = None
+        self._used_at = 0.0
+
+    def send(self, app: celery.Celery, task_name: str) -> int:
+        """Send a message, and return how many are then in the queue; 0 where that is not known.
+
+        Raises:
+            Exception: whatever the broker's client raises.
+        """
+        wanted = app, _broker_address(app)
+        if self._opened_for != wanted or time.monotonic() - self._used_at > KEPT_SECONDS:
+            self.close()
+        if self._connection is not None:
+            try:
+                return self._send_by(app, task_name)
+            except Exception:  # it has been closed at the other end
+                self.close()
+        self._connection = app.connection_for_write(transport_options=_transport_options(app))
+        self._opened_for = wanted
+        try:
+            return self._send_by(app, task_name)
+        except Exception:
+            self.close()
+            raise
+
+    def _send_by(self, app: celery.Celery, task_name: str) -> int:
+        _send_task(task_name, self._connection)
+        self._used_at = time.monotonic()
+        return _count_messages(app, self._connection, task_name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+
+_broker = _Broker()
+"""The broker of this process; after a fork, a new one, as a socket is one process's."""
 
 
 class _Sender:
@@ -156,8 +206,8 @@ _sender = _Sender()
 
 
 def _replace_sender() -> None:
-    global _sender
-    _sender = _Sender()
+    global _broker, _sender
+    _broker, _sender = _Broker(), _Sender()
 
 
 os.register_at_fork(after_in_child=_replace_sender)  # threads do not survive in a forked process

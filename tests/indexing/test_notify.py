@@ -73,6 +73,30 @@ def test_wake__many_at_once_are_few_messages(queue: redis.Redis) -> None:
     assert 1 <= len(tasks(queue)) < 100
 
 
+def test_wake__keeps_the_connection_from_one_message_to_the_next(
+    queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send() -> int:
+        before = queue.info("stats")["total_connections_received"]
+        notify._send_or_log()
+        return int(queue.info("stats")["total_connections_received"] - before)
+
+    notify._broker.close()
+    assert send() > 0
+    assert send() == 0
+    monkeypatch.setattr(notify, "KEPT_SECONDS", 0)
+    assert send() > 0
+    assert tasks(queue) == [TASK] * 3
+
+
+def test_wake__by_a_connection_that_the_broker_has_closed(queue: redis.Redis, caplog: Any) -> None:
+    notify._send_or_log()
+    queue.client_kill_filter(_type="normal", skipme=True)
+    notify._send_or_log()
+    assert tasks(queue) == [TASK] * 2
+    assert not caplog.records
+
+
 def test_wake__messages_do_not_pile_up_while_nobody_takes_them(queue: redis.Redis) -> None:
     queue.rpush("celery", *[b"{}"] * notify.SHORT_QUEUE)
     for _ in range(500):
