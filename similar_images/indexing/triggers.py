@@ -34,6 +34,9 @@ FUNCTION = f"{NAME_PREFIX}set_files"
 LOCK_TIMEOUT = "3s"
 """Time to wait for the lock on a source's table, which others wait behind; the next sweep tries again."""
 
+_OF_TRIGGERS = f"^{NAME_PREFIX}(track|(insert|update|delete)_[0-9a-f]{{16}})$"
+"""Names of their functions; a former version had one for all, `track`."""
+
 _SQL = Path(__file__).with_suffix(".sql")
 _TRIGGER_SQL = Path(__file__).with_name("trigger.sql")
 
@@ -43,8 +46,7 @@ DECLARE
     of_trigger regprocedure;
 BEGIN
     FOR of_trigger IN
-        SELECT oid FROM pg_proc WHERE starts_with(proname, '{NAME_PREFIX}') AND prorettype = 'trigger'::regtype
-            AND pronamespace = current_schema()::regnamespace
+        SELECT oid FROM pg_proc WHERE proname ~ '{_OF_TRIGGERS}' AND pronamespace = current_schema()::regnamespace
     LOOP
         EXECUTE 'DROP FUNCTION ' || of_trigger || ' CASCADE';
     END LOOP;
@@ -176,8 +178,8 @@ def _existing_triggers(using: str) -> list[_ExistingTrigger]:
         cursor.execute(
             "SELECT tgname::text, proname::text, relname::text, tgrelid::regclass::text FROM pg_trigger "
             "JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_class ON pg_class.oid = tgrelid "
-            "WHERE starts_with(proname, %s) AND prorettype = 'trigger'::regtype AND pg_function_is_visible(tgfoid)",
-            [NAME_PREFIX],
+            "WHERE proname ~ %s AND pg_function_is_visible(tgfoid)",
+            [_OF_TRIGGERS],
         )
         return [_ExistingTrigger(*row) for row in cursor.fetchall()]
 

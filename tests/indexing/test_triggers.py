@@ -15,7 +15,7 @@ from django.test.utils import isolate_apps
 
 import similar_images
 from similar_images import registry
-from similar_images.indexing import claims, requests, sweep, triggers, worker
+from similar_images.indexing import claims, requests, signals, sweep, triggers, worker
 from similar_images.models import IndexedImage, ReindexRequest, Signature, Source
 from similar_images.registry import ImageSource
 from tests import drawing
@@ -408,3 +408,34 @@ def test_requests__of_sources_that_are_no_longer_registered_are_dropped(make_pic
     ReindexRequest.objects.create(source=former, object_id=str(item.pk), due_at=now)
     assert requests.take_requests() == 1
     assert not ReindexRequest.objects.exists()
+
+
+def test_triggers__of_the_version_that_had_one_function_for_all_are_replaced(make_picture: Any) -> None:
+    run(triggers.DROP_FUNCTIONS)
+    run(
+        "CREATE FUNCTION similar_images_track() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'obsolete'; END $$"
+    )
+    run(
+        "CREATE TRIGGER similar_images_insert_0123456789abcdef AFTER INSERT ON testapp_picture "
+        "FOR EACH STATEMENT EXECUTE FUNCTION similar_images_track('testapp', 'picture', 'image')"
+    )
+    signals.prepare_database(using=ALIAS)
+    item = make_picture(1)
+    assert records() == {str(item.pk): (item.image.name, "pending")}
+    assert len(names()) == 3 * len(registry.get_sources())
+
+
+def test_triggers__of_former_definitions_stay_while_a_table_is_locked(
+    monkeypatch: pytest.MonkeyPatch, make_picture: Any, tmp_path: Any
+) -> None:
+    before, definition = names(), tmp_path / "trigger.sql"
+    definition.write_text(triggers._TRIGGER_SQL.read_text().replace("RETURN NULL;", "RETURN NULL; -- another", 1))
+    monkeypatch.setattr(triggers, "_TRIGGER_SQL", definition)
+    triggers.drop_obsolete_triggers(registry.get_sources(), ALIAS)
+    assert names() == before, "those of the new definition could not be created"
+    item = make_picture(1)
+    assert records() == {str(item.pk): (item.image.name, "pending")}
+    signals.prepare_database(using=ALIAS)
+    assert not names() & before
+    assert len(names()) == len(before)
