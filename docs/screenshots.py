@@ -45,6 +45,8 @@ def main() -> None:
             shoot_admin(page, site)
             if not chosen:
                 shoot_pages(page, site)
+    if chosen in ([], ["evaluation"]):
+        shoot_evaluation()
     if chosen in ([], ["unfold"]):
         with run_demo("docs.unfold_settings") as (page, site):
             shoot_unfold(page, site)
@@ -125,6 +127,22 @@ def shoot_unfold(page: Page, site: str) -> None:
         page.wait_for_timeout(2_000)
         page.reload()
     save_screenshot(page, "unfold")
+
+
+def shoot_evaluation() -> None:
+    """Take the screenshot of the page that tells how good the similar items of the shop are."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with services.postgres(Path(folder)) as server:
+            os.environ |= {"DATABASE_URL": server.url, "DEMO_DATA": folder}
+            with run_demo("project.settings") as (page, _site):
+                file = f"{folder}/similarity.html"
+                arguments = ["--source", "catalog.Product.photo", "--label", "category__name", "--page", file]
+                subprocess.run([sys.executable, "manage.py", "evaluate_similarity", *arguments], cwd=ROOT, check=True)
+                page.set_viewport_size({**SIZE, "height": 1560})
+                page.goto(f"file://{file}")
+                save_screenshot(page, "evaluation")
+            del os.environ["DATABASE_URL"], os.environ["DEMO_DATA"]
 
 
 def shoot_pages(page: Page, site: str) -> None:

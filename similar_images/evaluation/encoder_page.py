@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils import timezone
-from PIL import Image
 
 from .. import conf
-from ..measures.base import reduce_to
 from .description import decode_image
 from .encoder_comparison import EncoderComparison
+from .inline_images import inline_thumbnail
 from .labeled_images import sample_indices
 
 PROBES = 30
@@ -37,10 +34,7 @@ def render_comparison(title: str, comparison: EncoderComparison, figures: Sequen
 
     @cache
     def thumbnail(index: int) -> str:
-        pixels = reduce_to(decode_image(images[index], conf.get().max_pixels), PROBE_THUMBNAIL_SIDE)
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=75, optimize=True)
-        return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return inline_thumbnail(decode_image(images[index], conf.get().max_pixels), PROBE_THUMBNAIL_SIDE)
 
     def show(index: int) -> dict[str, Any]:
         return {"name": images[index].name, "thumbnail": thumbnail(index)}

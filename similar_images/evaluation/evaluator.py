@@ -30,7 +30,8 @@ class Evaluator:
     `rankings`: weights by method, by the ranking's title. `progress`: wraps an iterable to show progress, as tqdm does.
     `warn`: reports a message. `label`: the only label to evaluate; None for all. `every`: search with every Nth image.
     `reranked_by`: also re-rank blends, by "keypoints" or "neighbors". `modified`: how many images of each set to
-    modify; None for DEFAULT_MODIFIED where there are no labels, otherwise none.
+    modify; None for DEFAULT_MODIFIED where there are no labels, otherwise none. `reranked_title`: the only ranking to
+    re-rank; None for all of several methods.
     """
 
     rankings: Mapping[str, Ranking]
@@ -40,17 +41,22 @@ class Evaluator:
     every: int = 1
     reranked_by: Collection[str] = ()
     modified: int | None = None
+    reranked_title: str | None = None
 
     @property
     def reranked(self) -> dict[tuple[str, str], Ranking]:
-        """The rankings that are also re-ranked, by title and by what: those of several methods."""
-        blends = {title: weights for title, weights in self.rankings.items() if len(weights) > 1}
+        """The rankings that are also re-ranked, by title and by what."""
+        blends = {
+            title: weights
+            for title, weights in self.rankings.items()
+            if (title == self.reranked_title if self.reranked_title else len(weights) > 1)
+        }
         return {(title, name): weights for name in self.reranked_by for title, weights in blends.items()}
 
     @property
     def titles(self) -> list[str]:
         """Titles of everything that is evaluated, but for the random order."""
-        return [*self.rankings, *(_reranked_title(*key) for key in self.reranked)]
+        return [*self.rankings, *(reranked_title(*key) for key in self.reranked)]
 
     def evaluate(self, name: str, described: DescribedSet) -> EvaluationResult:
         """Evaluate every ranking on a set of this name."""
@@ -77,7 +83,7 @@ class Evaluator:
                     by_keypoints = keypoints if by == "keypoints" else None
                     rerank = (by_keypoints or NeighborReranker(weights, signatures)).rerank
                     retrieval = retrieve(weights, signatures, labels, every=self.every, rerank=rerank)
-                    results[label][_reranked_title(title, by)] = retrieval
+                    results[label][reranked_title(title, by)] = retrieval
         return results
 
     def _informative_labels(self, set_name: str, images: list[LabeledImage]) -> Iterator[tuple[str, list[str]]]:
@@ -95,8 +101,14 @@ class Evaluator:
         indices = self.progress(
             sample_indices(len(described.images), count), unit=" images", desc=f"{name}: modified copies"
         )
+        rerank = {
+            reranked_title(title, by): (title, NeighborReranker(weights, described.signatures).rerank)
+            for (title, by), weights in self.reranked.items()
+            if by == "neighbors"
+        }
+        originals = self._decode(described.images, indices)
         with single_core():
-            return evaluate_robustness(self.rankings, described.signatures, self._decode(described.images, indices))
+            return evaluate_robustness(self.rankings, described.signatures, originals, rerank)
 
     def _decode(self, images: list[LabeledImage], indices: Iterable[int]) -> Iterator[tuple[int, Pixels]]:
         for index in indices:
@@ -106,5 +118,6 @@ class Evaluator:
                 self.warn(f"{images[index].name}: {error}")
 
 
-def _reranked_title(title: str, reranked_by: str) -> str:
+def reranked_title(title: str, reranked_by: str) -> str:
+    """Return the title of a ranking that is re-ranked."""
     return f"{title} + {reranked_by}"

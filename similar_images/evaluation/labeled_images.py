@@ -22,11 +22,15 @@ class InvalidFolder(ValueError):
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """An image: its name, a function that reads its bytes, and its labels by column; "" means unknown."""
+    """An image: its name, a function that reads its bytes, and its labels by column; "" means unknown.
+
+    `object_id` is the key of the source's object that has it, "" where it is of a folder.
+    """
 
     name: str
     read: Callable[[], bytes]
     labels: Mapping[str, str] = field(default_factory=dict)
+    object_id: str = ""
 
 
 def read_folder(folder: Path) -> list[LabeledImage]:

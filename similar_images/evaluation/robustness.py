@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ def evaluate_robustness(
     rankings: Mapping[str, Mapping[str, float]],
     signatures: Mapping[str, SignatureArray],
     originals: Iterable[tuple[int, Pixels]],
+    rerank: Mapping[str, tuple[str, Callable[[int, NDArray[np.floating]], NDArray[np.floating]]]] | None = None,
 ) -> dict[str, Robustness]:
     """Search with every modified copy of some images for the originals among all images.
 
@@ -56,12 +57,14 @@ def evaluate_robustness(
         rankings: weights by method, by the ranking's title.
         signatures: signatures of all images, by method.
         originals: indices and pixels of the images to modify.
+        rerank: the title of a ranking, and a function as `retrieve` takes one, by the title of what is re-ranked.
 
     Returns:
         The results by ranking; empty if there are no originals.
     """
     methods = {name: signatures[name].method for weights in rankings.values() for name in weights}
-    parts: dict[str, list[tuple[NDArray[np.generic], ...]]] = {title: [] for title in rankings}
+    rerank = rerank or {}
+    parts: dict[str, list[tuple[NDArray[np.generic], ...]]] = {title: [] for title in [*rankings, *rerank]}
     indices = []
     for index, pixels in originals:
         indices.append(index)
@@ -72,6 +75,10 @@ def evaluate_robustness(
         for title, weights in rankings.items():
             distances = np.concatenate(list(rank_by_distance(weights, queries, signatures)))
             parts[title].append(_rank_original(distances, index))
+            for reranked_title, (base_title, function) in rerank.items():
+                if base_title == title:
+                    again = np.array([function(index, row) for row in distances])
+                    parts[reranked_title].append(_rank_original(again, index))
     if not indices:
         return {}
     return {

@@ -56,6 +56,7 @@ def describe_source(
             f"{object_id}: {name}",
             partial(read_stored, files[object_id], max_bytes=conf.get().max_bytes),
             {label: labels.get(object_id, "")} if label else {},
+            object_id,
         )
         for _pk, object_id, name in rows
     ]

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.utils import translation
 from PIL import Image
 
 from benchmarks.management.commands import evaluate_similarity
+from similar_images import marks
 from similar_images.evaluation import report
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN_METHODS
 from tests import commands, drawing
+from tests.browsers import find_barriers, needs_chromium, run_chromium
 from tests.datasets import DATASETS, needs
 from tests.drawing import textured
 from tests.testapp.models import Picture, Shelf
@@ -327,6 +331,86 @@ class TestSource:
             assert sheet.width > 1000
         document, _err = self.evaluate("--label", "shelf", "--limit", 4, "--transforms", 0)
         assert document["sets"][0]["pictures"] == 4
+
+    def test_answer__stands_before_the_tables(self) -> None:
+        out, err = run("--source", "testapp.Picture.image", "--label", "shelf__name")
+        assert err == ""
+        first, *lines = out.splitlines()
+        assert first.startswith("testapp.Picture.image: Of 100 similar items that come first, ")
+        assert "have the same “shelf” as the image itself. That is too few to tell: it rests on 6" in first
+        assert "  As now: mean:1,bits:1: " in out
+        assert "too few to tell" in "".join(line for line in lines if line.startswith("  As now, and ranked again"))
+        assert "mean:1,bits:1 + neighbors" in out
+        assert out.index("What this can’t tell") < out.index("Mean average precision")
+
+    def test_page__is_about_marks_where_there_are_enough(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_picture: Any, index_now: Any
+    ) -> None:
+        monkeypatch.setattr("similar_images.management.commands.evaluate_similarity.MIN_UNITS", 2)
+        page, pictures = tmp_path / "page.html", list(Picture.objects.order_by("pk"))
+        flags = ("--source", "testapp.Picture.image", "--page", page)
+        out, err = run(*flags, "--transforms", 1)
+        assert "edited copies of the site’s own images" in out
+        marks.mark(pictures[0], pictures[1], alike=True)
+        marks.mark(pictures[2], pictures[4], alike=True)
+        marks.mark(pictures[2], pictures[5], alike=False)
+        out, err = run(*flags)
+        assert err == ""
+        assert "Of 100 items that editors have marked as similar to an image, " in out
+        assert "4 of 7 images were searched with" in out
+        assert "Mean average precision" not in out, "the tables are left out"
+        assert "editors mark mostly what they are shown" in page.read_text().replace("\n", " ")
+        assert "of copies" not in run(*flags, "--label", "shelf")[0]
+
+    def test_page__needs_no_other_file_and_escapes_names(self, tmp_path: Path) -> None:
+        Picture.objects.update(title="<script>alert(1)</script>")
+        page = tmp_path / "page.html"
+        out, err = run("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
+        html = page.read_text()
+        assert err == ""
+        assert html.count("data:image/jpeg;base64,") >= 6
+        assert "<script" not in html
+        assert "&lt;script&gt;" in html
+        assert not re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,)', html)
+        assert re.findall(r"\sstyle=|\son\w+=", html) == []
+        shown = " ".join(html.split())
+        for line in out.splitlines()[:1]:
+            assert line.removeprefix("testapp.Picture.image: ").split(". ")[0] in shown
+
+    def test_page__of_copies_shows_them(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        out, _err = run("--source", "testapp.Picture.image", "--page", page)
+        assert "lead to their original first" in out
+        assert "An edited copy was searched with" in page.read_text()
+        assert (
+            "Editors’ marks connect 0 groups of images so far; from 30 on, they are used instead." in page.read_text()
+        )
+
+    def test_page__in_numbers_of_another_language_is_drawn_the_same(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        with translation.override("de"):
+            run("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
+        assert '<html lang="de"' in page.read_text()
+        assert re.findall(r'(?:x|width)="\d+,', page.read_text()) == []
+
+    def test_floors__are_those_of_copies_in_spite_of_marks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("similar_images.management.commands.evaluate_similarity.MIN_UNITS", 1)
+        marks.mark(*Picture.objects.order_by("pk")[:2], alike=True)
+        flags = ("--source", "testapp.Picture.image", "--method", "mean", "--floor")
+        run(*flags, "mean:copy-recall@1:0.01")
+        with pytest.raises(CommandError, match="below the floor"):
+            run(*flags, "mean:copy-recall@1:1")
+
+    @needs_chromium
+    def test_page__fits_and_has_no_barriers(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        run("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
+        with run_chromium() as browser:
+            for width, scheme in ((320, "light"), (1200, "dark")):
+                window = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                window.goto(page.as_uri())
+                assert find_barriers(window) == []
+                assert window.evaluate("document.documentElement.scrollWidth") <= width
 
     @pytest.mark.parametrize(
         ("flags", "message"),

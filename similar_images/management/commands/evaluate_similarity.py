@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,19 +15,31 @@ from typing import Any, ClassVar
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.core.management.base import CommandError
 
-from similar_images import conf, plugins, ranking_presets, signatures
+from similar_images import conf, marks, plugins, ranking_presets, signatures
 from similar_images.evaluation import report
+from similar_images.evaluation.confidence import MIN_UNITS
 from similar_images.evaluation.description import DescribedSet, calibrate_set, center_set, describe_images
 from similar_images.evaluation.evaluator import DEFAULT_MODIFIED, Evaluator
 from similar_images.evaluation.labeled_images import LABEL_COLUMNS, InvalidFolder, read_folder, sample_indices
+from similar_images.evaluation.marked_labels import label_by_marks
 from similar_images.evaluation.metric_floors import ALL_METRICS, find_failures, parse_floor
 from similar_images.evaluation.stored import describe_source
 from similar_images.indexing import versions
 from similar_images.management.base import PrintableCommand, progress_bar, select_source_by_label
+from similar_images.management.ranking_options import (
+    SettingsToCompare,
+    parse_ranking_option,
+    select_settings,
+    title_of_ranking,
+)
+from similar_images.management.similarity_answer import answer_for
 from similar_images.printable import make_printable
 from similar_images.signatures.base import Method
 
 MAX_UNREADABLE_SHOWN = 20
+
+MAX_ANSWERED_IMAGES = 5_000
+"""Images of a source that its answer rests on, unless --limit says otherwise."""
 
 
 class Command(PrintableCommand):
@@ -35,13 +47,20 @@ class Command(PrintableCommand):
 
     help = (
         "Measure how well each method finds the right images, in folders of images or among the stored signatures of "
-        "a source. A folder may have a labels.csv with the columns path, group (the same object) and class (the same "
+        "a source. Of a source, it first answers in plain words how good its similar items are, where they fail, which "
+        "of three settings would be better, and how sure that is; --page writes the same as a page with pictures. A "
+        "source’s own truth is a field (--label), or pairs that editors have marked, or else copies of its images. A "
+        "folder may have a labels.csv with the columns path, group (the same object) and class (the same "
         "kind of object): mAP, precision and recall tell whether images with the same label rank first. Images "
         "without labels are modified in 15 ways at 3 strengths each, to see whether the original ranks first. Also "
         "reports milliseconds and bytes per image. Nothing is stored in the database."
     )
 
-    output_suffixes: ClassVar[Mapping[str, Sequence[str]]] = {"json": (), "markdown": ()}
+    output_suffixes: ClassVar[Mapping[str, Sequence[str]]] = {
+        "json": (),
+        "markdown": (),
+        "page": (".html", ".htm"),
+    }
     """The options that name a file to write, with the suffixes that are allowed; empty for any."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -55,7 +74,10 @@ class Command(PrintableCommand):
         parser.add_argument("--source", metavar="app.Model.field", help="Use the indexed images instead of folders.")
         parser.add_argument("--label", metavar="FIELD", help="Label of a source, e.g. category or category__name.")
         parser.add_argument(
-            "--limit", type=partial(_parse_integer, 0), metavar="N", help="Use at most N images of each set."
+            "--limit",
+            type=partial(_parse_integer, 0),
+            metavar="N",
+            help=f"Use at most N images of each set. Default: all, or {MAX_ANSWERED_IMAGES:,} for a source's answer.",
         )
         parser.add_argument(
             "--method",
@@ -78,7 +100,7 @@ class Command(PrintableCommand):
             action="append",
             default=[],
             choices=["keypoints", "neighbors"],
-            help="Also evaluate each blend re-ranked, on folders with labels; may be repeated. Keypoints are slow.",
+            help="Also evaluate each blend re-ranked; may be repeated. Keypoints are slow, and need labeled folders.",
         )
         parser.add_argument(
             "--no-centering",
@@ -120,6 +142,12 @@ class Command(PrintableCommand):
             help="Fail if a mean is below the value, e.g. embedding:mAP:0.5; may be repeated. Metrics: "
             f"{', '.join(ALL_METRICS)}.",
         )
+        parser.add_argument(
+            "--page",
+            type=Path,
+            metavar="FILE",
+            help="Write a page about a source in plain words, with the worst misses as pictures; without the tables.",
+        )
         parser.add_argument("--json", metavar="FILE", help="Write all results as JSON; - for standard output.")
         parser.add_argument(
             "--markdown",
@@ -136,6 +164,7 @@ class Command(PrintableCommand):
         super().run_from_argv(argv)
 
     _command_line = ""
+    _marked_groups = 0
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Evaluate, report, and fail if a mean is below its floor."""
@@ -143,19 +172,29 @@ class Command(PrintableCommand):
             raise CommandError("Give either folders to evaluate on or a --source; see --help.")
         if options["label"] and not options["source"]:
             raise CommandError("--label requires --source; the labels of a folder are in its labels.csv.")
+        if options["page"] and not options["source"]:
+            raise CommandError("--page requires --source: it shows a site's own images, and compares its settings.")
         if "keypoints" in options["rerank"] and options["source"]:
             raise CommandError("--rerank keypoints reads image files: give folders instead of a --source.")
         self.check_output_files(options)
         methods = self._load_methods(options)
-        rankings = {**self._parse_blends(options, methods), **{name: {name: 1.0} for name in methods}}
+        blends = self._parse_blends(options, methods)
+        compared = None
+        if self._answers(options) and methods:
+            compared = select_settings(blends if options["ranking"] else {}, methods)
+            if options["page"] and not options["method"] and not options["floor"]:
+                used = {name for weights in compared.rankings.values() for name in weights}
+                methods = {name: method for name, method in methods.items() if name in used}
+        rankings = {**blends, **(compared.rankings if compared else {}), **{name: {name: 1.0} for name in methods}}
         evaluator = Evaluator(
             rankings,
             partial(progress_bar, options),
             self.stderr.write,
             label=None if options["source"] or options["by"] == "both" else options["by"],
             every=options["every"],
-            reranked_by=options["rerank"],
+            reranked_by=options["rerank"] or (["neighbors"] if compared else []),
             modified=options["transforms"],
+            reranked_title=compared.present if compared and not options["rerank"] else None,
         )
         try:
             floors = [parse_floor(text, evaluator.titles) for text in options["floor"]]
@@ -164,12 +203,34 @@ class Command(PrintableCommand):
         results = [evaluator.evaluate(*named_set) for named_set in self._described_sets(methods, options)]
         if not any(result.described.images for result in results):
             raise CommandError("There are no images to evaluate on.")
+        if compared:
+            self._answer(results[0], compared, options)
         try:
             self.write_results(results, next(iter(rankings)), options)
         except (OSError, ValueError) as error:
             raise CommandError(f"Could not write a file: {error}") from error
         if failures := find_failures(floors, report.mean_metrics(results)):
             raise CommandError("\n".join(failures))
+
+    @staticmethod
+    def _answers(options: dict[str, Any]) -> bool:
+        """Tell whether the images are a source's, and the output is not for scripts only."""
+        return bool(options["source"]) and (options["json"] != "-" or bool(options["page"]))
+
+    def _answer(self, result: report.EvaluationResult, compared: SettingsToCompare, options: dict[str, Any]) -> None:
+        """Tell in plain words how good the similar items of a source are, and write the page."""
+        answer = answer_for(result, compared, select_source_by_label(options["source"]), self._marked_groups)
+        if answer is None:
+            if options["page"]:
+                raise CommandError("Nothing could be measured, so that there is no page.")
+            return
+        if options["json"] != "-":
+            self.stdout.write("\n".join(answer.lines()) + "\n")
+        if options["page"]:
+            try:
+                options["page"].write_text(answer.page(), encoding="utf-8", errors="backslashreplace")
+            except OSError as error:
+                raise CommandError(f"--page can't be written: {error}") from error
 
     def check_output_files(self, options: dict[str, Any]) -> None:
         """Check before all the work that the files can be written.
@@ -205,13 +266,13 @@ class Command(PrintableCommand):
     def _parse_blends(self, options: dict[str, Any], methods: dict[str, Method]) -> dict[str, dict[str, float]]:
         """Return the rankings of several methods by their titles, e.g. "embedding:0.9,color:0.1"."""
         if options["ranking"]:
-            rankings = dict(_parse_ranking(text, methods) for text in options["ranking"])
+            rankings = dict(parse_ranking_option(text, methods) for text in options["ranking"])
             if missing := {name for weights in rankings.values() for name in weights} - methods.keys():
                 raise CommandError(f"--ranking uses methods that are not evaluated: {', '.join(sorted(missing))}.")
         else:
             configured = ranking_presets.resolve_preset(conf.get().ranking, plugins.enabled_methods())
             weights = {name: weight for name, weight in configured.items() if weight}
-            rankings = {_title_of(weights): weights} if weights.keys() <= methods.keys() else {}
+            rankings = {title_of_ranking(weights): weights} if weights.keys() <= methods.keys() else {}
         return {title: weights for title, weights in rankings.items() if len(weights) > 1}
 
     def _described_sets(
@@ -237,14 +298,18 @@ class Command(PrintableCommand):
         source = select_source_by_label(options["source"])
         if options["centering"]:
             methods = {name: versions.configured_methods(source).get(name, method) for name, method in methods.items()}
+        limit = MAX_ANSWERED_IMAGES if options["limit"] is None and self._answers(options) else options["limit"]
         try:
-            described, missing = describe_source(source, options["label"], methods, options["limit"])
+            described, missing = describe_source(source, options["label"], methods, limit)
         except FieldError as error:
             raise CommandError(f"--label: {error}") from error
         for name, count in missing.items():
             if count:
                 self.stderr.write(f"Images skipped for lack of a current signature by {name}: {count}.")
-        return described
+        if options["label"] or options["transforms"] is not None or options["floor"] or not self._answers(options):
+            return described
+        labeled, self._marked_groups = label_by_marks(described, marks.marked_pairs(source))
+        return labeled if self._marked_groups >= MIN_UNITS else described
 
     def _report_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
         for name, reason in list(unreadable.items())[:MAX_UNREADABLE_SHOWN]:
@@ -269,7 +334,7 @@ class Command(PrintableCommand):
             "command": self._command_line,
         }
         text = "\n".join(map(str, report.result_tables(results)))
-        if options["json"] != "-":
+        if options["json"] != "-" and not options["page"]:
             self.stdout.write(text, ending="")
         if options["json"]:
             document = json.dumps({**about, **report.results_as_json(results)}, indent=2)
@@ -290,29 +355,6 @@ def _short_names(folders: list[Path]) -> list[str]:
     """Return the last part of each folder's path, or the whole path if another folder has the same last part."""
     short = [Path(os.path.abspath(folder)).name for folder in folders]
     return [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
-
-
-def _title_of(weights: Mapping[str, float]) -> str:
-    return ",".join(f"{name}:{weight:g}" for name, weight in weights.items())
-
-
-def _parse_ranking(text: str, methods: Collection[str]) -> tuple[str, dict[str, float]]:
-    """Return the title and the weights of a ranking; a preset has its name as a title, and those of the methods."""
-    if text in ranking_presets.RANKING_PRESETS:
-        try:
-            return text, ranking_presets.resolve_preset(text, methods)
-        except ValueError as error:
-            raise CommandError(f"--ranking: {error}") from error
-    pairs = [part.rpartition(":") for part in text.split(",")]
-    try:
-        weights = {name.strip(): float(weight) for name, _colon, weight in pairs}
-    except ValueError:
-        weights = {}
-    if not conf.is_valid_ranking(weights) or len(weights) < len(pairs):
-        presets = ", ".join(ranking_presets.RANKING_PRESETS)
-        raise CommandError(f"--ranking {text!r} is neither of the form embedding:0.9,color:0.1 nor one of {presets}.")
-    weights = {name: weight for name, weight in weights.items() if weight}
-    return _title_of(weights), weights
 
 
 def _parse_integer(minimum: int, text: str) -> int:
