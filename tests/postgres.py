@@ -60,6 +60,14 @@ def replica(primary_url: str, data: Path, *, name: str = "replica") -> Iterator[
         yield service
 
 
+def neglect_crashes(url: str) -> None:
+    """Let a server write without waiting for the disk: its data need not survive a crash of the machine."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def wait_for_replay(primary_url: str, *, name: str = "replica") -> None:
     """Let the primary report a commit only when the replica has replayed it."""
     with psycopg.connect(primary_url, autocommit=True) as connection:

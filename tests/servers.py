@@ -30,6 +30,7 @@ def _start() -> None:
         for name in missing:
             os.environ[name] = _running.enter_context(wanted[name](data)).url
             if name == "DATABASE_URL":
+                postgres.neglect_crashes(os.environ[name])
                 _start_beside(os.environ[name], data)
 
 
