@@ -104,6 +104,12 @@ def _validate_access(value: Any) -> str | None:
     return f"must be one of {levels}, or a callable that takes a request, or its dotted path, not {value!r}"
 
 
+def _validate_store_labels(value: bool | str) -> str | None:
+    if isinstance(value, bool) or "." in value:
+        return None
+    return f"must be True, False, or the dotted path of a LabelMethod, not {value!r}"
+
+
 def _validate_verifier(value: Any) -> str | None:
     if value is None or callable(value) or "." in value:
         return None
@@ -205,6 +211,12 @@ class Conf:
         False,
         help="Keep compact keypoints of every image, 6 kB each, by which a search for copies tells which of its "
         "candidates are worth reading.",
+    )
+    store_labels: bool | str = key_field(
+        False,
+        help="Keep the names of what every image shows, five at most, for the admin: by the classes of ImageNet, or by "
+        "those of a `LabelMethod` of your own, as a dotted path. It takes one more run of a network for each image.",
+        validate=_validate_store_labels,
     )
     measures: dict[str, dict[str, Any]] = key_field(
         {},

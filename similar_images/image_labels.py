@@ -11,7 +11,7 @@ from . import conf, plugins
 from .imaging import decode, timeouts
 from .imaging.files import Readable, read_bounded
 from .signatures.embedding import Embedding
-from .signatures.embedding.labels import imagenet_labels
+from .signatures.embedding.labels import class_probabilities, imagenet_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +51,7 @@ def classify_pixels(pixels: NDArray[np.uint8], limit: int) -> list[Label]:
     """
     import numpy as np
 
-    logits = _select_network().classify(pixels).astype(np.float64)
-    scores = np.exp(logits - logits.max())
-    scores /= scores.sum()
+    scores = class_probabilities(_select_network().classify(pixels))
     return [
         Label(imagenet_labels()[index], float(scores[index])) for index in np.argsort(-scores, kind="stable")[:limit]
     ]

@@ -22,12 +22,16 @@ from .measures.compact_keypoints import CompactKeypoints
 from .measures.signature import BySignature, MissingMethod
 from .signatures import BUILT_IN_METHODS
 from .signatures.base import Method
+from .signatures.embedding import Embedding
+from .signatures.label_method import ImageNetLabels, LabelMethod
 from .signatures.pixels import DecodedPixelsMixin
 from .signatures.trim import TrimBorderMixin
 
 Plugin = TypeVar("Plugin")
 
 COMPACT_KEYPOINTS_CLASS = f"{CompactKeypoints.__module__}.{CompactKeypoints.__qualname__}"
+
+IMAGENET_LABELS_CLASS = f"{ImageNetLabels.__module__}.{ImageNetLabels.__qualname__}"
 
 PLUGIN_NAME = re.compile("[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 
@@ -98,20 +102,42 @@ def enabled_methods() -> Mapping[str, Method]:
 
 @lru_cache(maxsize=1)
 def stored_methods() -> Mapping[str, Method]:
-    """Return the enabled methods, and compact keypoints where these are kept, by which nothing is searched.
+    """Return the enabled methods, and those by which nothing is searched: keypoints and labels, where they are kept.
 
     Raises:
-        ImproperlyConfigured: as `enabled_methods`; or a method has the name of the keypoints.
+        ImproperlyConfigured: as `enabled_methods`; a method has the name of the keypoints or labels; or the method of
+            labels can't be used.
     """
-    if not conf.get().store_keypoints:
-        return enabled_methods()
-    keypoints = load_method(CompactKeypoints.name, {"class": COMPACT_KEYPOINTS_CLASS})
-    if keypoints.name in enabled_methods():
-        raise ImproperlyConfigured(
-            f"SIMILAR_IMAGES['METHODS'] has a method {keypoints.name!r}, as which SIMILAR_IMAGES['STORE_KEYPOINTS'] "
-            "keeps keypoints: give it another name."
-        )
-    return MappingProxyType({**enabled_methods(), keypoints.name: keypoints})
+    methods = dict(enabled_methods())
+    kept: dict[str, Method] = {}
+    if conf.get().store_keypoints:
+        kept["STORE_KEYPOINTS"] = load_method(CompactKeypoints.name, {"class": COMPACT_KEYPOINTS_CLASS})
+    if conf.get().store_labels:
+        kept["STORE_LABELS"] = _load_label_method()
+    for key, method in kept.items():
+        if method.name in methods:
+            raise ImproperlyConfigured(
+                f"SIMILAR_IMAGES['METHODS'] has a method {method.name!r}, as which SIMILAR_IMAGES[{key!r}] keeps "
+                f"{method.name}: give it another name."
+            )
+        methods[method.name] = method
+    return MappingProxyType(methods)
+
+
+def _load_label_method() -> Method:
+    """Return the method of SIMILAR_IMAGES["STORE_LABELS"]: by default, with the network that `labels()` goes by."""
+    chosen = conf.get().store_labels
+    target, options = (chosen, {}) if isinstance(chosen, str) else (IMAGENET_LABELS_CLASS, _classifier_options())
+    load_class("SIMILAR_IMAGES['STORE_LABELS']", target, LabelMethod, {})
+    return load_method(LabelMethod.name, {**options, "class": target})
+
+
+def _classifier_options() -> dict[str, Any]:
+    """Return the options of the first enabled method whose network knows the classes of ImageNet; none without one."""
+    for method in enabled_methods().values():
+        if isinstance(method, Embedding) and method.classifies:
+            return {key: value for key, value in method.method_config[1].items() if key not in ("class", "trim")}
+    return {}
 
 
 @lru_cache(maxsize=1)

@@ -36,6 +36,7 @@ LAYERS = (
         "comparison",
         "image_labels",
         "status",
+        "stored_labels",
         "visitor_files",
         "duplicates",
         "evaluation",

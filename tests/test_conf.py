@@ -60,6 +60,7 @@ WRONG_KEYS: list[tuple[Any, list[Any]]] = [
     *((key, ["300", 49, 300.5, True, []]) for key in ["CENTER_FROM", "CALIBRATE_FROM"]),
     ("ENCODERS", ["", 1, ["/srv/encoders"], True]),
     ("STORE_KEYPOINTS", [None, 1, "yes", []]),
+    ("STORE_LABELS", [None, 1, "yes", []]),
     ("MEASURES", [None, [], "ssim", {"ssim": None}, {"ssim": []}, {1: {}}]),
     ("COMPARE_MEASURES", [None, "ssim", {"ssim": {}}, [], [1], 1]),
     ("FORMATS", [None, "JPEG", {"JPEG": {}}, [], ["jpeg"], ["JPEG", "EPS"], [1]]),
@@ -196,6 +197,7 @@ def test_defaults__are_those_of_the_docs() -> None:
         "encoders": None,
         "ranking": {"embedding": 0.93, "color": 0.07},
         "store_keypoints": False,
+        "store_labels": False,
         "measures": {},
         "compare_measures": (
             "alignment",

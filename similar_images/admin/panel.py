@@ -14,11 +14,12 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from .. import access, plugins
+from .. import access, conf, plugins
 from ..models import IndexedImage, MethodVersion, Signature
 from ..search.batch import images_of_each, similar_among_each
 from ..search.matches import Explanation, Match
 from ..sources.source import ImageSource
+from ..stored_labels import StoredLabel, labels_of_records
 from .changelist import SIMILAR_TO, ChangelistMixin
 from .links import admin_page_url, pair_page_url
 from .object_access import ObjectAccess
@@ -65,6 +66,7 @@ class PanelEntry:
         key: the image in an address that compares it; empty where the user may not, or there are several.
         pair_url: the page that explains why another item is missing.
         list_url: the list of all similar items, where there is one.
+        labels: what its image is likely to show, where labels are kept and it has one image.
         is_plain: whether its images have too little detail for a method that looks for it.
         min_similarity: similarity in percent that the matches have at least.
         rows: the matches, best first.
@@ -81,6 +83,7 @@ class PanelEntry:
     is_plain: bool
     min_similarity: float
     rows: Sequence[PanelRow] = field(default_factory=list)
+    labels: Sequence[StoredLabel] = ()
 
 
 class PanelBuilder:
@@ -119,6 +122,7 @@ class PanelBuilder:
         keys = self._comparable(source, [image for group in own for image in group], found_images)
         statuses = IndexedImage.primary.get_freshness_of_each(source, [[image.pk for image in group] for group in own])
         failures = self._failures(source, own, [status for status, _moment in statuses])
+        labels = self._labels(source, [group[0] for group in own if len(group) == 1])
         plain = self._plain_images(source, [image for group in own for image in group])
         entries = []
         for item, group, matches, (status, _moment), failure in zip(items, own, found, statuses, failures, strict=True):
@@ -137,6 +141,7 @@ class PanelBuilder:
                     is_plain=bool(group) and all(source.object_id(image.pk) in plain for image in group),
                     min_similarity=min_listed_similarity(),
                     rows=list(self._rows(source, item, matches, keys)),
+                    labels=labels.get(source.object_id(group[0].pk), []) if len(group) == 1 else [],
                 )
             )
         return entries
@@ -187,6 +192,15 @@ class PanelBuilder:
         in_use = Exists(active.filter(name__in=plugins.enabled_methods()))
         plain = Signature.primary.filter(in_use, record__in=records, low_detail=True)
         return set(plain.values_list("record__object_id", flat=True)) if ids else set()
+
+    def _labels(self, source: ImageSource, images: Sequence[models.Model]) -> dict[str, list[StoredLabel]]:
+        """Return what images are likely to show, by the ids of the objects."""
+        if not (images and conf.get().store_labels):
+            return {}
+        ids = [source.object_id(image.pk) for image in images]
+        records = {record.pk: record for record in IndexedImage.objects.for_source(source).filter(object_id__in=ids)}
+        found = labels_of_records(records.values())
+        return {records[pk].object_id: [label for label in kept if label.is_likely] for pk, kept in found.items()}
 
     def _failures(
         self, source: ImageSource, own: Sequence[Sequence[models.Model]], statuses: Sequence[str]

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from ..indexing import notify
 from ..indexing.unregistered import unregistered_sources
 from ..models import IndexedImage, Source, write_alias
+from .labels import LabelsMixin
 from .links import admin_page_url
 from .object_access import ObjectAccess
 from .viewable_objects import ListedObject, NamedRow, load_listed_objects, viewable_records
@@ -55,7 +56,7 @@ class SourceFilter(admin.RelatedFieldListFilter):
 
 
 @admin.register(IndexedImage)
-class IndexedImageAdmin(admin.ModelAdmin):
+class IndexedImageAdmin(LabelsMixin, admin.ModelAdmin):
     """List image records with their object and status; none can be added or changed."""
 
     list_display = ["record", "item", "status", "reason", "size", "attempts", "requested_at", "indexed_at"]
@@ -91,7 +92,8 @@ class IndexedImageAdmin(admin.ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: IndexedImage | None = None) -> list[str]:
         """Return the names of all fields, with the reason of a failure where it can be acted upon."""
-        return ["item", *("reason" if field.name == "error" else field.name for field in IndexedImage._meta.fields)]
+        names = ["item", *("reason" if field.name == "error" else field.name for field in IndexedImage._meta.fields)]
+        return [*names, *super().get_readonly_fields(request, obj)]
 
     def get_fields(self, request: HttpRequest, obj: IndexedImage | None = None) -> Any:
         """Return the same."""

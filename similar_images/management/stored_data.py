@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import Model, Q
@@ -25,6 +26,7 @@ from ..models import (
     write_alias,
 )
 from ..signatures import storage
+from ..stored_labels import labels_of_records
 
 
 def describe_object(models: Collection[tuple[str, str]], object_id: str) -> list[dict[str, Any]]:
@@ -64,6 +66,7 @@ def _describe_image(source: Source, object_id: str) -> dict[str, Any]:
         "record": record and _field_values(record, exclude=("id", "source")),
         "requests": [_field_values(request, exclude=("id", "source", "object_id")) for request in requests],
         "signatures": [_describe_signature(signature) for signature in signatures],
+        "labels": _describe_labels(record),
         "map_point": _describe_point(record),
         "marks": [
             {"other_object_id": mark.second_id if mark.first_id == object_id else mark.first_id}
@@ -80,6 +83,12 @@ def _describe_verdicts(source: Source, sha256: str) -> list[dict[str, Any]]:
     """Describe what was found when an image's file was compared with others."""
     verdicts = PairVerdict.objects.using(write_alias()).filter(Q(first=sha256) | Q(second=sha256), source=source)
     return [_field_values(verdict, exclude=("id", "source")) for verdict in verdicts.order_by("pk")] if sha256 else []
+
+
+def _describe_labels(record: IndexedImage | None) -> list[dict[str, Any]]:
+    """Describe what the image shows, where the names of the classes are known."""
+    labels = labels_of_records([record] if record else [], write_alias())
+    return [asdict(label) for kept in labels.values() for label in kept]
 
 
 def _describe_point(record: IndexedImage | None) -> dict[str, Any] | None:
