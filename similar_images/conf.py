@@ -53,6 +53,12 @@ def _validate_measure_names(names: Any) -> str | None:
     return "must name at least one measure, e.g. ['ssim']"
 
 
+def _validate_search_backend(options: Mapping[Any, Any] | None) -> str | None:
+    if options is None or (isinstance(options.get("class"), str) and all(isinstance(name, str) for name in options)):
+        return None
+    return "must be a dict of options with \"class\", e.g. {'class': 'milvus', 'uri': 'http://milvus:19530'}, or None"
+
+
 def _validate_formats(names: Any) -> str | None:
     wrong = [name for name in names if name not in FORMATS]
     if names and not wrong:
@@ -365,6 +371,13 @@ class Conf:
         minimum=1,
         help="Minimum number of signatures per source and method before an HNSW index is built; smaller sources are "
         "searched exactly.",
+    )
+    search_backend: dict[str, Any] | None = key_field(
+        None,
+        help="Server that finds the nearest signatures where one PostgreSQL is not enough: a dict of its options with "
+        '"class", which is "milvus" or the dotted path of a `SearchBackend`; or None for pgvector alone. Nothing is '
+        "searched by it before `manage.py search_backend --switch`.",
+        validate=_validate_search_backend,
     )
     batch_size: int = key_field(32, minimum=1, help="Number of images that one task indexes.")
     claim_timeout: int | float = key_field(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from django.conf import settings
 from django.db import connections, models, router, transaction
 from django.db.models import F, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, SparseVectorField
@@ -364,6 +364,17 @@ class MethodVersion(models.Model):
         null=True, help_text=_("Share of the ten nearest images that the HNSW index found, as last sampled.")
     )
     recall_sampled_at = models.DateTimeField(null=True)
+    backend_cursor = models.BigIntegerField(
+        null=True,
+        help_text=_("Record up to which the search backend was filled; empty where it has no copy of the signatures."),
+    )
+    backend_filled_at = models.DateTimeField(null=True)
+    backend_attributes = models.JSONField(
+        default=list, help_text=_("Columns of the objects whose values the search backend has, too.")
+    )
+    is_in_backend = models.BooleanField(
+        default=False, help_text=_("The search backend is asked for the nearest signatures, and not PostgreSQL.")
+    )
 
     objects = models.Manager["MethodVersion"]()
     primary = PrimaryManager["MethodVersion"]()
@@ -527,6 +538,28 @@ class Signature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.version}"
+
+
+class BackendChange(models.Model):
+    """A record that the search backend has to be told of: its signature of a version was written or deleted.
+
+    Triggers insert the rows, which are there only while a version has a copy in a backend (see backend_triggers.py).
+    Whoever takes one reads what is stored then, so that it makes no difference how often it is done, or in what order.
+    """
+
+    record_id = models.BigIntegerField()
+    version = models.ForeignKey(MethodVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects = models.Manager["BackendChange"]()
+    primary = PrimaryManager["BackendChange"]()
+
+    class Meta:
+        verbose_name = _("change for the search backend")
+        verbose_name_plural = _("changes for the search backend")
+
+    def __str__(self) -> str:
+        return f"{self.record_id} {self.version_id}"
 
 
 class Mark(models.Model):

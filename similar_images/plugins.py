@@ -1,4 +1,4 @@
-"""Instances of the methods and measures that the setting names, built-in ones and classes of the project."""
+"""Instances of the methods, measures and the backend that the setting names, built-in or classes of the project."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from . import conf
+from .backends import BUILT_IN_BACKENDS
+from .backends.base import SearchBackend
 from .encoders.store import resolve_encoder
 from .measures import BUILT_IN_MEASURES
 from .measures.base import Measure
@@ -264,6 +266,21 @@ def load_measure(name: str, options: dict[str, Any]) -> Measure:
     return measure
 
 
+@lru_cache(maxsize=1)
+def search_backend() -> SearchBackend | None:
+    """Return the backend of SIMILAR_IMAGES["SEARCH_BACKEND"]; None where there is none.
+
+    Raises:
+        ImproperlyConfigured: it can't be imported, is no SearchBackend, or rejects the options.
+    """
+    options = conf.get().search_backend
+    if options is None:
+        return None
+    key = "SIMILAR_IMAGES['SEARCH_BACKEND']"
+    backend_class = load_class(key, options["class"], SearchBackend, BUILT_IN_BACKENDS)
+    return instantiate_class(key, backend_class, {name: value for name, value in options.items() if name != "class"})
+
+
 @receiver(setting_changed)
 def _clear_plugin_caches(*, setting: str, **kwargs: Any) -> None:
     if setting == "SIMILAR_IMAGES":
@@ -271,3 +288,4 @@ def _clear_plugin_caches(*, setting: str, **kwargs: Any) -> None:
         stored_methods.cache_clear()
         configured_versions.cache_clear()
         available_measures.cache_clear()
+        search_backend.cache_clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from .duplicates import scans
-from .indexing import claims, hnsw, notify, requests, tenants, versions
+from .indexing import backend_copies, backend_feed, claims, hnsw, notify, requests, tenants, versions
 from .indexing.sweep import sweep_sources
 from .merging import undo
 from .search import recall
@@ -27,9 +27,11 @@ def index_due(self: Task) -> int:
             count += len(records)
             if self.request.is_eager:  # a task queued here would run inside this one, before it
                 worker.index_records(records)
+                backend_feed.feed_quietly()
             else:
                 notify.notify_workers()
                 worker.index_records(records)
+                backend_feed.feed_quietly()
                 break
     return count
 
@@ -74,6 +76,7 @@ def sweep() -> int:
         versions.switch_versions()
         centering.center_sources()
         calibration.calibrate_sources()
+        backend_copies.follow_versions()
         recall.sample_recall()
         undo.forget_old_merges()
     if due:

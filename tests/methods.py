@@ -176,3 +176,16 @@ class Centered(Wide):
     """As Wide, but searched by without the mean of a source."""
 
     gains_by_centering = True
+
+
+class Angle(Mean):
+    """The gray level as an angle, which is compared by cosine: what search backends can find."""
+
+    name = "angle"
+    metric = "cosine"
+    dimensions = 2
+    curve = ((0.0, 100.0), (0.5, 50.0), (1.0, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        angle = super().compute(pixels)[0] * np.pi / 2
+        return np.array([np.cos(angle), np.sin(angle)], np.float32)

@@ -17,6 +17,7 @@ LAYERS = (
     {"signatures"},
     {"measures"},
     {
+        "backends",
         "conf",
         "duplicate_models",
         "encoders",

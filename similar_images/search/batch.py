@@ -24,8 +24,10 @@ from .candidates import (
     ScoredCandidate,
     ScoredResults,
     filter_by_similarity,
+    is_in_backend,
     plan_pools,
     pool_sizes,
+    search_candidates,
     sort_scored,
 )
 from .matches import Matches, load_matches_of_each, search_among
@@ -49,6 +51,7 @@ class _Progress:
     seen: list[int] = field(default_factory=list)
     groups: dict[str, Any] = field(default_factory=dict)
     is_done: bool = False
+    is_complete: bool = True
 
 
 def similar_to_each(items: Sequence[models.Model], options: SearchOptions) -> list[Matches]:
@@ -116,8 +119,13 @@ def run_each(template: Search, items: Sequence[models.Model]) -> list[ScoredResu
             running[index] = _Progress(search, query, records, records, search.limit)
     while active := [progress for progress in running.values() if not progress.is_done]:
         _advance(source, active)
-    found = [running[index].results[: template.limit] if index in running else [] for index in range(len(items))]
-    return [ScoredResults(results) for results in found]
+    return [_results_of(running.get(index), template.limit) for index in range(len(items))]
+
+
+def _results_of(progress: _Progress | None, limit: int) -> ScoredResults:
+    results = ScoredResults(progress.results[:limit] if progress else [])
+    results.is_complete = progress is None or progress.is_complete or len(results) == limit
+    return results
 
 
 def images_of_each(
@@ -154,6 +162,7 @@ def _advance(source: ImageSource, running: Sequence[_Progress]) -> None:
     for progress, rows in zip(running, _search_candidates(source, running), strict=True):
         search = progress.search
         scored = search.score_rows(progress.query, rows)
+        progress.is_complete &= rows.is_complete
         similar = filter_by_similarity(search.min_similarity, scored)
         progress.results = sort_scored([*progress.results, *similar])
         progress.seen += [candidate.candidate.record_id for candidate in scored]
@@ -199,8 +208,10 @@ def _by_versions(running: Sequence[_Progress]) -> Iterable[tuple[Mapping[str, An
     return groups.values()
 
 
-def _search_candidates(source: ImageSource, running: Sequence[_Progress]) -> list[list[sql.KnnRow]]:
-    """Do for each search what `candidates.search_candidates` does for one."""
+def _search_candidates(source: ImageSource, running: Sequence[_Progress]) -> list[sql.KnnRows]:
+    """Do for each search what `candidates.search_candidates` does for one; with a search backend, one by one."""
+    if any(is_in_backend(progress.query.vectors) for progress in running):
+        return [_search_alone(source, progress) for progress in running]
     source_id = Source.objects.get_id(source)
     first, enough, exact = [], [], []
     for progress in running:
@@ -234,6 +245,12 @@ def _search_candidates(source: ImageSource, running: Sequence[_Progress]) -> lis
     return found
 
 
+def _search_alone(source: ImageSource, progress: _Progress) -> sql.KnnRows:
+    vectors, is_exact = progress.query.vectors, progress.search.options.exact
+    sizes = pool_sizes(vectors, progress.search.weights, progress.size)
+    return search_candidates(source, vectors, progress.remaining, sizes, progress.size, is_exact=is_exact)
+
+
 def _leave_few(cursor: CursorWrapper, source_id: int, progress: _Progress, sizes: Mapping[str, int]) -> bool:
     """Tell whether the filters, which are those of all searches of a batch, leave few records."""
     try:
@@ -251,7 +268,7 @@ def _read_each(
     exact: Sequence[set[str]],
     *,
     gathers: bool,
-) -> list[list[sql.KnnRow]]:
+) -> list[sql.KnnRows]:
     """Read the rows of the statement of each search, in one query."""
     found: list[list[Any]] = [[] for _progress in running]
     statements, columns, indexes = [], [], []

@@ -154,8 +154,10 @@ def search_candidates(
     limit: int,
     *,
     is_exact: bool = False,
-) -> list[sql.KnnRow]:
+) -> sql.KnnRows:
     """Read the records nearest to any query vector, with their distances to all of them, in one query.
+
+    Where a version is in a search backend, that is asked which are near.
 
     Where filters leave few records, each is compared. Where an approximate index gave up behind a filter, or found
     nothing similar as all that is similar is hidden by it, each is compared after all, in another query. With
@@ -164,6 +166,12 @@ def search_candidates(
     source_id = Source.objects.get_id(source)
     names = [vector.spec.name for vector in vectors]
     first, enough, indexed, exact = plan_pools(vectors, pools, limit, is_exact=is_exact)
+    if not is_exact and is_in_backend(vectors):
+        from .backend_candidates import find_candidates  # which other projects do without
+
+        found = find_candidates(source, vectors, records, (first, enough), indexed, limit)
+        if found is not None:
+            return found
     with sql.search_cursor() as cursor:
         try:
             walked = {name: first[name] for name in indexed}
@@ -184,8 +192,13 @@ def search_candidates(
                 cursor.execute(*sql.knn_sql(source_id, vectors, records, sizes, exact | short, gathers=gathers))
                 rows = sql.read_rows(cursor.fetchall())
         except EmptyResultSet:
-            return []
+            return sql.KnnRows()
     return rows
+
+
+def is_in_backend(vectors: Iterable[QueryVector]) -> bool:
+    """Tell whether a search by these goes to a search backend, too."""
+    return any(getattr(vector.spec, "is_in_backend", False) for vector in vectors)
 
 
 def _has_similar(vectors: Sequence[QueryVector], rows: Sequence[sql.KnnRow]) -> bool:

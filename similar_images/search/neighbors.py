@@ -140,9 +140,13 @@ class NeighborSearch:
 
     @cached_property
     def _place(self) -> _Place | None:
-        """The place of the search in the memory; None where it is too large, or nothing tells what goes out of date."""
+        """The place of the search in the memory; None where it is too large, or nothing tells what goes out of date.
+
+        That is so of a search backend, too, which may be told later of what PostgreSQL has.
+        """
         is_large = sum(self._sizes[vector.spec.name] for vector in self.vectors) > MAX_ROWS
-        if is_large or not all(self._generations):
+        is_served = any(getattr(vector.spec, "is_in_backend", False) for vector in self.vectors)
+        if is_large or is_served or not all(self._generations):
             return None
         alias, source_id = router.db_for_read(Signature), Source.objects.get_id(self.source)
         operands = [(v.record_id, v.spec.name, v.spec.version, *map(tuple, v.spec.curve)) for v in self.vectors]

@@ -162,14 +162,16 @@ class Search:
         if not query.positive:
             return ScoredResults()
         if self.reranker is None:
-            return ScoredResults(self._select(query, self.limit, self.min_similarity, self.groupings, trace))
+            return self._select(query, self.limit, self.min_similarity, self.groupings, trace)
         # Grouped only after re-ranking, because only then is it known which image of an object ranks best.
         candidates = self._select(query, max(self.limit, RERANKERS[self.reranker].candidates), 0, [], trace)
         reranked = self.rerank(query, candidates)
         results = filter_by_similarity(self.min_similarity, reranked)
         for path in self.groupings:
             results = diversity.deduplicate(results, diversity.group_values(self.source, path, results))
-        return ScoredResults(results[: self.limit]).as_complete_as(reranked)
+        results = ScoredResults(results[: self.limit])
+        results.is_complete = reranked.is_complete and candidates.is_complete
+        return results
 
     @property
     def groupings(self) -> list[diversity.GroupPath]:
@@ -184,21 +186,23 @@ class Search:
         min_similarity: float,
         groupings: Sequence[diversity.GroupPath],
         trace: SearchTrace | None,
-    ) -> list[ScoredCandidate]:
+    ) -> ScoredResults:
         """Fetch candidates, score them and fold near-duplicates, in rounds, until the page is full."""
         size = max(limit, diversity.MAX_DIVERSIFIED) if self.options.diversity else limit
+        is_complete = True
         results: list[ScoredCandidate] = []
         seen: list[int] = []
         groups: list[dict[str, Any]] = [{} for _path in groupings]
         remaining = None
         while True:
             if self.recollection is not None and not seen:
-                scored = self.recollection.scored
+                scored = ScoredResults(self.recollection.scored)
             else:
                 records = self.records(query.items)
                 by_path = zip(groupings, groups, strict=True)
                 remaining = self.remaining_records(records, seen, by_path) if seen else records
                 scored = self.score(query, remaining, size)
+            is_complete &= scored.is_complete
             similar = filter_by_similarity(min_similarity, scored)
             unfolded = results = sort_scored([*results, *similar]) if results else similar
             seen += [candidate.candidate.record_id for candidate in scored]
@@ -224,7 +228,9 @@ class Search:
             trace.seen, trace.remaining = set(seen), remaining
         if self.options.diversity:
             results = self._diversify(query, results)
-        return results[:limit]
+        selected = ScoredResults(results[:limit])
+        selected.is_complete = is_complete or len(selected) == limit
+        return selected
 
     @property
     def folds(self) -> bool:
@@ -236,14 +242,16 @@ class Search:
         """Name of the entry of RERANKERS by which results are ranked again."""
         return "copy" if self.options.mode == "copy" else self.options.rerank
 
-    def score(self, query: ResolvedQuery, records: models.QuerySet[Any], limit: int) -> list[ScoredCandidate]:
+    def score(self, query: ResolvedQuery, records: models.QuerySet[Any], limit: int) -> ScoredResults:
         """Return the scored candidates for so many matches among records, best first."""
         known = self._neighbor_search(query, limit).recall(records)
         if known is not None:
-            return known
+            return ScoredResults(known)
         pools, is_exact = self._pool_sizes(query, limit), self.options.exact
         rows = search_candidates(self.source, query.vectors, records, pools, limit, is_exact=is_exact)
-        return self.score_rows(query, rows)
+        scored = ScoredResults(self.score_rows(query, rows))
+        scored.is_complete = rows.is_complete
+        return scored
 
     def _pool_sizes(self, query: ResolvedQuery, limit: int) -> dict[str, int]:
         return pool_sizes(query.vectors, self.weights, limit if query.is_single else widened_limit(limit))

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
 from django.db import connections, models, router, transaction
@@ -27,6 +28,8 @@ MARKS, RECORDS, REINDEX_REQUESTS = (model._meta.db_table for model in (Mark, Ind
 
 Statement = tuple[str, list[Any]]
 """SQL and its parameters."""
+
+NO_HITS: Mapping[int, Sequence[int]] = MappingProxyType({})
 
 GENERATION = f"""
 CASE WHEN pg_current_xact_id_if_assigned() IS NULL AND NOT pg_is_in_recovery() THEN
@@ -83,6 +86,12 @@ class KnnRow(NamedTuple):
     sha256: str = ""
 
 
+class KnnRows(list[KnnRow]):
+    """Rows of a statement; `is_complete` is False where the search was cut short, so that there may be others."""
+
+    is_complete = True
+
+
 class _Fragments(NamedTuple):
     """SQL of one version of a method in one source.
 
@@ -128,12 +137,14 @@ def is_settled(cursor: CursorWrapper) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def read_rows(rows: Sequence[Sequence[Any]]) -> list[KnnRow]:
+def read_rows(rows: Sequence[Sequence[Any]]) -> KnnRows:
     """Return the rows of `knn_sql` or `distances_sql`."""
-    return [
-        KnnRow(record_id, object_id, file_name, found_by, distances, width, height, sha256)
-        for record_id, object_id, file_name, width, height, sha256, found_by, *distances in rows
-    ]
+    return KnnRows(
+        [
+            KnnRow(record_id, object_id, file_name, found_by, distances, width, height, sha256)
+            for record_id, object_id, file_name, width, height, sha256, found_by, *distances in rows
+        ]
+    )
 
 
 def knn_sql(
@@ -144,6 +155,7 @@ def knn_sql(
     exact_methods: Collection[str] = (),
     *,
     gathers: bool = False,
+    hits: Mapping[int, Sequence[int]] = NO_HITS,
 ) -> Statement:
     """Select the records nearest to any operand, with their distances to all of them, as rows of `KnnRow`.
 
@@ -155,6 +167,7 @@ def knn_sql(
         exact_methods: methods that must be scanned exactly: adding 0 to the distance keeps the planner from using
             HNSW, and the record id breaks ties.
         gathers: whether the records are looked up before all else, once for all methods: if they are few.
+        hits: ids of records near to operands, by index, the nearest first, where a search backend has found them.
 
     Raises:
         EmptyResultSet: `records` can hold nothing.
@@ -169,7 +182,14 @@ def knn_sql(
         distance, of_version = _distance_and_from(source_id, index, operand.spec)
         order = f"{distance} + 0, record_id" if name in exact_methods else distance
         among = of_version.replace(" WHERE ", ", allowed WHERE ", 1) if gathers else of_version
-        if pool_sizes[name]:
+        if index in hits:
+            searches.append(
+                f"(SELECT hit.id AS record_id, {index} AS operand "
+                f"FROM unnest('{{{','.join(map(str, hits[index]))}}}'::bigint[]) WITH ORDINALITY AS hit (id, rank) "
+                f"WHERE hit.id IN (SELECT id FROM allowed) AND EXISTS (SELECT 1 {of_version} AND record_id = hit.id) "
+                f"ORDER BY rank LIMIT {pool_sizes[name]})"
+            )
+        elif pool_sizes[name]:
             searches.append(
                 f"(SELECT record_id, {index} AS operand {among} AND {is_allowed} "
                 f"ORDER BY {order} LIMIT {pool_sizes[name]})"
