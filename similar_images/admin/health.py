@@ -15,7 +15,9 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from .. import conf
 from ..indexing import notify
+from ..indexing.backend_copies import BackendLag, lag_of
 from ..indexing.health import SourceHealth, VersionHealth, source_health, sweep_is_late, versions_health
 from ..models import Health, IndexedImage, IndexedImageQuerySet, Source, write_alias
 from .object_access import ObjectAccess
@@ -27,7 +29,8 @@ from .viewable_objects import decides_by_object_or_owner, viewable_images, viewa
 class HealthRow:
     """A source on the page, with what the user may see of it.
 
-    `is_whole` tells that this is all of it: only then figures of the whole index are told. `records_url` is the
+    `is_whole` tells that this is all of it: only then figures of the whole index are told. `lag` is that of the
+    search backend, None without one. `records_url` is the
     address of the list of its records, empty where the user may not open it.
     """
 
@@ -39,6 +42,7 @@ class HealthRow:
     records_url: str
     versions: list[VersionHealth] = field(default_factory=list)
     is_sweep_late: bool = False
+    lag: BackendLag | None = None
 
     @property
     def is_unregistered(self) -> bool:
@@ -103,6 +107,7 @@ class HealthAdmin(PageAdmin):
         seen = list(self._viewable_records(request))
         whole = [source for source, records in seen if records is None]
         versions = versions_health([source for source in whole if source.image_source is not None])
+        has_backend = conf.get().search_backend is not None
         rows = []
         for source, records in seen:
             image_source = source.image_source
@@ -117,6 +122,7 @@ class HealthAdmin(PageAdmin):
                     records_url=self._records_url(request, source),
                     versions=versions.get(source.pk, []),
                     is_sweep_late=image_source is not None and sweep_is_late(source),
+                    lag=lag_of(source) if is_whole and has_backend else None,
                 )
             )
         return sorted(rows, key=lambda row: (row.is_unregistered, row.label))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core import checks
 from django.core.checks import Tags
 
-from . import privacy, servers, setting, source_fields, surfaces, tables
+from . import backends, privacy, servers, setting, source_fields, surfaces, tables
 
 
 def register_checks() -> None:
@@ -20,6 +20,8 @@ def register_checks() -> None:
     checks.register(tables.check_chosen_encoders, Tags.database)
     checks.register(tables.check_unregistered, Tags.database)
     checks.register(tables.check_triggers, Tags.database)
+    checks.register(backends.check_search_backend)
+    checks.register(backends.check_served_versions, Tags.database)
     checks.register(setting.check_measures)
     checks.register(surfaces.check_presentation)
     checks.register(surfaces.check_inlines)

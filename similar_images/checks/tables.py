@@ -76,7 +76,7 @@ def check_versions(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     from ..indexing import hnsw, outbox, versions
     from ..models import IndexedImage
 
-    if not _has_tables(databases):
+    if not has_tables(databases):
         return []
     messages: list[CheckMessage] = [
         checks.Warning(
@@ -106,7 +106,7 @@ def check_chosen_encoders(*, databases: Sequence[str] | None = None, **kwargs: A
     """Report encoders that were chosen in place of those of the setting, above all where this host lacks them."""
     from ..indexing import versions
 
-    if not _has_tables(databases):
+    if not has_tables(databases):
         return []
     messages: list[CheckMessage] = []
     for source in registry.get_sources():
@@ -136,7 +136,7 @@ def check_unregistered(*, databases: Sequence[str] | None = None, **kwargs: Any)
     """Report records of sources that are no longer registered, which no search finds and no sweep deletes."""
     from ..indexing.unregistered import unregistered_sources
 
-    if not _has_tables(databases):
+    if not has_tables(databases):
         return []
     return [
         checks.Warning(
@@ -156,7 +156,7 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     from ..indexing import triggers
     from ..models import write_alias
 
-    if not _has_tables(databases):
+    if not has_tables(databases):
         return []
     return [
         checks.Warning(
@@ -169,7 +169,7 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     ]
 
 
-def _has_tables(databases: Sequence[str] | None) -> bool:
+def has_tables(databases: Sequence[str] | None) -> bool:
     """Tell whether the database of the records is among those to be checked, and has been migrated."""
     from ..models import ReindexRequest, write_alias
 
