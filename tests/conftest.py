@@ -35,7 +35,7 @@ LONGEST_FILES = (
     "front/test_component.py",
     "test_map_browser.py",
 )
-"""Files that took longest, each two minutes or more, where four processes shared two processors."""
+"""Files that take a minute of a processor or more, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
