@@ -18,6 +18,7 @@ from .assessment import AssessedSetting, Assessment, Truth
 from .description import decode_image
 from .inline_images import inline_thumbnail
 from .misses import AssessedMiss
+from .reliability_text import ReliabilityAnswer
 
 MISS_THUMBNAIL_SIDE = 176
 """Long side of a thumbnail, in pixels."""
@@ -27,7 +28,12 @@ CHART_WIDTH = 100
 
 
 def render_assessment(
-    assessment: Assessment, misses: Sequence[AssessedMiss], source: ImageSource, label: str, titles: Mapping[str, str]
+    assessment: Assessment,
+    misses: Sequence[AssessedMiss],
+    source: ImageSource,
+    label: str,
+    titles: Mapping[str, str],
+    reliability: ReliabilityAnswer,
 ) -> str:
     """Render the page.
 
@@ -37,6 +43,7 @@ def render_assessment(
         source: the source.
         label: name of the label.
         titles: names of objects by their ids, of those that are shown.
+        reliability: what percentages mean.
     """
     images = assessment.described.images
 
@@ -87,6 +94,12 @@ def render_assessment(
             for group in assessment.groups
         ],
         "misses": shown,
+        "reliability": reliability,
+        "meaning": reliability.sentence(label),
+        "bands": [
+            {"band": band, "share": band.share is not None and assessment_text.out_of_hundred(band.share)}
+            for band in reversed(reliability.reliability.bands)
+        ],
     }
     return render_to_string("similar_images/assessment.html", context)
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
+from numpy.typing import NDArray
 
 import similar_images
 from similar_images import tasks
@@ -16,7 +17,7 @@ from similar_images.indexing import calibration, versions
 from similar_images.models import MethodVersion, Projection
 from similar_images.signatures.tightening import MAX_SIMILAR_SHARE
 from tests import commands, drawing
-from tests.methods import Wide
+from tests.methods import Mean, Wide
 from tests.testapp.models import Picture
 
 COUNT = 60
@@ -91,6 +92,56 @@ def test_copies__do_not_count(db: None, configure: Any, index_now: Any) -> None:
     tasks.sweep()
     rows = MethodVersion.objects.filter(source__model="picture", name="color", is_active=True)
     assert [(row.measured_images, row.similar_percent) for row in rows] == [(50, 0)]
+
+
+class Dots(Mean):
+    """The color of one half, which is any of a few similar ones: all pairs are alike by chance."""
+
+    name = "dots"
+    curve = ((0.0, 100.0), (0.3, 70.0), (0.6, 30.0), (1.0, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return pixels[:, :32].mean((0, 1), dtype=np.float32) / 255
+
+
+class Kinds(Mean):
+    """The color of the other half, which is that of the kind."""
+
+    name = "kinds"
+    curve = ((0.0, 100.0), (0.02, 70.0), (0.05, 30.0), (0.2, 0.0))
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return pixels[:, 32:].mean((0, 1), dtype=np.float32) / 255
+
+
+def test_method__that_can_not_tell_images_apart_counts_less_in_a_ranking(
+    db: None, configure: Any, index_now: Any
+) -> None:
+    """A method that finds all images alike by chance puts other kinds first, until the source is calibrated."""
+    methods = {f"{__name__}.Dots": {}, f"{__name__}.Kinds": {}}
+    ranking = {"dots": 0.7, "kinds": 0.3}
+    configure(METHODS=methods, RANKING=ranking, CALIBRATE_FROM=None)
+    random = np.random.default_rng(3)
+    for index in range(COUNT):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[:, :32] = random.integers(90, 150, 3)
+        pixels[:, 32:] = (8 * (index % 30), 120, 60)
+        Picture.objects.create(image=ContentFile(cv2.imencode(".png", pixels)[1].tobytes(), "dots.png"))
+    index_now()
+    tasks.sweep()
+    pictures = list(Picture.objects.order_by("pk"))
+
+    def found() -> int:
+        nearest = [similar_images.similar_to(each, limit=1, fold=False)[0].object for each in pictures]
+        return sum((pictures.index(near) - index) % 30 == 0 for index, near in enumerate(nearest))
+
+    before = found()
+    configure(METHODS=methods, RANKING=ranking, CALIBRATE_FROM=COUNT)
+    tasks.sweep()
+    shares = dict(MethodVersion.objects.filter(source__model="picture").values_list("name", "similar_share"))
+    assert shares["dots"] > 0.5 > 0.05 > shares["kinds"]
+    assert before < 0.9 * COUNT
+    assert found() > before + 0.05 * COUNT
 
 
 def test_small_source__is_left_alone(shop: list[Picture], configure: Any) -> None:

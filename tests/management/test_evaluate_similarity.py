@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.management.commands import evaluate_similarity
 from similar_images import marks
-from similar_images.evaluation import report
+from similar_images.evaluation import reliability, report
 from similar_images.models import Signature
 from similar_images.signatures import BUILT_IN_METHODS
 from tests import commands, drawing
@@ -381,6 +381,8 @@ class TestSource:
         page = tmp_path / "page.html"
         out, _err = run("--source", "testapp.Picture.image", "--page", page)
         assert "lead to their original first" in out
+        assert "editors have marked 0 pairs as similar and 0 as different, and it takes 30 of each." in out
+        assert "<polyline" not in page.read_text()
         assert "An edited copy was searched with" in page.read_text()
         assert (
             "Editors’ marks connect 0 groups of images so far; from 30 on, they are used instead." in page.read_text()
@@ -392,6 +394,24 @@ class TestSource:
             run("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
         assert '<html lang="de"' in page.read_text()
         assert re.findall(r'(?:x|width)="\d+,', page.read_text()) == []
+
+    def test_page__tells_what_percentages_mean(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_picture: Any, index_now: Any
+    ) -> None:
+        monkeypatch.setattr(reliability, "MIN_VERDICTS", 3)
+        monkeypatch.setattr(reliability, "MIN_BAND_PAIRS", 1)
+        page, pictures = tmp_path / "page.html", list(Picture.objects.order_by("pk"))
+        flags = ("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
+        out, err = run(*flags)
+        assert err == ""
+        assert "Of 100 pairs, so many have the same “shelf”: " in out
+        assert '<polyline class="line" points="0.0,' in page.read_text()
+        assert "On pairs that it was not learned from, this is off by " in page.read_text()
+        for a, b, is_alike in ((0, 1, True), (1, 2, True), (4, 5, True), (0, 4, False), (2, 5, False), (0, 6, False)):
+            marks.mark(pictures[a], pictures[b], alike=is_alike)
+        assert "Of 100 marked pairs, editors called so many similar: " in run(*flags)[0]
+        counts = re.findall(r"</td><td>(\d+)</td></tr>", page.read_text().split("curve-title")[-1])
+        assert sum(map(int, counts)) == 6
 
     def test_floors__are_those_of_copies_in_spite_of_marks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("similar_images.management.commands.evaluate_similarity.MIN_UNITS", 1)

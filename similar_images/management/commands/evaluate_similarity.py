@@ -164,7 +164,6 @@ class Command(PrintableCommand):
         super().run_from_argv(argv)
 
     _command_line = ""
-    _marked_groups = 0
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Evaluate, report, and fail if a mean is below its floor."""
@@ -219,7 +218,7 @@ class Command(PrintableCommand):
 
     def _answer(self, result: report.EvaluationResult, compared: SettingsToCompare, options: dict[str, Any]) -> None:
         """Tell in plain words how good the similar items of a source are, and write the page."""
-        answer = answer_for(result, compared, select_source_by_label(options["source"]), self._marked_groups)
+        answer = answer_for(result, compared, select_source_by_label(options["source"]))
         if answer is None:
             if options["page"]:
                 raise CommandError("Nothing could be measured, so that there is no page.")
@@ -308,8 +307,8 @@ class Command(PrintableCommand):
                 self.stderr.write(f"Images skipped for lack of a current signature by {name}: {count}.")
         if options["label"] or options["transforms"] is not None or options["floor"] or not self._answers(options):
             return described
-        labeled, self._marked_groups = label_by_marks(described, marks.marked_pairs(source))
-        return labeled if self._marked_groups >= MIN_UNITS else described
+        labeled, groups = label_by_marks(described, marks.marked_pairs(source))
+        return labeled if groups >= MIN_UNITS else described
 
     def _report_unreadable(self, folder: Path, unreadable: dict[str, str]) -> None:
         for name, reason in list(unreadable.items())[:MAX_UNREADABLE_SHOWN]:
