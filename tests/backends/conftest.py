@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from similar_images import plugins, registry
-from similar_images.backends.base import SearchBackend
+from similar_images.backends.base import BackendError, Collection, SearchBackend
 from similar_images.indexing import backend_copies, backend_feed, versions
 from similar_images.models import IndexedImage, MethodVersion, Signature, Source
 from similar_images.search import backend_candidates, selectivity
@@ -39,6 +39,13 @@ def milvus(lite_uri: str, configure: Any) -> SearchBackend:
     backend_candidates._resting.clear()
     backend = plugins.search_backend()
     assert backend is not None
+    for attempts_left in reversed(range(5)):
+        try:
+            backend.count(Collection("similar_images_none", 2, "cosine"))
+            break
+        except BackendError:  # on a busy machine, the server in this process may take long to begin
+            if not attempts_left:
+                raise
     return backend
 
 
