@@ -57,7 +57,7 @@ def _measure_set(folder: Path, limit: int) -> list[str]:
     first = -np.sort(-second, axis=1)[:, :SHOWN]
     errors = [calibration_error(told, each, others) for each in (fitted(told), told / 100)]
     ties = [float((np.diff(np.round(each, 3), axis=1) == 0).mean()) for each in (100 * fitted(first), first)]
-    return [folder.name, *(f"{error:.3f}" for error in errors), *(f"{100 * share:.0f}%" for share in ties)]
+    return [folder.name, *(f"{error or 0:.3f}" for error in errors), *(f"{100 * share:.0f}%" for share in ties)]
 
 
 if __name__ == "__main__":

@@ -126,14 +126,17 @@ def measure_reliability(
 
 def calibration_error(
     percents: NDArray[np.floating], told: NDArray[np.floating], is_similar: NDArray[np.bool_]
-) -> float:
-    """Return how far shares that were told are from those of pairs, as a mean over bands of percentages, 0 to 1."""
+) -> float | None:
+    """Return how far shares that were told are from those of pairs, as a mean over bands of percentages, 0 to 1.
+
+    None if no band has MIN_BAND_PAIRS, as where all marks are connected, so that no pair is told by others.
+    """
     errors = []
     for low, high in pairwise(BAND_EDGES):
         is_inside = _is_inside(low, high, percents)
         if is_inside.sum() >= MIN_BAND_PAIRS:
             errors.append(abs(float(told[is_inside].mean() - is_similar[is_inside].mean())))
-    return float(np.mean(errors)) if errors else 0.0
+    return float(np.mean(errors)) if errors else None
 
 
 def _count_band(low: int, high: int, percents: NDArray[np.floating], is_similar: NDArray[np.bool_]) -> ReliabilityBand:

@@ -51,14 +51,19 @@ class ReliabilityAnswer:
 
     def caution(self) -> str:
         """Return how far that may be off, and what percentages are not."""
-        error = self.reliability.error
-        if not self.is_known or error is None:
+        if not self.is_known:
             return ""
-        text = _(
-            "On pairs that it was not learned from, this is off by %(error)s of 100 in the mean. Percentages stay as "
-            "they are: they say how alike two images look, not how likely two items belong together."
+        kept = _(
+            "Percentages stay as they are: they say how alike two images look, not how likely two items belong "
+            "together."
         )
-        return text % {"error": f"{100 * error:.0f}"}
+        if self.reliability.error is None:
+            error = _("How far this is off on other pairs can’t be told, as all of them are connected.")
+        else:
+            error = _("On pairs that it was not learned from, this is off by %(error)s of 100 in the mean.") % {
+                "error": f"{100 * self.reliability.error:.0f}"
+            }
+        return f"{error} {kept}"
 
     def curve(self) -> str:
         """Return the points of the curve for an SVG of 100 × 100 units, "" if there is none."""

@@ -18,6 +18,7 @@ from similar_images.evaluation.reliability import (
     fit_isotonic,
     measure_reliability,
 )
+from similar_images.evaluation.reliability_text import ReliabilityAnswer
 from similar_images.signatures.base import similarity_from_distance
 from similar_images.signatures.distances import SignatureArray
 from tests.methods import Mean
@@ -53,6 +54,7 @@ def test_reliability__of_pairs_that_it_was_not_fitted_on() -> None:
     assert reliability.fitted is not None
     others, are_similar = draw(3_000, 2)
     honest = calibration_error(others, reliability.fitted(others), are_similar)
+    assert honest is not None
     assert reliability.error == pytest.approx(honest, abs=0.02)
     assert reliability.error is not None
     assert reliability.error_of_percentages is not None
@@ -74,11 +76,18 @@ def test_reliability__is_not_fooled_by_its_own_marks() -> None:
         assert together.fitted is not None
         assert together.error is not None
         assert apart.error is not None
-        told["own"].append(calibration_error(percents, together.fitted(percents), is_similar))
+        told["own"].append(calibration_error(percents, together.fitted(percents), is_similar) or 0)
         told["apart"].append(apart.error)
         told["together"].append(together.error)
     own, apart_mean, together_mean = (fmean(errors) for errors in told.values())
     assert own < apart_mean < together_mean
+
+
+def test_reliability__of_pairs_that_are_all_connected_has_no_error() -> None:
+    reliability = measure_reliability(*draw(300, 1), np.zeros(300, np.intp))
+    assert (reliability.error, reliability.error_of_percentages) == (None, None)
+    answer = ReliabilityAnswer(reliability, by_marks=True)
+    assert "can’t be told, as all of them are connected. Percentages stay as they are" in answer.caution()
 
 
 def test_reliability__says_nothing_of_few_pairs() -> None:
