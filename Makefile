@@ -24,6 +24,10 @@ demo-react:
 # ones would come last, and be waited for.
 SPREAD := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
+# Where processes share the cores, the threads of NumPy's and SciPy's libraries wait for each other busily.
+test coverage test-databases: export OPENBLAS_NUM_THREADS := 1
+test coverage test-databases: export OMP_NUM_THREADS := 1
+
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -rs $(SPREAD)
 
