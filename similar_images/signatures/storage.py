@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -132,6 +132,16 @@ def unpack(value: Any) -> Any:
     if isinstance(value, SparseVector):
         return dict(zip(value.indices(), value.values(), strict=True))
     return np.array(value if isinstance(value, list) else value.to_list(), np.float32)
+
+
+def unpack_all(method: VectorSpec, values: Sequence[Any]) -> Any:
+    """Convert values of `quick_column` to those of `compute()`: an array of (count, dimensions), or a list of dicts."""
+    import numpy as np
+
+    if method.storage != "halfvec":
+        return [unpack(value) for value in values]
+    rows = np.frombuffer(b"".join(values), ">f2").reshape(len(values), -1)
+    return rows[:, BINARY_HEADER // 2 :].astype(np.half)
 
 
 def cast_sql(method: VectorSpec, expression: str) -> str:
