@@ -64,6 +64,7 @@ class Milvus(SearchBackend):
         self.index = dict(DEFAULT_INDEX if index is None else index)
         self._lock = threading.Lock()
         self._client: tuple[int, MilvusClient] | None = None
+        self._loaded: set[str] = set()
 
     def check(self) -> list[str]:
         """Return what is not installed."""
@@ -85,12 +86,14 @@ class Milvus(SearchBackend):
         index.add_index("vector", metric_type=collection.metric.upper(), **self.index)
         with self._asked() as client:
             client.drop_collection(collection.name)
+            self._loaded.discard(collection.name)
             client.create_collection(collection.name, schema=schema, index_params=index)
 
     def drop(self, collection: Collection) -> None:
         """Delete a collection."""
         with self._asked() as client:
             client.drop_collection(collection.name)
+            self._loaded.discard(collection.name)
 
     def write(self, collection: Collection, entries: Sequence[StoredVector], gone: Sequence[int] = ()) -> None:
         """Upsert entries, and delete those that are gone."""
@@ -98,7 +101,7 @@ class Milvus(SearchBackend):
             {"record_id": entry.record_id, "vector": entry.vector, "attributes": dict(entry.attributes)}
             for entry in entries
         ]
-        with self._asked() as client:
+        with self._asked(collection) as client:
             if rows:
                 client.upsert(collection.name, rows, timeout=max(self.timeout, WRITE_SECONDS))
             if gone:
@@ -109,7 +112,7 @@ class Milvus(SearchBackend):
     ) -> list[list[Hit]]:
         """Search by all queries in one request; Milvus gives cosines, of which a distance is one less."""
         search_params = {"ef": max(MIN_EF, limit)} if self.search_params is None else self.search_params
-        with self._asked() as client:
+        with self._asked(collection) as client:
             found = client.search(
                 collection.name,
                 data=list(queries),
@@ -123,12 +126,12 @@ class Milvus(SearchBackend):
 
     def finish(self, collection: Collection) -> None:
         """Flush what was written, which then gets into the index."""
-        with self._asked() as client:
+        with self._asked(collection) as client:
             client.flush(collection.name, timeout=FLUSH_SECONDS)
 
     def count(self, collection: Collection) -> int | None:
         """Count the entries, those included that were written a moment ago."""
-        with self._asked() as client:
+        with self._asked(collection) as client:
             if not client.has_collection(collection.name):
                 return None
             counted = client.query(
@@ -141,14 +144,21 @@ class Milvus(SearchBackend):
             return int(counted[0]["count(*)"])
 
     @contextmanager
-    def _asked(self) -> Iterator[MilvusClient]:
-        """Give the client of this process; whatever it raises is a `BackendError`."""
+    def _asked(self, collection: Collection | None = None) -> Iterator[MilvusClient]:
+        """Give the client of this process, with a collection in memory; whatever it raises is a `BackendError`."""
         try:
             with self._lock:
                 # A connection does not survive in a forked process.
                 if self._client is None or self._client[0] != os.getpid():
                     self._client = os.getpid(), _connect(self.uri, self.timeout, self.credentials)
-            yield self._client[1]
+                    self._loaded.clear()
+                client = self._client[1]
+                # Milvus Lite has none in memory when it starts; a server may have released it.
+                name = collection.name if collection is not None else None
+                if name and name not in self._loaded and client.has_collection(name):
+                    client.load_collection(name, timeout=max(self.timeout, WRITE_SECONDS))
+                    self._loaded.add(name)
+            yield client
         except Exception as error:  # gRPC's, the client's own, and what it meets in an answer that it does not expect
             raise BackendError(f"Milvus at {self.uri}: {getattr(error, 'message', None) or error}") from error
 

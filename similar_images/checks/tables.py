@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import connections, router
+from django.db.migrations.loader import MigrationLoader
 
 from .. import registry
 
@@ -170,10 +171,15 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 
 def has_tables(databases: Sequence[str] | None) -> bool:
-    """Tell whether the database of the records is among those to be checked, and has been migrated."""
-    from ..models import ReindexRequest, write_alias
+    """Tell whether the database of the records is among those to be checked, and has all migrations of this version.
+
+    The command `migrate` runs the checks before it applies them.
+    """
+    from ..models import Source, write_alias
 
     alias = write_alias()
-    return alias in (databases or ()) and (
-        ReindexRequest._meta.db_table in connections[alias].introspection.table_names()
-    )
+    if alias not in (databases or ()):
+        return False
+    loader = MigrationLoader(connections[alias])
+    is_migrated = set(loader.graph.leaf_nodes(Source._meta.app_label)) <= loader.applied_migrations.keys()
+    return is_migrated and Source._meta.db_table in connections[alias].introspection.table_names()

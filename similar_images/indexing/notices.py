@@ -13,13 +13,13 @@ from weakref import WeakKeyDictionary, ref
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..models import write_alias
-from . import notify
+from . import notify, requests
 
 SQLSTATE = "SI001"
-"""Code of the notice, in triggers.sql."""
+"""Code of the notice, in trigger.sql."""
 
 _TOLD_ATTR = "_similar_images_due"
-"""Attribute of a connection in autocommit of which a statement has made records due."""
+"""Attribute of a connection of which a statement has made records due: whether that was in a transaction."""
 
 _handlers: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """The handler of each connection of psycopg; one of a pool serves many of Django."""
@@ -40,11 +40,10 @@ def listen(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
 
 def _on_notice(connection_ref: ref[BaseDatabaseWrapper], diagnostic: Any) -> None:
     connection = connection_ref()
-    if connection is None or diagnostic.sqlstate != SQLSTATE:
+    if connection is None or diagnostic.sqlstate != SQLSTATE or connection.alias != write_alias():
         return
-    if not connection.in_atomic_block:
-        setattr(connection, _TOLD_ATTR, True)  # what is told has not been committed yet
-    else:
+    vars(connection)[_TOLD_ATTR] = connection.in_atomic_block
+    if connection.in_atomic_block:
         notify_after_commit(connection)
 
 
@@ -52,10 +51,17 @@ def notify_after_commit(connection: BaseDatabaseWrapper) -> None:
     """Notify the workers once for a transaction, which may load thousands of objects; in autocommit, now."""
     if not connection.in_atomic_block:
         notify.notify_workers()
-    elif notify.notify_workers not in (entry[1] for entry in connection.run_on_commit):
+    elif requests.is_in_test_case(connection) or notify.notify_workers not in (
+        entry[1]
+        for entry in connection.run_on_commit  # in a TestCase, they stay there when they have been called
+    ):
         connection.on_commit(notify.notify_workers, robust=True)
 
 
-def take(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a statement in autocommit has made records due since this was asked last."""
-    return bool(vars(connection).pop(_TOLD_ATTR, False))
+def take(connection: BaseDatabaseWrapper) -> bool | None:
+    """Tell whether a statement has made records due since this was asked last; None where none has.
+
+    It is True where the workers are notified after the commit, and False in autocommit, where that is up to the caller.
+    """
+    told: bool | None = vars(connection).pop(_TOLD_ATTR, None)
+    return told

@@ -95,7 +95,7 @@ def _get_available_name(file: FieldFile, name: str) -> str:
 def _insert_at_once(request: ReindexRequest, using: str) -> None:
     """Insert a request and commit it, on a connection of its own where the caller is in a transaction."""
     connection = connections[using]
-    if not connection.in_atomic_block or _is_in_test_case(connection):
+    if not connection.in_atomic_block or is_in_test_case(connection):
         request.save(using=using)
         return
     schema = getattr(connection, "schema_name", None)
@@ -140,7 +140,7 @@ def _insert_later(file_name: str, due_at: datetime, using: str, schema: str | No
     logger.error("A file was overwritten, and no connection was free: its record may be out of date.")
 
 
-def _is_in_test_case(connection: Any) -> bool:
+def is_in_test_case(connection: Any) -> bool:
     """Tell whether the outermost transaction is that of a TestCase, in which nothing is ever committed."""
     return bool(connection.atomic_blocks and connection.atomic_blocks[0]._from_testcase)
 

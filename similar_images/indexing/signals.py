@@ -15,7 +15,7 @@ from django.db import connections, models, router, transaction
 from django.db.models.signals import post_save
 
 from .. import registry
-from ..models import ReindexRequest, Source, write_alias
+from ..models import Source, write_alias
 from ..sources.source import ImageSource
 from . import notices, notify, requests, triggers, versions
 
@@ -59,10 +59,12 @@ class FilenameHook:
 def _on_save(*, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     if using != write_alias():
         return
-    is_told = notices.take(connections[using])
+    told = notices.take(connections[using])
     if instance.__dict__.get(REQUESTS_ATTR):
-        transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
-    elif instance.__dict__.pop(REQUESTS_ATTR, None) is not None or is_told:
+        if connections[using].in_atomic_block or connections[using].get_autocommit():
+            transaction.on_commit(lambda: _on_file_written(instance), using=using, robust=True)
+        # Or else nothing tells when a transaction ends that Django does not manage: they are due after CLAIM_TIMEOUT.
+    elif (instance.__dict__.pop(REQUESTS_ATTR, None) is not None and not told) or told is False:
         notices.notify_after_commit(connections[using])
 
 
@@ -75,8 +77,7 @@ def _on_file_written(instance: models.Model) -> None:
 def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> None:
     """Create the rows and triggers of the sources, after every migrate and flush."""
     Source.objects.clear_cache()
-    has_models = ReindexRequest._meta.model_name in apps.all_models[Source._meta.app_label]
-    if using == write_alias() and has_models and Source.objects.has_table():
+    if using == write_alias() and _are_present(apps) and Source.objects.has_table():
         sources = registry.get_sources()
         Source.objects.create_missing(sources)
         triggers.create_function(using)
@@ -84,3 +85,16 @@ def prepare_database(*, using: str, apps: Apps = global_apps, **kwargs: Any) -> 
         triggers.drop_obsolete_triggers(sources, using)
         with suppress(ImproperlyConfigured):  # reported by the system checks
             versions.register_versions()
+
+
+def _are_present(apps: Apps) -> bool:
+    """Tell whether the app's models are those of this version, and not of a former one that was migrated back to."""
+    label = Source._meta.app_label
+    return all(
+        _columns_of(apps.all_models[label].get(str(model._meta.model_name))) == _columns_of(model)
+        for model in global_apps.get_app_config(label).get_models()
+    )
+
+
+def _columns_of(model: type[models.Model] | None) -> set[str | None]:
+    return {field.column for field in model._meta.local_concrete_fields} if model else set()

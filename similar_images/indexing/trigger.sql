@@ -1,7 +1,9 @@
--- The function of one trigger, made of it by triggers.py: what is in braces is of its table.
+-- The function of one trigger, made of it by triggers.py: what is in braces is of its table, whose columns may have the
+-- names of variables.
 -- A host's statement does not wait longer than the lock_timeout for whoever has locked our tables.
 CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET lock_timeout = '2s' AS $function$
+#variable_conflict use_column
 DECLARE
     source_key bigint;
     ids text[];
@@ -14,6 +16,9 @@ BEGIN
     SELECT id INTO source_key FROM similar_images_source
     WHERE app_label = {app_label} AND model = {model} AND field = {field};
     IF source_key IS NOT NULL THEN
+        IF '' <> ANY (names) THEN
+            RAISE NOTICE 'similar_images: records are due' USING ERRCODE = 'SI001';  -- see notices.py
+        END IF;
         PERFORM similar_images_set_files(source_key, {has_integer_key}, ids, names, false);
     END IF;
     RETURN NULL;

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,13 +85,13 @@ class Trigger:
         definition = f"{self.table} {self.event} {self._define_function('')}".encode()
         return f"{NAME_PREFIX}{self.event.lower()}_{hashlib.sha256(definition).hexdigest()[:16]}"
 
-    def create_sql(self) -> list[str]:
+    def create_sql(self, quote_name: Callable[[str], str]) -> list[str]:
         """Return the statements that create the function and the trigger."""
         tables = {"INSERT": ["NEW"], "UPDATE": ["OLD", "NEW"], "DELETE": ["OLD"]}[self.event]
         referencing = " ".join(f"{kind} TABLE AS {kind.lower()}_rows" for kind in tables)
         return [
             self._define_function(self.name),
-            f"CREATE TRIGGER {self.name} AFTER {self.event} ON {_quote(self.table)} REFERENCING {referencing} "
+            f"CREATE TRIGGER {self.name} AFTER {self.event} ON {quote_name(self.table)} REFERENCING {referencing} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {self.name}()",
         ]
 
@@ -114,7 +114,8 @@ def source_triggers(source: ImageSource, using: str) -> list[Trigger]:
     files change in the other.
     """
     meta, owner = source.model._meta, source.field.model._meta
-    key, file_key, name = map(_column_of, (meta.pk, owner.pk, source.field))
+    quote_name = connections[using].ops.quote_name
+    key, file_key, name = (quote_name(str(field.column)) for field in (meta.pk, owner.pk, source.field))
     deleted = f"SELECT {key}::text, '' FROM old_rows"
     if owner.db_table == meta.db_table:
         changed = f"SELECT {key}, {name} FROM new_rows EXCEPT SELECT {key}, {name} FROM old_rows"
@@ -136,16 +137,8 @@ def source_triggers(source: ImageSource, using: str) -> list[Trigger]:
     ]
 
 
-def _quote(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))
-
-
 def _literal(text: str) -> str:
     return "'{}'".format(text.replace("'", "''"))
-
-
-def _column_of(field: Any) -> str:
-    return _quote(field.column)
 
 
 def _files_sql(source: ImageSource, key: str, keys: str, using: str) -> str:
@@ -165,10 +158,9 @@ def missing_triggers(sources: Iterable[ImageSource], using: str) -> dict[ImageSo
 
 
 class _ExistingTrigger(NamedTuple):
-    """A trigger of ours in this schema: its name and function, and the name of its table, plain and quoted."""
+    """A trigger of ours in this schema: its name, and the name of its table, plain and quoted."""
 
     name: str
-    function: str
     table: str
     quoted_table: str
 
@@ -176,7 +168,7 @@ class _ExistingTrigger(NamedTuple):
 def _existing_triggers(using: str) -> list[_ExistingTrigger]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT tgname::text, proname::text, relname::text, tgrelid::regclass::text FROM pg_trigger "
+            "SELECT tgname::text, relname::text, tgrelid::regclass::text FROM pg_trigger "
             "JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_class ON pg_class.oid = tgrelid "
             "WHERE proname ~ %s AND pg_function_is_visible(tgfoid)",
             [_OF_TRIGGERS],
@@ -199,7 +191,7 @@ def create_missing_triggers(sources: Iterable[ImageSource], using: str) -> None:
             with transaction.atomic(using=using), connections[using].cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
                 for trigger in triggers:
-                    for statement in trigger.create_sql():
+                    for statement in trigger.create_sql(connections[using].ops.quote_name):
                         cursor.execute(statement)
         except OperationalError as error:  # the table is locked for long
             logger.warning("The triggers of %s have to wait for the next sweep: %s", source.label, error)
@@ -219,10 +211,20 @@ def create_function(using: str) -> None:
 def drop_obsolete_triggers(sources: Collection[ImageSource], using: str) -> None:
     """Drop the triggers of former sources, and of former definitions of these where the present ones are in place."""
     needed = {trigger.name for source in sources for trigger in source_triggers(source, using)}
-    waiting = {trigger.table for triggers in missing_triggers(sources, using).values() for trigger in triggers}
-    for trigger in _existing_triggers(using):
-        if trigger.name not in needed and trigger.table not in waiting:
-            with connections[using].cursor() as cursor:
+    waiting = {_plain_name(trigger.table) for each in missing_triggers(sources, using).values() for trigger in each}
+    with connections[using].cursor() as cursor:
+        for trigger in _existing_triggers(using):
+            if trigger.name not in needed and trigger.table not in waiting:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name} ON {trigger.quoted_table}")
-                if trigger.function == trigger.name:  # of a former version, all have one
-                    cursor.execute(f"DROP FUNCTION IF EXISTS {trigger.function}()")
+        cursor.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE proname ~ %s AND pg_function_is_visible(oid) "
+            "AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = pg_proc.oid)",
+            [_OF_TRIGGERS],
+        )
+        for (function,) in cursor.fetchall():
+            cursor.execute(f"DROP FUNCTION IF EXISTS {function}")
+
+
+def _plain_name(table: str) -> str:
+    """Return the name of a table without the schema that some write into it: `"shop"."product"`."""
+    return table.rpartition('"."')[2].strip('"')

@@ -36,9 +36,6 @@ BEGIN
     SELECT array_agg(id) INTO written FROM requested;
     -- A statement of its own sees the signatures, too, that a worker committed while the one above waited for its lock.
     DELETE FROM similar_images_signature WHERE record_id = ANY (written);
-    IF written IS NOT NULL AND pg_trigger_depth() > 0 THEN  -- a worker knows what it writes; see notices.py
-        RAISE NOTICE 'similar_images: % to index', cardinality(written) USING ERRCODE = 'SI001';
-    END IF;
     IF '' <> ALL (names) THEN
         RETURN;
     END IF;

@@ -18,7 +18,7 @@ from similar_images import registry
 from similar_images.indexing import claims, requests, signals, sweep, triggers, worker
 from similar_images.models import IndexedImage, ReindexRequest, Signature, Source
 from similar_images.registry import ImageSource
-from tests import drawing
+from tests import commands, drawing
 from tests.databases import ALIAS, await_replica, connection
 from tests.indexing.faults import set_storage
 from tests.testapp.models import NamedPicture, Picture, Scan, StoredFile, UuidPicture
@@ -410,6 +410,50 @@ def test_requests__of_sources_that_are_no_longer_registered_are_dropped(make_pic
     assert not ReindexRequest.objects.exists()
 
 
+@pytest.mark.parametrize("column", ["names", "ids", "old", "new", "found", "source_key", "tg_op", "Photo", "{files}"])
+def test_triggers__of_a_column_named_like_what_their_function_has(make_picture: Any, column: str) -> None:
+    with connection.schema_editor() as editor:
+        run(f"ALTER TABLE testapp_picture RENAME COLUMN image TO {editor.quote_name(column)}")
+    field = Picture._meta.get_field("image")
+    former, field.column = field.column, column
+    try:
+        signals.prepare_database(using=ALIAS)
+        item = Picture.objects.bulk_create([Picture(image="a.png")])[0]
+        assert records() == {str(item.pk): ("a.png", "pending")}
+        Picture.objects.update(image="b.png")
+        assert records() == {str(item.pk): ("b.png", "pending")}
+    finally:
+        field.column = former
+
+
+def test_triggers__of_a_table_in_another_schema() -> None:
+    """The usual way to name one, as Django has no option for it."""
+    run("CREATE SCHEMA warehouse")
+    run("ALTER TABLE testapp_picture SET SCHEMA warehouse")
+    former, Picture._meta.db_table = Picture._meta.db_table, 'warehouse"."testapp_picture'
+    try:
+        signals.prepare_database(using=ALIAS)
+        assert triggers.missing_triggers([registry.get_source(Picture)], ALIAS) == {}
+        run("INSERT INTO warehouse.testapp_picture (title, image, published) VALUES ('', 'a.png', true)")
+        assert list(records().values()) == [("a.png", "pending")]
+    finally:
+        Picture._meta.db_table = former
+
+
+def test_triggers__that_are_gone_leave_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {key: source for key, source in registry._sources.items() if key[0] is not Picture}
+    monkeypatch.setattr(registry, "_sources", kept)
+    run("DROP TRIGGER {} ON testapp_picture".format(sorted(names_on("testapp_picture"))[0]))
+    triggers.drop_obsolete_triggers(registry.get_sources(), ALIAS)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_proc WHERE proname ~ %s", [triggers._OF_TRIGGERS])
+        assert cursor.fetchone() == (len(names()),)
+
+
+def names_on(table: str) -> set[str]:
+    return {trigger.name for trigger in triggers._existing_triggers(ALIAS) if trigger.table == table}
+
+
 def test_triggers__of_the_version_that_had_one_function_for_all_are_replaced(make_picture: Any) -> None:
     run(triggers.DROP_FUNCTIONS)
     run(
@@ -439,3 +483,24 @@ def test_triggers__of_former_definitions_stay_while_a_table_is_locked(
     signals.prepare_database(using=ALIAS)
     assert not names() & before
     assert len(names()) == len(before)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["0013", "0011"])
+def test_migration__to_a_former_state_and_back_raises_nothing(name: str) -> None:
+    """`migrate` runs the checks before, and the signal after it."""
+    from similar_images.checks import backends, tables
+
+    executor = MigrationExecutor(connection)
+    (leaf,) = executor.loader.graph.leaf_nodes("similar_images")
+    (target,) = [
+        node for node in executor.loader.graph.nodes if node[0] == "similar_images" and node[1].startswith(name)
+    ]
+    try:
+        commands.run("migrate", *target, database=ALIAS, verbosity=0)
+        assert not tables.has_tables([ALIAS])
+        assert backends.check_served_versions(databases=[ALIAS]) == []
+    finally:
+        commands.run("migrate", *leaf, database=ALIAS, verbosity=0)
+    assert tables.has_tables([ALIAS])
+    assert triggers.missing_triggers(registry.get_sources(), ALIAS) == {}
