@@ -113,6 +113,8 @@ def add_encoder(addition: Addition) -> AddedEncoder:
         ImproperlyConfigured: the setting names no folder.
     """
     name, folder = addition.name, encoders_folder()
+    if addition.text_files and addition.text_files.keys() != TEXT_FILES.keys():
+        raise NotAdded("A text encoder and its tokenizer belong together: name both, or neither.")
     try:
         check_encoder_name(name)
     except ValueError as error:
@@ -259,7 +261,12 @@ def _verify(addition: Addition, encoder: AddedEncoder, work: Path) -> None:
     except (TypeError, ValueError) as error:
         problems = [f"{error}."]
     if problems:
-        raise NotAdded(f"{encoder.origin} can't be used, and was not added: {' '.join(problems)}")
+        # The copies in the working folder are named as who added them knows them.
+        places = {encoder.file: encoder.origin} | {TEXT_FILES[name]: text for name, text in addition.text_files.items()}
+        told = " ".join(problems)
+        for copy, place in places.items():
+            told = told.replace(str(work / copy), place)
+        raise NotAdded(f"{addition.name} was not added, as it can't be used: {told}")
 
 
 def _put_in_place(work: Path, target: Path, keep: set[str]) -> None:

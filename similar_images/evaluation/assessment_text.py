@@ -102,9 +102,9 @@ def describe_basis(assessment: Assessment, label: str) -> str:
         )
     else:
         text = _(
-            "The images have no labels and too few marks, so copies of them were made, edited in 15 ways, and "
-            "%(queries)s searches made with these among %(images)s images. A search counts as right if the original "
-            "comes first."
+            "The images have no labels and too few marks, so copies of them were made, edited in 15 ways, at up to 3 "
+            "strengths, and %(queries)s searches made with them among %(images)s images. A search counts as right if "
+            "the original comes first."
         )
     return text % {**numbers, "label": label}
 
@@ -176,7 +176,7 @@ def describe_verdict(assessment: Assessment, assessed: AssessedSetting) -> str:
         return _("better: %(gain)s of 100") % {"gain": gain}
     if verdict is SettingVerdict.WORSE:
         return _("worse: %(gain)s of 100") % {"gain": gain}
-    return _("no difference that can be told: %(gain)s of 100") % {"gain": gain}
+    return _("no measurable difference: %(gain)s of 100") % {"gain": gain}
 
 
 def describe_advice(assessment: Assessment) -> str:
@@ -187,7 +187,7 @@ def describe_advice(assessment: Assessment) -> str:
         return _("Keep the present setting until there is more to tell by.")
     better = assessment.better
     if better is None:
-        return _("Keep the present setting: none of the others is better for sure.")
+        return _("Keep the present setting: none of the others is clearly better.")
     return _("Try %(change)s: of 100, %(count)s more are right.") % {
         "change": better.setting.change,
         "count": f"{100 * better.gain:.1f}",
@@ -207,13 +207,14 @@ def answer_in_lines(assessment: Assessment, title: str, label: str) -> Iterator[
     yield describe_basis(assessment, label)
     for assessed in assessment.settings:
         share = _("%(count)s of 100") % {"count": out_of_hundred(assessed.mean)}
-        yield f"  {name_setting(assessed)}: {share}, {describe_verdict(assessment, assessed)}"
+        change = f" ({assessed.setting.change})" if assessed is not assessment.present else ""
+        yield f"  {name_setting(assessed)}{change}: {share}, {describe_verdict(assessment, assessed)}"
     yield describe_advice(assessment)
     if assessment.groups:
         worst = ", ".join(
             f"{name_group(assessment, each.name)} ({out_of_hundred(each.mean)})" for each in assessment.groups
         )
-        yield _("It fails most often for: %(groups)s.") % {"groups": worst}
+        yield _("It fails most often for (right of 100): %(groups)s.") % {"groups": worst}
     yield _("What this can’t tell: %(limits)s") % {"limits": " ".join(describe_limits(assessment, label))}
 
 

@@ -46,8 +46,10 @@ class ReliabilityAnswer:
             for percent, share in zip(TOLD_PERCENTS, shares.tolist(), strict=True)
         )
         if self.by_marks:
-            return _("Of 100 marked pairs, editors called so many similar: %(told)s.") % {"told": told}
-        return _("Of 100 pairs, so many have the same “%(label)s”: %(told)s.") % {"told": told, "label": label}
+            text = _("Of 100 marked pairs at each percentage, editors called this many similar: %(told)s.")
+        else:
+            text = _("Of 100 pairs at each percentage, this many have the same “%(label)s”: %(told)s.")
+        return text % {"told": told, "label": label}
 
     def caution(self) -> str:
         """Return how far that may be off, and what percentages are not."""

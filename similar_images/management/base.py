@@ -22,7 +22,7 @@ class PrintableOutput(OutputWrapper):
         self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
     ) -> None:
         """Write a message of one or several lines."""
-        super().write(make_printable(msg, keep="\n"), style_func, ending)
+        super().write(make_printable(msg, keep="\n\t"), style_func, ending)
 
 
 class PrintableCommand(BaseCommand):

@@ -101,7 +101,7 @@ def test_same_setting__makes_no_difference() -> None:
     described.signatures["weak"] = described.signatures["mean"]
     assessment = assess_set(described, GOOD, WEAK)
     assert assessment.settings[1].judge(assessment.units) is SettingVerdict.NO_DIFFERENCE
-    assert "none of the others is better" in assessment_text.describe_advice(assessment)
+    assert "none of the others is clearly better" in assessment_text.describe_advice(assessment)
 
 
 def test_few_queries__are_too_few_to_tell() -> None:

@@ -145,6 +145,7 @@ def test_add__with_a_text_encoder(folder: Path, tmp_path: Path) -> None:
         server.breaks_after = [200]
         out = add("colors", "--file", image, "--text-file", server.address, "--tokenizer", tokenizer, *described)
     assert '{"encoder": "colors"}' in out
+    assert "can be searched by text" in out
     assert entries(folder / "colors") == {"encoder.json", "model.onnx", "text.onnx", "tokenizer.json"}
     hashes = {"text_file": text, "tokenizer": tokenizer}
     record = store.get_added("colors")
@@ -158,7 +159,7 @@ def test_add__with_a_text_encoder(folder: Path, tmp_path: Path) -> None:
 
 def test_add__refuses_half_a_text_encoder(folder: Path, model: Path, tmp_path: Path) -> None:
     text = encoders.text_encoder(tmp_path / "text.onnx")
-    assert "text_file and tokenizer belong together" in refusal("mine", "--file", model, "--text-file", text, *ACCEPTED)
+    assert "name both, or neither" in refusal("mine", "--file", model, "--text-file", text, *ACCEPTED)
     assert entries(folder) == set()
 
 
@@ -167,6 +168,7 @@ def test_add__refuses_a_text_encoder_of_another_space(folder: Path, model: Path,
     text, tokenizer = encoders.text_encoder(tmp_path / "text.onnx"), encoders.tokenizer(tmp_path / "tokenizer.json")
     problem = refusal("mine", "--file", model, "--text-file", text, "--tokenizer", tokenizer, *ACCEPTED)
     assert "600" in problem
+    assert ".part" not in problem
     assert entries(folder) == set()
 
 

@@ -404,12 +404,12 @@ class TestSource:
         flags = ("--source", "testapp.Picture.image", "--label", "shelf", "--page", page)
         out, err = run(*flags)
         assert err == ""
-        assert "Of 100 pairs, so many have the same “shelf”: " in out
+        assert "Of 100 pairs at each percentage, this many have the same “shelf”: " in out
         assert '<polyline class="line" points="0.0,' in page.read_text()
         assert "Percentages stay as they are" in page.read_text()
         for a, b, is_alike in ((0, 1, True), (1, 2, True), (4, 5, True), (0, 4, False), (2, 5, False), (0, 6, False)):
             marks.mark(pictures[a], pictures[b], alike=is_alike)
-        assert "Of 100 marked pairs, editors called so many similar: " in run(*flags)[0]
+        assert "Of 100 marked pairs at each percentage, editors called this many similar: " in run(*flags)[0]
         counts = re.findall(r"</td><td>(\d+)</td></tr>", page.read_text().split("curve-title")[-1])
         assert sum(map(int, counts)) == 6
 

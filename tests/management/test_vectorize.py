@@ -173,7 +173,7 @@ def test_vectorize__keeps_former_results_where_nothing_can_be_described(folder: 
     [
         (["{folder}/*.webp"], {}, "No image files match .*webp"),
         (["{folder}/missing.png"], {}, "No image files match .*missing.png"),
-        (["{folder}"], {"method": ["nothing"]}, r"nothing'\]: neither a built-in method"),
+        (["{folder}"], {"method": ["nothing"]}, "--method: there is no 'nothing'. Choices: embedding, "),
         (["{folder}"], {"encoder": ["nothing"]}, "There is no encoder 'nothing'. Choices: efficientnet-lite0"),
         (["{folder}"], {"encoder": ["vgg16"]}, "the preset 'vgg16' needs a file"),
         (["{folder}"], {"labels": -1}, "--labels must be between 0 and 1000."),

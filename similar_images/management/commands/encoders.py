@@ -187,6 +187,7 @@ class Command(PrintableCommand):
         self.stdout.write(
             f"Added {encoder.name}: {encoder.path}, {encoder.bytes:,} bytes, SHA-256 {encoder.sha256}, from "
             f"{encoder.origin}; license: {encoder.license}.\n"
+            f"{'With its text encoder, images can be searched by text. ' if encoder.text_files else ''}"
             f'Other hosts need the same folder. Its options: {{"encoder": "{encoder.name}"}}'
         )
 

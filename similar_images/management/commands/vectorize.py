@@ -23,6 +23,7 @@ from similar_images.management.vector_files import (
     write_table,
 )
 from similar_images.printable import make_printable
+from similar_images.signatures import BUILT_IN_METHODS
 from similar_images.signatures.base import Method
 
 DEFAULT_LABELS = 5
@@ -116,6 +117,8 @@ class Command(PrintableCommand):
             enabled = plugins.enabled_methods()
             names = options["method"] or ([] if options["encoder"] else enabled)
             for name in names:
+                if name not in (choices := {**enabled, **BUILT_IN_METHODS}):
+                    raise CommandError(f"--method: there is no {name!r}. Choices: {', '.join(choices)}.")
                 methods[name] = enabled[name] if name in enabled else plugins.load_method(name, {})
             for name in options["encoder"]:
                 methods[name] = plugins.load_method("embedding", encoder_options(name))
@@ -158,5 +161,6 @@ class Command(PrintableCommand):
             write_arrays(arrays, images, methods)
             write_table(table, images, methods, options["labels"], has_vectors=options["csv_vectors"])
         except OSError as error:
-            raise CommandError(f"--output can't be written: {error}") from error
-        self.stdout.write(f"{len(images)} images, by {', '.join(methods)}: {arrays}, {table}")
+            raise CommandError(f"--output can't be written to {output.parent}: {error.strerror or error}.") from error
+        noun = "image" if len(images) == 1 else "images"
+        self.stdout.write(f"{len(images)} {noun}, by {', '.join(methods)}: {arrays}, {table}")
