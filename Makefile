@@ -20,8 +20,7 @@ demo: $(VENV)/.demo-$(SITE)
 demo-react:
 	cd project/react && npm install --no-audit --no-fund && npm start
 
-# Each file by one process, in the order that tests/conftest.py gives them: by the number of their tests, the few long
-# ones would come last, and be waited for.
+# Each file by one process, in the order of their names: the few long ones would come last, and be waited for.
 SPREAD := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Where processes share the cores, the threads of NumPy's and SciPy's libraries wait for each other busily.

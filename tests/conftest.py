@@ -22,27 +22,6 @@ from tests.items import save_gray
 from tests.methods import Mean
 from tests.testapp.models import Picture
 
-LONGEST_FILES = (
-    "indexing/test_killed_writers.py",
-    "test_visibility_matrix.py",
-    "front/test_widget.py",
-    "project/test_pages.py",
-    "measures/test_copy_evidence.py",
-    "contrib/oscar/test_oscar.py",
-    "contrib/wagtail/test_wagtail.py",
-    "contrib/djangocms/test_djangocms.py",
-    "project/test_browser.py",
-    "front/test_component.py",
-    "test_map_browser.py",
-)
-"""Files that take a minute of a processor or more, the longest first."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files: each is run by one process, and the others would wait for one that comes last."""
-    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FILES)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
-
 
 @pytest.fixture(scope="session")
 def open_folder() -> Iterator[Callable[[], Path]]:

@@ -18,7 +18,7 @@ from similar_images.search import candidates, explain, query_vectors, search
 from similar_images.search.matches import Explanation
 from similar_images.search.options import SearchOptions
 from similar_images.search.plan import plan_search
-from similar_images.search.sql import KnnRow
+from similar_images.search.sql import KnnRows
 from similar_images.signatures.palette import Palette
 from tests import drawing
 from tests.items import save_gray
@@ -168,8 +168,8 @@ def test_why_not__of_an_object_that_the_index_missed_has_its_exact_rank(
     """As an approximate index may, the search never finds one of them."""
     real, missed = candidates.search_candidates, str(gray_pictures[3].pk)
 
-    def search_candidates(*args: Any, **options: Any) -> list[KnnRow]:
-        return [row for row in real(*args) if row.object_id != missed]
+    def search_candidates(*args: Any, **options: Any) -> KnnRows:
+        return KnnRows([row for row in real(*args) if row.object_id != missed])
 
     similarity = similar_images.similar_to(gray_pictures[0])[2].similarity
     monkeypatch.setattr(search, "search_candidates", search_candidates)
@@ -210,7 +210,7 @@ def test_why_not__ranks_all_images_by_stored_distances_alone(
     monkeypatch.setattr(
         search,
         "search_candidates",
-        lambda *args, **options: [row for row in real(*args, **options) if row.object_id != missed],
+        lambda *args, **options: KnnRows([row for row in real(*args, **options) if row.object_id != missed]),
     )
     monkeypatch.setattr(Palette, "refine", count_and_refine)
     assert code_and_rank(item, others[0])[0] == "missed"
