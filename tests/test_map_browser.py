@@ -51,6 +51,8 @@ def url(
     site: Any = admin.AdminSite()
     if request.param == "unfold":
         pytest.importorskip("unfold")
+        monkeypatch.setattr(admin, "site", admin.site)  # it replaces them when it is installed
+        monkeypatch.setattr(admin.sites, "site", admin.sites.site)
         settings.INSTALLED_APPS = ["unfold", *settings.INSTALLED_APPS]
         base = import_module("unfold.admin")
         site = import_module("unfold.sites").UnfoldAdminSite()

@@ -39,6 +39,8 @@ def review(
     Source.objects.create_missing([SOURCE])
     if request.param == "unfold":
         pytest.importorskip("unfold")
+        monkeypatch.setattr(admin, "site", admin.site)  # it replaces them when it is installed
+        monkeypatch.setattr(admin.sites, "site", admin.sites.site)
         settings.INSTALLED_APPS = ["unfold", *settings.INSTALLED_APPS]
         site = _register(import_module("unfold.sites").UnfoldAdminSite())
     else:
