@@ -67,7 +67,7 @@ def main(attempts: int) -> None:
             return call
 
         try:
-            CursorWrapper.execute = stepping(CursorWrapper.execute)  # type: ignore[method-assign]
+            CursorWrapper.execute = stepping(CursorWrapper.execute)  # type: ignore[method-assign]  # so that it can be killed at any statement
             BaseDatabaseWrapper._commit = stepping(BaseDatabaseWrapper._commit)
             for name in ("create", "write", "finish", "drop"):
                 setattr(Milvus, name, stepping(getattr(Milvus, name), is_request=True))
